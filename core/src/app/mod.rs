@@ -1,15 +1,15 @@
 //! Ready-made applications: [`Echo`], [`Relay`] and [`Chat`].
 
+mod apps;
 mod chat;
 mod echo;
 mod name;
 mod relay;
-mod several;
 
+pub use apps::{AppIndex, AppNote, Apps};
 pub use chat::{Chat, Member};
 pub use echo::Echo;
 pub use relay::{Envelope, Relay};
-pub use several::Several;
 
 use crate::handler::{Event, Handler, Hub, NoNote};
 use core::fmt;

@@ -118,9 +118,22 @@ impl DialId {
     }
 
     /// Returns the dial's number. Dials are numbered in the order of their requests.
+    ///
+    /// In a server of several [applications](crate::app::Apps), each has its own numbers: its index
+    /// is the highest of the four bytes.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
+    }
+
+    /// Creates the id of a dial of one of several applications.
+    pub(crate) const fn of_app(app: u8, number: u32) -> Self {
+        Self((app as u32) << 24 | number & 0xff_ffff)
+    }
+
+    /// Returns the index of the application that dialled.
+    pub(crate) const fn app(self) -> u8 {
+        (self.0 >> 24) as u8
     }
 }
 

@@ -10,6 +10,7 @@ mod peer;
 mod quarantine;
 mod rate;
 mod rooms;
+mod sections;
 mod tickets;
 mod unapplied;
 
@@ -23,6 +24,7 @@ pub use peer::{PeerLimits, Rates};
 pub use quarantine::QuarantineLimits;
 pub use rate::{Gcra, Rate, RateError};
 pub use rooms::{JoinError, RoomLimits};
+pub use sections::Sections;
 pub use tickets::{TicketError, TicketLimits};
 pub use unapplied::{Part, Unapplied};
 
@@ -83,6 +85,8 @@ pub struct Config {
     /// failures in a row. At least 10 ms; [`Duration::MAX`] is for ever. A pause for lack of
     /// descriptors or memory also ends when a connection ends.
     pub accept_backoff: Duration,
+    /// Settings of the applications. None by default.
+    pub sections: Sections,
     /// Settings of a `settings::Plan` that other components must apply; otherwise empty.
     ///
     /// A shell refuses a configuration in which any are left, so that no setting is silently
@@ -105,6 +109,7 @@ setters!(Config {
     closing: Closing,
     drain: Drain,
     accept_backoff: Duration,
+    sections: Sections,
     unapplied: Unapplied,
 });
 
@@ -126,6 +131,7 @@ impl Default for Config {
             closing: Closing::default(),
             drain: Drain::default(),
             accept_backoff: Duration::from_millis(500),
+            sections: Sections::default(),
             unapplied: Unapplied::default(),
         }
     }

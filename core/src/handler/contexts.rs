@@ -54,9 +54,17 @@ impl<C: Default> Contexts<C> {
     where
         H: Handler<Context = C>,
     {
+        self.deliver_to(hub.app, hub, event, handler);
+    }
+
+    /// As [`deliver`](Self::deliver), for one of several applications.
+    pub(crate) fn deliver_to<D, H>(&mut self, app: u8, hub: &mut Hub<'_, D>, event: Event<'_, H::Note>, handler: &mut H)
+    where
+        H: Handler<Context = C>,
+    {
         let closed = Self::closed_by(&event);
         self.before(&event);
-        handler.on(&mut Hub { state: hub.state, contexts: self }, event);
+        handler.on(&mut Hub { state: hub.state, contexts: self, app }, event);
         self.after(closed);
     }
 

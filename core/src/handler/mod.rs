@@ -56,7 +56,7 @@ pub trait Handler {
 }
 
 /// An event that the machine reports to the handler.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a, N> {
     /// The server has started.
@@ -244,6 +244,11 @@ pub enum Event<'a, N> {
         /// The listener that accepts again.
         listener: ListenerId,
     },
+    /// The server has applied another configuration; see
+    /// [`Machine::reconfigured`](crate::Machine::reconfigured).
+    ///
+    /// The handler reads its settings again: see [`Hub::settings`].
+    Reconfigured,
     /// The server has begun to drain. It closes its connections over the next moments.
     Draining,
     /// A connection has ended. This is the last event that names it, and is emitted exactly once.
@@ -290,6 +295,7 @@ impl<'a, N> Event<'a, N> {
             Self::ChannelRefused { tunnel, words } => Event::ChannelRefused { tunnel, words },
             Self::AcceptPaused { listener, failure } => Event::AcceptPaused { listener, failure },
             Self::AcceptResumed { listener } => Event::AcceptResumed { listener },
+            Self::Reconfigured => Event::Reconfigured,
             Self::Draining => Event::Draining,
             Self::Closed { conn, reason } => Event::Closed { conn, reason },
         })
@@ -322,6 +328,7 @@ impl<'a, N> Event<'a, N> {
             | Self::ChannelRefused { .. }
             | Self::AcceptPaused { .. }
             | Self::AcceptResumed { .. }
+            | Self::Reconfigured
             | Self::Draining => None,
         }
     }

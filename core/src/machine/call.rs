@@ -32,7 +32,7 @@ impl<H: Handler> Machine<H> {
     fn panics(&mut self, event: Event<'_, H::Note>) -> bool {
         use std::panic::{AssertUnwindSafe, catch_unwind};
         let Self { handler, contexts, state, panics, .. } = self;
-        let called = catch_unwind(AssertUnwindSafe(|| handler.on(&mut Hub { state, contexts }, event)));
+        let called = catch_unwind(AssertUnwindSafe(|| handler.on(&mut Hub { state, contexts, app: 0 }, event)));
         let Err(payload) = called else {
             return false;
         };
@@ -60,7 +60,7 @@ impl<H: Handler> Machine<H> {
 #[expect(clippy::unused_self, reason = "with the standard library it depends")]
 impl<H: Handler> Machine<H> {
     fn panics(&mut self, event: Event<'_, H::Note>) -> bool {
-        self.handler.on(&mut Hub { state: &mut self.state, contexts: &mut self.contexts }, event);
+        self.handler.on(&mut Hub { state: &mut self.state, contexts: &mut self.contexts, app: 0 }, event);
         false
     }
 

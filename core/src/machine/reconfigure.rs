@@ -4,7 +4,7 @@ use super::Machine;
 use crate::base::{ConnId, ListenerId, Time, some_time};
 use crate::config::{Config, Listen, PeerLimits};
 use crate::facts::Fact;
-use crate::handler::Handler;
+use crate::handler::{Event, Handler};
 use crate::state::Listeners;
 use crate::state::conn::Conn;
 use crate::wire::{Protocol, Wire};
@@ -53,7 +53,7 @@ impl<H: Handler> Machine<H> {
         state.settle_watermarks();
         state.configure_tunnels();
         self.pass_time_for_tunnels();
-        self.settle();
+        self.emit(Event::Reconfigured);
     }
 
     /// Returns the listeners that the shell should keep open, with their ids.

@@ -53,11 +53,11 @@ pub(crate) struct Dials {
 }
 
 impl Dials {
-    pub(crate) fn add(&mut self, now: Time, dial: Dial) -> DialId {
-        while self.entries.contains_key(&DialId(self.next)) {
+    pub(crate) fn add(&mut self, now: Time, dial: Dial, app: u8) -> DialId {
+        while self.entries.contains_key(&DialId::of_app(app, self.next)) {
             self.next = self.next.wrapping_add(1);
         }
-        let id = DialId(self.next);
+        let id = DialId::of_app(app, self.next);
         self.next = self.next.wrapping_add(1);
         if !self.closed {
             let state = wanted(now, &dial);

@@ -17,25 +17,32 @@ pub struct Timer {
     pub name: &'static str,
     /// Key that distinguishes timers with the same name. 0 if there is only one.
     pub key: u64,
+    /// The index of the application that set the timer, if it has no connection.
+    pub(crate) app: u8,
 }
 
 impl Timer {
     /// Creates a timer without a connection.
     #[must_use]
     pub const fn named(name: &'static str) -> Self {
-        Self { conn: None, name, key: 0 }
+        Self { conn: None, name, key: 0, app: 0 }
     }
 
     /// Creates a timer that ends with its connection.
     #[must_use]
     pub const fn of(conn: ConnId, name: &'static str) -> Self {
-        Self { conn: Some(conn), name, key: 0 }
+        Self { conn: Some(conn), name, key: 0, app: 0 }
     }
 
     /// Returns the timer with this key among those with the same name.
     #[must_use]
     pub const fn keyed(self, key: u64) -> Self {
         Self { key, ..self }
+    }
+
+    /// Returns the timer as one of several applications sets it.
+    pub(crate) fn of_app(self, app: u8) -> Self {
+        Self { app: if self.conn.is_none() { app } else { 0 }, ..self }
     }
 }
 
@@ -62,7 +69,7 @@ impl Timers {
     }
 
     pub(crate) fn cancel_all_of(&mut self, conn: ConnId) {
-        let from = Bound::Included(Timer { conn: Some(conn), name: "", key: 0 });
+        let from = Bound::Included(Timer::of(conn, ""));
         while let Some((&timer, _)) = self.at.range((from, Bound::Unbounded)).next() {
             if timer.conn != Some(conn) {
                 break;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
+mod apps;
 mod endings;
 mod input;
 mod rates;

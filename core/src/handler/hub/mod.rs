@@ -17,6 +17,7 @@ use crate::handler::Contexts;
 use crate::metrics::Metrics;
 use crate::state::State;
 use crate::tunnel::TunnelStatus;
+use alloc::sync::Arc;
 use core::fmt;
 
 /// The application's access to the server while it handles an event.
@@ -30,6 +31,8 @@ use core::fmt;
 pub struct Hub<'a, C> {
     pub(crate) state: &'a mut State,
     pub(crate) contexts: &'a mut Contexts<C>,
+    /// The index of the application, in a server of several.
+    pub(crate) app: u8,
 }
 
 impl<C> fmt::Debug for Hub<'_, C> {
@@ -41,7 +44,7 @@ impl<C> fmt::Debug for Hub<'_, C> {
 impl<C> Hub<'_, C> {
     /// Borrows the hub for a shorter lifetime, for functions that take it by value.
     pub fn reborrow(&mut self) -> Hub<'_, C> {
-        Hub { state: self.state, contexts: self.contexts }
+        Hub { state: self.state, contexts: self.contexts, app: self.app }
     }
 }
 
@@ -70,6 +73,14 @@ impl<C> Hub<'_, C> {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.state.config
+    }
+
+    /// Returns the settings of a type that the [configuration](Config::sections) has, if any.
+    ///
+    /// [`Event::Reconfigured`](crate::Event::Reconfigured) reports when they may have changed.
+    #[must_use]
+    pub fn settings<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.state.config.sections.get()
     }
 
     /// Returns a snapshot of the counters and gauges.

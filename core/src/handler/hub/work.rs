@@ -63,6 +63,7 @@ impl<C> Hub<'_, C> {
         if timer.conn.is_some_and(|conn| self.state.open_slot(conn).is_none()) {
             return;
         }
+        let timer = timer.of_app(self.app);
         let at = (self.state.now + after).max(self.state.now.plus_nanos(1));
         self.state.timers.set(timer, at);
     }
@@ -84,7 +85,7 @@ impl<C> Hub<'_, C> {
 
     /// Cancels a timer. Returns `false` if it was not set.
     pub fn cancel(&mut self, timer: Timer) -> bool {
-        self.state.timers.cancel(timer)
+        self.state.timers.cancel(timer.of_app(self.app))
     }
 
     /// Starts an outgoing connection. The handler receives `Opened` with this dial as its origin.
@@ -93,7 +94,7 @@ impl<C> Hub<'_, C> {
     /// until [`cancel_dial`](Self::cancel_dial). While the server drains, it makes no connections,
     /// and pending dials end without an event.
     pub fn dial(&mut self, dial: Dial) -> DialId {
-        self.state.dials.add(self.state.now, dial)
+        self.state.dials.add(self.state.now, dial, self.app)
     }
 
     /// Cancels a dial and closes its connection, if it has one.

@@ -1,0 +1,213 @@
+use crate::base::{ConnId, ListenerId, Origin};
+use crate::handler::{Contexts, Event, Handler, Hub, NoNote};
+use crate::state::Timer;
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::fmt;
+
+/// Several applications in one server, each with its own types. Every listener names its
+/// [application](crate::Listen::app).
+///
+/// An application receives the events of its own connections, listeners, dials, timers and notes.
+/// Events of the whole server, such as [`Draining`](Event::Draining), go to all applications.
+/// A listener that names none of them has the first one.
+///
+/// All applications share the rooms of the server, by name, and the topics of
+/// [messages between shards](Hub::send_to_shard). Begin names that must not be shared with the name
+/// of the application.
+///
+/// ```
+/// use drupe_core::app::{Apps, Chat, Echo};
+/// use drupe_core::testing::TestHub;
+///
+/// let mut hub = TestHub::new(Apps::new().with("chat", Chat::default()).with("echo", Echo));
+/// let peer = hub.connect();
+/// hub.line(peer, "/nick ann");
+/// ```
+#[derive(Default)]
+pub struct Apps {
+    apps: Vec<(String, Box<dyn AnyApp>)>,
+}
+
+/// The application of a connection, as an index in its [`Apps`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppIndex(u8);
+
+/// A [note](Handler::Note) for one of several applications.
+pub struct AppNote {
+    app: AppIndex,
+    note: Box<dyn Any + Send>,
+}
+
+impl Apps {
+    /// The maximum number of applications.
+    pub const MAX: usize = 255;
+
+    /// Creates a server without applications.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an application.
+    ///
+    /// A second application of the same name, or one beyond [`MAX`](Self::MAX), is never called.
+    #[must_use]
+    pub fn with<H: Handler<Context: 'static, Note: 'static> + 'static>(mut self, name: &str, handler: H) -> Self {
+        if let Ok(number) = u8::try_from(self.apps.len()) {
+            let app = Hosted { handler, contexts: Contexts::default(), index: AppIndex(number) };
+            self.apps.push((name.to_owned(), Box::new(app)));
+        }
+        self
+    }
+
+    /// Returns the index of the application of a name.
+    #[must_use]
+    pub fn index(&self, name: &str) -> Option<AppIndex> {
+        let position = self.apps.iter().position(|(known, _)| known == name)?;
+        Some(AppIndex(u8::try_from(position).ok()?))
+    }
+
+    /// Returns whether the application of a name serves [keys](Handler::reads_keys), if there is
+    /// one.
+    #[must_use]
+    pub fn reads_keys_of(&self, name: &str) -> Option<bool> {
+        self.apps.iter().find(|(known, _)| known == name).map(|(_, app)| app.reads_keys())
+    }
+
+    fn recipient(&self, hub: &mut Hub<'_, AppIndex>, event: &Event<'_, AppNote>) -> Recipient {
+        let of_listener = |hub: &Hub<'_, AppIndex>, listener: ListenerId| {
+            hub.listener(listener).and_then(|listen| self.index(&listen.app)).unwrap_or_default()
+        };
+        let one = Recipient::One;
+        match *event {
+            Event::Opened { conn, origin, .. } => {
+                let index = match origin {
+                    Origin::Listener(listener) => of_listener(hub, listener),
+                    Origin::Dial(dial) => AppIndex(dial.app()),
+                };
+                set(hub, conn, index);
+                one(index)
+            }
+            Event::Timer(Timer { conn: None, app, .. }) => one(AppIndex(app)),
+            Event::DialFailed { dial, .. } | Event::DialEnded { dial } => one(AppIndex(dial.app())),
+            Event::Refused { listener, .. }
+            | Event::RequestRefused { listener, .. }
+            | Event::AcceptPaused { listener, .. }
+            | Event::AcceptResumed { listener } => one(of_listener(hub, listener)),
+            Event::Note(AppNote { app, .. }) => one(app),
+            _ => match event.conn() {
+                Some(conn) => hub.context(conn).map_or(Recipient::None, |index| one(*index)),
+                None => Recipient::All,
+            },
+        }
+    }
+}
+
+/// Stores the application of a new connection.
+fn set(hub: &mut Hub<'_, AppIndex>, conn: ConnId, index: AppIndex) {
+    if let Some(stored) = hub.context(conn) {
+        *stored = index;
+    }
+}
+
+/// Which applications receive an event.
+enum Recipient {
+    One(AppIndex),
+    All,
+    None,
+}
+
+impl Handler for Apps {
+    type Context = AppIndex;
+    type Note = AppNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, AppIndex>, event: Event<'_, AppNote>) {
+        match self.recipient(hub, &event) {
+            Recipient::One(AppIndex(index)) => {
+                let event = match event {
+                    // The application does not know its index.
+                    Event::Timer(timer) => Event::Timer(Timer { app: 0, ..timer }),
+                    event => event,
+                };
+                if let Some((_, app)) = self.apps.get_mut(usize::from(index)) {
+                    app.on(hub, event);
+                }
+            }
+            Recipient::All => {
+                let Ok(event) = event.with_other_notes::<NoNote>() else { return };
+                for (_, app) in &mut self.apps {
+                    let Ok(event) = event.clone().with_other_notes();
+                    app.on(hub, event);
+                }
+            }
+            Recipient::None => {}
+        }
+    }
+
+    fn holds_secrets(&self) -> bool {
+        self.apps.iter().any(|(_, app)| app.holds_secrets())
+    }
+
+    fn reads_keys(&self) -> bool {
+        self.apps.iter().any(|(_, app)| app.reads_keys())
+    }
+}
+
+impl AppNote {
+    /// Creates a note for one of several applications.
+    ///
+    /// The application ignores a note of another type than its [`Note`](Handler::Note).
+    pub fn new<N: Send + 'static>(app: AppIndex, note: N) -> Self {
+        Self { app, note: Box::new(note) }
+    }
+}
+
+/// An application whose types are hidden.
+trait AnyApp {
+    fn on(&mut self, hub: &mut Hub<'_, AppIndex>, event: Event<'_, AppNote>);
+    fn holds_secrets(&self) -> bool;
+    fn reads_keys(&self) -> bool;
+}
+
+struct Hosted<H: Handler> {
+    handler: H,
+    contexts: Contexts<H::Context>,
+    index: AppIndex,
+}
+
+impl<H: Handler<Note: 'static>> AnyApp for Hosted<H> {
+    fn on(&mut self, hub: &mut Hub<'_, AppIndex>, event: Event<'_, AppNote>) {
+        let event = match event.with_other_notes() {
+            Ok(event) => event,
+            Err(AppNote { note, .. }) => match note.downcast() {
+                Ok(note) => Event::Note(*note),
+                Err(_) => return,
+            },
+        };
+        self.contexts.deliver_to(self.index.0, hub, event, &mut self.handler);
+    }
+
+    fn holds_secrets(&self) -> bool {
+        self.handler.holds_secrets()
+    }
+
+    fn reads_keys(&self) -> bool {
+        self.handler.reads_keys()
+    }
+}
+
+impl fmt::Debug for Apps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.apps.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl fmt::Debug for AppNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppNote").field("app", &self.app).finish_non_exhaustive()
+    }
+}
