@@ -17,8 +17,6 @@ pub enum Part {
     Monitor,
     /// The number of worker threads, if more than one.
     Workers,
-    /// The envelope in which the relay puts each message.
-    Envelope,
     /// The welcome message and the prompt.
     Greeting,
     /// The application of each listener.
@@ -56,7 +54,6 @@ impl fmt::Display for Part {
             Self::Authentication => "authentication",
             Self::Monitor => "monitor",
             Self::Workers => "workers",
-            Self::Envelope => "envelope",
             Self::Greeting => "welcome and prompt of listeners",
             Self::Apps => "app of listeners",
             Self::Log => "log",

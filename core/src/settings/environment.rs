@@ -1,18 +1,18 @@
 //! Classification of environment variables as configuration keys.
 
+use super::catalog::Catalog;
 use super::schema::resolve;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
-pub(super) const PREFIX: &str = "DRUPE_";
-/// Variables, without `DRUPE_`, that are not keys: the list of files, and the client's credentials.
+/// Variables, without the prefix of the program, that are not keys: the list of files, and the client's credentials.
 const OTHERS: [&str; 3] = ["CONFIG", "PASSWORD", "TOKEN"];
-/// The prefix of variables for tests, after `DRUPE_`.
+/// The prefix of variables for tests, after that of the program.
 const TESTS: &str = "TEST_";
 
-/// The meaning of an environment variable that begins with `DRUPE_`.
+/// The meaning of an environment variable that begins with the prefix of the program.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Variable {
     /// The parts of the key that the variable sets; the key may be invalid.
@@ -28,13 +28,13 @@ pub(super) enum Variable {
 /// A variable is a key if its part before the first `__` is a top-level key, or if it contains
 /// `__`. Variables that Kubernetes creates for services are not, unless they begin with a top-level
 /// key.
-pub(super) fn variable(schema: &Value, name: &str, value: &str) -> Variable {
-    let name = name.strip_prefix(PREFIX).unwrap_or(name);
+pub(super) fn variable(catalog: &Catalog, name: &str, value: &str) -> Variable {
+    let name = name.strip_prefix(catalog.environment_prefix()).unwrap_or(name);
     if OTHERS.contains(&name) || name.starts_with(TESTS) {
         return Variable::Other;
     }
     let parts: Vec<_> = name.split("__").map(str::to_lowercase).collect();
-    let is_known = parts.first().is_some_and(|first| schema["properties"].get(first).is_some());
+    let is_known = parts.first().is_some_and(|first| catalog.parsed_schema()["properties"].get(first).is_some());
     if !is_known && is_of_kubernetes(name, value) {
         return Variable::Other;
     }
@@ -91,11 +91,10 @@ pub(super) fn key(schema: &Value, merged: &Map<String, Value>, parts: Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::schema::parsed_schema;
 
     #[test]
     fn environment_ignores_kubernetes_services_and_reads_keys() {
-        let of = |name: &str, value: &str| variable(parsed_schema(), name, value);
+        let of = |name: &str, value: &str| variable(Catalog::of_drupe(), name, value);
         for name in [
             "DRUPE_SERVICE_HOST",
             "DRUPE_CHAT_SERVICE_HOST",

@@ -138,7 +138,7 @@ impl fmt::Debug for Layers {
 }
 
 /// Merges `above` into `below`, map by map. Values of `above` replace those of `below`.
-fn overlay(below: &mut Map<String, Value>, above: Map<String, Value>) {
+pub(super) fn overlay(below: &mut Map<String, Value>, above: Map<String, Value>) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {
             (Some(Value::Object(below)), Value::Object(above)) => overlay(below, above),

@@ -87,7 +87,7 @@ impl View<'_> {
         let protocol = self.protocol(&address, problems);
         let mut listen = Listen::new(address, protocol);
         listen.name = name.to_string();
-        listen.app = listener.app.name().to_string();
+        listen.app.clone_from(&listener.app);
         listen.socket = self.socket(&listen.address, problems);
         listen.connections_max = listener.connections_max.0.map(NonZeroU32::get);
         listen.welcome.clone_from(&listener.welcome);

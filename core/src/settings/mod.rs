@@ -45,6 +45,11 @@
 //! in a file that is a pipe, are relative to the working directory. In the files of tunnels, `~/`
 //! is the home directory.
 //!
+//! # Sections of applications
+//!
+//! A program has its own applications, and each of them may have a [`Section`] of its own in the
+//! same configuration. A [`Catalog`] lists them.
+//!
 //! # When a change takes effect
 //!
 //! A reload applies most keys to a running server:
@@ -63,7 +68,8 @@
 //! | `authentication`: users, passwords, token keys | at once | keep their users |
 //! | `monitor.credential`, `monitor.metrics_credential` | at once | stay |
 //! | `log.level`, `log.targets` | at once | |
-//! | `workers`, `envelope`, other keys of `log`, `authentication` and `monitor` | after a restart | |
+//! | `relay` and other sections of applications | at once, unless the application says otherwise | as the application says |
+//! | `workers`, other keys of `log`, `authentication` and `monitor` | after a restart | |
 //!
 //! A reload with an invalid configuration changes nothing. If an address becomes wider or narrower
 //! at the same port (127.0.0.1 to 0.0.0.0), the server closes the old one before it listens on the
@@ -72,6 +78,7 @@
 //!
 #![doc = include_str!("coming_from.md")]
 
+mod catalog;
 mod document;
 mod environment;
 mod errors;
@@ -88,6 +95,8 @@ mod salvage;
 mod schema;
 mod secret;
 mod secrets;
+mod section;
+mod sections;
 mod sources;
 mod template;
 mod tree;
@@ -97,12 +106,12 @@ pub mod units;
 mod warnings;
 mod words;
 
+pub use catalog::Catalog;
 pub use errors::{SettingsError, SettingsErrors};
 pub use passwords::HashedPasswords;
 pub use plan::{AuthenticationPlan, MonitorPlan, Plan};
 pub use resolved::Resolved;
-pub use schema::schema;
 pub use secret::Secret;
+pub use section::{Section, SectionError};
 pub use sources::Sources;
-pub use template::{environment_template, template};
 pub use tree::*;

@@ -7,13 +7,15 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A valid configuration, merged from all its sources.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// The merged settings.
+    /// The merged settings of the server.
     pub settings: Settings,
+    /// The values of the sections, with secrets masked.
+    pub(super) sections: Map<String, Value>,
     /// The plan from which a server is built.
     pub plan: Plan,
     /// Warnings for the operator about settings that are valid but probably mistakes.
@@ -59,17 +61,28 @@ impl Resolved {
             let old = before.get(path).map_or("(none)".into(), shown);
             format!("{path}: {old} -> {}{}", shown(value), when(path))
         });
-        gone.chain(other).collect()
+        let mut changes: Vec<_> = gone.chain(other).collect();
+        // Secrets are masked in the values that are compared.
+        let sections = (&self.plan.config.sections, &newer.plan.config.sections);
+        if sections.0 != sections.1 && self.sections == newer.sections {
+            changes.push("a secret of a section: (secret) -> (secret)".into());
+        }
+        changes
     }
 
-    fn value(&self) -> Value {
-        serde_json::to_value(&self.settings).unwrap_or_default()
+    /// Returns all values, with secrets masked.
+    pub(super) fn value(&self) -> Value {
+        let mut value = serde_json::to_value(&self.settings).unwrap_or_default();
+        if let Value::Object(value) = &mut value {
+            value.extend(self.sections.clone());
+        }
+        value
     }
 }
 
 /// Returns a note for keys that a reload does not change; empty for other keys.
 fn when(path: &str) -> &'static str {
-    const STARTS: [&str; 5] = ["workers", "envelope", "log.", "authentication.", "monitor."];
+    const STARTS: [&str; 4] = ["workers", "log.", "authentication.", "monitor."];
     const AT_ONCE: [&str; 8] = [
         "log.level",
         "log.targets",

@@ -3,7 +3,6 @@
 use super::document::built_in;
 use super::environment::{self, Variable};
 use super::layers::Layers;
-use super::schema::parsed_schema;
 use super::sources::Upper;
 use super::{FormatChoice, Profile, Sources};
 use alloc::vec::Vec;
@@ -13,13 +12,13 @@ impl Sources {
     /// Returns the format of log lines, as far as it can be determined despite other errors.
     #[must_use]
     pub fn log_format(&self) -> FormatChoice {
-        let schema = parsed_schema();
+        let schema: &Value = self.catalog.parsed_schema();
         let files = self.files.iter().flat_map(|(name, text)| {
             let file = Upper::file(schema, name, text).map(|upper| [upper].into());
             file.unwrap_or_else(|_| words_found(schema, text))
         });
         let variables = self.environment.iter().filter_map(|(name, value)| {
-            let Variable::Key(parts) = environment::variable(schema, name, value) else { return None };
+            let Variable::Key(parts) = environment::variable(&self.catalog, name, value) else { return None };
             Upper::variable(schema, name, parts, value).ok()
         });
         let set = self.set.iter().map(|(key, value)| Upper::set(schema, key, value));

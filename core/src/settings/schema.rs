@@ -1,23 +1,47 @@
 //! The JSON Schema of the settings, and lookups of keys in it.
 
+use super::catalog::Catalog;
 use super::formats::SECRET;
 use super::tree::Settings;
 use alloc::string::String;
+use alloc::vec::Vec;
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
-/// Returns the JSON Schema (2020-12) of a configuration, for editors.
-#[must_use]
-pub fn schema() -> String {
-    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Settings>();
-    serde_json::to_string_pretty(&schema).unwrap_or_default()
+/// Generates the schema of a program's configuration.
+pub(super) fn generate(catalog: &Catalog) -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let sections = catalog.sections().iter();
+    let sections: Vec<_> = sections.map(|section| (section, (section.schema)(&mut generator))).collect();
+    let root = generator.into_root_schema_for::<Settings>();
+    let mut root = serde_json::to_value(root).unwrap_or_default();
+    for (section, schema) in sections {
+        let mut part = serde_json::to_value(schema).unwrap_or_default();
+        part["default"] = (section.defaults)();
+        let description = resolve(&root, &part)["description"].clone();
+        if description.is_string() {
+            part["description"] = description;
+        }
+        root["properties"][section.name] = part;
+    }
+    let names = catalog.apps().map(|name| json!({ "type": "string", "const": name }));
+    let app = &mut root["$defs"]["ListenerSettings"]["properties"]["app"];
+    if let Value::Object(app) = app {
+        app.remove("type");
+        app.insert("oneOf".into(), names.collect());
+        app.insert("default".into(), catalog.default_app().into());
+    }
+    root
 }
 
-/// Returns the parsed schema, which is generated only once.
-pub(super) fn parsed_schema() -> &'static Value {
-    static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(|| serde_json::from_str(&schema()).unwrap_or_default())
+/// Returns the top-level keys of the server itself.
+pub(super) fn keys_of_server() -> &'static Map<String, Value> {
+    static KEYS: OnceLock<Map<String, Value>> = OnceLock::new();
+    KEYS.get_or_init(|| match generate(&Catalog::new(""))["properties"].take() {
+        Value::Object(keys) => keys,
+        _ => Map::new(),
+    })
 }
 
 /// Returns the definition to which a part of the schema refers, or else the part itself.
@@ -25,6 +49,11 @@ pub(super) fn resolve(schema: &Value, part: &Value) -> Value {
     let named = [&part["$ref"], &part["anyOf"][0]["$ref"], &part["allOf"][0]["$ref"]];
     let name = named.into_iter().find_map(Value::as_str).and_then(|name| name.strip_prefix("#/$defs/"));
     name.map_or_else(|| part.clone(), |name| schema["$defs"][name].clone())
+}
+
+/// Returns `true` if a part of the schema is a secret.
+pub(super) fn is_secret(schema: &Value, part: &Value) -> bool {
+    resolve(schema, part)["format"] == SECRET
 }
 
 /// Returns `true` if a key or one below it is secret.

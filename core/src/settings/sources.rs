@@ -1,16 +1,17 @@
 //! The sources of a configuration (files, environment, command line) and their merging.
 
-use crate::app::AppName;
 use crate::config::Listen;
+use crate::settings::catalog::Catalog;
 use crate::settings::document::{Content, Node, built_in};
-use crate::settings::environment::{PREFIX, Variable};
+use crate::settings::environment::Variable;
 use crate::settings::layers::{Layers, OF_PROFILE};
 use crate::settings::plan::Plan;
 use crate::settings::resolved::Resolved;
-use crate::settings::schema::{parsed_schema, resolve};
+use crate::settings::schema::resolve;
 use crate::settings::secret::Secret;
+use crate::settings::sections::TypedSections;
 use crate::settings::tree::{
-    AppChoice, AuthenticationSettings, MonitorSettings, Profile, Settings, TokenSettings, TunnelSettings, UserSettings,
+    AuthenticationSettings, MonitorSettings, Profile, Settings, TokenSettings, TunnelSettings, UserSettings,
 };
 use crate::settings::typed::typed;
 use crate::settings::{SettingsError, SettingsErrors};
@@ -18,19 +19,21 @@ use crate::settings::{environment, follow, listeners, paths, warnings};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use serde_json::Value;
 
 /// The sources of a configuration, which [`resolve`](Self::resolve) merges and checks.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Sources {
+    pub(super) catalog: Arc<Catalog>,
     pub(super) files: Vec<(String, String)>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) set: Vec<(String, String)>,
     pub(super) profile: Option<String>,
     listen: Vec<Listen>,
-    app: Option<AppName>,
+    app: Option<String>,
     unlimited: bool,
     read: Option<ReadSecret>,
 }
@@ -39,10 +42,25 @@ pub struct Sources {
 type ReadSecret = fn(&str) -> Result<String, String>;
 
 impl Sources {
-    /// Creates sources that contain only the defaults.
+    /// Creates the sources of the program `drupe`, with the defaults only.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::of(Arc::clone(Catalog::of_drupe()))
+    }
+
+    /// Creates the sources of a program, with the defaults only.
+    pub fn of(catalog: impl Into<Arc<Catalog>>) -> Self {
+        Self {
+            catalog: catalog.into(),
+            files: Vec::new(),
+            environment: Vec::new(),
+            set: Vec::new(),
+            profile: None,
+            listen: Vec::new(),
+            app: None,
+            unlimited: false,
+            read: None,
+        }
     }
 
     /// Adds a file, which overrides earlier ones.
@@ -57,7 +75,7 @@ impl Sources {
     /// Adds the environment variables that begin with `DRUPE_`.
     #[must_use]
     pub fn environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let ours = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
+        let ours = variables.into_iter().filter(|(name, _)| name.starts_with(self.catalog.environment_prefix()));
         self.environment.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
         self
     }
@@ -85,8 +103,8 @@ impl Sources {
 
     /// Sets the application of the default listeners and of those of [`listen`](Self::listen).
     #[must_use]
-    pub fn app(self, app: AppName) -> Self {
-        Self { app: Some(app), ..self }
+    pub fn app(self, app: &str) -> Self {
+        Self { app: Some(app.to_owned()), ..self }
     }
 
     /// Removes limits on rates and numbers of connections, for load tests.
@@ -110,12 +128,15 @@ impl Sources {
     /// # Errors
     /// All values of the wrong type; if there are none, all other errors.
     pub fn resolve(&self) -> Result<Resolved, SettingsErrors> {
-        let schema = parsed_schema();
+        if let Some(fault) = self.catalog.fault() {
+            return Err(SettingsError::new(self.catalog.program(), "", &fault).into());
+        }
+        let schema: &Value = self.catalog.parsed_schema();
         let mut upper =
             self.files.iter().map(|(name, text)| Upper::file(schema, name, text)).collect::<Result<Vec<_>, _>>()?;
         let mut warnings = Vec::new();
         for (name, value) in &self.environment {
-            match environment::variable(schema, name, value) {
+            match environment::variable(&self.catalog, name, value) {
                 Variable::Other => {}
                 Variable::Unknown => {
                     let words = "unknown variable, ignored: a key has `__` between its parts";
@@ -141,14 +162,10 @@ impl Sources {
             layers.add(&layer, &built_in(profile.listeners())?);
         }
         layers.inherit();
-        let mut settings = typed(&layers, schema)?;
-        if let Some(app) = self.app.filter(|_| is_default) {
-            let app = AppChoice::from(app);
-            settings.listeners.values_mut().for_each(|listener| listener.app = app);
-        }
+        let (mut settings, sections) = self.typed(&layers, is_default)?;
         self.read_secrets(&mut settings, &layers)?;
         follow::follow(&mut settings, &layers);
-        let mut plan = Plan::new(&settings, &layers, self.listen.is_empty())?;
+        let mut plan = Plan::new(&settings, &self.catalog, &layers, self.listen.is_empty())?;
         for (listen, number) in self.listen.iter().zip(1..) {
             let is_clear = !listen.is_local() && listen.tls.is_none();
             if let (true, Some(words)) = (
@@ -158,23 +175,25 @@ impl Sources {
                 return Err(SettingsError::new("--listen", &listen.bound(&listen.address), &words).into());
             }
             let mut listen = Listen { name: format!("listen{number}"), ..listen.clone() };
-            listen.app = self.app.unwrap_or(AppName::Chat).to_string();
+            self.app.as_deref().unwrap_or(self.catalog.default_app()).clone_into(&mut listen.app);
             plan.config.listeners.push(listen);
             plan.tls.push(None);
         }
         if self.unlimited {
             plan.config = plan.config.unlimited();
         }
-        let has_chat = plan.config.listeners.iter().any(|listen| listen.app == "chat");
-        if settings.workers.get() > 1 && has_chat {
-            let words = "the application chat needs workers: 1, because one worker must know all names";
+        let needs_one = |listen: &&Listen| self.catalog.needs_one_worker(&listen.app);
+        if let (true, Some(listen)) = (settings.workers.get() > 1, plan.config.listeners.iter().find(needs_one)) {
+            let words =
+                format!("the application {} needs workers: 1, because one worker must know all peers", listen.app);
             return Err(layers.blame("workers", words).into());
         }
         warnings.extend(warnings::warnings(&settings, &plan, &layers));
         if self.unlimited && settings.profile == Profile::Production {
             warnings.push(SettingsError::new("--unlimited", "", "rates and numbers of connections are not limited"));
         }
-        Ok(Resolved { settings, plan, warnings, layers })
+        plan.config.sections = sections.sections;
+        Ok(Resolved { settings, sections: sections.shown, plan, warnings, layers })
     }
 }
 
@@ -203,20 +222,64 @@ impl Sources {
 
     /// Reads a secret from the file that the key `{key}_file` names, if it names one.
     fn read_secret(&self, layers: &Layers, key: &str, secret: &mut Secret, file: &str) -> Result<(), SettingsErrors> {
-        let file_key = format!("{key}_file");
-        let blame = |words: String| SettingsErrors::from(layers.blame(&file_key, words));
-        if file.is_empty() {
-            return Ok(());
+        if let Some(read) = self.secret_in(layers, key, !secret.is_empty(), file)? {
+            *secret = Secret::new(read);
         }
-        if !secret.is_empty() {
+        Ok(())
+    }
+
+    /// Returns the secret `key` in the file that `{key}_file` names, if it names one.
+    pub(super) fn secret_in(
+        &self,
+        layers: &Layers,
+        key: &str,
+        is_set: bool,
+        file: &str,
+    ) -> Result<Option<String>, SettingsError> {
+        let file_key = format!("{key}_file");
+        let blame = |words: String| layers.blame(&file_key, words);
+        if file.is_empty() {
+            return Ok(None);
+        }
+        if is_set {
             return Err(blame(format!("{key} is set as well; set only one of them")));
         }
         let read = self.read.ok_or_else(|| blame("this program does not read secrets from files".into()))?;
-        *secret = Secret::new(read(file).map_err(|cause| blame(format!("can't read {file}: {cause}")))?);
+        let secret = read(file).map_err(|cause| blame(format!("can't read {file}: {cause}")))?;
         if secret.is_empty() {
             return Err(blame(format!("the first line of {file} is empty")));
         }
-        Ok(())
+        Ok(Some(secret))
+    }
+
+    /// Converts the layers to settings and sections, or returns the errors of both.
+    ///
+    /// Listeners without an application get the one that was chosen, or the first of the program.
+    fn typed(&self, layers: &Layers, is_default: bool) -> Result<(Settings, TypedSections), SettingsErrors> {
+        let (settings, sections) = match (typed(layers, &self.catalog), self.sections(layers)) {
+            (Ok(settings), Ok(sections)) => (settings, sections),
+            (Err(mut problems), Err(more)) => {
+                problems.0.extend(more.0);
+                return Err(problems);
+            }
+            (Err(problems), _) | (_, Err(problems)) => return Err(problems),
+        };
+        let chosen = self.app.as_deref();
+        if let Some(app) = chosen.filter(|app| !self.catalog.apps().any(|known| known == *app)) {
+            return Err(SettingsError::new("--app", "", &self.catalog.no_such_app(app)).into());
+        }
+        let app = chosen.filter(|_| is_default).unwrap_or(self.catalog.default_app());
+        let mut settings = settings;
+        for listener in settings.listeners.values_mut().filter(|listener| listener.app.is_empty()) {
+            app.clone_into(&mut listener.app);
+        }
+        Ok((settings, sections))
+    }
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

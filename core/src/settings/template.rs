@@ -1,85 +1,92 @@
 //! Configuration templates, generated from the schema and the profiles.
 
 use super::Sources;
+use super::catalog::Catalog;
 use super::resolved::leaves;
-use super::schema::{parsed_schema, resolve};
-use super::tree::{Profile, Settings};
+use super::schema::resolve;
+use super::tree::Profile;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 use serde_json::{Value, json};
 
-/// Returns a YAML file with every key, its description, and its value in a profile.
-///
-/// Everything except one listener is commented out. A line that begins with `#` and a key holds the
-/// default, so removing the `#` changes nothing. A part that does not exist by default is shown as
-/// an example, in the comment above its place.
-#[must_use]
-pub fn template(profile: Profile) -> String {
-    let schema = parsed_schema();
-    let name = profile.name();
-    let mut text = format!(
-        "# A configuration of drupe, for {name}. Lines that begin with # and a key are defaults: removing the # changes nothing.\n\
-         # Lines that begin with # and a space are explanations; indented text in them is an example of an optional part.\n\
-         # `drupe check FILE` checks a configuration, and `drupe schema` prints a schema for editors.\n\n\
-         profile: {name}\n\nlisteners:\n  chat:\n    address: 127.0.0.1:7000\n    protocol: auto\n"
-    );
-    let mut values = values(profile);
-    let of_listener = resolve(schema, &schema["properties"]["listeners"]["additionalProperties"]);
-    let mut listener = values["listeners"]["chat"].take();
-    for (key, value) in [("notices", json!(true)), ("wait", json!("300ms"))] {
-        listener[key] = value;
-    }
-    listener["limits"] = values["limits"]["peer"].clone();
-    for key in ["lines", "telnet"] {
-        listener[key] = defaults(&resolve(schema, &of_listener["properties"][key]));
-    }
-    let mut writer = Writer { schema, out: &mut text, mark: "#" };
-    writer.map("listeners.*.", &of_listener, &listener, 2, &["address", "protocol"]);
-    writer.out.push('\n');
-    writer.map("", schema, &values, 0, &["profile", "listeners"]);
-    text
-}
-
-/// Returns every environment variable with its description and its value in a profile.
-///
-/// Everything except the profile and one listener is commented out.
-#[must_use]
-pub fn environment_template(profile: Profile) -> String {
-    let mut text = format!(
-        "# A configuration of drupe in the environment, for {}. Lines that are commented out are defaults.\n\
-         DRUPE_PROFILE={0}\nDRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000\nDRUPE_LISTENERS__CHAT__PROTOCOL=auto\n",
-        profile.name()
-    );
-    leaves("", &values(profile), &mut |path, value| {
-        if path != "profile" && !path.starts_with("listeners") {
-            for line in description(path).lines() {
-                let _ = writeln!(text, "# {}", line.trim());
-            }
-            let value = value.as_str().map_or_else(|| value.to_string(), ToString::to_string);
-            let _ = writeln!(text, "#DRUPE_{}={value}", path.to_uppercase().replace('.', "__"));
+impl Catalog {
+    /// Returns a YAML file with every key, its description, and its value in a profile.
+    ///
+    /// Everything except one listener is commented out. A line that begins with `#` and a key holds
+    /// the default, so removing the `#` changes nothing. A part that does not exist by default is
+    /// shown as an example, in the comment above its place.
+    #[must_use]
+    pub fn template(&self, profile: Profile) -> String {
+        let schema = self.parsed_schema();
+        let (name, program) = (profile.name(), self.program());
+        let app = self.default_app();
+        let mut text = format!(
+            "# A configuration of {program}, for {name}. Lines that begin with # and a key are defaults: removing the # changes nothing.\n\
+             # Lines that begin with # and a space are explanations; indented text in them is an example of an optional part.\n\
+             # `{program} check FILE` checks a configuration, and `{program} schema` prints a schema for editors.\n\n\
+             profile: {name}\n\nlisteners:\n  {app}:\n    address: 127.0.0.1:7000\n    protocol: auto\n"
+        );
+        let mut values = self.values(profile);
+        let of_listener = resolve(schema, &schema["properties"]["listeners"]["additionalProperties"]);
+        let mut listener = values["listeners"][app].take();
+        for (key, value) in [("notices", json!(true)), ("wait", json!("300ms"))] {
+            listener[key] = value;
         }
-    });
-    text
-}
-
-/// Returns the description of a key from the schema.
-fn description(path: &str) -> String {
-    let schema = parsed_schema();
-    let mut part = schema.clone();
-    for name in path.split('.') {
-        part = resolve(schema, &part)["properties"][name].clone();
+        listener["limits"] = values["limits"]["peer"].clone();
+        for key in ["lines", "telnet"] {
+            listener[key] = defaults(&resolve(schema, &of_listener["properties"][key]));
+        }
+        let mut writer = Writer { schema, out: &mut text, mark: "#" };
+        writer.map("listeners.*.", &of_listener, &listener, 2, &["address", "protocol"]);
+        writer.out.push('\n');
+        writer.map("", schema, &values, 0, &["profile", "listeners"]);
+        text
     }
-    part["description"].as_str().unwrap_or_default().to_string()
-}
 
-/// Returns the settings of a profile, with one listener.
-fn values(profile: Profile) -> Value {
-    let sources = Sources::new().profile(profile.name());
-    let sources = sources.set("listeners.chat.address", "127.0.0.1:7000").set("listeners.chat.protocol", "auto");
-    let settings = sources.resolve().map_or_else(|_| Settings::default(), |resolved| resolved.settings);
-    serde_json::to_value(settings).unwrap_or_default()
+    /// Returns every environment variable with its description and its value in a profile.
+    ///
+    /// Everything except the profile and one listener is commented out.
+    #[must_use]
+    pub fn environment_template(&self, profile: Profile) -> String {
+        let (name, prefix) = (profile.name(), self.environment_prefix());
+        let listener = format!("{prefix}LISTENERS__{}__", self.default_app().to_uppercase());
+        let mut text = format!(
+            "# A configuration of {} in the environment, for {name}. Lines that are commented out are defaults.\n\
+             {prefix}PROFILE={name}\n{listener}ADDRESS=127.0.0.1:7000\n{listener}PROTOCOL=auto\n",
+            self.program()
+        );
+        leaves("", &self.values(profile), &mut |path, value| {
+            if path != "profile" && !path.starts_with("listeners") {
+                for line in self.description(path).lines() {
+                    let _ = writeln!(text, "# {}", line.trim());
+                }
+                let value = value.as_str().map_or_else(|| value.to_string(), ToString::to_string);
+                let _ = writeln!(text, "#{prefix}{}={value}", path.to_uppercase().replace('.', "__"));
+            }
+        });
+        text
+    }
+
+    /// Returns the description of a key from the schema.
+    fn description(&self, path: &str) -> String {
+        let schema = self.parsed_schema();
+        let mut part = Value::clone(schema);
+        for name in path.split('.') {
+            part = resolve(schema, &part)["properties"][name].clone();
+        }
+        part["description"].as_str().unwrap_or_default().to_string()
+    }
+
+    /// Returns the values of a profile, with one listener.
+    fn values(&self, profile: Profile) -> Value {
+        let listener = format!("listeners.{}", self.default_app());
+        let sources = Sources::of(self).profile(profile.name());
+        let sources = sources.set(&format!("{listener}.address"), "127.0.0.1:7000");
+        let resolved = sources.set(&format!("{listener}.protocol"), "auto").resolve();
+        resolved.map_or_else(|_| Value::Null, |resolved| resolved.value())
+    }
 }
 
 struct Writer<'a> {

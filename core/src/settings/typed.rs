@@ -1,5 +1,6 @@
 //! Conversion of merged layers to settings, or to a list of all type errors.
 
+use super::catalog::Catalog;
 use super::layers::Layers;
 use super::schema::{holds_secrets, resolve};
 use super::{Settings, SettingsError, SettingsErrors, words};
@@ -9,18 +10,23 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde_json::Value;
 
-pub(super) fn typed(layers: &Layers, schema: &Value) -> Result<Settings, SettingsErrors> {
+/// Converts the merged layers to the settings of the server, without the sections of applications.
+pub(super) fn typed(layers: &Layers, catalog: &Catalog) -> Result<Settings, SettingsErrors> {
+    let schema = catalog.parsed_schema();
     let mut merged = Value::Object(layers.merged.clone());
     if let Some(key) = not_a_map(schema, schema, &merged, "") {
         let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
         return Err(SettingsError::new(&place, &key, "it takes keys with values").into());
+    }
+    for section in catalog.sections() {
+        remove(&mut merged, section.name);
     }
     let mut problems = Vec::new();
     while problems.len() < PROBLEMS_MAX {
         let problem = match serde_path_to_error::deserialize::<_, Settings>(merged.clone()) {
             Ok(settings) if problems.is_empty() => return Ok(settings),
             Ok(_) => break,
-            Err(error) => problem(layers, schema, &error),
+            Err(error) => problem(layers, schema, "", &error),
         };
         // Remove the invalid value, to find further errors.
         let (key, problem) = problem;
@@ -34,16 +40,23 @@ pub(super) fn typed(layers: &Layers, schema: &Value) -> Result<Settings, Setting
 }
 
 /// The maximum number of reported errors.
-const PROBLEMS_MAX: usize = 50;
+pub(super) const PROBLEMS_MAX: usize = 50;
 
-/// Converts a type error to an error of its key. Returns the key and the error.
-fn problem(
+/// Converts a type error in the value of `of` to an error of its key.
+///
+/// `of` is empty for the whole configuration. Returns the key and the error.
+pub(super) fn problem(
     layers: &Layers,
     schema: &Value,
+    of: &str,
     error: &serde_path_to_error::Error<serde_json::Error>,
 ) -> (String, SettingsError) {
     let path = error.path().to_string();
-    let path = if path == "." { String::new() } else { path };
+    let path = match (of, path.as_str()) {
+        (_, ".") => of.to_owned(),
+        ("", _) => path,
+        _ => format!("{of}.{path}"),
+    };
     let words = error.inner().to_string();
     // The beginning of serde's message for an unknown key.
     let unknown = words.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
@@ -54,7 +67,10 @@ fn problem(
             "" => field.to_owned(),
             path => format!("{path}.{field}"),
         };
-        (key, no_such_key(field, rest))
+        let known = schema["properties"].as_object().filter(|_| key == field);
+        let known = known.map(|known| known.keys().map(String::as_str).collect());
+        let known: Vec<_> = known.unwrap_or_else(|| rest.split('`').skip(1).step_by(2).collect());
+        (key, no_such_key(field, &known))
     } else {
         let words = words::of_serde(&words, holds_secrets(schema, &path));
         (path, words)
@@ -64,7 +80,7 @@ fn problem(
 }
 
 /// Removes a key. Returns whether it was there.
-fn remove(value: &mut Value, path: &str) -> bool {
+pub(super) fn remove(value: &mut Value, path: &str) -> bool {
     let (above, last) = path.rsplit_once('.').unwrap_or(("", path));
     let mut value = value;
     for part in above.split('.').filter(|part| !part.is_empty()) {
@@ -105,8 +121,7 @@ fn not_a_map(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<
     })
 }
 
-fn no_such_key(field: &str, expected: &str) -> String {
-    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+pub(super) fn no_such_key(field: &str, known: &[&str]) -> String {
     let nearest = known.iter().map(|name| (distance(field, name), *name)).min();
     match nearest {
         Some((distance, name)) if distance <= 1 + field.len() / 4 => {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
+mod sections;
 mod settings;
 mod settings_claims;
 mod settings_mistakes;

@@ -1,6 +1,6 @@
 //! Configurations: layers, errors, and the effect of every key.
 
-use drupe_core::settings::{Resolved, Sources, schema};
+use drupe_core::settings::{Catalog, Resolved, Sources};
 use drupe_core::wire::Protocol;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -155,7 +155,7 @@ fn metrics_credential_allows_several_workers() {
 /// A value other than the default for every key: what stands before the arrow must be there for it to have a meaning.
 const EFFECTS: &str = "
 workers=2 <- listeners.a.app=relay
-envelope=json
+relay.envelope=json
 profile=testing
 limits.dry_run=true
 limits.connections_max=7
@@ -350,7 +350,7 @@ fn every_settings_key_has_an_effect() {
         assert_ne!(without, Some(with.plan), "{key} has no effect");
         shown.insert(general(key));
     }
-    let schema: Value = serde_json::from_str(&schema()).expect("JSON");
+    let schema: Value = serde_json::from_str(&Catalog::default().schema()).expect("JSON");
     let mut keys = BTreeSet::new();
     collect(&schema, &schema, "", &mut keys);
     // The limits of a listener are made as those of all are.

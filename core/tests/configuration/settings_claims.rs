@@ -1,6 +1,6 @@
 //! The tables in the settings documentation match the code.
 
-use drupe_core::settings::{Resolved, Sources, schema};
+use drupe_core::settings::{Catalog, Resolved, Sources};
 use serde_json::Value;
 
 const OTHER_SERVERS: &str = include_str!("../../src/settings/coming_from.md");
@@ -43,7 +43,7 @@ fn is_key(root: &Value, key: &str) -> bool {
 
 #[test]
 fn keys_in_the_server_comparison_exist() {
-    let schema: Value = serde_json::from_str(&schema()).expect("JSON");
+    let schema: Value = serde_json::from_str(&Catalog::default().schema()).expect("JSON");
     let roots: Vec<_> = schema["properties"].as_object().expect("keys").keys().cloned().collect();
     let mut count = 0;
     for row in rows(OTHER_SERVERS) {
@@ -117,7 +117,7 @@ fn changes_that_need_a_restart_match_the_manual() {
         ("monitor.interval", "7s", "workers"),
         ("authentication.users.ann.password", "y", "authentication"),
         ("authentication.deadline", "7s", "workers"),
-        ("envelope", "json", "envelope"),
+        ("relay.envelope", "json", "relay"),
     ] {
         let changes = before.changes(&resolved(&[(key, value)])).join("\n");
         assert!(changes.contains(&format!("{key}: ")), "{key}: {changes}");

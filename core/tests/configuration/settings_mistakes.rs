@@ -3,7 +3,7 @@
 //! An error names what the operator wrote, shows no secret, and contains no terminal control
 //! characters.
 
-use drupe_core::settings::{Resolved, Sources, schema};
+use drupe_core::settings::{Catalog, Resolved, Sources};
 use serde_json::Value;
 use std::fmt::Write;
 use std::time::Duration;
@@ -66,7 +66,7 @@ fn zero_is_refused_where_it_would_disable_the_server() {
 /// Every number, time and size alone, at both ends of what it can be: what is refused is blamed on the operator's own line.
 #[test]
 fn single_extreme_value_is_blamed_on_its_own_line() {
-    let schema: Value = serde_json::from_str(&schema()).expect("JSON");
+    let schema: Value = serde_json::from_str(&Catalog::default().schema()).expect("JSON");
     let mut keys = Vec::new();
     collect(&schema, &schema, "", &mut keys);
     let (mut good, mut refused) = (0, 0);
@@ -174,7 +174,7 @@ fn defaults_adapt_to_configured_values() {
 #[test]
 fn settings_errors_show_no_secret() {
     let secret = "hunter2hunter2";
-    let schema: Value = serde_json::from_str(&schema()).expect("JSON");
+    let schema: Value = serde_json::from_str(&Catalog::default().schema()).expect("JSON");
     let mut keys = Vec::new();
     collect(&schema, &schema, "", &mut keys);
     let keys: Vec<_> = keys.into_iter().filter(|(_, part)| part["format"] == "password").map(|(key, _)| key).collect();

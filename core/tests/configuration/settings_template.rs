@@ -1,6 +1,6 @@
 //! Configuration templates: commented-out values are the defaults, and the examples are valid.
 
-use drupe_core::settings::{Plan, Profile, Sources, environment_template, template};
+use drupe_core::settings::{Catalog, Plan, Profile, Sources};
 use std::collections::BTreeSet;
 
 const PROFILES: [Profile; 3] = [Profile::Development, Profile::Production, Profile::Testing];
@@ -64,7 +64,7 @@ fn above(lines: &[Line], number: usize) -> BTreeSet<usize> {
 #[test]
 fn commented_template_values_are_the_defaults() {
     for profile in PROFILES {
-        let lines = lines(&template(profile));
+        let lines = lines(&Catalog::default().template(profile));
         let base = plan(&document(&lines, &BTreeSet::new())).expect("good");
         let mut count = 0;
         let mut all = BTreeSet::new();
@@ -110,7 +110,7 @@ const CONTEXT: [(&str, &[(&str, &str)]); 12] = [
 #[test]
 fn template_examples_are_valid_and_show_defaults() {
     for profile in PROFILES {
-        let lines = lines(&template(profile));
+        let lines = lines(&Catalog::default().template(profile));
         let mut shown = BTreeSet::new();
         let mut number = 0;
         while number < lines.len() {
@@ -155,7 +155,7 @@ fn template_examples_are_valid_and_show_defaults() {
 #[test]
 fn commented_template_variables_are_the_defaults() {
     for profile in PROFILES {
-        let text = environment_template(profile);
+        let text = Catalog::default().environment_template(profile);
         let pair = |line: &str| {
             line.split_once('=').map(|(name, value)| (name.to_string(), value.to_string())).expect("a variable")
         };

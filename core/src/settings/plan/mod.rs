@@ -8,16 +8,16 @@ pub(super) mod problems;
 pub use crate::settings::plan::authentication::AuthenticationPlan;
 pub use crate::settings::plan::parts::MonitorPlan;
 
-use crate::app::Envelope;
 use crate::config::{Closing, Config, Part, QuarantineLimits, RoomLimits, TicketLimits};
 use crate::settings::SettingsErrors;
+use crate::settings::catalog::Catalog;
 use crate::settings::layers::Layers;
 use crate::settings::plan::authentication::authentication;
 use crate::settings::plan::limits::{connections, drain, name_max, networks, outbound, peer_limits, u32_of};
 use crate::settings::plan::parts::{credential, log, metrics_credential, unapplied};
 use crate::settings::plan::problems::Problems;
 
-use crate::settings::tree::{EnvelopeChoice, LogSettings, MonitorSettings, Settings};
+use crate::settings::tree::{LogSettings, MonitorSettings, Settings};
 use crate::tls::{Tls, TlsFiles};
 use alloc::format;
 use alloc::string::String;
@@ -57,8 +57,6 @@ pub struct Plan {
     pub(in crate::settings) tls: Vec<Option<TlsFiles>>,
     /// The number of worker threads.
     pub workers: NonZeroU8,
-    /// The envelope in which the application `relay` puts each message.
-    pub envelope: Envelope,
     /// The authentication of peers; `None` if peers do not authenticate.
     pub authentication: Option<AuthenticationPlan>,
     /// The settings of the monitor; `None` if there is no monitor.
@@ -103,11 +101,12 @@ impl Plan {
 
     pub(in crate::settings) fn new(
         settings: &Settings,
+        catalog: &Catalog,
         layers: &Layers,
         must_listen: bool,
     ) -> Result<Self, SettingsErrors> {
         let mut problems = Problems { layers, found: Vec::new() };
-        let plan = plan(settings, &mut problems);
+        let plan = plan(settings, catalog, &mut problems);
         if must_listen && settings.listeners.is_empty() {
             let words = "there are no listeners; add one, such as `chat: { address: '127.0.0.1:7000' }`";
             problems.add("listeners", words);
@@ -116,7 +115,7 @@ impl Plan {
     }
 }
 
-fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
+fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> Plan {
     let authentication = authentication(settings, problems);
     let monitor_credential = credential("monitor.credential", &settings.monitor.credential, problems);
     let metrics_credential = metrics_credential(&settings.monitor, problems);
@@ -163,7 +162,8 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
         listen.limits = listen.limits.filter(|limits| *limits != peer);
     }
     log(&settings.log, problems);
-    unapplied(settings, &mut config.unapplied);
+    unapplied(settings, catalog, &mut config.unapplied);
+    apps(settings, catalog, problems);
     let MonitorSettings { watchers_max, interval, may_act, may_watch, .. } = settings.monitor;
     if interval.0 < Duration::from_millis(100) {
         problems.add("monitor.interval", "it must be at least 100ms");
@@ -172,10 +172,6 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
         config,
         tls,
         workers: settings.workers,
-        envelope: match settings.envelope {
-            EnvelopeChoice::None => Envelope::None,
-            EnvelopeChoice::Json => Envelope::Json,
-        },
         authentication,
         monitor: monitor_credential.map(|_| MonitorPlan {
             watchers_max: watchers_max.get(),
@@ -184,5 +180,14 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
             may_watch,
         }),
         log: settings.log.clone(),
+    }
+}
+
+/// Checks the applications of the listeners.
+fn apps(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) {
+    for (name, listener) in &settings.listeners {
+        if !catalog.apps().any(|app| app == listener.app) {
+            problems.add(&format!("listeners.{name}.app"), catalog.no_such_app(&listener.app));
+        }
     }
 }

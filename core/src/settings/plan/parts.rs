@@ -1,10 +1,11 @@
 //! Checks of the monitor and the log, and the parts that a machine does not apply itself.
 
 use crate::config::{Part, Unapplied};
+use crate::settings::catalog::Catalog;
 use crate::settings::document::built_in;
 use crate::settings::plan::problems::Problems;
 use crate::settings::secret::Secret;
-use crate::settings::tree::{AppChoice, EnvelopeChoice, LogSettings, MonitorSettings, Settings};
+use crate::settings::tree::{LogSettings, MonitorSettings, Settings};
 use crate::wire::http::Credential;
 use alloc::format;
 use alloc::string::ToString;
@@ -72,7 +73,7 @@ pub(super) fn log(log: &LogSettings, problems: &mut Problems<'_>) {
 }
 
 /// Adds to `unapplied` each configured part that the machine does not apply itself.
-pub(super) fn unapplied(settings: &Settings, unapplied: &mut Unapplied) {
+pub(super) fn unapplied(settings: &Settings, catalog: &Catalog, unapplied: &mut Unapplied) {
     let listeners = || settings.listeners.iter();
     let of_profile = built_in(settings.profile.layer())
         .ok()
@@ -81,9 +82,8 @@ pub(super) fn unapplied(settings: &Settings, unapplied: &mut Unapplied) {
         (Part::Authentication, settings.authentication.enabled),
         (Part::Monitor, listeners().any(|(_, listener)| listener.websocket.as_ref().is_some_and(|web| web.monitor))),
         (Part::Workers, settings.workers.get() > 1),
-        (Part::Envelope, settings.envelope != EnvelopeChoice::None),
         (Part::Greeting, listeners().any(|(_, listen)| !listen.welcome.is_empty() || !listen.prompt.is_empty())),
-        (Part::Apps, listeners().any(|(_, listener)| listener.app != AppChoice::Chat)),
+        (Part::Apps, listeners().any(|(_, listener)| listener.app != catalog.default_app())),
         (Part::Log, of_profile.is_none_or(|of_profile| of_profile != settings.log)),
     ] {
         if is_there {

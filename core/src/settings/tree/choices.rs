@@ -1,7 +1,6 @@
 //! Settings that take one of a fixed set of names.
 
 use super::declare::choices;
-use crate::app::AppName;
 
 choices! {
     /// The purpose of the server; it determines the defaults.
@@ -29,16 +28,6 @@ choices! {
         Length = "length",
         /// Telnet, frames, HTTP with WebSocket, or lines, detected from the first bytes.
         Auto = "auto",
-    }
-    /// A built-in application.
-    AppChoice {
-        /// A chat with names and rooms.
-        #[default]
-        Chat = "chat",
-        /// A relay that sends every message to all other peers.
-        Relay = "relay",
-        /// An echo that sends every message back to its sender.
-        Echo = "echo",
     }
     /// The envelope in which the application `relay` puts each message.
     EnvelopeChoice {
@@ -159,15 +148,5 @@ choices! {
         /// A new log file begins each day, in UTC.
         #[default]
         Daily = "daily",
-    }
-}
-
-impl From<AppName> for AppChoice {
-    fn from(app: AppName) -> Self {
-        match app {
-            AppName::Chat => Self::Chat,
-            AppName::Relay => Self::Relay,
-            AppName::Echo => Self::Echo,
-        }
     }
 }

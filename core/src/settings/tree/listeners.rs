@@ -1,8 +1,6 @@
 //! Settings for a listener and for its protocol.
 
-use super::choices::{
-    AccessChoice, AppChoice, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, ModeChoice, ProtocolName,
-};
+use super::choices::{AccessChoice, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, ModeChoice, ProtocolName};
 use super::declare::settings;
 use super::limits::PeerSettings;
 use super::tunnels::ForwardSettings;
@@ -29,7 +27,7 @@ settings! {
         /// The protocol that the listener speaks.
         protocol: ProtocolName = ProtocolName::Tcp;
         /// The application that serves the listener.
-        app: AppChoice = AppChoice::Chat;
+        app: String = String::new();
         /// Maximum number of connections on this listener.
         connections_max: Maybe<NonZeroU32> = Maybe(None);
         /// The first message to each peer.

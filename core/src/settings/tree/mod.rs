@@ -7,6 +7,7 @@ mod declare;
 mod limits;
 mod listeners;
 mod operation;
+mod relay;
 mod tunnels;
 mod values;
 
@@ -16,6 +17,7 @@ pub use closing::*;
 pub use limits::*;
 pub use listeners::*;
 pub use operation::*;
+pub use relay::*;
 pub use tunnels::*;
 
 use alloc::collections::BTreeMap;
@@ -30,8 +32,6 @@ settings! {
         profile: Profile = Profile::Development;
         /// Number of worker threads, 1 to 255. The application `chat` needs exactly one.
         workers: NonZeroU8 = NonZeroU8::MIN;
-        /// The envelope in which the application `relay` puts each message.
-        envelope: EnvelopeChoice = EnvelopeChoice::None;
         /// The listeners, by a name of your choice: letters, digits and `_`.
         listeners: BTreeMap<String, ListenerSettings> = BTreeMap::new();
         /// SSH connections to servers that listen for this server, by a name of your choice.

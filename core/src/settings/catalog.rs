@@ -1,0 +1,180 @@
+//! The keys that the configuration of a program has.
+
+use super::schema;
+use super::section::{Section, SectionType};
+use super::sections::default_secret;
+use super::tree::RelaySettings;
+use super::words::quoted;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use serde_json::Value;
+use std::sync::OnceLock;
+
+/// The keys that the configuration of a program has: those of the server, the names of its
+/// applications, and their [sections](Section).
+///
+/// ```
+/// use drupe_core::settings::{Catalog, Profile};
+///
+/// let catalog = Catalog::new("mygame").app("game").app("chat").one_worker();
+/// assert!(catalog.template(Profile::Production).contains("mygame check FILE"));
+/// ```
+#[derive(Clone)]
+pub struct Catalog {
+    program: String,
+    /// The beginning of its environment variables, such as `MYGAME_`.
+    prefix: String,
+    apps: Vec<App>,
+    sections: Vec<SectionType>,
+    schema: OnceLock<Arc<Value>>,
+}
+
+/// An application, as a configuration names it.
+#[derive(Clone, Debug)]
+struct App {
+    name: String,
+    needs_one_worker: bool,
+}
+
+impl Catalog {
+    /// Creates the catalog of a program without applications: the keys of the server.
+    ///
+    /// Environment variables begin with the name in capitals and `_`. Characters other than letters
+    /// and digits become `_`.
+    #[must_use]
+    pub fn new(program: &str) -> Self {
+        let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        let prefix = program.chars().map(capital).chain(['_']).collect();
+        Self { program: program.to_owned(), prefix, apps: Vec::new(), sections: Vec::new(), schema: OnceLock::new() }
+    }
+
+    /// Adds an application, by the name that listeners use. The first is the default.
+    #[must_use]
+    pub fn app(mut self, name: &str) -> Self {
+        self.apps.push(App { name: name.to_owned(), needs_one_worker: false });
+        self.schema = OnceLock::new();
+        self
+    }
+
+    /// States that the application that was added last needs a server of one worker.
+    #[must_use]
+    pub fn one_worker(mut self) -> Self {
+        if let Some(app) = self.apps.last_mut() {
+            app.needs_one_worker = true;
+        }
+        self
+    }
+
+    /// Adds a section.
+    #[must_use]
+    pub fn section<T: Section>(mut self) -> Self {
+        self.sections.push(SectionType::of::<T>());
+        self.schema = OnceLock::new();
+        self
+    }
+
+    /// Returns the name of the program.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// Returns the beginning of the program's environment variables, such as `MYGAME_`.
+    #[must_use]
+    pub fn environment_prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Returns the names of the applications. The first is the default.
+    pub fn apps(&self) -> impl Iterator<Item = &str> {
+        self.apps.iter().map(|app| app.name.as_str())
+    }
+
+    /// Returns the JSON Schema (2020-12) of configurations, for editors.
+    #[must_use]
+    pub fn schema(&self) -> String {
+        serde_json::to_string_pretty(&**self.parsed_schema()).unwrap_or_default()
+    }
+
+    pub(super) fn default_app(&self) -> &str {
+        self.apps().next().unwrap_or_default()
+    }
+
+    /// Returns the words of an error about an application that the program does not have.
+    pub(super) fn no_such_app(&self, name: &str) -> String {
+        let known: Vec<_> = self.apps().collect();
+        format!("there is no application {}; the applications are {}", quoted(name), known.join(", "))
+    }
+
+    pub(super) fn needs_one_worker(&self, app: &str) -> bool {
+        self.apps.iter().any(|known| known.name == app && known.needs_one_worker)
+    }
+
+    pub(super) fn sections(&self) -> &[SectionType] {
+        &self.sections
+    }
+
+    /// Returns the schema, which is generated only once.
+    pub(super) fn parsed_schema(&self) -> &Arc<Value> {
+        self.schema.get_or_init(|| Arc::new(schema::generate(self)))
+    }
+
+    /// Returns the first fault of the catalog itself, which the author of the program made.
+    pub(super) fn fault(&self) -> Option<String> {
+        let own = schema::keys_of_server();
+        for (number, section) in self.sections.iter().enumerate() {
+            let name = section.name;
+            let is_name = !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+            if !is_name || name.contains("__") {
+                return Some(format!("section {name:?}: a name consists of small letters, digits and single _"));
+            }
+            if own.contains_key(name) {
+                return Some(format!("section {name:?}: the server has a key of this name"));
+            }
+            if self.sections[..number].iter().any(|other| other.name == name) {
+                return Some(format!("section {name:?}: there are two of this name"));
+            }
+        }
+        for (number, app) in self.apps.iter().enumerate() {
+            if app.name.is_empty() || self.apps[..number].iter().any(|other| other.name == app.name) {
+                return Some(format!("application {:?}: the name is empty, or there are two of this name", app.name));
+            }
+        }
+        default_secret(self).map(|key| format!("section key {key:?}: a secret can't have a default"))
+    }
+
+    /// Returns the catalog of the program `drupe`, which is built only once.
+    pub(super) fn of_drupe() -> &'static Arc<Self> {
+        static CATALOG: OnceLock<Arc<Catalog>> = OnceLock::new();
+        CATALOG.get_or_init(|| Arc::new(Self::default()))
+    }
+}
+
+impl Default for Catalog {
+    /// Returns the catalog of the program `drupe`: the applications `chat`, `relay` and `echo`.
+    fn default() -> Self {
+        Self::new("drupe").app("chat").one_worker().app("relay").app("echo").section::<RelaySettings>()
+    }
+}
+
+impl From<&Catalog> for Arc<Catalog> {
+    fn from(catalog: &Catalog) -> Self {
+        Self::new(catalog.clone())
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sections: Vec<_> = self.sections.iter().map(|section| section.name).collect();
+        f.debug_struct("Catalog")
+            .field("program", &self.program)
+            .field("apps", &self.apps)
+            .field("sections", &sections)
+            .finish_non_exhaustive()
+    }
+}

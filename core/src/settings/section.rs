@@ -1,0 +1,127 @@
+//! Parts of a configuration that belong to an application.
+
+use crate::config::Sections;
+use alloc::string::String;
+use core::fmt;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A part of a configuration that belongs to an application: the value of a top-level key.
+///
+/// A [`Catalog`](super::Catalog) adds it to the keys of a configuration. Its keys are then checked,
+/// explained, shown in templates and in the schema, set by environment variables, and reloaded like
+/// those of the server. The handler reads it with [`Hub::settings`](crate::Hub::settings).
+///
+/// The doc comments of the fields describe the keys to operators. Keys that the operator does not
+/// set have the values of `Default`, so the type needs no `#[serde(default)]`. Unknown keys are
+/// errors. For times, sizes and rates, see [`units`](super::units); for passwords, see
+/// [`Secret`](super::Secret).
+///
+/// ```
+/// use drupe_core::settings::{Catalog, Section, SectionError, Sources};
+///
+/// /// The rules of the game.
+/// #[derive(Debug, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+/// struct Game {
+///     /// Number of players in a round, at least 2.
+///     players: u8,
+///     /// Name of the map.
+///     map: String,
+/// }
+///
+/// impl Default for Game {
+///     fn default() -> Self {
+///         Self { players: 4, map: "island".into() }
+///     }
+/// }
+///
+/// impl Section for Game {
+///     const NAME: &'static str = "game";
+///
+///     fn check(&self) -> Result<(), SectionError> {
+///         if self.players < 2 {
+///             return Err(SectionError::new("players", "a round needs at least 2 players"));
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let catalog = Catalog::new("mygame").app("game").section::<Game>();
+/// let sources = Sources::of(&catalog).file("mygame.yaml", "game: { map: desert }\n");
+/// let plan = sources.clone().environment([("MYGAME_GAME__PLAYERS", "6")]).resolve()?.plan;
+/// let game = plan.config.sections.get::<Game>().unwrap();
+/// assert_eq!(*game, Game { players: 6, map: "desert".into() });
+///
+/// let problems = sources.set("game.players", "1").resolve().unwrap_err();
+/// assert_eq!(problems.to_string(), "--set game.players: game.players: a round needs at least 2 players");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Section:
+    Serialize + DeserializeOwned + JsonSchema + Default + PartialEq + fmt::Debug + Send + Sync + 'static
+{
+    /// The top-level key: small letters, digits and `_`.
+    const NAME: &'static str;
+
+    /// Checks that the values fit together. By default, all do.
+    ///
+    /// # Errors
+    /// The first key whose value does not fit, and why.
+    fn check(&self) -> Result<(), SectionError> {
+        Ok(())
+    }
+}
+
+/// An error of a [`Section`]: a key whose value does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {words}")]
+#[non_exhaustive]
+pub struct SectionError {
+    /// The key inside the section, with dots between its parts; empty for the whole section.
+    pub key: String,
+    /// What is wrong, and the remedy.
+    pub words: String,
+}
+
+impl SectionError {
+    /// Creates an error for a key inside the section.
+    pub fn new(key: impl Into<String>, words: impl Into<String>) -> Self {
+        Self { key: key.into(), words: words.into() }
+    }
+}
+
+/// What is known of a section's type.
+#[derive(Clone, Copy)]
+pub(super) struct SectionType {
+    pub(super) name: &'static str,
+    pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Returns the default values, with secrets masked.
+    pub(super) defaults: fn() -> Value,
+    /// Reads a value, and adds it to the sections.
+    pub(super) read: fn(Value, &mut Sections) -> Result<ReadSection, serde_path_to_error::Error<serde_json::Error>>,
+}
+
+/// A section that was read.
+pub(super) struct ReadSection {
+    /// The values, with secrets masked.
+    pub(super) shown: Value,
+    pub(super) checked: Result<(), SectionError>,
+}
+
+impl SectionType {
+    pub(super) fn of<T: Section>() -> Self {
+        Self {
+            name: T::NAME,
+            schema: SchemaGenerator::subschema_for::<T>,
+            defaults: || serde_json::to_value(T::default()).unwrap_or_default(),
+            read: |value, sections| {
+                let section: T = serde_path_to_error::deserialize(value)?;
+                let shown = serde_json::to_value(&section).unwrap_or_default();
+                let checked = section.check();
+                sections.set(section);
+                Ok(ReadSection { shown, checked })
+            },
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Conversion of merged layers to the sections of applications, or to a list of all errors.
+
+use super::catalog::Catalog;
+use super::layers::{Layers, overlay};
+use super::schema::{is_secret, resolve};
+use super::section::SectionType;
+use super::typed::{PROBLEMS_MAX, no_such_key, problem, remove};
+use super::{SettingsError, SettingsErrors, Sources};
+use crate::config::Sections;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde_json::{Map, Value};
+
+/// The sections of a configuration.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TypedSections {
+    pub(super) sections: Sections,
+    /// The values by section, with secrets masked.
+    pub(super) shown: Map<String, Value>,
+}
+
+impl Sources {
+    /// Converts the merged layers to sections.
+    ///
+    /// Returns all errors. Errors that concern several keys of a section come only if all its
+    /// values have the right type.
+    pub(super) fn sections(&self, layers: &Layers) -> Result<TypedSections, SettingsErrors> {
+        let mut typed = TypedSections::default();
+        let mut problems = Vec::new();
+        for section in self.catalog.sections() {
+            self.section(section, layers, &mut typed, &mut problems);
+        }
+        if problems.is_empty() { Ok(typed) } else { Err(SettingsErrors(problems)) }
+    }
+
+    fn section(
+        &self,
+        section: &SectionType,
+        layers: &Layers,
+        typed: &mut TypedSections,
+        problems: &mut Vec<SettingsError>,
+    ) {
+        let schema = self.catalog.parsed_schema();
+        let name = section.name;
+        let part = &schema["properties"][name];
+        let own = layers.merged.get(name).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        let before = problems.len();
+        for (key, words) in unknown_keys(schema, part, &own, name) {
+            problems.push(layers.blame(&key, words));
+        }
+        let Value::Object(mut own) = own else {
+            return problems.push(layers.blame(name, "it takes keys with values"));
+        };
+        self.read_section_secrets(layers, schema, part, &mut own, name, problems);
+        if problems.len() > before {
+            return;
+        }
+        let mut own = Value::Object([(name.to_owned(), Value::Object(own))].into_iter().collect());
+        while problems.len() < PROBLEMS_MAX {
+            let mut whole = (section.defaults)();
+            if let (Value::Object(whole), Value::Object(own)) = (&mut whole, own[name].clone()) {
+                overlay(whole, own);
+            }
+            let error = match (section.read)(whole, &mut typed.sections) {
+                Ok(read) => {
+                    if let (Err(error), true) = (&read.checked, problems.len() == before) {
+                        let dot = if error.key.is_empty() { "" } else { "." };
+                        problems.push(layers.blame(&format!("{name}{dot}{}", error.key), error.words.clone()));
+                    }
+                    typed.shown.insert(name.to_owned(), read.shown);
+                    return;
+                }
+                Err(error) => error,
+            };
+            // Remove the invalid value, to find further errors.
+            let (key, problem) = problem(layers, schema, name, &error);
+            problems.push(problem);
+            if !remove(&mut own, &key) {
+                return;
+            }
+        }
+    }
+
+    /// Reads each secret `KEY` from the file that `KEY_file` names, if the section has both keys.
+    fn read_section_secrets(
+        &self,
+        layers: &Layers,
+        schema: &Value,
+        part: &Value,
+        own: &mut Map<String, Value>,
+        path: &str,
+        problems: &mut Vec<SettingsError>,
+    ) {
+        let part = resolve(schema, part);
+        let Some(properties) = part["properties"].as_object() else { return };
+        for (key, below) in properties {
+            let path = format!("{path}.{key}");
+            if let Some(Value::Object(own)) = own.get_mut(key) {
+                self.read_section_secrets(layers, schema, below, own, &path, problems);
+            }
+            let file_key = format!("{key}_file");
+            if !is_secret(schema, below) || !properties.contains_key(&file_key) {
+                continue;
+            }
+            let text = |key: &str| own.get(key).and_then(Value::as_str).unwrap_or_default();
+            match self.secret_in(layers, &path, !text(key).is_empty(), text(&file_key)) {
+                Ok(Some(secret)) => drop(own.insert(key.clone(), secret.into())),
+                Ok(None) => {}
+                Err(error) => problems.push(error),
+            }
+        }
+    }
+}
+
+/// Finds all keys that a part of the schema does not have.
+///
+/// Returns each with the words of its error. Parts that are one of several kinds are left to serde.
+fn unknown_keys(schema: &Value, part: &Value, value: &Value, path: &str) -> Vec<(String, String)> {
+    let part = resolve(schema, part);
+    if let (Some(items), Value::Array(list)) = (part.get("items"), value) {
+        let elements = list.iter().enumerate();
+        return elements.flat_map(|(n, value)| unknown_keys(schema, items, value, &format!("{path}[{n}]"))).collect();
+    }
+    let Value::Object(map) = value else { return Vec::new() };
+    let (properties, any) = (part["properties"].as_object(), &part["additionalProperties"]);
+    let is_of_kinds = ["oneOf", "anyOf", "allOf"].iter().any(|kind| part.get(kind).is_some());
+    if properties.is_none() && !any.is_object() || is_of_kinds {
+        return Vec::new();
+    }
+    let known = |key: &str| properties.and_then(|properties| properties.get(key));
+    let unknown = map.iter().flat_map(|(key, value)| {
+        let path = format!("{path}.{key}");
+        if let Some(below) = known(key).or_else(|| any.is_object().then_some(any)) {
+            return unknown_keys(schema, below, value, &path);
+        }
+        let names: Vec<&str> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        [(path, no_such_key(key, &names))].into()
+    });
+    unknown.collect()
+}
+
+/// Returns the first secret of a section that has a default value, if any.
+pub(super) fn default_secret(catalog: &Catalog) -> Option<String> {
+    let schema = catalog.parsed_schema();
+    catalog.sections().iter().find_map(|section| {
+        let name = section.name;
+        secret_in_defaults(schema, &schema["properties"][name], &(section.defaults)(), name)
+    })
+}
+
+fn secret_in_defaults(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<String> {
+    let part = resolve(schema, part);
+    match value {
+        Value::Object(map) => map.iter().find_map(|(key, value)| {
+            secret_in_defaults(schema, &part["properties"][key], value, &format!("{path}.{key}"))
+        }),
+        Value::String(text) if is_secret(schema, &part) && !text.is_empty() => Some(path.to_owned()),
+        _ => None,
+    }
+}
