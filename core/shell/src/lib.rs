@@ -28,6 +28,7 @@ mod driver;
 mod mailbox;
 mod os;
 mod queue;
+mod queues;
 mod ready;
 mod remote;
 mod server;

@@ -1,3 +1,4 @@
+use super::queues::Queues;
 use super::queue::{DriverMessage, Shared};
 use super::tunnel::TunnelSnapshot;
 use super::{Remote, spared};
@@ -42,7 +43,7 @@ impl<N> Mailbox<N> {
     /// Returns a handle to the server, for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote<N> {
-        Remote { shards: Arc::clone(&self.shards), home: self.number }
+        Remote { queues: Queues::Own(Arc::clone(&self.shards)), home: self.number }
     }
 
     /// Takes the queued messages, and sets the waker that is called for the next one.

@@ -52,6 +52,24 @@ pub enum DriverMessage<N> {
     Stop,
 }
 
+impl<N> DriverMessage<N> {
+    /// Converts a note; leaves all other messages as they are.
+    pub(super) fn with_notes<M>(self, convert: impl FnOnce(N) -> M) -> DriverMessage<M> {
+        match self {
+            Self::Note(note) => DriverMessage::Note(convert(note)),
+            Self::Command(command) => DriverMessage::Command(command),
+            Self::Metrics(receive) => DriverMessage::Metrics(receive),
+            Self::ShardMessage(message) => DriverMessage::ShardMessage(message),
+            Self::Connection(listener, peer, arrival) => DriverMessage::Connection(listener, peer, arrival),
+            Self::Channel(listener, peer, channel) => DriverMessage::Channel(listener, peer, channel),
+            Self::Tunnel(link, report) => DriverMessage::Tunnel(link, report),
+            Self::Reconfigure(config, done) => DriverMessage::Reconfigure(config, done),
+            Self::Reconfigured(config) => DriverMessage::Reconfigured(config),
+            Self::Stop => DriverMessage::Stop,
+        }
+    }
+}
+
 /// A callback that receives the server's addresses, or the error if one cannot be bound.
 pub type Reconfigured = Box<dyn FnOnce(Result<Vec<String>, BindError>) + Send>;
 

@@ -1,4 +1,5 @@
-use super::queue::{DriverMessage, RemoteError, Shared};
+use super::queue::{DriverMessage, RemoteError};
+use super::queues::{AnyQueues, Queues, Unsent};
 use super::tunnel::Port;
 use super::{BindError, Channel, TunnelPort, TunnelWatch};
 use drupe_core::tunnel::{LinkId, TunnelReport, TunnelStatus};
@@ -14,12 +15,28 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// No method waits for the server: each queues a message and wakes the server.
 pub struct Remote<N> {
-    pub(super) shards: Arc<[Arc<Shared<N>>]>,
+    pub(super) queues: Queues<N>,
     /// Index of the shard that receives notes.
     pub(super) home: usize,
 }
 
 impl<N> Remote<N> {
+    /// Returns a handle that takes notes of another type, and converts them.
+    ///
+    /// For a handler inside another one: it sends its own notes, and the outer handler receives
+    /// them as its notes.
+    #[must_use]
+    pub fn converting<M>(&self, convert: impl Fn(M) -> N + Send + Sync + 'static) -> Remote<M>
+    where
+        N: Send + 'static,
+    {
+        Remote { queues: self.queues.converting(convert), home: self.home }
+    }
+
+    fn queues(&self) -> &dyn AnyQueues<N> {
+        self.queues.any()
+    }
+
     /// Sends a note to the handler as [`Event::Note`](drupe_core::Event::Note).
     ///
     /// With several shards, the handler that was created with this handle receives it. For a handle
@@ -28,12 +45,12 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or its queue is full.
     pub fn note(&self, note: N) -> Result<(), RemoteError> {
-        self.shards[self.home].put(DriverMessage::Note(note))
+        self.queues().put(self.home, DriverMessage::Note(note))
     }
 
     /// Sends a note even if the queue is full. The caller must queue at most one at a time.
     pub(super) fn note_in_any_case(&self, note: N) {
-        let _ = self.shards[self.home].post(DriverMessage::Note(note));
+        let _ = self.queues().post(self.home, DriverMessage::Note(note));
     }
 
     /// Sends one message to every member of a room.
@@ -78,7 +95,7 @@ impl<N> Remote<N> {
         config: Config,
         done: impl FnOnce(Result<Vec<String>, BindError>) + Send + 'static,
     ) -> Result<(), RemoteError> {
-        self.shards[0].put(DriverMessage::Reconfigure(Box::new(config), Box::new(done)))
+        self.queues().put(0, DriverMessage::Reconfigure(Box::new(config), Box::new(done)))
     }
 
     /// Puts an address in quarantine: see [`Command::Quarantine`].
@@ -106,31 +123,31 @@ impl<N> Remote<N> {
             Command::Drain => {
                 // Bypasses the limit, so that all shards drain or none. Some may have ended before
                 // the others.
-                let asked =
-                    self.shards.iter().filter(|shard| shard.post(DriverMessage::Command(Command::Drain)).is_ok());
-                if asked.count() > 0 { Ok(()) } else { Err(RemoteError::Ended) }
+                let drain = |shard: &usize| self.queues().post(*shard, DriverMessage::Command(Command::Drain)).is_ok();
+                let asked = (0..self.queues().count()).filter(drain).count();
+                if asked > 0 { Ok(()) } else { Err(RemoteError::Ended) }
             }
             // A shard that does not exist has no connections.
-            Command::Kick { conn } => match self.shards.get(usize::from(conn.shard())) {
-                Some(shard) => shard.put(DriverMessage::Command(command)),
-                None => Ok(()),
-            },
+            Command::Kick { conn } if usize::from(conn.shard()) >= self.queues().count() => Ok(()),
+            Command::Kick { conn } => self.queues().put(conn.shard().into(), DriverMessage::Command(command)),
             // The first shard counts addresses.
-            Command::Quarantine { .. } | Command::Release { .. } => self.shards[0].put(DriverMessage::Command(command)),
-            command => self.shards[self.home].put(DriverMessage::Command(command)),
+            Command::Quarantine { .. } | Command::Release { .. } => {
+                self.queues().put(0, DriverMessage::Command(command))
+            }
+            command => self.queues().put(self.home, DriverMessage::Command(command)),
         }
     }
 
     /// Returns the states of the server's [tunnels](drupe_core::tunnel).
     #[must_use]
     pub fn tunnels(&self) -> Vec<TunnelStatus> {
-        self.shards[0].board.statuses()
+        self.queues().board().statuses()
     }
 
     /// Returns a watch on the states of the server's tunnels.
     #[must_use]
     pub fn watch_tunnels(&self) -> TunnelWatch {
-        TunnelWatch::new(&self.shards[0].board)
+        TunnelWatch::new(self.queues().board())
     }
 
     /// Returns the port through which an SSH client reports to the server.
@@ -139,7 +156,7 @@ impl<N> Remote<N> {
     where
         N: Send + 'static,
     {
-        TunnelPort::new(self.clone(), Arc::clone(&self.shards[0].board))
+        TunnelPort::new(self.clone(), Arc::clone(self.queues().board()))
     }
 
     /// Passes the server's metrics to `receive`, usually on a thread of the server.
@@ -149,20 +166,21 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or its queue is full.
     pub fn metrics(&self, receive: impl FnOnce(Metrics) + Send + 'static) -> Result<(), RemoteError> {
-        if let [only] = &*self.shards {
-            return only.put(DriverMessage::Metrics(Box::new(receive)));
+        let queues = self.queues();
+        if queues.count() == 1 {
+            return queues.put(0, DriverMessage::Metrics(Box::new(receive)));
         }
-        if self.shards.iter().all(|shard| shard.is_over()) {
+        if (0..queues.count()).all(|shard| queues.is_over(shard)) {
             return Err(RemoteError::Ended);
         }
-        let sum = Sum { missing: self.shards.len(), metrics: None, receive: Some(Box::new(receive)) };
+        let sum = Sum { missing: queues.count(), metrics: None, receive: Some(Box::new(receive)) };
         let sum = Arc::new(Mutex::new(sum));
-        for shard in &*self.shards {
+        for shard in 0..queues.count() {
             let part = Arc::clone(&sum);
             let add = move |metrics| part.lock().unwrap_or_else(PoisonError::into_inner).add(&metrics);
-            match shard.put(DriverMessage::Metrics(Box::new(add))) {
+            match queues.put(shard, DriverMessage::Metrics(Box::new(add))) {
                 Err(RemoteError::Ended) => {
-                    let last = shard.last_metrics().unwrap_or_default();
+                    let last = queues.last_metrics(shard).unwrap_or_default();
                     sum.lock().unwrap_or_else(PoisonError::into_inner).add(&last);
                 }
                 put => put?,
@@ -178,13 +196,11 @@ impl<N: Send> Port for Remote<N> {
         let is_bounded = matches!(report, TunnelReport::ChannelRefused { .. });
         let mail = DriverMessage::Tunnel(link, report);
         // Errors are ignored: a server that has ended does not need the report.
-        let _ = if is_bounded { self.shards[0].put(mail).ok() } else { self.shards[0].post(mail).ok() };
+        let _ = if is_bounded { self.queues().put(0, mail).ok() } else { self.queues().post(0, mail).ok() };
     }
 
     fn offer(&self, listener: ListenerId, peer: Peer, channel: Box<dyn Channel>) {
-        if let Err(DriverMessage::Channel(_, _, channel)) =
-            self.shards[0].post(DriverMessage::Channel(listener, peer, channel))
-        {
+        if let Err(Unsent(Some(channel))) = self.queues().post(0, DriverMessage::Channel(listener, peer, channel)) {
             channel.dismiss(&[]);
         }
     }
@@ -211,7 +227,7 @@ impl Sum {
 
 impl<N> Clone for Remote<N> {
     fn clone(&self) -> Self {
-        Self { shards: Arc::clone(&self.shards), home: self.home }
+        Self { queues: self.queues.clone(), home: self.home }
     }
 }
 

@@ -307,7 +307,7 @@ mod tests {
     use super::*;
     use drupe_core::ConnId;
     use drupe_core::Hub;
-    use drupe_core::app::{AppName, Echo, Envelope, Relay, Several};
+    use drupe_core::app::{AppName, Apps, Chat, Echo, Envelope, Relay};
     use drupe_core::http::Http;
     use drupe_core::kit::layer::{Greeting, Within};
     use drupe_core::kit::{on_keys, on_lines};
@@ -327,7 +327,7 @@ mod tests {
             let outcomes = [
                 check_served(&config, &Echo),
                 check_served(&config, &Relay::default().within(Greeting)),
-                check_served(&config, &Several::new(Envelope::default())),
+                check_served(&config, &Apps::new().with("chat", Chat::default()).with("echo", Echo)),
                 check_served(&config, &AppName::Chat.make(Envelope::default())),
                 check_served(&config, &on_lines(|_: &mut Hub<'_, ()>, _: ConnId, _: &str| {})),
             ];
