@@ -25,6 +25,8 @@ mod sockets;
 mod stream;
 
 pub use drupe_core as core;
+#[cfg(feature = "program")]
+pub use drupe_program;
 pub use drupe_shell as shell;
 #[cfg(feature = "kit")]
 pub use drupe_shell::client::Client;
@@ -72,6 +74,22 @@ pub mod tunnel {
 #[cfg(feature = "kit")]
 pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Result<Client> {
     Client::connect::<Tokio>(options)
+}
+
+/// Creates a program of your own applications, with a configuration, TLS, logs and all that
+/// operators need: see [`drupe_program`].
+///
+/// ```no_run
+/// use drupe_tokio::core::app::Echo;
+///
+/// fn main() -> std::process::ExitCode {
+///     drupe_tokio::program("parrot").version("1.0.0").app("echo", |_| Echo).run()
+/// }
+/// ```
+#[cfg(feature = "program")]
+#[must_use]
+pub fn program(name: &'static str) -> drupe_program::Program<Tokio> {
+    drupe_program::Program::new(name)
 }
 
 /// A server that listens and is ready to run on tokio.

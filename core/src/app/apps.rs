@@ -64,6 +64,12 @@ impl Apps {
         self
     }
 
+    /// Returns the index of the application that is added next.
+    #[must_use]
+    pub fn next_index(&self) -> AppIndex {
+        AppIndex(u8::try_from(self.apps.len()).unwrap_or(u8::MAX))
+    }
+
     /// Returns the index of the application of a name.
     #[must_use]
     pub fn index(&self, name: &str) -> Option<AppIndex> {

@@ -38,6 +38,7 @@ pub struct Catalog {
 struct App {
     name: String,
     needs_one_worker: bool,
+    reads_keys: bool,
 }
 
 impl Catalog {
@@ -55,7 +56,7 @@ impl Catalog {
     /// Adds an application, by the name that listeners use. The first is the default.
     #[must_use]
     pub fn app(mut self, name: &str) -> Self {
-        self.apps.push(App { name: name.to_owned(), needs_one_worker: false });
+        self.apps.push(App { name: name.to_owned(), needs_one_worker: false, reads_keys: false });
         self.schema = OnceLock::new();
         self
     }
@@ -65,6 +66,16 @@ impl Catalog {
     pub fn one_worker(mut self) -> Self {
         if let Some(app) = self.apps.last_mut() {
             app.needs_one_worker = true;
+        }
+        self
+    }
+
+    /// States that the application that was added last serves single
+    /// [keys](crate::Handler::reads_keys), so that its listeners may have telnet's mode `keys`.
+    #[must_use]
+    pub fn with_keys(mut self) -> Self {
+        if let Some(app) = self.apps.last_mut() {
+            app.reads_keys = true;
         }
         self
     }
@@ -92,6 +103,12 @@ impl Catalog {
     /// Returns the names of the applications. The first is the default.
     pub fn apps(&self) -> impl Iterator<Item = &str> {
         self.apps.iter().map(|app| app.name.as_str())
+    }
+
+    /// Returns `true` if an application serves single keys.
+    #[must_use]
+    pub fn reads_keys(&self, app: &str) -> bool {
+        self.apps.iter().any(|known| known.name == app && known.reads_keys)
     }
 
     /// Returns the JSON Schema (2020-12) of configurations, for editors.

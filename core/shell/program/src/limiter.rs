@@ -1,7 +1,7 @@
 //! Rate limits for log lines, by kind, with counts of the lines that are left out.
 
-use drupe_tokio::core::Time;
-use drupe_tokio::core::limit::{Gcra, Rate};
+use drupe_core::Time;
+use drupe_core::limit::{Gcra, Rate};
 use std::collections::BTreeMap;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;

@@ -2,11 +2,11 @@
 
 use crate::logs::Logs;
 use crate::{descriptors, systemd};
-use drupe_tokio::core::http::Request;
-use drupe_tokio::core::kit::layer::Layer;
-use drupe_tokio::core::text::escape_hidden;
-use drupe_tokio::core::tunnel::{Forward, ForwardStatus, TunnelState, TunnelStatus};
-use drupe_tokio::core::{AcceptFailure, Address, ConnId, Event, Handler, Hub, ListenerId, Reason};
+use drupe_core::http::Request;
+use drupe_core::kit::layer::Layer;
+use drupe_core::text::escape_hidden;
+use drupe_core::tunnel::{Forward, ForwardStatus, TunnelState, TunnelStatus};
+use drupe_core::{AcceptFailure, Address, ConnId, Event, Handler, Hub, ListenerId, Reason};
 use std::fmt::Display;
 use tracing::{Level, debug, info, warn};
 

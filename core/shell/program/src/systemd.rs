@@ -3,9 +3,10 @@
 //! See `sd_listen_fds(3)` and `sd_notify(3)`. Without systemd, the functions do nothing.
 
 use crate::failure::Failure;
-use drupe_tokio::Remote;
-use drupe_tokio::core::{Metrics, NoNote};
-use drupe_tokio::shell::OsListener;
+use drupe_shell::Remote;
+use drupe_core::Metrics;
+use drupe_core::app::AppNote;
+use drupe_shell::OsListener;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use std::ffi::OsStr;
@@ -13,9 +14,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
-use std::{env, io, process};
-use tokio::sync::oneshot;
+use std::{env, io, process, thread};
 
 /// Interval at which the status is sent if there is no watchdog.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -75,20 +76,26 @@ pub(crate) fn stopping() {
 }
 
 /// Reports the number of connections and, with `WatchdogSec=`, that every worker responds.
-pub(crate) async fn report_life(remote: Remote<NoNote>) {
+///
+/// Runs on a thread of its own until the process ends.
+pub(crate) fn report_life(remote: Remote<AppNote>) -> io::Result<()> {
     if env::var_os("NOTIFY_SOCKET").is_none() {
-        return;
+        return Ok(());
     }
+    thread::Builder::new().name("systemd".into()).spawn(move || report(&remote)).map(drop)
+}
+
+fn report(remote: &Remote<AppNote>) {
     let watchdog = watchdog().map(|timeout| timeout / 2);
     let mut shown = String::new();
     loop {
-        tokio::time::sleep(watchdog.unwrap_or(STATUS_EVERY)).await;
-        let (send, answer) = oneshot::channel();
+        thread::sleep(watchdog.unwrap_or(STATUS_EVERY));
+        let (send, answer) = mpsc::channel();
         // A worker that does not respond must not reset the watchdog.
         if remote.metrics(move |metrics| drop(send.send(metrics))).is_err() {
             continue;
         }
-        let Ok(metrics) = answer.await else { continue };
+        let Ok(metrics) = answer.recv() else { continue };
         if watchdog.is_some() {
             mention(&[NotifyState::Watchdog]);
         }

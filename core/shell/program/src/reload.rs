@@ -1,12 +1,13 @@
 //! Reloading the configuration while the server runs.
 
 use crate::failure::Failure;
-use crate::sources::SourceArguments;
-use crate::stack::Parts;
+use crate::arguments::SourceArguments;
+use crate::handler::Parts;
 use crate::{concerns, systemd};
-use drupe_tokio::Remote;
-use drupe_tokio::core::settings::Resolved;
-use drupe_tokio::core::{Command, NoNote};
+use drupe_shell::Remote;
+use drupe_core::settings::Resolved;
+use drupe_core::Command;
+use drupe_core::app::AppNote;
 use std::sync::mpsc;
 use tracing::Level;
 
@@ -18,7 +19,7 @@ pub(crate) struct Reload {
     arguments: SourceArguments,
     current: Resolved,
     parts: Parts,
-    remote: Remote<NoNote>,
+    remote: Remote<AppNote>,
 }
 
 impl Reload {
@@ -26,7 +27,7 @@ impl Reload {
         arguments: SourceArguments,
         current: Resolved,
         parts: Parts,
-        remote: Remote<NoNote>,
+        remote: Remote<AppNote>,
     ) -> Self {
         Self { arguments, current, parts, remote }
     }
@@ -42,7 +43,7 @@ impl Reload {
     }
 
     fn reload(&mut self) -> Result<(), Failure> {
-        let newer = self.arguments.resolve()?;
+        let newer = self.arguments.resolve(self.parts.catalog())?;
         let config = self.parts.crypto().load(&newer)?;
         let prepared = self.parts.prepare(&newer.plan)?;
         concerns::log(&newer, self.parts.logs());

@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::tools;
 use clap::Args;
-use drupe_tokio::core::kit::auth::scram::Credentials;
-use drupe_tokio::shell::secret;
+use drupe_core::kit::auth::scram::Credentials;
+use drupe_shell::secret;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;

@@ -2,19 +2,19 @@
 
 use crate::failure::Failure;
 use clap::{ArgAction, Args};
-use drupe_tokio::core::app::AppName;
-use drupe_tokio::core::files;
-use drupe_tokio::core::settings::{FormatChoice, Resolved, SettingsError, Sources};
-use drupe_tokio::core::telnet::InputMode;
-use drupe_tokio::core::{Address, Listen};
+use drupe_core::files;
+use drupe_core::settings::{Catalog, FormatChoice, Resolved, SettingsError, Sources};
+use drupe_core::telnet::InputMode;
+use drupe_core::{Address, Listen};
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Arguments that configure the server.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct SourceArguments {
     /// Configuration file in YAML or JSON; may be repeated, and later files override earlier ones
-    #[arg(short, long, value_name = "FILE", env = "DRUPE_CONFIG", value_delimiter = ':')]
+    #[arg(short, long, value_name = "FILE", value_delimiter = ':')]
     pub(crate) config: Vec<PathBuf>,
     /// Profile of the configuration: development, production or testing
     #[arg(long, value_name = "PROFILE")]
@@ -22,9 +22,9 @@ pub(crate) struct SourceArguments {
     /// Set one key of the configuration, such as limits.peer.idle=5m; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
-    /// Application of listeners that no file defines: chat, relay or echo [default: chat]
+    /// Application of listeners that no file defines
     #[arg(long, value_name = "APP")]
-    app: Option<AppName>,
+    app: Option<String>,
     /// An address to listen on, in the text form of [`Listen`].
     #[arg(
         long,
@@ -34,10 +34,7 @@ pub(crate) struct SourceArguments {
                 choose [default: telnet://127.0.0.1:8023, tcp://127.0.0.1:8024 and ws://127.0.0.1:8025]"
     )]
     listen: Vec<Listen>,
-    /// Format in which the relay wraps messages: none or json
-    #[arg(long, value_name = "ENVELOPE")]
-    envelope: Option<String>,
-    /// Number of worker threads, 1 to 255; chat needs exactly one
+    /// Number of worker threads, 1 to 255; some applications need exactly one
     #[arg(long, value_name = "N")]
     workers: Option<String>,
     /// Maximum size of a message in bytes, 1 to 1073741824
@@ -49,6 +46,9 @@ pub(crate) struct SourceArguments {
     /// Log more: -v sets log.level to debug, with a line for each message, and -vv to trace
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
+    /// Values of the program's own flags, by the key that each sets.
+    #[arg(skip)]
+    pub(crate) own: Vec<(String, String)>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -58,8 +58,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl SourceArguments {
     /// Reads all sources: each file once, the environment and the arguments.
-    pub(crate) fn read(&self) -> Layers {
-        let mut sources = Sources::new().secrets_from(first_line);
+    pub(crate) fn read(&self, catalog: &Arc<Catalog>) -> Layers {
+        let mut sources = Sources::of(Arc::clone(catalog)).secrets_from(first_line);
         let mut unread = None;
         for path in &self.config {
             match files::read_text(path) {
@@ -67,15 +67,15 @@ impl SourceArguments {
                 Err(error) => drop(unread.get_or_insert(format!("can't read {}: {error}", path.display()))),
             }
         }
-        let (variables, wrong) = variables();
-        Layers { sources: self.add_to(sources, &variables), unread: unread.or(wrong) }
+        let (variables, wrong) = variables(catalog.environment_prefix());
+        Layers { catalog: Arc::clone(catalog), sources: self.add_to(sources, &variables), unread: unread.or(wrong) }
     }
 
     /// Adds the environment and the arguments to `sources`. They override the files.
     fn add_to(&self, mut sources: Sources, variables: &[(String, String)]) -> Sources {
         sources = sources.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let bytes = self.max_message.as_ref().map(|bytes| format!("{bytes}B"));
-        let flags = [("envelope", &self.envelope), ("workers", &self.workers), ("limits.peer.message_max", &bytes)];
+        let flags = [("workers", &self.workers), ("limits.peer.message_max", &bytes)];
         for (key, value) in flags {
             if let Some(value) = value {
                 sources = sources.set(key, value);
@@ -89,13 +89,13 @@ impl SourceArguments {
         if let Some(level) = level {
             sources = sources.set("log.level", level);
         }
-        for (key, value) in &self.set {
+        for (key, value) in self.own.iter().chain(&self.set) {
             sources = sources.set(key, value);
         }
         if let Some(profile) = &self.profile {
             sources = sources.profile(profile);
         }
-        if let Some(app) = self.app {
+        if let Some(app) = &self.app {
             sources = sources.app(app);
         }
         if self.unlimited {
@@ -105,8 +105,8 @@ impl SourceArguments {
     }
 
     /// Reads all sources, and resolves them with [`Layers::resolve`].
-    pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
-        self.read().resolve()
+    pub(crate) fn resolve(&self, catalog: &Arc<Catalog>) -> Result<Resolved, Failure> {
+        self.read(catalog).resolve()
     }
 
     pub(crate) fn with_files(&self, files: &[PathBuf]) -> Self {
@@ -115,11 +115,11 @@ impl SourceArguments {
     }
 }
 
-/// Returns the variables that begin with `DRUPE_`, and an error if one of them is not UTF-8.
-fn variables() -> (Vec<(String, String)>, Option<String>) {
+/// Returns the variables that begin with `prefix`, and an error if one of them is not UTF-8.
+fn variables(prefix: &str) -> (Vec<(String, String)>, Option<String>) {
     let ours = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     let (mut variables, mut wrong) = (Vec::new(), None);
-    for (name, value) in ours.filter(|(name, _)| name.starts_with("DRUPE_")) {
+    for (name, value) in ours.filter(|(name, _)| name.starts_with(prefix)) {
         match value.into_string() {
             Ok(value) => variables.push((name, value)),
             Err(_) => drop(wrong.get_or_insert(format!("{name}: it is not UTF-8"))),
@@ -130,6 +130,7 @@ fn variables() -> (Vec<(String, String)>, Option<String>) {
 
 /// All sources of the configuration, as they were read.
 pub(crate) struct Layers {
+    catalog: Arc<Catalog>,
     sources: Sources,
     /// The first error while reading.
     unread: Option<String>,
@@ -149,7 +150,7 @@ impl Layers {
         let resolved = self.sources.resolve();
         let resolved = resolved.map_err(|problems| format!("the configuration is invalid\n{problems}"))?;
         check_paths(&resolved)?;
-        check_modes(&resolved)?;
+        check_modes(&resolved, &self.catalog)?;
         Ok(resolved)
     }
 }
@@ -159,12 +160,14 @@ fn first_line(path: &str) -> Result<String, String> {
     files::read_secret(Path::new(path)).map_err(|error| error.to_string())
 }
 
-/// Checks that no listener is in key mode, because the applications of this program read lines.
-fn check_modes(resolved: &Resolved) -> Result<(), SettingsError> {
+/// Checks that no listener is in key mode whose application reads lines: it would receive no keys.
+fn check_modes(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsError> {
     for listen in &resolved.plan.config.listeners {
-        if listen.protocol.input_mode() == Some(InputMode::Keys) {
-            let words = "mode keys delivers single keys, but the applications read lines: use line or character";
-            return Err(resolved.blame(&format!("listeners.{}", listen.name), words.into()));
+        if listen.protocol.input_mode() == Some(InputMode::Keys) && !catalog.reads_keys(&listen.app) {
+            let app = &listen.app;
+            let words =
+                format!("mode keys delivers single keys, but the application {app} reads lines: use line or character");
+            return Err(resolved.blame(&format!("listeners.{}", listen.name), words));
         }
     }
     Ok(())

@@ -3,13 +3,15 @@
 use crate::failure::Failure;
 use crate::limiter::{Admitted, Limiter};
 use crate::log_output::{self, Losses, formatted, last_words};
-use drupe_tokio::Remote;
-use drupe_tokio::core::kit::monitor::LogTail;
-use drupe_tokio::core::settings::{FormatChoice, LevelChoice, LogSettings};
-use drupe_tokio::core::text::neutralize;
-use drupe_tokio::core::{Command, Metrics, NoNote, Time};
+use drupe_shell::Remote;
+use drupe_core::kit::monitor::LogTail;
+use drupe_core::settings::{FormatChoice, LevelChoice, LogSettings};
+use drupe_core::text::neutralize;
+use drupe_core::app::AppNote;
+use drupe_core::{Command, Metrics, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::{io, thread};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, debug, error, info, warn};
 use tracing_appender::non_blocking::{ErrorCounter, WorkerGuard};
@@ -22,6 +24,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// The log of the process. It writes lines, limits them by kind, and shows them to the monitor.
 #[derive(Clone)]
 pub(crate) struct Logs {
+    /// The name of the program.
+    program: &'static str,
     filter: Handle<Targets, Registry>,
     format: FormatChoice,
     limiter: Arc<Mutex<Limiter>>,
@@ -37,14 +41,14 @@ const REPORTED_EVERY: Duration = Duration::from_secs(1);
 
 impl Logs {
     /// Starts the log of the process. Dropping the guard writes the queued lines.
-    pub(crate) fn begin(settings: &LogSettings) -> Result<(Self, WorkerGuard), Failure> {
+    pub(crate) fn begin(program: &'static str, settings: &LogSettings) -> Result<(Self, WorkerGuard), Failure> {
         let (lines, losses, dropped, guard) = log_output::open(settings)?;
         let (filter, handle) = reload::Layer::new(targets(settings));
         tracing_subscriber::registry().with(filter).with(formatted(settings.format, lines)).try_init()?;
-        let rate = settings.repeats.0.map(drupe_tokio::core::settings::units::RateText::get);
+        let rate = settings.repeats.0.map(drupe_core::settings::units::RateText::get);
         let limiter = Arc::new(Mutex::new(Limiter::new(targets(settings), rate)));
         let (format, started, tail) = (settings.format, Instant::now(), LogTail::default());
-        Ok((Self { filter: handle, format, limiter, started, losses, dropped, tail }, guard))
+        Ok((Self { program, filter: handle, format, limiter, started, losses, dropped, tail }, guard))
     }
 
     /// Applies the log levels of the settings.
@@ -103,10 +107,16 @@ impl Logs {
     }
 
     /// Counts left-out and lost lines in the metrics, and logs lost ones once writing works again.
-    pub(crate) async fn report_losses(self, remote: Remote<NoNote>) {
+    ///
+    /// Runs on a thread of its own until the process ends.
+    pub(crate) fn report_losses(self, remote: Remote<AppNote>) -> io::Result<()> {
+        thread::Builder::new().name("log-losses".into()).spawn(move || self.report(&remote)).map(drop)
+    }
+
+    fn report(&self, remote: &Remote<AppNote>) {
         let (mut left_out, mut lost, mut logged) = (0, 0, 0);
         loop {
-            self.losses.news().await;
+            self.losses.news();
             let newer = (self.limiter().left_out(), self.lost());
             if newer != (left_out, lost) {
                 let request = Command::LogLoss { left_out: newer.0 - left_out, lost: newer.1 - lost };
@@ -118,7 +128,7 @@ impl Logs {
                 warn!(target: "operation", count = newer.1 - logged, "log lines were lost");
                 logged = newer.1;
             }
-            tokio::time::sleep(REPORTED_EVERY).await;
+            thread::sleep(REPORTED_EVERY);
         }
     }
 
@@ -130,7 +140,7 @@ impl Logs {
         drop(guard);
         let Metrics { opened, messages_in, messages_out, .. } = metrics;
         let (left_out, lost) = (self.limiter().left_out(), self.losses.missing());
-        let mut words = format!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out");
+        let mut words = format!("{}: {opened} connections served, {messages_in} messages in, {messages_out} out", self.program);
         let missing = [(left_out, "left out"), (lost, "lost")].into_iter().filter(|(count, _)| *count > 0);
         words.extend(missing.map(|(count, what)| format!("; {count} log lines {what}")));
         last_words(self.format, &words, || {
@@ -163,8 +173,8 @@ impl Logs {
 }
 
 /// Prints why the server did not start, in the format of its log.
-pub(crate) fn refuse_to_start(format: FormatChoice, failure: &Failure) {
-    last_words(format, &format!("drupe: {failure}"), || error!(target: "operation", "{failure}"));
+pub(crate) fn refuse_to_start(program: &str, format: FormatChoice, failure: &Failure) {
+    last_words(format, &format!("{program}: {failure}"), || error!(target: "operation", "{failure}"));
 }
 
 fn targets(settings: &LogSettings) -> Targets {

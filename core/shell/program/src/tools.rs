@@ -2,17 +2,18 @@
 
 use crate::concerns::{self, Concern};
 use crate::failure::{Failure, say};
-use crate::sources::SourceArguments;
-use crate::stack::Crypto;
-use clap::{Args, CommandFactory};
+use crate::arguments::SourceArguments;
+use crate::handler::Crypto;
+use clap::{Args, Command};
 use clap_complete::Shell;
-use drupe_tokio::core::settings::{Profile, environment_template, template as settings_template};
+use drupe_core::settings::{Catalog, Profile};
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Arguments of `drupe check`.
 #[derive(Args)]
@@ -27,12 +28,12 @@ pub(crate) struct CheckArguments {
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
-    sources: SourceArguments,
+    pub(crate) sources: SourceArguments,
 }
 
-pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
+pub(crate) fn check(arguments: &CheckArguments, catalog: &Arc<Catalog>) -> Result<ExitCode, Failure> {
     let sources = arguments.sources.with_files(&arguments.files);
-    let resolved = sources.resolve()?;
+    let resolved = sources.resolve(catalog)?;
     Crypto::new().load(&resolved)?;
     let concerns = concerns::all(&resolved);
     let is_bad = concerns.iter().any(|concern| concern.is_error || arguments.strict);
@@ -64,9 +65,9 @@ fn profile(name: &str) -> Result<Profile, String> {
     found.ok_or_else(|| "the profiles are development, production and testing".into())
 }
 
-pub(crate) fn template(arguments: &TemplateArguments) -> Result<ExitCode, Failure> {
-    let text = if arguments.environment { environment_template } else { settings_template };
-    print(text(arguments.profile).trim_end())
+pub(crate) fn template(arguments: &TemplateArguments, catalog: &Catalog) -> Result<ExitCode, Failure> {
+    let text = if arguments.environment { Catalog::environment_template } else { Catalog::template };
+    print(text(catalog, arguments.profile).trim_end())
 }
 
 /// Arguments of `drupe cert`.
@@ -122,21 +123,22 @@ pub(crate) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(crate) fn completions<C: CommandFactory>(arguments: &CompletionsArguments) -> Result<ExitCode, Failure> {
+pub(crate) fn completions(arguments: &CompletionsArguments, command: &mut Command) -> Result<ExitCode, Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut C::command(), "drupe", &mut text);
+    let name = command.get_name().to_owned();
+    clap_complete::generate(arguments.shell, command, name, &mut text);
     Ok(io::stdout().write_all(&text).map(|()| ExitCode::SUCCESS)?)
 }
 
 /// Prints the manual page of the program, followed by the options of its commands.
-pub(crate) fn man<C: CommandFactory>() -> Result<ExitCode, Failure> {
-    let mut command = C::command();
+pub(crate) fn man(mut command: Command) -> Result<ExitCode, Failure> {
     command.build();
+    let program = command.get_name().to_uppercase();
     let mut text = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut text)?;
     for part in command.get_subcommands().filter(|part| part.get_name() != "help") {
         let page = clap_mangen::Man::new(part.clone());
-        writeln!(text, ".SH \"DRUPE {}\"", part.get_name().to_uppercase())?;
+        writeln!(text, ".SH \"{program} {}\"", part.get_name().to_uppercase())?;
         page.render_description_section(&mut text)?;
         page.render_options_section(&mut text)?;
         page.render_extra_section(&mut text)?;

@@ -1,6 +1,6 @@
 //! The error type of the commands, and how errors are printed.
 
-use drupe_tokio::core::text::neutralize;
+use drupe_core::text::neutralize;
 use std::fmt;
 use std::io::{self, Write};
 

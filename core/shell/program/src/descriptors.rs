@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::logs::Logs;
-use drupe_tokio::core::Config;
+use drupe_core::Config;
 use rustix::io::Errno;
 use std::{fs, io};
 use tracing::Level;

@@ -3,29 +3,33 @@
 use crate::connections::LogConnections;
 use crate::failure::Failure;
 use crate::logs::Logs;
-use drupe_tokio::core::app::{Envelope, Several};
-use drupe_tokio::core::kit::auth::scram::Credentials;
-use drupe_tokio::core::kit::auth::{Accounts, Authentication, Provider, Verdict};
-use drupe_tokio::core::kit::layer::{Greeting, Layered, Within};
-use drupe_tokio::core::kit::monitor::{LogTail, Monitor, MonitorLimits};
-use drupe_tokio::core::settings::{AuthenticationPlan, HashedPasswords, MonitorPlan, Plan, Resolved, SettingsError};
-use drupe_tokio::core::tls::TicketKeys;
-use drupe_tokio::core::tunnel::{Tunnel, TunnelFailure};
-use drupe_tokio::core::{Config, ConnId, Identity, NoNote, Part, UnixTime};
-use drupe_tokio::shell::secret;
+use crate::start::AppMakers;
+use crate::tunnels;
+use drupe_core::app::{AppNote, Apps};
+use drupe_core::kit::auth::scram::Credentials;
+use drupe_core::kit::auth::{Accounts, Authentication, Provider, Verdict};
+use drupe_core::kit::layer::{Greeting, Layered, Within};
+use drupe_core::kit::monitor::{LogTail, Monitor, MonitorLimits};
+use drupe_core::settings::{AuthenticationPlan, Catalog, HashedPasswords, MonitorPlan, Plan, Resolved, SettingsError};
+use drupe_core::tls::TicketKeys;
+use drupe_core::{Config, ConnId, Identity, Part, Sections, UnixTime};
+use drupe_shell::{Remote, secret};
 use rustls::crypto::{CryptoProvider, ring};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The handler of each worker.
 pub(crate) type Stack = Layered<
     Option<Monitor>,
-    Layered<LogConnections, Layered<Option<Authentication<SharedAccounts>>, Layered<Greeting, Several>>>,
+    Layered<LogConnections, Layered<Option<Authentication<SharedAccounts>>, Layered<Greeting, Apps>>>,
 >;
 
 /// The parts of each worker's handler. A reload replaces some of them.
 #[derive(Clone)]
 pub(crate) struct Parts {
-    envelope: Envelope,
+    makers: AppMakers,
+    catalog: Arc<Catalog>,
+    /// The sections with which applications start.
+    sections: Sections,
     authentication: Option<AuthenticationPlan>,
     pub(crate) accounts: SharedAccounts,
     /// The hashed passwords, which only threads that load a configuration use.
@@ -56,12 +60,7 @@ impl Crypto {
     /// If a file that it names is missing or invalid.
     pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
         let mut plan = resolved.plan.clone();
-        for Tunnel { name, ssh, .. } in &plan.config.tunnels {
-            drupe_tokio::tunnel::check(ssh).map_err(|error| {
-                let part = if error.failure == TunnelFailure::HostKey { "known_hosts" } else { "ssh_key_path" };
-                resolved.blame(&format!("tunnels.{name}.{part}"), error.words)
-            })?;
-        }
+        tunnels::check(resolved)?;
         let loaded = plan.load_tls(|files| files.load(&self.provider, &self.tickets));
         loaded.map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
         // `Parts` applies all of these.
@@ -69,7 +68,6 @@ impl Crypto {
             Part::Authentication,
             Part::Monitor,
             Part::Workers,
-            Part::Envelope,
             Part::Greeting,
             Part::Apps,
             Part::Log,
@@ -79,11 +77,19 @@ impl Crypto {
 }
 
 impl Parts {
-    pub(crate) fn new(plan: &Plan, logs: Logs, crypto: Crypto) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        plan: &Plan,
+        makers: AppMakers,
+        catalog: Arc<Catalog>,
+        logs: Logs,
+        crypto: Crypto,
+    ) -> Result<Self, Failure> {
         let secret = secret()?;
         let mut hashed = HashedPasswords::new(secret);
         Ok(Self {
-            envelope: plan.envelope,
+            makers,
+            catalog,
+            sections: plan.config.sections.clone(),
             authentication: plan.authentication.clone(),
             accounts: SharedAccounts::new(accounts(plan, &mut hashed)?),
             hashed: Arc::new(Mutex::new(hashed)),
@@ -95,11 +101,12 @@ impl Parts {
         })
     }
 
-    pub(crate) fn handler(&self) -> Stack {
+    /// Creates the handler of a worker.
+    pub(crate) fn handler(&self, remote: &Remote<AppNote>) -> Stack {
         let authentication = self.authentication.as_ref().map(|plan| self.authentication(plan));
         let monitor = self.monitor.map(|plan| self.monitor(plan, authentication.is_some()));
         let log = LogConnections::new(self.logs.clone());
-        Several::new(self.envelope).within(Greeting).within(authentication).within(log).within(monitor)
+        self.makers.make(&self.sections, remote).within(Greeting).within(authentication).within(log).within(monitor)
     }
 
     fn authentication(&self, plan: &AuthenticationPlan) -> Authentication<SharedAccounts> {
@@ -141,6 +148,10 @@ impl Parts {
         if is_authenticated { monitor.conceal_unknown() } else { monitor }
     }
 
+    pub(crate) fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
     pub(crate) fn crypto(&self) -> &Crypto {
         &self.crypto
     }
@@ -179,7 +190,7 @@ fn accounts(plan: &Plan, hashed: &mut HashedPasswords) -> Result<Accounts, Failu
     accounts.map_err(|(key, words)| format!("{key}: {words}").into())
 }
 
-impl Provider<NoNote> for SharedAccounts {
+impl Provider<AppNote> for SharedAccounts {
     fn token(&mut self, _: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
         self.current().verdict(token, now)
     }

@@ -1,13 +1,14 @@
 //! The command `drupe client`: a client for people and for scripts.
 
 use clap::Args;
-use drupe_tokio::Client;
-use drupe_tokio::core::files;
-use drupe_tokio::core::kit::client::{ClientOptions, Login};
-use drupe_tokio::core::text::neutralize;
-use drupe_tokio::core::{Dial, DialProtocol, PayloadBuf, Reason};
-use drupe_tokio::shell::block_on;
-use drupe_tokio::shell::client::Incoming;
+use drupe_shell::client::Client;
+use drupe_core::files;
+use drupe_core::kit::client::{ClientOptions, Login};
+use drupe_core::text::neutralize;
+use drupe_core::{Dial, DialProtocol, PayloadBuf, Reason};
+use drupe_shell::block_on;
+use drupe_shell::Runtime;
+use drupe_shell::client::Incoming;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
@@ -78,12 +79,12 @@ impl Outcome {
     }
 }
 
-pub(crate) fn run(arguments: &ClientArguments) -> Result<ExitCode, Failure> {
+pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<ExitCode, Failure> {
     let dial = arguments.address.clone();
     let has_halves = !matches!(dial.protocol, DialProtocol::WebSocket(_));
     let mut options = if arguments.reconnect { ClientOptions::new(dial) } else { ClientOptions::once(dial) };
     options.login = login(arguments)?;
-    let client = drupe_tokio::connect(options)?;
+    let client = Client::connect::<R>(options)?;
     for (number, message) in arguments.subscribe.iter().enumerate() {
         client.subscribe(number.to_string(), message.as_str())?;
     }

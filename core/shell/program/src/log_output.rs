@@ -1,12 +1,11 @@
 //! The output of the log, with counts of the lines that could not be written.
 
 use crate::failure::Failure;
-use drupe_tokio::core::settings::{FormatChoice, LogSettings, RotationChoice};
+use drupe_core::settings::{FormatChoice, LogSettings, RotationChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tokio::sync::Notify;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::fmt::MakeWriter;
@@ -27,18 +26,24 @@ struct Counts {
     failed: AtomicU64,
     /// Whether the last line could not be written.
     is_failing: AtomicBool,
-    news: Notify,
+    /// Whether there is news, and the signal for it.
+    news: (Mutex<bool>, Condvar),
 }
 
 impl Losses {
     /// Waits until lines were lost or left out, or until lines can be written again.
-    pub(crate) async fn news(&self) {
-        self.0.news.notified().await;
+    pub(crate) fn news(&self) {
+        let (news, signal) = &self.0.news;
+        let waiting = news.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut there = signal.wait_while(waiting, |there| !*there).unwrap_or_else(PoisonError::into_inner);
+        *there = false;
     }
 
-    /// Wakes the task that waits in [`news`](Self::news).
+    /// Wakes the thread that waits in [`news`](Self::news).
     pub(crate) fn tell(&self) {
-        self.0.news.notify_one();
+        let (news, signal) = &self.0.news;
+        *news.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        signal.notify_one();
     }
 
     /// Returns `true` if the last line could be written.

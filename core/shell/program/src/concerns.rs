@@ -1,8 +1,8 @@
 //! Warnings about a valid configuration, and about certificates that expire.
 
 use crate::logs::Logs;
-use drupe_tokio::core::settings::{Resolved, SettingsError};
-use drupe_tokio::core::tls::Validity;
+use drupe_core::settings::{Resolved, SettingsError};
+use drupe_core::tls::Validity;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Level;
 

@@ -1,0 +1,47 @@
+//! The operator's half of a server: everything around the handler.
+//!
+//! A [`Program`] takes applications, each a [`Handler`](drupe_core::Handler), and makes a program
+//! for operators of them:
+//!
+//! - a configuration in YAML or JSON, the environment and the command line, with profiles, and with
+//!   [sections](Section) of the applications;
+//! - TLS, authentication, the monitor page, metrics, reverse SSH tunnels;
+//! - logs as text or JSON, to standard error or to files;
+//! - reload with SIGHUP, drain with SIGTERM, systemd's sockets, readiness and watchdog;
+//! - the commands `check`, `template`, `schema`, `cert`, `password`, `completions` and `man`.
+//!
+//! Applications use it through a shell: `drupe_tokio::program("mygame")`, with the feature
+//! `program`. The program `drupe` is made of it too.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `client` | the command `client` |
+//! | `tunnel` | reverse SSH tunnels |
+
+#![forbid(unsafe_code)]
+#![cfg(unix)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod arguments;
+#[cfg(feature = "client")]
+mod client;
+mod concerns;
+mod connections;
+mod descriptors;
+mod failure;
+mod handler;
+mod limiter;
+mod log_output;
+mod logs;
+mod password;
+mod program;
+mod reload;
+mod serve;
+mod start;
+mod systemd;
+mod tools;
+mod tunnels;
+
+pub use drupe_core::settings::{Secret, Section, SectionError, units};
+pub use program::Program;
+pub use start::Start;

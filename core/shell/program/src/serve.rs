@@ -1,0 +1,101 @@
+//! The command without a name: serves until the drain has finished.
+
+use crate::arguments::{Layers, SourceArguments};
+use crate::failure::Failure;
+use crate::handler::{Crypto, Parts};
+use crate::logs::{Logs, refuse_to_start};
+use crate::reload::{Reload, listened_at};
+use crate::start::AppMakers;
+use crate::{concerns, descriptors, systemd, tunnels};
+use drupe_core::settings::{Catalog, Resolved};
+use drupe_core::{Address, Config, Metrics};
+use drupe_shell::{OsListener, Runtime, Server};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tracing::Level;
+
+/// A program that is about to serve.
+pub(crate) struct Serve<'a> {
+    pub(crate) program: &'static str,
+    pub(crate) arguments: &'a SourceArguments,
+    pub(crate) catalog: &'a Arc<Catalog>,
+    pub(crate) makers: &'a AppMakers,
+}
+
+impl Serve<'_> {
+    /// Serves until the drain has finished. Prints errors on the standard error, in the format of
+    /// the log.
+    pub(crate) fn run<R: Runtime + 'static>(&self) -> ExitCode {
+        let layers = self.arguments.read(self.catalog);
+        match self.begin::<R>(&layers) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                refuse_to_start(self.program, layers.log_format(), &failure);
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn begin<R: Runtime + 'static>(&self, layers: &Layers) -> Result<(), Failure> {
+        let resolved = layers.resolve()?;
+        let (logs, guard) = Logs::begin(self.program, &resolved.plan.log)?;
+        let served = self.serve::<R>(resolved, &logs);
+        logs.end(guard, &served?);
+        Ok(())
+    }
+
+    fn serve<R: Runtime + 'static>(&self, resolved: Resolved, logs: &Logs) -> Result<Metrics, Failure> {
+        descriptors::raise_limit(logs);
+        let (makers, catalog) = (self.makers.clone(), Arc::clone(self.catalog));
+        let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new())?;
+        let config = parts.crypto().load(&resolved)?;
+        concerns::log(&resolved, logs);
+        let workers = resolved.plan.workers;
+        let make = {
+            let parts = parts.clone();
+            move |remote| parts.handler(&remote)
+        };
+        let inherited = systemd::listeners()?;
+        warn_of_unused(&config, &inherited, logs);
+        let server =
+            Server::<_, R>::bind_inheriting(config.clone(), workers, make, inherited)?.drain_on_signals()?;
+        let mut reload = Reload::new(self.arguments.clone(), resolved, parts, server.remote());
+        let server = server.on_hangup(move || reload.run())?;
+        descriptors::check(&config, logs)?;
+        announce(&listened_at(server.addresses()), logs);
+        let tunnels = tunnels::start(&server.remote())?;
+        logs.clone().report_losses(server.remote())?;
+        systemd::report_life(server.remote())?;
+        systemd::ready();
+        let metrics = server.run_blocking()?;
+        // Each tunnel closes within its `close_timeout`.
+        if tunnels.is_some_and(|tunnels| tunnels.join().is_err()) {
+            logs.operation(Level::ERROR, "the thread of the tunnels panicked");
+        }
+        Ok(metrics)
+    }
+}
+
+/// Prints the addresses on the standard output. Serves even if that fails.
+fn announce(addresses: &[&str], logs: &Logs) {
+    let mut output = io::stdout().lock();
+    let mut lines = addresses.iter();
+    let said = lines.try_for_each(|address| writeln!(output, "listening on {address}")).and_then(|()| output.flush());
+    if let Err(error) = said {
+        let addresses = addresses.join(", ");
+        let words = format!("can't write to the standard output: {error}; listening on {addresses}");
+        logs.operation(Level::WARN, &words);
+    }
+}
+
+/// Warns of inherited sockets that no listener uses: to their peers, the server would seem to hang.
+fn warn_of_unused(config: &Config, inherited: &[(String, OsListener)], logs: &Logs) {
+    let is_used = |name: &String| {
+        let mut addresses = config.listeners.iter().map(|listen| &listen.address);
+        addresses.any(|address| *address == Address::Inherited(name.clone()))
+    };
+    for (name, _) in inherited.iter().filter(|(name, _)| !is_used(name)) {
+        logs.operation(Level::WARN, &format!("no listener has the address inherited:{name}: that socket is closed"));
+    }
+}

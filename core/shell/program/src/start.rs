@@ -1,0 +1,65 @@
+//! The start of an application, and the list of a program's applications.
+
+use drupe_core::app::{AppIndex, AppNote, Apps};
+use drupe_core::settings::Section;
+use drupe_core::{Handler, Sections};
+use drupe_shell::Remote;
+use std::fmt;
+use std::sync::Arc;
+
+/// What an application gets when it starts, once on each worker.
+///
+/// `N` is the type of its [notes](Handler::Note).
+pub struct Start<'a, N> {
+    sections: &'a Sections,
+    remote: Remote<N>,
+}
+
+impl<N> Start<'_, N> {
+    /// Returns a section of the configuration, as it was when the server started.
+    ///
+    /// The [hub](drupe_core::Hub::settings) returns the current one, after a reload as well. A
+    /// section that the program [does not have](crate::Program::section) has its default values.
+    #[must_use]
+    pub fn settings<T: Section>(&self) -> Arc<T> {
+        self.sections.get().unwrap_or_default()
+    }
+
+    /// Returns a handle to the server. Its notes go to this application on this worker.
+    #[must_use]
+    pub fn remote(&self) -> Remote<N> {
+        self.remote.clone()
+    }
+}
+
+/// The applications of a program, each as a function that adds it to the handler of a worker.
+#[derive(Clone, Default)]
+pub(crate) struct AppMakers(Vec<Maker>);
+
+type Maker = Arc<dyn Fn(Apps, &Sections, &Remote<AppNote>) -> Apps + Send + Sync>;
+
+impl AppMakers {
+    pub(crate) fn add<H, F>(&mut self, name: &'static str, make: F)
+    where
+        F: Fn(&Start<'_, H::Note>) -> H + Send + Sync + 'static,
+        H: Handler<Context: 'static, Note: Send + 'static> + 'static,
+    {
+        self.0.push(Arc::new(move |apps, sections, remote| {
+            let index: AppIndex = apps.next_index();
+            let remote = remote.converting(move |note| AppNote::new(index, note));
+            let handler = make(&Start { sections, remote });
+            apps.with(name, handler)
+        }));
+    }
+
+    /// Creates the applications of one worker.
+    pub(crate) fn make(&self, sections: &Sections, remote: &Remote<AppNote>) -> Apps {
+        self.0.iter().fold(Apps::new(), |apps, add| add(apps, sections, remote))
+    }
+}
+
+impl<N> fmt::Debug for Start<'_, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start").field("sections", self.sections).finish_non_exhaustive()
+    }
+}
