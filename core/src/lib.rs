@@ -163,6 +163,21 @@ pub mod outbound {
     pub use crate::config::{Marks, MarksError, OutboundLimits, SlowPolicy};
 }
 
+/// The names that most applications use.
+///
+/// The shells have a `prelude` with these names and their own.
+pub mod prelude {
+    pub use crate::base::{ConnId, Payload, Reason};
+    pub use crate::config::{Config, Listen};
+    pub use crate::handler::{Event, Handler, Hub, NoNote};
+    pub use crate::kit::layer::{Layer, Within};
+    #[cfg(feature = "json")]
+    pub use crate::kit::{App, Cx, MessageError, Router, Service};
+    pub use crate::kit::{on_keys, on_lines, on_messages};
+    #[cfg(feature = "settings")]
+    pub use crate::settings::{Section, SectionError};
+}
+
 mod base;
 mod config;
 mod facts;

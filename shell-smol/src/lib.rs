@@ -26,6 +26,8 @@ mod sockets;
 mod stream;
 
 pub use drupe_core as core;
+#[cfg(feature = "program")]
+pub use drupe_program;
 pub use drupe_shell as shell;
 #[cfg(feature = "kit")]
 pub use drupe_shell::client::Client;
@@ -46,6 +48,32 @@ pub use stream::Stream;
 #[cfg(feature = "kit")]
 pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Result<Client> {
     Client::connect::<Smol>(options)
+}
+
+/// The names that most applications use: `use drupe_smol::prelude::*`.
+pub mod prelude {
+    pub use crate::Server;
+    #[cfg(feature = "program")]
+    pub use crate::program;
+    pub use drupe_core::prelude::*;
+    #[cfg(feature = "program")]
+    pub use drupe_program::Start;
+}
+
+/// Creates a program of your own applications, with a configuration, TLS, logs and all that
+/// operators need: see [`drupe_program`].
+///
+/// ```no_run
+/// use drupe_smol::core::app::Echo;
+///
+/// fn main() -> std::process::ExitCode {
+///     drupe_smol::program("parrot").version("1.0.0").app("echo", |_| Echo).run()
+/// }
+/// ```
+#[cfg(feature = "program")]
+#[must_use]
+pub fn program(name: &'static str) -> drupe_program::Program<Smol> {
+    drupe_program::Program::new(name)
 }
 
 /// A server that listens and is ready to run on smol.

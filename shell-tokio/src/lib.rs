@@ -76,6 +76,16 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
     Client::connect::<Tokio>(options)
 }
 
+/// The names that most applications use: `use drupe_tokio::prelude::*`.
+pub mod prelude {
+    pub use crate::Server;
+    #[cfg(feature = "program")]
+    pub use crate::program;
+    pub use drupe_core::prelude::*;
+    #[cfg(feature = "program")]
+    pub use drupe_program::Start;
+}
+
 /// Creates a program of your own applications, with a configuration, TLS, logs and all that
 /// operators need: see [`drupe_program`].
 ///
