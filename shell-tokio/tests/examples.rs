@@ -16,7 +16,7 @@ use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
-use support::{Client, DRUPE};
+use support::{Client, program_path};
 
 /// An example that runs until its test is over.
 struct Example {
@@ -27,7 +27,7 @@ struct Example {
 
 impl Example {
     fn start(name: &str, addresses: &[&str]) -> Self {
-        let mut path = PathBuf::from(DRUPE);
+        let mut path = PathBuf::from(env!("CARGO_BIN_EXE_drupe"));
         path.pop();
         path.extend(["examples", name]);
         let mut child = Command::new(path)
@@ -106,7 +106,7 @@ fn upper_replies_in_capital_letters_and_counts() {
     let mut metrics = String::new();
     scraper.0.read_to_string(&mut metrics).expect("text");
     assert!(metrics.contains("drupe_messages_received_total 3\n"), "{metrics}");
-    let mut browser = Client::start(DRUPE, &["client", &upper.addresses[1]]).expect("it was built");
+    let mut browser = Client::start(program_path(), &["client", &upper.addresses[1]]).expect("it was built");
     browser.say("over websocket\n");
     assert_eq!(browser.rest(), "OVER WEBSOCKET\n");
     // The scrape counts as none.
@@ -121,7 +121,7 @@ fn everywhere_serves_telnet_nc_and_websocket_alike() {
     assert_eq!(nc.ask("hello"), "> Echo: hello");
     assert!(nc.ask("info").ends_with(", line 2, unknown window size"));
     assert_eq!(nc.ask("quit"), "> Goodbye!");
-    let mut websocket = Client::start(DRUPE, &["client", &everywhere.addresses[2]]).expect("it was built");
+    let mut websocket = Client::start(program_path(), &["client", &everywhere.addresses[2]]).expect("it was built");
     websocket.say("hello\nquit\n");
     let heard = websocket.rest();
     assert!(heard.ends_with("Echo: hello\nGoodbye!\n"), "{heard}");
@@ -163,7 +163,7 @@ fn typed_chat_serves_json_and_text_peers() {
 fn calculator_requires_the_password() {
     let calculator = Example::start("calculator", &[TCP]);
     let address = calculator.addresses[0].as_str();
-    let refused = Command::new(DRUPE)
+    let refused = Command::new(program_path())
         .args(["client", address, "--user", "ann"])
         .env("DRUPE_PASSWORD", "melon")
         .stdin(Stdio::null())
@@ -171,7 +171,7 @@ fn calculator_requires_the_password() {
         .expect("it was built");
     let printed = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && printed.contains("can't log in: the proof is wrong"), "{printed}");
-    let mut child = Command::new(DRUPE)
+    let mut child = Command::new(program_path())
         .args(["client", address, "--user", "ann"])
         .env("DRUPE_PASSWORD", "mellon")
         .stdin(Stdio::piped())

@@ -1,5 +1,5 @@
-use super::queues::Queues;
 use super::queue::{DriverMessage, Shared};
+use super::queues::Queues;
 use super::tunnel::TunnelSnapshot;
 use super::{Remote, spared};
 use drupe_core::Metrics;

@@ -3,7 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-use crate::support::{DRUPE, Directory};
+use crate::support::{Directory, program_path};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -18,7 +18,7 @@ fn check(directory: &Path, text: &str, arguments: &[&str]) -> (Option<i32>, Stri
 
 fn run(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new("timeout");
-    command.args(["60", DRUPE]).args(arguments).current_dir(directory).stdin(Stdio::null());
+    command.args(["60", program_path()]).args(arguments).current_dir(directory).stdin(Stdio::null());
     command.output().expect("timeout is everywhere")
 }
 
@@ -151,7 +151,8 @@ fn check_accepts_piped_configuration_with_byte_order_mark() {
     marked("good.pem");
     marked("good.key");
     let script = "cat good.yaml | \"$0\" check /dev/stdin";
-    let piped = Command::new("sh").args(["-c", script, DRUPE]).current_dir(path).output().expect("sh is everywhere");
+    let piped =
+        Command::new("sh").args(["-c", script, program_path()]).current_dir(path).output().expect("sh is everywhere");
     let (status, output, errors) = told(&piped);
     assert_eq!((status, output.as_str()), (Some(0), GOOD), "{errors}");
 }
@@ -192,7 +193,7 @@ fn password_command_prints_a_usable_hash() {
     let directory = Directory::new("password");
     let script = "echo hunter2 | \"$0\" password --iterations 4096";
     let hash = || {
-        let output = Command::new("sh").args(["-c", script, DRUPE]).output().expect("sh is everywhere");
+        let output = Command::new("sh").args(["-c", script, program_path()]).output().expect("sh is everywhere");
         let (status, hash, errors) = told(&output);
         assert!(status == Some(0) && hash.starts_with("SCRAM-SHA-256$4096:"), "{hash}{errors}");
         hash

@@ -16,6 +16,7 @@ mod http_program;
 mod load;
 mod logins;
 mod monitor;
+mod own_program;
 mod program;
 mod proxies;
 mod service;
@@ -35,10 +36,15 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use support::{DRUPE, Directory};
+use support::{Directory, program_path};
 
 fn drupe(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(DRUPE).args(arguments).current_dir(directory).stdin(Stdio::null()).output().expect("it was built")
+    Command::new(program_path())
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .output()
+        .expect("it was built")
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -9,7 +9,7 @@
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-use crate::support::{Client, DRUPE, Directory, Program};
+use crate::support::{Client, Directory, Program, program_path};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -80,7 +80,8 @@ fn piped_client_sends_its_input_and_prints_the_rest() {
         "ws://127.0.0.1:0/echo",
     ]);
     for address in &program.addresses {
-        let mut client = Client::start(DRUPE, &["client", address, "--subscribe", "first"]).expect("it was built");
+        let mut client =
+            Client::start(program_path(), &["client", address, "--subscribe", "first"]).expect("it was built");
         client.say("one\r\ntwo");
         assert_eq!(client.rest(), "first\none\ntwo\n", "{address}");
     }
@@ -90,9 +91,11 @@ fn piped_client_sends_its_input_and_prints_the_rest() {
 #[test]
 fn terminal_client_edits_lines_while_messages_arrive() {
     let program = Program::start(&["--listen", "tcp://127.0.0.1:0"]);
-    let Some(mut person) = Client::start_on_terminal(DRUPE, &["client", &program.addresses[0]]) else { return };
+    let Some(mut person) = Client::start_on_terminal(program_path(), &["client", &program.addresses[0]]) else {
+        return;
+    };
     person.hear_until("guest1 came to lobby");
-    let mut other = Client::start(DRUPE, &["client", &program.addresses[0]]).expect("it was built");
+    let mut other = Client::start(program_path(), &["client", &program.addresses[0]]).expect("it was built");
     other.say("hello\n");
     person.hear_until("<guest2> hello");
     // A letter is taken back, and one is put in two places before the end.
@@ -117,7 +120,7 @@ fn client_prints_why_it_cannot_connect() {
         (&["client", &address, "--user", "ann"], "--user needs --password-file or DRUPE_PASSWORD"),
         (&["client", &address, "--token-file", "/nowhere"], "can't read /nowhere: No such file"),
     ] {
-        let output = Command::new(DRUPE).args(arguments).stdin(Stdio::null()).output().expect("it was built");
+        let output = Command::new(program_path()).args(arguments).stdin(Stdio::null()).output().expect("it was built");
         let printed = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && printed.contains(words), "{printed}");
     }
@@ -131,7 +134,7 @@ fn program_prints_argument_errors() {
         (&["--app", "web"], "expected chat, relay or echo"),
         (&["--listen", "tcp://192.0.2.1:1"], "drupe: can't listen at tcp://192.0.2.1:1: "),
     ] {
-        let output = Command::new(DRUPE).args(arguments).output().expect("it was built");
+        let output = Command::new(program_path()).args(arguments).output().expect("it was built");
         let printed = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && printed.contains(words), "{printed}");
         assert!(output.stdout.is_empty());
@@ -141,7 +144,7 @@ fn program_prints_argument_errors() {
 #[test]
 fn full_standard_error_does_not_make_the_program_panic() {
     let full = || std::fs::File::options().write(true).open("/dev/full").expect("there is one");
-    let mut child = Command::new(DRUPE)
+    let mut child = Command::new(program_path())
         .args(["--listen", "tcp://127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(full())
@@ -155,7 +158,8 @@ fn full_standard_error_does_not_make_the_program_panic() {
 
 #[test]
 fn program_out_of_descriptors_serves_waiting_peers_later() {
-    let script = format!("ulimit -n 40; exec {DRUPE} --app echo --listen tcp://127.0.0.1:0");
+    let program = program_path();
+    let script = format!("ulimit -n 40; exec {program} --app echo --listen tcp://127.0.0.1:0");
     let mut child = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().expect("there is a shell");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
@@ -191,7 +195,7 @@ fn serving(answer: impl FnOnce(TcpStream) + Send + 'static) -> String {
 
 /// How the client exits, and what it says.
 fn client(arguments: &[&str], input: impl Into<Stdio>) -> (Option<i32>, String) {
-    let output = Command::new(DRUPE).arg("client").args(arguments).stdin(input).stdout(Stdio::null()).output();
+    let output = Command::new(program_path()).arg("client").args(arguments).stdin(input).stdout(Stdio::null()).output();
     let output = output.expect("it was built");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -242,6 +246,6 @@ fn client_exit_code_follows_the_end_of_the_connection() {
     let (input, _waits) = std::io::pipe().expect("a pipe");
     let (code, said) = client(&[&serving(ends)], input);
     assert!(code == Some(0), "{code:?}: {said}");
-    let help = Command::new(DRUPE).args(["client", "--help"]).output().expect("it was built").stdout;
+    let help = Command::new(program_path()).args(["client", "--help"]).output().expect("it was built").stdout;
     assert!(String::from_utf8_lossy(&help).contains("Exit codes:\n  0 "));
 }

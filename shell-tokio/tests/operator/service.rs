@@ -9,7 +9,7 @@
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-use crate::support::{DRUPE, Directory, Program, read};
+use crate::support::{Directory, Program, program_path, read};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -65,7 +65,7 @@ impl Systemd {
              exec \"$0\" --config drupe.yaml"
         );
         let service = Command::new("sh")
-            .args(["-c", &script, DRUPE])
+            .args(["-c", &script, program_path()])
             .current_dir(&directory.0)
             .env("NOTIFY_SOCKET", directory.0.join("notify"))
             .stdin(given.into())
@@ -240,8 +240,11 @@ fn json_log_is_json_to_the_last_line_and_on_start_errors() {
         ),
     ] {
         std::fs::write(directory.0.join("drupe.yaml"), file).expect("written");
-        let command =
-            Command::new(DRUPE).args(["--config", "drupe.yaml"]).args(arguments).current_dir(&directory.0).output();
+        let command = Command::new(program_path())
+            .args(["--config", "drupe.yaml"])
+            .args(arguments)
+            .current_dir(&directory.0)
+            .output();
         let output = command.expect("it was built");
         let lines = json_lines(&String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(1));
@@ -281,7 +284,8 @@ fn unwritable_log_lines_are_counted_and_reported() {
     let config = format!("{ECHO}log: {{ repeats: unlimited, file: {{ directory: logs, rotation: never }} }}\n");
     std::fs::write(directory.0.join("drupe.yaml"), config).expect("written");
     // A file may have few blocks, as on a disk that is full. What is above fails, and is no signal.
-    let script = format!("trap '' XFSZ; ulimit -f 8; exec {DRUPE} --config drupe.yaml");
+    let program = program_path();
+    let script = format!("trap '' XFSZ; ulimit -f 8; exec {program} --config drupe.yaml");
     let mut child = Command::new("sh")
         .args(["-c", &script])
         .current_dir(&directory.0)
@@ -324,7 +328,7 @@ fn unwritable_standard_output_does_not_stop_the_server() {
         OwnedFd::from(one)
     };
     for output in [Stdio::from(full()), Stdio::from(broken())] {
-        let command = Command::new(DRUPE)
+        let command = Command::new(program_path())
             .args(["--app", "echo", "--listen", "tcp://127.0.0.1:0"])
             .stdout(output)
             .stderr(Stdio::piped())
@@ -343,7 +347,7 @@ fn unwritable_standard_output_does_not_stop_the_server() {
     }
     for command in [&["template"][..], &["schema"], &["man"], &["completions", "bash"], &["check", "--explain"]] {
         let run = |output: Stdio| {
-            let output = Command::new(DRUPE).args(command).stdout(output).output().expect("it was built");
+            let output = Command::new(program_path()).args(command).stdout(output).output().expect("it was built");
             (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
         };
         assert_eq!(run(broken().into()), (Some(0), String::new()), "{command:?}");
@@ -359,7 +363,7 @@ fn unread_standard_error_does_not_block_the_exit() {
     writer.set_nonblocking(true).expect("a socket");
     while writer.write(&[b'x'; 4096]).is_ok() {}
     writer.set_nonblocking(false).expect("a socket");
-    let mut child = Command::new(DRUPE)
+    let mut child = Command::new(program_path())
         .args(["--app", "echo", "--listen", "tcp://127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(OwnedFd::from(writer))
@@ -374,7 +378,8 @@ fn unread_standard_error_does_not_block_the_exit() {
 
 /// Starts an echo server with so few descriptors, with its log in a file.
 fn with_descriptors(count: u32, directory: &Path) -> Child {
-    let script = format!("ulimit -n {count}; exec {DRUPE} --app echo --listen tcp://127.0.0.1:0");
+    let program = program_path();
+    let script = format!("ulimit -n {count}; exec {program} --app echo --listen tcp://127.0.0.1:0");
     let log = File::create(directory.join("log")).expect("created");
     Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).stderr(log).spawn().expect("there is a shell")
 }

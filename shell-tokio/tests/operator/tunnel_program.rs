@@ -11,7 +11,7 @@
 #![allow(dead_code, reason = "the other tests use the rest of what they share")]
 
 use crate::ssh::SshServer;
-use crate::support::{Client, DRUPE, Directory, Program, read};
+use crate::support::{Client, Directory, Program, program_path, read};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -80,7 +80,8 @@ fn tunnel_configuration_errors_name_place_and_remedy() {
         fs::write(directory.0.join("drupe.yaml"), &text).expect("written");
         fs::set_permissions(directory.0.join("drupe.yaml"), fs::Permissions::from_mode(0o600)).expect("ours");
         let run = |arguments: &[&str]| {
-            let output = Command::new(DRUPE).args(arguments).current_dir(&directory.0).stdin(Stdio::null()).output();
+            let output =
+                Command::new(program_path()).args(arguments).current_dir(&directory.0).stdin(Stdio::null()).output();
             let output = output.expect("it was built");
             (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
         };

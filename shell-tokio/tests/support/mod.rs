@@ -7,10 +7,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
-/// Another shell's hub can be tested in its place: the path of the program.
-const OTHER_PROGRAM: &str = "DRUPE_TEST_PROGRAM";
-pub(crate) const DRUPE: &str = env!("CARGO_BIN_EXE_drupe");
+/// Returns the path of the program under test.
+///
+/// `DRUPE_TEST_PROGRAM` may name the same program on another shell.
+pub(crate) fn program_path() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| std::env::var("DRUPE_TEST_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_drupe").to_owned()))
+}
 /// A client that hangs is ended, so that its test fails.
 const CLIENT_SECONDS: &str = "60";
 
@@ -21,8 +27,7 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let program = std::env::var(OTHER_PROGRAM).unwrap_or_else(|_| DRUPE.to_owned());
-        let mut child = Command::new(program)
+        let mut child = Command::new(program_path())
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -44,9 +49,20 @@ impl Program {
         listeners: usize,
         prepare: impl FnOnce(&mut Command),
     ) -> Self {
+        Self::configured_as(Path::new(program_path()), directory, text, listeners, prepare)
+    }
+
+    /// As [`configured`](Self::configured), for another program.
+    pub(crate) fn configured_as(
+        program: &Path,
+        directory: &Path,
+        text: &str,
+        listeners: usize,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         let file = directory.join("drupe.yaml");
         std::fs::write(&file, text).expect("written");
-        let mut command = Command::new(DRUPE);
+        let mut command = Command::new(program);
         command.arg("--config").arg(&file).current_dir(directory).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(directory.join("log")).expect("created"));
         prepare(&mut command);

@@ -1,13 +1,13 @@
 //! The command `drupe client`: a client for people and for scripts.
 
 use clap::Args;
-use drupe_shell::client::Client;
 use drupe_core::files;
 use drupe_core::kit::client::{ClientOptions, Login};
 use drupe_core::text::neutralize;
 use drupe_core::{Dial, DialProtocol, PayloadBuf, Reason};
-use drupe_shell::block_on;
 use drupe_shell::Runtime;
+use drupe_shell::block_on;
+use drupe_shell::client::Client;
 use drupe_shell::client::Incoming;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};

@@ -28,6 +28,7 @@ mod client;
 mod concerns;
 mod connections;
 mod descriptors;
+mod drupe;
 mod failure;
 mod handler;
 mod limiter;
@@ -42,6 +43,7 @@ mod systemd;
 mod tools;
 mod tunnels;
 
+pub use drupe::drupe;
 pub use drupe_core::settings::{Secret, Section, SectionError, units};
 pub use program::Program;
 pub use start::Start;

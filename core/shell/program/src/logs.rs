@@ -3,12 +3,12 @@
 use crate::failure::Failure;
 use crate::limiter::{Admitted, Limiter};
 use crate::log_output::{self, Losses, formatted, last_words};
-use drupe_shell::Remote;
+use drupe_core::app::AppNote;
 use drupe_core::kit::monitor::LogTail;
 use drupe_core::settings::{FormatChoice, LevelChoice, LogSettings};
 use drupe_core::text::neutralize;
-use drupe_core::app::AppNote;
 use drupe_core::{Command, Metrics, Time};
+use drupe_shell::Remote;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -140,7 +140,8 @@ impl Logs {
         drop(guard);
         let Metrics { opened, messages_in, messages_out, .. } = metrics;
         let (left_out, lost) = (self.limiter().left_out(), self.losses.missing());
-        let mut words = format!("{}: {opened} connections served, {messages_in} messages in, {messages_out} out", self.program);
+        let mut words =
+            format!("{}: {opened} connections served, {messages_in} messages in, {messages_out} out", self.program);
         let missing = [(left_out, "left out"), (lost, "lost")].into_iter().filter(|(count, _)| *count > 0);
         words.extend(missing.map(|(count, what)| format!("; {count} log lines {what}")));
         last_words(self.format, &words, || {

@@ -1,13 +1,13 @@
 //! Reloading the configuration while the server runs.
 
-use crate::failure::Failure;
 use crate::arguments::SourceArguments;
+use crate::failure::Failure;
 use crate::handler::Parts;
 use crate::{concerns, systemd};
-use drupe_shell::Remote;
-use drupe_core::settings::Resolved;
 use drupe_core::Command;
 use drupe_core::app::AppNote;
+use drupe_core::settings::Resolved;
+use drupe_shell::Remote;
 use std::sync::mpsc;
 use tracing::Level;
 

@@ -58,8 +58,7 @@ impl Serve<'_> {
         };
         let inherited = systemd::listeners()?;
         warn_of_unused(&config, &inherited, logs);
-        let server =
-            Server::<_, R>::bind_inheriting(config.clone(), workers, make, inherited)?.drain_on_signals()?;
+        let server = Server::<_, R>::bind_inheriting(config.clone(), workers, make, inherited)?.drain_on_signals()?;
         let mut reload = Reload::new(self.arguments.clone(), resolved, parts, server.remote());
         let server = server.on_hangup(move || reload.run())?;
         descriptors::check(&config, logs)?;

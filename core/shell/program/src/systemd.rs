@@ -3,10 +3,10 @@
 //! See `sd_listen_fds(3)` and `sd_notify(3)`. Without systemd, the functions do nothing.
 
 use crate::failure::Failure;
-use drupe_shell::Remote;
 use drupe_core::Metrics;
 use drupe_core::app::AppNote;
 use drupe_shell::OsListener;
+use drupe_shell::Remote;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use std::ffi::OsStr;

@@ -1,8 +1,8 @@
 //! The commands that do not serve: `check`, `template`, `cert`, `completions` and `man`.
 
+use crate::arguments::SourceArguments;
 use crate::concerns::{self, Concern};
 use crate::failure::{Failure, say};
-use crate::arguments::SourceArguments;
 use crate::handler::Crypto;
 use clap::{Args, Command};
 use clap_complete::Shell;
