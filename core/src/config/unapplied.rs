@@ -21,6 +21,8 @@ pub enum Part {
     Greeting,
     /// The application of each listener.
     Apps,
+    /// Sections of applications, if a value differs from its default.
+    Sections,
     /// Logging: content, format and destination.
     Log,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Part {
             Self::Workers => "workers",
             Self::Greeting => "welcome and prompt of listeners",
             Self::Apps => "app of listeners",
+            Self::Sections => "sections of applications",
             Self::Log => "log",
         })
     }

@@ -1,6 +1,6 @@
 //! The sources of a configuration (files, environment, command line) and their merging.
 
-use crate::config::Listen;
+use crate::config::{Listen, Part};
 use crate::settings::catalog::Catalog;
 use crate::settings::document::{Content, Node, built_in};
 use crate::settings::environment::Variable;
@@ -191,6 +191,10 @@ impl Sources {
         warnings.extend(warnings::warnings(&settings, &plan, &layers));
         if self.unlimited && settings.profile == Profile::Production {
             warnings.push(SettingsError::new("--unlimited", "", "rates and numbers of connections are not limited"));
+        }
+        if self.catalog.sections().iter().any(|section| sections.shown.get(section.name) != Some(&(section.defaults)()))
+        {
+            plan.config.unapplied.add(Part::Sections);
         }
         plan.config.sections = sections.sections;
         Ok(Resolved { settings, sections: sections.shown, plan, warnings, layers })

@@ -79,7 +79,7 @@ async fn server_refuses_to_start_with_unapplied_parts() {
         (listener.to_string() + users, Part::Authentication, "authentication"),
         (monitor.to_string(), Part::Monitor, "monitor"),
         (listener.replace("websocket }", "websocket, app: echo }") + "workers: 2\n", Part::Workers, "workers"),
-        (listener.to_string() + "envelope: json\n", Part::Envelope, "envelope"),
+        (listener.to_string() + "relay: { envelope: json }\n", Part::Sections, "sections"),
         (listener.replace("websocket }", "websocket, welcome: hi }"), Part::Greeting, "welcome"),
         (listener.replace("websocket }", "websocket, app: relay }"), Part::Apps, "app of listeners"),
         (listener.to_string() + "log: { level: debug }\n", Part::Log, "log"),

@@ -64,7 +64,15 @@ impl Crypto {
         let loaded = plan.load_tls(|files| files.load(&self.provider, &self.tickets));
         loaded.map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
         // `Parts` applies all of these.
-        plan.applies([Part::Authentication, Part::Monitor, Part::Workers, Part::Greeting, Part::Apps, Part::Log]);
+        plan.applies([
+            Part::Authentication,
+            Part::Monitor,
+            Part::Workers,
+            Part::Greeting,
+            Part::Sections,
+            Part::Apps,
+            Part::Log,
+        ]);
         Ok(plan.config)
     }
 }
