@@ -12,7 +12,7 @@ use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The wanted tunnels of a server and their states.
+/// The latest intents and states of the tunnels that the machine published, with their watchers.
 #[derive(Debug, Default)]
 pub(super) struct TunnelSnapshot(Mutex<Shown>);
 

@@ -94,13 +94,13 @@ pub struct Metrics {
     pub requests_refused: ByReason,
     /// Client addresses that trusted proxies reported in a header (counter).
     pub forwarded: u64,
-    /// New configurations (counter). Only the first shard reports it.
+    /// Applied reloads of the configuration (counter). Only the first shard counts them.
     pub reloads: u64,
     /// Reported [reload failures](crate::Command::ReloadFailed) (counter).
     pub reload_failures: u64,
     /// Reported [log lines](crate::Command::LogLoss) above the rate limit (counter).
     pub log_lines_left_out: u64,
-    /// Reported [log lines](crate::Command::LogLoss) that could not be written (counter).
+    /// Log lines that could not be written, as [reported](crate::Command::LogLoss) (counter).
     pub log_lines_lost: u64,
     /// Shards that report that they are not ready (gauge).
     pub draining: u64,

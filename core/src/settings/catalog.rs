@@ -135,6 +135,11 @@ impl Catalog {
         &self.sections
     }
 
+    /// Returns the catalog of the same program and applications, without sections.
+    pub(super) fn without_sections(&self) -> Arc<Self> {
+        Arc::new(Self { sections: Vec::new(), schema: OnceLock::new(), ..self.clone() })
+    }
+
     /// Returns the schema, which is generated only once.
     pub(super) fn parsed_schema(&self) -> &Arc<Value> {
         self.schema.get_or_init(|| Arc::new(schema::generate(self)))

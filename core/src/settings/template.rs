@@ -79,13 +79,19 @@ impl Catalog {
         part["description"].as_str().unwrap_or_default().to_string()
     }
 
-    /// Returns the values of a profile, with one listener.
+    /// Returns the values of a profile, with one listener and the defaults of all sections.
+    ///
+    /// Those may be incomplete: a section may need a value that the operator must choose.
     fn values(&self, profile: Profile) -> Value {
         let listener = format!("listeners.{}", self.default_app());
-        let sources = Sources::of(self).profile(profile.name());
+        let sources = Sources::of(self.without_sections()).profile(profile.name());
         let sources = sources.set(&format!("{listener}.address"), "127.0.0.1:7000");
         let resolved = sources.set(&format!("{listener}.protocol"), "auto").resolve();
-        resolved.map_or_else(|_| Value::Null, |resolved| resolved.value())
+        let mut values = resolved.map_or_else(|_| Value::Null, |resolved| resolved.value());
+        for section in self.sections() {
+            values[section.name] = (section.defaults)();
+        }
+        values
     }
 }
 

@@ -131,7 +131,7 @@ fn program_prints_argument_errors() {
     for (arguments, words) in [
         (&["--listen", "tcp://example.org:1"][..], "\"example.org:1\" is not an IP address and a port"),
         (&["--max-message", "0"], "a message size limit must be 1 to 1073741824 bytes (1 GiB), not 0"),
-        (&["--app", "web"], "expected chat, relay or echo"),
+        (&["--app", "web"], "there is no application \"web\"; the applications are chat, relay, echo"),
         (&["--listen", "tcp://192.0.2.1:1"], "drupe: can't listen at tcp://192.0.2.1:1: "),
     ] {
         let output = Command::new(program_path()).args(arguments).output().expect("it was built");

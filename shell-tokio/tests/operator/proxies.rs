@@ -51,7 +51,7 @@ fn haproxy_forwards_the_client_address() {
     let directory = Directory::new("haproxy");
     certificate(&directory.0);
     let config = format!(
-        "envelope: json\nlisteners:\n  direct: {{ address: '127.0.0.1:0', app: relay }}\n  \
+        "relay: {{ envelope: json }}\nlisteners:\n  direct: {{ address: '127.0.0.1:0', app: relay }}\n  \
          proxied: {{ address: '127.0.0.1:0', app: relay, proxy_protocol: {{ trusted: [127.0.0.1] }} }}\n  \
          secure: {{ address: '127.0.0.1:0', app: relay, proxy_protocol: {{ trusted: [127.0.0.1] }}, {TLS} }}\n"
     );
@@ -93,7 +93,7 @@ fn nginx_forwards_the_client_address() {
         return;
     }
     let directory = Directory::new("nginx");
-    let config = "envelope: json\nlisteners:\n  direct: { address: '127.0.0.1:0', app: relay }\n  \
+    let config = "relay: { envelope: json }\nlisteners:\n  direct: { address: '127.0.0.1:0', app: relay }\n  \
          proxied: { address: '127.0.0.1:0', app: relay, proxy_protocol: { trusted: [127.0.0.1] } }\n  \
          web: { address: '127.0.0.1:0', app: relay, protocol: websocket, forwarded: { trusted: [127.0.0.1] } }\n";
     let program = Program::configured(&directory.0, config, 3, |_| {});

@@ -26,19 +26,27 @@ pub(crate) fn check(config: &Config, logs: &Logs) -> Result<(), Failure> {
         // The number of open files is unknown.
         Err(_) => return Ok(()),
     };
-    let wanted = u64::from(config.connections.total);
-    if free == 0 {
+    let wanted = u64::from(config.connections.total).saturating_add(OF_RUNTIME);
+    if free < OF_RUNTIME + 1 {
         let words =
             format!("can't accept connections: {}, and the server itself has opened all of them", allowed(limit));
         return Err(words.into());
     }
     // With `--unlimited`, no number of connections is promised.
     if wanted > free && config.connections.total != u32::MAX {
-        let words = format!("{}, which allows {free} connections, not {wanted}", allowed(limit));
+        let words = format!(
+            "{}, which allows {} connections, not {}",
+            allowed(limit),
+            free - OF_RUNTIME,
+            config.connections.total
+        );
         logs.operation(Level::WARN, &words);
     }
     Ok(())
 }
+
+/// Number of descriptors that a runtime opens when it begins to serve, at most.
+const OF_RUNTIME: u64 = 4;
 
 /// Describes why no more descriptors can be opened, and the remedy.
 pub(crate) fn exhausted() -> String {

@@ -26,7 +26,7 @@ struct Counts {
     failed: AtomicU64,
     /// Whether the last line could not be written.
     is_failing: AtomicBool,
-    /// Whether there is news, and the signal for it.
+    /// Whether the counters have changed since the last wait, with the signal for the waiting thread.
     news: (Mutex<bool>, Condvar),
 }
 

@@ -214,7 +214,7 @@ enum Command {
     Schema,
     /// Create a certificate for development
     Cert(CertArguments),
-    /// Print the hash of a password, which is the first line of the input, for a configuration
+    /// Hash a password for a configuration; prompts for it, or reads the first line of the input
     Password(PasswordArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),

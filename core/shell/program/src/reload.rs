@@ -3,6 +3,7 @@
 use crate::arguments::SourceArguments;
 use crate::failure::Failure;
 use crate::handler::Parts;
+use crate::tunnels::Tunnels;
 use crate::{concerns, systemd};
 use drupe_core::Command;
 use drupe_core::app::AppNote;
@@ -19,6 +20,7 @@ pub(crate) struct Reload {
     arguments: SourceArguments,
     current: Resolved,
     parts: Parts,
+    tunnels: Tunnels,
     remote: Remote<AppNote>,
 }
 
@@ -27,9 +29,10 @@ impl Reload {
         arguments: SourceArguments,
         current: Resolved,
         parts: Parts,
+        tunnels: Tunnels,
         remote: Remote<AppNote>,
     ) -> Self {
-        Self { arguments, current, parts, remote }
+        Self { arguments, current, parts, tunnels, remote }
     }
 
     /// Reloads the configuration on the signal thread, because loading can fail and takes time.
@@ -45,6 +48,7 @@ impl Reload {
     fn reload(&mut self) -> Result<(), Failure> {
         let newer = self.arguments.resolve(self.parts.catalog())?;
         let config = self.parts.crypto().load(&newer)?;
+        self.tunnels.start_for(&config, &self.remote)?;
         let prepared = self.parts.prepare(&newer.plan)?;
         concerns::log(&newer, self.parts.logs());
         let (send, outcome) = mpsc::channel();

@@ -6,7 +6,8 @@ use crate::handler::{Crypto, Parts};
 use crate::logs::{Logs, refuse_to_start};
 use crate::reload::{Reload, listened_at};
 use crate::start::AppMakers;
-use crate::{concerns, descriptors, systemd, tunnels};
+use crate::tunnels::Tunnels;
+use crate::{concerns, descriptors, systemd};
 use drupe_core::settings::{Catalog, Resolved};
 use drupe_core::{Address, Config, Metrics};
 use drupe_shell::{OsListener, Runtime, Server};
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tracing::Level;
 
-/// A program that is about to serve.
+/// What serving needs: the name of the program, its arguments, its keys and its applications.
 pub(crate) struct Serve<'a> {
     pub(crate) program: &'static str,
     pub(crate) arguments: &'a SourceArguments,
@@ -59,17 +60,18 @@ impl Serve<'_> {
         let inherited = systemd::listeners()?;
         warn_of_unused(&config, &inherited, logs);
         let server = Server::<_, R>::bind_inheriting(config.clone(), workers, make, inherited)?.drain_on_signals()?;
-        let mut reload = Reload::new(self.arguments.clone(), resolved, parts, server.remote());
+        let tunnels = Tunnels::default();
+        let mut reload = Reload::new(self.arguments.clone(), resolved, parts, tunnels.clone(), server.remote());
         let server = server.on_hangup(move || reload.run())?;
         descriptors::check(&config, logs)?;
         announce(&listened_at(server.addresses()), logs);
-        let tunnels = tunnels::start(&server.remote())?;
+        tunnels.start_for(&config, &server.remote())?;
         logs.clone().report_losses(server.remote())?;
         systemd::report_life(server.remote())?;
         systemd::ready();
         let metrics = server.run_blocking()?;
         // Each tunnel closes within its `close_timeout`.
-        if tunnels.is_some_and(|tunnels| tunnels.join().is_err()) {
+        if !tunnels.join() {
             logs.operation(Level::ERROR, "the thread of the tunnels panicked");
         }
         Ok(metrics)

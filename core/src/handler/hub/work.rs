@@ -68,7 +68,7 @@ impl<C> Hub<'_, C> {
         self.state.timers.set(timer, at);
     }
 
-    /// Sets whether a task works for a connection.
+    /// Marks a connection as having work of a task in progress, or as idle.
     ///
     /// A drain waits for tasks that work, as it waits for [tickets](Self::ticket).
     pub fn set_working(&mut self, conn: ConnId, working: bool) {

@@ -81,7 +81,7 @@ impl<T> Calls<T> {
         id
     }
 
-    /// Marks all members of a batch as served. Sends the responses if none is outstanding.
+    /// Records that all calls of a batch were dispatched. Sends the responses unless one is deferred.
     pub(super) fn close_batch<C>(&mut self, hub: &mut Hub<'_, C>, batch: BatchId) {
         self.one_less(hub, batch);
     }

@@ -87,7 +87,7 @@ settings! {
 
     /// Limits on the output that is queued for one connection, and on how slowly it may read.
     OutboundSettings {
-        /// Low mark: queued bytes at which, or below, the server reads from a stalled peer again.
+        /// Low mark: the server reads from a stalled peer again once no more than this is queued.
         low: Size = Size(64 << 10);
         /// High mark: queued bytes above which the server stops reading from the peer.
         high: Size = Size(256 << 10);

@@ -79,7 +79,7 @@ settings! {
         backoff: Span = secs(1);
         /// Factor by which each further wait grows, 1 to 255.
         factor: u8 = 2;
-        /// Longest wait between attempts, at least `backoff`.
+        /// Upper limit of the growing wait, at least `backoff`. It does not limit `refused_wait`.
         cap: Span = secs(60);
         /// Random part of each wait, 0 to 100 percent.
         /// It keeps many clients from reconnecting at one moment.

@@ -282,7 +282,7 @@ impl Outbound {
         self.changed.insert(index);
     }
 
-    /// Drops all queued bytes except the rest of a begun message.
+    /// Drops queued messages, except the rest of a partly written one. Control bytes stay.
     pub(crate) fn discard(&mut self, index: u32) {
         self.queues[index as usize].write_buffer = LazyBox::default();
         self.retain(index, |_| false);

@@ -89,7 +89,7 @@ impl Outbound {
         }
     }
 
-    /// Checks the watermarks again after something was written or skipped.
+    /// Ends the stall at the low mark, and clears the write deadline of an empty queue.
     pub(super) fn recheck_marks(&mut self, index: u32) {
         let at = index as usize;
         let pending = self.pending(index);

@@ -193,9 +193,9 @@ where
         }
     }
 
-    /// Delivers up to `most` bytes of a peer, or its end. Returns whether anything arrived.
+    /// Delivers up to `most` bytes from a peer, its end of stream or its reset, if there is one.
     ///
-    /// Delivers nothing while the machine does not read.
+    /// Delivers nothing while the machine does not read. Returns whether it delivered anything.
     fn deliver(&mut self, peer: usize, conn: ConnId, most: usize) -> bool {
         let node = usize::from(conn.shard());
         if self.is_stalled(node) {

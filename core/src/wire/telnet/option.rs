@@ -1,4 +1,4 @@
-//! Telnet option numbers, named as in IANA's "Telnet Options" registry and the MUD protocols.
+//! Telnet option numbers, with the usual short names (`TELOPT_*` in `<arpa/telnet.h>`).
 
 use alloc::borrow::Cow;
 use alloc::format;
