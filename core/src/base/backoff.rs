@@ -11,7 +11,7 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backoff {
-    /// The wait after the first failure. Zero counts as 10 ms.
+    /// The wait after the first failure, before jitter. With zero, every wait is 10 ms.
     pub initial: Duration,
     /// Multiplier for each further wait. 0 counts as 1.
     pub factor: u8,

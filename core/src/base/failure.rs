@@ -2,19 +2,19 @@ use crate::base::Reason;
 use core::fmt;
 use core::str::FromStr;
 
-/// Kind of socket failure.
+/// Kind of failure of a connection, or of an attempt to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
     /// The peer reset the connection, or had closed it before a write.
     Reset,
-    /// The network timed out.
+    /// The network or the attempt to connect timed out.
     TimedOut,
     /// The host refused the connection: nothing listens at the address.
     Refused,
     /// The host or network is unreachable.
     Unreachable,
-    /// The response to the handshake is not that of a WebSocket server (RFC 6455 section 4.1).
+    /// The WebSocket handshake failed: no response, or an invalid one (RFC 6455 section 4.1).
     Handshake,
     /// The server rejected the WebSocket handshake.
     Rejected {
@@ -25,7 +25,7 @@ pub enum Failure {
     Tls,
     /// The [tunnel](crate::tunnel) of the connection was lost.
     Tunnel,
-    /// Too much input arrived before it could be served.
+    /// More input was unread than [`Ssh::ahead_max_bytes`](crate::tunnel::Ssh) allows.
     Flooded,
     /// Any other failure.
     Other,
@@ -55,7 +55,7 @@ pub enum AcceptFailure {
     ///
     /// `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`.
     Exhausted,
-    /// One connection was lost before it was accepted. The next attempt may succeed.
+    /// Any other failure, such as a connection lost before it was accepted. A retry may succeed.
     Transient,
 }
 

@@ -8,7 +8,7 @@ pub enum Blame {
     Peer,
     /// The connection failed in the network.
     Network,
-    /// The application closed the connection.
+    /// The application closed the connection or failed, or the server answered its last request.
     Application,
     /// The operator closed the connection or set the limit that was reached.
     Operator,
@@ -52,7 +52,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The peer closed the connection, or ended its half and its queued output was sent.
+    /// The peer closed the connection, ended its half of it, or logged out.
     PeerClosed = 100, "peer_closed", Peer, "the peer closed the connection";
     /// A message was longer than [`Budget::message_max_bytes`](crate::limit::Budget).
     MessageTooLarge = 101, "message_too_large", Peer, "the message is longer than this server accepts";
@@ -60,23 +60,25 @@ reasons! {
     InvalidUtf8 = 102, "invalid_utf8", Peer, "the text is not valid UTF-8";
     /// The peer sent a malformed frame, such as a variable-length prefix of eleven bytes.
     MalformedFrame = 103, "malformed_frame", Peer, "the frame is malformed";
-    /// A message took longer than [`Budget::message_deadline`](crate::limit::Budget) to complete.
+    /// A message or an HTTP request was not complete at its deadline.
+    ///
+    /// For messages, see [`Budget::message_deadline`](crate::limit::Budget).
     MessageTimeout = 104, "message_timeout", Peer, "a message was not completed in time";
-    /// The peer completed no message for [`Config::idle`](crate::Config::idle).
+    /// The peer completed no message for [`Config::idle`](crate::Config::idle), or sent no request.
     Idle = 105, "idle", Peer, "there was no input for too long";
     /// The peer sent no byte for [`Config::silence`](crate::Config::silence).
     Silent = 106, "silent", Peer, "nothing was received for too long";
-    /// The peer sent too many messages or bytes for too long (the ladder's close step).
+    /// The peer sent too many messages, bytes or wrong credentials in too short a time.
     RateLimited = 107, "rate_limited", Peer, "too many messages or bytes in too short a time";
     /// The peer reads too slowly: its output exceeded the queue limit or the write deadline.
     SlowConsumer = 108, "slow_consumer", Peer, "the peer reads too slowly";
-    /// The peer's address is in quarantine (the ladder's last step) until the cool-down is over.
+    /// The peer's address is in quarantine until the cool-down is over.
     Quarantined = 109, "quarantined", Peer, "this address is refused for a while";
-    /// The peer uses a protocol that the listener does not accept.
+    /// The peer speaks another protocol than the listener accepts or the dial expects.
     ///
-    /// TLS, or an HTTP request where those are [refused](crate::Listen::refuses_http).
+    /// For example TLS, or an HTTP request where those are [refused](crate::Listen::refuses_http).
     WrongProtocol = 110, "wrong_protocol", Peer, "this port speaks another protocol";
-    /// The peer sent an HTTP request that is malformed or not accepted.
+    /// The peer sent a malformed or unacceptable request, over HTTP or to a service.
     BadRequest = 111, "bad_request", Peer, "the request is not accepted";
     /// Authentication is missing or failed.
     Unauthorized = 112, "unauthorized", Peer, "authentication failed";
@@ -113,13 +115,13 @@ reasons! {
     Application = 300, "application", Application, "the application closed the connection";
     /// The server answered the last HTTP request of the connection.
     Answered = 301, "answered", Application, "the request was answered";
-    /// The application panicked while it served this connection.
+    /// The handler or a task of the application panicked while it worked on this connection.
     HandlerPanicked = 302, "handler_panicked", Application, "the application failed";
     /// The same user opened another connection.
     Replaced = 303, "replaced", Application, "the same user connected elsewhere";
     /// An operator closed this connection.
     Kicked = 400, "kicked", Operator, "an operator closed the connection";
-    /// The server is shutting down.
+    /// The server is shutting down, or a reload removed the listener.
     Shutdown = 401, "shutdown", Operator, "the server is shutting down";
     /// The server is at its limit of connections.
     ServerFull = 402, "server_full", Operator, "the server is full";
@@ -133,7 +135,9 @@ reasons! {
     ///
     /// See [`ConnectionLimits::arrivals_per_address`](crate::limit::ConnectionLimits).
     AddressTooFast = 406, "address_too_fast", Operator, "this address connects too often";
-    /// Too many connections are unauthenticated; see [`EarlyDrop`](crate::limit::EarlyDrop).
+    /// Too many connections are unauthenticated, or the first shard did not answer in time.
+    ///
+    /// See [`EarlyDrop`](crate::limit::EarlyDrop).
     ServerBusy = 407, "server_busy", Operator, "the server is busy, try again";
 }
 

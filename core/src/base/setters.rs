@@ -1,6 +1,6 @@
 //! Setters of options: `Telnet::default().mode(InputMode::Character).keep_alive(None)`.
 
-/// Defines a setter method for each option of a type.
+/// Defines a setter method for each listed field of a type, or of a struct nested in it.
 ///
 /// An application can build the type in one expression, although it is non-exhaustive: a new option
 /// breaks no application.

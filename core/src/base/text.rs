@@ -28,7 +28,7 @@ pub fn neutralize(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.map(|c| if c == '\t' { ' ' } else { c }).collect::<String>())
 }
 
-/// Escapes control characters and invisible ones as `\u{0}`, and doubles backslashes.
+/// Escapes control and invisible characters, such as NUL as `\u{0}`, and doubles backslashes.
 ///
 /// For user names in logs: two different names never look the same, as `ad\0min` and `admin` would
 /// if the NUL were removed. Text without any of these is borrowed.

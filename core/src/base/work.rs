@@ -47,13 +47,13 @@ mod counting {
         static STEPS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Maximum number of steps of a fact without bytes.
+    /// Constant term of the bound on the steps of a fact.
     pub const BASE: u64 = 100_000;
-    /// Maximum number of steps per byte of a fact.
+    /// Steps that the bound allows per byte of the fact.
     pub const PER_BYTE: u64 = 24;
-    /// Maximum number of steps per byte of the longest message, which a fact may complete.
+    /// Steps that the bound allows per byte of the longest message, which a fact may complete.
     pub const PER_BUDGET_BYTE: u64 = 8;
-    /// Maximum number of steps per message that may be served in a turn.
+    /// Steps that the bound allows per message of `Budget::messages_per_turn`.
     pub const PER_MESSAGE: u64 = 64;
 
     /// Adds `steps` to this thread's count of steps.

@@ -117,7 +117,7 @@ pub enum Input<N> {
     ///
     /// See [`Machine::command`](crate::Machine::command).
     Command(Command),
-    /// The first shard accepted a connection.
+    /// A listener accepted a connection on the first of several shards.
     ///
     /// See [`Machine::dispatched`](crate::Machine::dispatched).
     Dispatched {

@@ -93,7 +93,7 @@ pub enum ShardMessage {
         /// The peer whose address the first shard should quarantine.
         peer: Peer,
     },
-    /// An accepted connection has authenticated or ended.
+    /// A connection that counted as unauthenticated has authenticated or ended.
     Authenticated,
     /// A request to the first shard to decide whether to accept the client of a proxy.
     Arrived {

@@ -17,9 +17,9 @@ use alloc::vec::Vec;
 pub(crate) enum Ending {
     /// Everything that is queued.
     Flush,
-    /// Only the rest of a partly written message.
+    /// Only queued control data, and the rest of a begun message.
     Discard,
-    /// Nothing: the socket is unusable.
+    /// Nothing: the shell drops the socket at once.
     Drop,
 }
 
@@ -183,7 +183,7 @@ impl State {
         }
     }
 
-    /// Sets whether the application is working for a connection without a ticket.
+    /// Sets whether the application has work without a ticket in progress for a connection.
     pub(crate) fn set_working(&mut self, id: ConnId, working: bool) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.working = working;
@@ -193,7 +193,7 @@ impl State {
         }
     }
 
-    /// Reports a dial that was answered but failed in its handshake. The first failure counts.
+    /// Handles a dial that connected but failed in its handshake. Only the first failure counts.
     pub(crate) fn handshake_failed(&mut self, dial: DialId, id: ConnId, failure: Failure) {
         if self.dials.is_up(dial, id) {
             self.metrics.dial_errors += 1;

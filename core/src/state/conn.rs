@@ -19,7 +19,7 @@ pub(crate) struct Conn {
     pub(crate) origin: Origin,
     pub(crate) phase: Phase,
     pub(crate) decoder: Decoder,
-    /// Received bytes that must not be served yet.
+    /// Received bytes that wait to be decoded.
     pub(crate) held: LazyBox<Held>,
     pub(crate) encoding: u16,
     /// Current step of the handshake, while the protocol is undecided.
@@ -42,7 +42,7 @@ pub(crate) struct Conn {
     pub(crate) input_ended: bool,
     /// Whether the input ended without `close_notify`.
     pub(crate) truncated: bool,
-    /// Whether the end of the input was served.
+    /// Whether the end of the input was processed.
     pub(crate) input_finished: bool,
     /// Whether to discard the incomplete message, because part of it exceeded the rate.
     pub(crate) discard_message: bool,
@@ -62,7 +62,7 @@ pub(crate) struct Conn {
     pub(crate) drain_at: Option<Time>,
     /// Whether a drain waits for work in progress before it ends the connection.
     pub(crate) drain_waits: bool,
-    /// Whether the application works for the connection without a ticket.
+    /// Whether the application has work without a ticket in progress for the connection.
     pub(crate) working: bool,
     /// Bytes read and discarded since the connection began to end.
     pub(crate) discarded: u32,
@@ -82,10 +82,10 @@ pub(crate) struct Conn {
     pub(crate) strikes: Strikes,
     pub(crate) rooms: Vec<u32>,
     pub(crate) identity: Option<Box<Identity>>,
-    /// What the listener offered when it accepted the connection, while the protocol is undecided.
+    /// Settings of the listener at accept time, kept while the protocol is undecided.
     pub(crate) offered: Option<Box<Offered>>,
     pub(crate) secured: Option<Box<Secured>>,
-    /// Bytes read and written, and messages served.
+    /// Bytes read and written, messages received, and the last round-trip time.
     pub(crate) traffic: Traffic,
 }
 
@@ -98,7 +98,7 @@ pub(crate) enum HandshakeStep {
     Admission,
     /// The TLS handshake.
     Tls,
-    /// Detection of the protocol.
+    /// Detection of the protocol, and HTTP requests before an upgrade.
     Speech,
 }
 
@@ -127,7 +127,7 @@ pub struct Traffic {
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
-    /// Messages served.
+    /// Messages delivered to the handler.
     pub messages_in: u64,
     /// Round-trip time of the last answered ping, if any.
     pub round_trip: Option<RoundTrip>,
@@ -155,7 +155,7 @@ impl RoundTrip {
 pub(crate) enum Phase {
     /// The protocol must be known by `until`. The application does not know of the connection.
     Undecided { until: Time },
-    /// The connection is open; its messages are served.
+    /// The connection is open; its messages go to the handler.
     Open,
     /// The connection is ending; its queued output must be written by `until`.
     Flushing { until: Time },
@@ -242,7 +242,7 @@ impl Conn {
         matches!(self.phase, Phase::Undecided { .. } | Phase::Open)
     }
 
-    /// Returns `true` if received bytes, or the end of the input, are not served yet.
+    /// Returns `true` if received bytes, or the end of the input, are not processed yet.
     pub(crate) fn is_unserved(&self) -> bool {
         !self.held.is_empty() || self.decoder.is_ahead() || self.input_ended && !self.input_finished
     }

@@ -9,7 +9,7 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Deadline {
-    /// Time of the call. Nothing may be due then; a later deadline replaces this one.
+    /// Time of the call. If nothing is due by then, a later deadline replaces this one.
     pub at: Time,
     /// Reason for the call.
     pub why: Why,
@@ -19,7 +19,7 @@ pub struct Deadline {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Why {
-    /// A connection has more input than is served at a time: call `elapsed` without delay.
+    /// A connection has received input that is not processed yet: call `elapsed` without delay.
     Backlog,
     /// The end of a pause of a connection that exceeded its rate.
     Rate,

@@ -3,19 +3,19 @@ use crate::base::work;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-/// Received bytes of a connection that must not be served yet.
+/// Received bytes of a connection that wait to be decoded.
 ///
 /// Serving from the front moves the rest only occasionally, so serving little by little costs no
 /// more than serving everything at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     bytes: Vec<u8>,
-    /// Number of bytes at the front that were served.
+    /// Number of bytes at the front that were decoded already.
     served: usize,
 }
 
 impl Held {
-    /// Removes the first `bytes` bytes, which have been served.
+    /// Removes the first `bytes` bytes, which have been decoded.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.served = (self.served + bytes).min(self.bytes.len());
         if 2 * self.served > self.bytes.len() {

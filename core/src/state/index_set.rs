@@ -1,7 +1,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// A set of small numbers with constant-time insert, remove and pop.
+/// A set of small numbers with constant-time insert and remove.
 ///
 /// Its order depends only on the calls made, unlike that of a hash set.
 #[derive(Debug, Default)]

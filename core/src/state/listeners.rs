@@ -33,7 +33,7 @@ struct Entry {
     connections: u32,
 }
 
-/// Number of consecutive accept failures after which a listener pauses.
+/// Number of consecutive transient accept failures after which a listener pauses.
 const ACCEPT_FAILURES_MAX: u8 = 16;
 
 impl Listeners {
@@ -93,7 +93,7 @@ impl Listeners {
         self.entries.binary_search_by_key(&id, |entry| entry.id).ok()
     }
 
-    /// Replaces the listeners. `of_before` has the id of each listener that existed before.
+    /// Replaces the listeners. `of_before` has, per new listener, the id that it keeps, if any.
     pub(crate) fn replace(&mut self, listeners: &[Listen], of_before: &[Option<ListenerId>]) {
         for entry in &mut self.entries {
             entry.is_retired = !of_before.contains(&Some(entry.id));

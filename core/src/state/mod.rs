@@ -107,7 +107,7 @@ pub(crate) struct State {
     pub(crate) limits: PeerLimits,
     /// Time at which accepting stops. If set, the server reports that it is not ready.
     pub(crate) shutdown_at: Option<Time>,
-    /// Rate meters of failed credentials for the monitor, by address.
+    /// Rate meters of failed HTTP credentials (monitor and metrics), by client address.
     pub(crate) monitor_failures: Meters<AddressKey>,
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
@@ -124,7 +124,7 @@ pub(crate) struct State {
     pub(crate) jobs: Queue,
 }
 
-/// Maximum number of addresses whose failed monitor credentials are remembered.
+/// Maximum number of addresses whose failed HTTP credentials are remembered.
 const MONITOR_ADDRESSES_MAX: usize = 1_024;
 
 /// An event that waits for delivery to the handler.
@@ -268,7 +268,7 @@ impl State {
         self.conns.get(id).map_or(self.limits.budget, |conn| self.limits_of(conn).budget)
     }
 
-    /// Returns `true` if the server reports that it is not ready.
+    /// Returns `true` if a drain has started, including its grace period.
     pub(crate) const fn is_draining(&self) -> bool {
         self.shutdown_at.is_some() || self.drain.is_some()
     }
@@ -311,7 +311,7 @@ impl State {
         }
     }
 
-    /// Sets the protocol of a connection once it is known.
+    /// Opens a connection whose protocol is now known, and sets its wire.
     pub(crate) fn select_wire(&mut self, id: ConnId, wire: Wire) {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };

@@ -1,4 +1,4 @@
-//! Postponement of all deadlines by a [pause](super::pause).
+//! Postponement of deadlines by a [pause](super::pause).
 
 use super::{Pause, State};
 use crate::base::Origin;
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 impl State {
-    /// Postpones all deadlines by the pause, and sends keep-alives that were due during it.
+    /// Postpones the deadlines that a pause affects, and sends keep-alives that were due during it.
     pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         let ids: Vec<_> = self.conns.ids().collect();
         for id in ids {

@@ -95,7 +95,9 @@ impl State {
         sent
     }
 
-    /// Sends text without a message terminator. Returns false on wires that have only messages.
+    /// Sends output without a message terminator. Returns false if it could not be queued.
+    ///
+    /// It fails on wires that have only messages, and for connections that are closed or too slow.
     pub(crate) fn write(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
         let written = match self.with_session(id, |session| session.write(payload)) {
             Some(()) => self.open_slot(id).is_some(),
@@ -170,7 +172,7 @@ impl State {
         }
     }
 
-    /// Returns `true` if output should be written before more of a connection's input is served.
+    /// Returns `true` if output should be written before more of a connection's input is decoded.
     ///
     /// Much is queued in this turn, or for this connection, and further answers may be long.
     pub(crate) fn should_write_first(&self, index: u32) -> bool {

@@ -40,7 +40,7 @@ impl State {
         self.flush_write_buffer_as(index, Line::Drawn);
     }
 
-    /// Flushes the write buffer when more input may change the edited line at once.
+    /// Flushes the write buffer without drawing the edited line, which more input may change.
     pub(crate) fn flush_write_buffer_within(&mut self, index: u32) {
         self.flush_write_buffer_as(index, Line::Later);
     }
@@ -62,7 +62,7 @@ impl State {
         self.deliver_as(index, Some(SlowPolicy::Close), Line::Drawn)
     }
 
-    /// Queues a wire's answers when more input may change the edited line.
+    /// Queues a wire's answers without drawing the edited line, which more input may change.
     ///
     /// Returns whether there were any.
     pub(crate) fn deliver_answers(&mut self, index: u32) -> bool {

@@ -21,13 +21,13 @@ impl State {
         self.publish(room, except, message)
     }
 
-    /// Queues an application's message to other shards. Its bytes count as output of the turn.
+    /// Queues a message to other shards. Its bytes count as output of the turn.
     fn queue_for(&mut self, to: Addressee, message: ShardMessage) {
         self.outbound.turn_bytes += message.held_bytes() as u64;
         self.outbox.messages.push_back((to, message));
     }
 
-    /// Reports a room's first member on this shard to the first shard.
+    /// Reports to the first shard that a room got its first member on this shard.
     pub(crate) fn room_opened(&mut self, room: &str) {
         match self.outbox.shard {
             Shard::ALONE => {}
@@ -36,7 +36,7 @@ impl State {
         }
     }
 
-    /// Reports that a room lost its last member on this shard to the first shard.
+    /// Reports to the first shard that a room lost its last member on this shard.
     pub(crate) fn room_closed(&mut self, room: &str) {
         match self.outbox.shard {
             Shard::ALONE => {}
@@ -73,7 +73,7 @@ impl State {
         }
     }
 
-    /// Reports to the first shard that an accepted connection has authenticated or ended.
+    /// Reports to the first shard that an unauthenticated connection has authenticated or ended.
     pub(super) fn authenticated(&mut self) {
         if self.outbox.shard.number() == 0 {
             return self.admission.authenticated();

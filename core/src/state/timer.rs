@@ -40,7 +40,7 @@ impl Timer {
         Self { key, ..self }
     }
 
-    /// Returns the timer as one of several applications sets it.
+    /// Returns the timer marked with the application that sets it, unless it has a connection.
     pub(crate) fn of_app(self, app: u8) -> Self {
         Self { app: if self.conn.is_none() { app } else { 0 }, ..self }
     }

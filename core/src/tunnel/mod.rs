@@ -44,7 +44,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-/// One SSH connection and its keep-alive and reconnect settings.
+/// Settings of a tunnel: its SSH server, time limits, keep-alive and reconnection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tunnel {
@@ -52,9 +52,9 @@ pub struct Tunnel {
     pub name: String,
     /// The SSH server and how to authenticate there.
     pub ssh: Ssh,
-    /// Time limit for connecting. With zero, no attempt succeeds.
+    /// Time limit for connecting, and again for the answers to forwards. Zero: no attempt succeeds.
     ///
-    /// It lasts from the name lookup to the end of authentication, including jump hosts.
+    /// Connecting lasts from the name lookup to the end of authentication, including jump hosts.
     pub connect_timeout: Duration,
     /// Keep-alive requests, which detect a dead link.
     pub keep_alive: KeepAlive,
@@ -286,7 +286,7 @@ pub enum RemoteBind {
 }
 
 impl RemoteBind {
-    /// Returns the same address with the port that the SSH server chose.
+    /// Returns the address with a port of 0 replaced by `port`, which the SSH server chose.
     #[must_use]
     pub fn bound_at(&self, port: u16) -> Self {
         match self {

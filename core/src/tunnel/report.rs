@@ -32,7 +32,7 @@ pub enum TunnelReport {
         /// The listener whose address was refused.
         listener: ListenerId,
     },
-    /// The SSH server answered the keep-alive request with this number, or a later one.
+    /// The SSH server sent data after the keep-alive request with this number.
     ///
     /// See [`TunnelIntent::asked`](super::TunnelIntent::asked).
     Answered(u32),
@@ -57,13 +57,13 @@ pub enum TunnelFailure {
     Silent,
     /// The SSH server disconnected.
     Disconnected,
-    /// The protocols do not match, or the server does not speak SSH.
+    /// The server speaks no compatible SSH version, or did not answer a forward in time.
     Protocol,
     /// The server's host key is unknown or wrong.
     HostKey,
     /// The SSH server refused the authentication.
     Authentication,
-    /// The private key of the tunnel is unusable.
+    /// The private key, its certificate or the SSH agent is unusable.
     PrivateKey,
     /// The SSH server refused to listen at an address. The connection stays.
     Forward,

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// An SSH connection that the machine wants.
+/// An SSH connection that the shell should make, keep, or close in an orderly way.
 ///
 /// It is a level, not an event: connections that are no longer listed must be dropped at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub enum TunnelState {
     Connecting,
     /// The SSH server listens on all addresses of the tunnel.
     Up,
-    /// The tunnel is connected, but the SSH server refused one of its addresses.
+    /// The tunnel is connected, but the SSH server refused at least one of its addresses.
     Degraded,
     /// The tunnel will reconnect at this time.
     Waiting(Time),

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::str::FromStr;
 
-/// Word for a new configuration, whose content a trace omits.
+/// Name of the fact of a new configuration, whose content a trace omits.
 const RECONFIGURED: &str = "reconfigured";
 /// Formats one fact as a line of a trace, with its line feed.
 #[must_use]
@@ -49,7 +49,7 @@ pub fn seed(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("seed ")?.parse().ok())
 }
 
-/// The error for a line of a trace that is not a fact.
+/// The error for a line of a trace that is not a fact, or a reload without configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the trace: expected {expected}")]
 #[non_exhaustive]

@@ -44,7 +44,7 @@ impl<N> Recorder<N> {
         Self { sink, note: |note| note.to_string(), verbatim: false, conceals: false }
     }
 
-    /// Makes the recorder record everything, including passwords and tokens.
+    /// Makes the recorder write received bytes and notes in full, including passwords and tokens.
     ///
     /// Such a trace can be replayed, and is itself a secret.
     #[must_use]

@@ -10,7 +10,7 @@ use core::str::FromStr;
 
 /// Word that replaces secret content in a trace.
 pub(super) const CONCEALED: &str = "concealed";
-/// Exclusive upper limit of the received bytes in one fact.
+/// Exclusive upper limit of the number of concealed bytes in one fact, for the parser.
 const RECEIVED_MAX_BYTES: usize = 1 << 20;
 
 pub(super) struct Content<'a>(pub(super) &'a PayloadBuf);

@@ -39,7 +39,7 @@ impl Quarantine {
         self.by_time.remove(&(until, key))
     }
 
-    /// Returns until when `key` is refused, if it is.
+    /// Returns the time until which `key` is refused, if it is.
     pub(crate) fn refused_until(&self, now: Time, key: AddressKey) -> Option<Time> {
         self.until.get(&key).copied().filter(|&until| until > now)
     }

@@ -175,7 +175,7 @@ impl Entry {
         }
     }
 
-    /// Sends a keep-alive request, or fails the link if too many requests are unanswered.
+    /// Requests a keep-alive from the shell, or fails the link if too many are unanswered.
     fn ask(&mut self, now: Time, since: Time, alive: Alive, random: &mut Random) -> bool {
         let keep_alive = self.tunnel.keep_alive;
         if alive.unanswered >= keep_alive.count_max.max(1) {
@@ -197,7 +197,7 @@ impl Entry {
         self.phase = Phase::Up(now, Alive { ask_at, asked: 0, unanswered: 0 });
     }
 
-    /// Handles a failed attempt or a lost link. Returns true if the link was up.
+    /// Handles a failed attempt or a lost link. Returns true if the link was up or closing.
     pub(super) fn failed(&mut self, now: Time, failure: TunnelFailure, words: &str, random: &mut Random) -> bool {
         let was_up = matches!(self.phase, Phase::Up(..) | Phase::Closing(_));
         if let Phase::Up(since, _) = self.phase

@@ -119,7 +119,7 @@ impl Tunnels {
         self.note_changes();
     }
 
-    /// Postpones the deadlines of all tunnels by a pause.
+    /// Postpones the time limits of all tunnels by a pause, but not their waits.
     pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         self.entries.iter_mut().for_each(|entry| entry.postpone_deadlines(pause));
     }
@@ -160,7 +160,7 @@ impl Tunnels {
         self.entries.iter().all(|entry| matches!(entry.phase, Phase::Closed | Phase::GivenUp))
     }
 
-    /// Returns the SSH connections that the shell should have.
+    /// Returns the SSH connections that the shell should make, keep, or close in an orderly way.
     pub(crate) fn intents(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
         let entries = self.entries.iter().zip(0..).filter(|(entry, _)| entry.has_link());
         entries.map(|(entry, number)| TunnelIntent {

@@ -7,7 +7,7 @@ use crate::base::work;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// Bytes that logs may hold beyond twice the queued bytes before they are compacted.
+/// Constant term of the memory limit, in bytes, above which the logs are compacted.
 pub(super) const SLACK_BYTES: u64 = 4 << 20;
 
 impl Outbound {

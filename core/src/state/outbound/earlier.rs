@@ -1,4 +1,4 @@
-//! The queued segments of a slow connection, except the last one.
+//! The queued segments of a connection, except the last one.
 
 use super::segment::{NO_LOG, Segment};
 use crate::base::lazy_box::HasEmpty;
@@ -12,7 +12,7 @@ pub(super) struct Earlier {
     segments: VecDeque<Segment>,
     /// The number of the first segment. The others are numbered consecutively.
     first: u64,
-    /// Number of gaps: empty segments that were skipped from the middle.
+    /// Number of gaps: empty segments in place of segments removed from the middle.
     gaps: usize,
     /// Per room, a number below which no segment has skippable messages of the room.
     searched: BTreeMap<u32, u64>,

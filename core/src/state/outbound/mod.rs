@@ -44,7 +44,7 @@ enum Class {
     Private = 1,
 }
 
-/// The tag of a segment that no policy skips.
+/// The tag of application messages that are never skipped, such as direct messages.
 pub(crate) const PRIVATE: u32 = u32::MAX;
 
 /// The tag of raw bytes, which belong to no application message and are never skipped.
@@ -80,7 +80,7 @@ pub(crate) struct Outbound {
     pub(crate) queued: u64,
     pub(crate) queued_peak: u64,
     pub(crate) skipped: u64,
-    /// Bytes encoded since the end of the last turn.
+    /// Bytes of output since the end of the last turn, including messages to other shards.
     pub(crate) turn_bytes: u64,
 }
 
@@ -194,7 +194,9 @@ impl Outbound {
         segment.is_ok_and(|segment| self.push_private(index, segment, policy))
     }
 
-    /// Queues text without a message terminator. Returns false on a wire that has only messages.
+    /// Queues output without a message terminator. Returns false if it could not be queued.
+    ///
+    /// It fails on wires that have only messages, and for connections that are too slow.
     pub(crate) fn write(&mut self, index: u32, payload: Payload<'_>) -> bool {
         let mut bytes = Vec::new();
         let encoding = self.encoding(self.queues[index as usize].encoding);
@@ -358,7 +360,7 @@ impl Outbound {
         segment
     }
 
-    /// Appends `payload` to the log for its encoding and class. The caller holds one reference.
+    /// Appends a message to the log for its encoding and class. The caller holds one reference.
     fn append(
         &mut self,
         encoding: u16,

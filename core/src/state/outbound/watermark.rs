@@ -5,7 +5,7 @@
 pub(crate) enum WatermarkEvent {
     /// The queue rose above the high mark.
     Stalled(u32),
-    /// The queue would exceed the maximum, and the policy is to close the connection.
+    /// The queue exceeds the maximum, or would with a message that must not be skipped.
     Overflow(u32),
     /// The queue of a stalled connection fell to the low mark.
     Drained(u32),
