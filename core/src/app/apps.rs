@@ -8,12 +8,11 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
 
-/// Several applications in one server, each with its own types. Every listener names its
-/// [application](crate::Listen::app).
+/// Several applications in one server. A listener names its [application](crate::Listen::app).
 ///
-/// An application receives the events of its own connections, listeners, dials, timers and notes.
-/// Events of the whole server, such as [`Draining`](Event::Draining), go to all applications.
-/// A listener that names none of them has the first one.
+/// Each has its own types. An application receives the events of its own connections, listeners,
+/// dials, timers and notes. Events of the whole server, such as [`Draining`](Event::Draining), go
+/// to all applications. A listener that names none of them has the first one.
 ///
 /// All applications share the rooms of the server, by name, and the topics of
 /// [messages between shards](Hub::send_to_shard). Begin names that must not be shared with the name
@@ -32,7 +31,7 @@ pub struct Apps {
     apps: Vec<(String, Box<dyn AnyApp>)>,
 }
 
-/// The application of a connection, as an index in its [`Apps`].
+/// The index of an application in its [`Apps`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AppIndex(u8);
 
@@ -46,7 +45,7 @@ impl Apps {
     /// The maximum number of applications.
     pub const MAX: usize = 255;
 
-    /// Creates a server without applications.
+    /// Creates an empty set of applications.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -70,15 +69,16 @@ impl Apps {
         AppIndex(u8::try_from(self.apps.len()).unwrap_or(u8::MAX))
     }
 
-    /// Returns the index of the application of a name.
+    /// Returns the index of the application with this name.
     #[must_use]
     pub fn index(&self, name: &str) -> Option<AppIndex> {
         let position = self.apps.iter().position(|(known, _)| known == name)?;
         Some(AppIndex(u8::try_from(position).ok()?))
     }
 
-    /// Returns whether the application of a name serves [keys](Handler::reads_keys), if there is
-    /// one.
+    /// Returns whether the application with this name handles [keys](Handler::reads_keys).
+    ///
+    /// `None` if there is none.
     #[must_use]
     pub fn reads_keys_of(&self, name: &str) -> Option<bool> {
         self.apps.iter().find(|(known, _)| known == name).map(|(_, app)| app.reads_keys())
@@ -120,7 +120,7 @@ fn set(hub: &mut Hub<'_, AppIndex>, conn: ConnId, index: AppIndex) {
     }
 }
 
-/// Which applications receive an event.
+/// The applications that receive an event.
 enum Recipient {
     One(AppIndex),
     All,
@@ -172,7 +172,7 @@ impl AppNote {
     }
 }
 
-/// An application whose types are hidden.
+/// An application with its context and note types erased.
 trait AnyApp {
     fn on(&mut self, hub: &mut Hub<'_, AppIndex>, event: Event<'_, AppNote>);
     fn holds_secrets(&self) -> bool;

@@ -33,7 +33,7 @@ pub enum ListenProblem {
     /// The address is not an IP address and a port.
     #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
     Address(String),
-    /// The Unix socket has no path.
+    /// The path or the abstract name of the Unix socket is empty.
     #[error("a Unix socket needs a path, such as unix:///run/drupe.sock")]
     Path,
     /// The scheme does not have this option.

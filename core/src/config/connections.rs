@@ -1,7 +1,7 @@
 use crate::base::setters;
 use crate::config::Rate;
 
-/// Limits on open connections. A connection over a limit receives the reason and is closed at once.
+/// Limits on the number and arrival rate of connections. A connection over a limit is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionLimits {

@@ -9,7 +9,7 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ladder {
-    /// The strike at which the peer is warned, if its wire can carry a warning.
+    /// The strike at which the peer is warned, if [notices](crate::Listen::notices) are enabled.
     ///
     /// It is warned again where `drop` begins.
     pub warn: Option<u32>,
@@ -57,9 +57,9 @@ impl Default for Ladder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Action {
-    /// The message is served.
+    /// The message is processed.
     Serve,
-    /// The message is served, then reading stops until the rate conforms.
+    /// The message is processed, then reading stops until the rate conforms.
     Pause,
     /// The message is discarded.
     Drop,
@@ -70,7 +70,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Returns `true` if the message is served.
+    /// Returns `true` if the message is processed, not discarded.
     #[must_use]
     pub const fn serves(self) -> bool {
         matches!(self, Self::Serve | Self::Pause)
@@ -78,7 +78,7 @@ impl Action {
 }
 
 impl Ladder {
-    /// Returns the severest step that applies at `strikes` strikes.
+    /// Returns the severest action that applies at `strikes` strikes.
     #[must_use]
     pub fn action(&self, strikes: u32) -> Action {
         let steps = [

@@ -76,7 +76,7 @@ pub struct Listen {
     ///
     /// If not, the connection ends once what was queued is flushed.
     pub half_open: bool,
-    /// Whether warnings about limits and the reason for the end are sent to the peer as messages.
+    /// Whether warnings, shutdown notices and the closing reason are sent to peers as messages.
     pub notices: bool,
     /// Whether line, telnet and frame connections end if they begin with an HTTP request.
     ///
@@ -201,7 +201,7 @@ impl Listen {
         }
     }
 
-    /// Returns `true` if only this machine can connect, judging by the address.
+    /// Returns `true` for a loopback address or a Unix socket, also on the far side of a tunnel.
     ///
     /// Returns `false` for inherited sockets, whose address is unknown.
     pub(crate) fn is_local(&self) -> bool {
@@ -213,13 +213,13 @@ impl Listen {
         }
     }
 
-    /// Returns `true` if peers on other machines may reach the listener, possibly through a proxy.
+    /// Returns `true` if the address is not local, or a proxy may be in front of the listener.
     pub(crate) fn is_reached_by_others(&self) -> bool {
         let is_forwarded = matches!(&self.protocol, Protocol::Http(http) if http.forwarded.is_some());
         !self.is_local() || self.proxies.is_some() || is_forwarded
     }
 
-    /// Returns the default access to `/metrics`: open if only this machine can connect, else off.
+    /// Returns the default access to `/metrics`: open at a local address without a proxy, else off.
     pub(crate) fn metrics_by_default(&self) -> Access {
         if self.is_reached_by_others() { Access::Off } else { Access::Open }
     }

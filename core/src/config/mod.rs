@@ -58,7 +58,7 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// Networks whose peers are exempt from limits per address, quarantine and early drop.
     pub exempt: Vec<Network>,
-    /// Whether limits per address, networks, early drops and rates are only counted, not enforced.
+    /// Whether address limits, networks, quarantine, early drops and rates only count violations.
     ///
     /// What they would have refused is counted in
     /// [`Metrics::would_refuse`](crate::Metrics::would_refuse) and
@@ -144,9 +144,9 @@ impl Config {
         Self { listeners: listeners.into_iter().collect(), ..Self::default() }
     }
 
-    /// Removes limits on rates and numbers of connections, for load tests on your own machine.
+    /// Removes the server-wide limits on rates and numbers of connections, for local load tests.
     ///
-    /// Memory limits stay.
+    /// Memory limits and the limits of listeners stay.
     #[must_use]
     pub fn unlimited(mut self) -> Self {
         self.peer.rates = Rates { messages: None, bytes: None, ..self.peer.rates };

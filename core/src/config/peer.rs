@@ -5,7 +5,7 @@ use crate::config::{Ladder, Rate};
 use crate::wire::Budget;
 use core::time::Duration;
 
-/// Limits for one peer.
+/// Limits on the input, the idle time and the lifetime of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerLimits {

@@ -48,7 +48,7 @@ impl Rate {
         u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 
-    /// Returns how much longer than needed to pause: half the burst, at most 50 ms.
+    /// Returns the extra length of a pause: half the duration of a burst, at most 50 ms.
     ///
     /// A peer over the rate then wakes the machine for several units at once, not for each one.
     pub(crate) fn rest(self) -> Duration {
@@ -67,7 +67,7 @@ impl Rate {
     }
 }
 
-/// The error returned for a rate or burst of zero, to which nothing would conform.
+/// The error returned for a [`Rate`] whose units, seconds or burst are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a rate and its burst must be at least 1, not {units} in {seconds} s with a burst of {burst}")]
 #[non_exhaustive]

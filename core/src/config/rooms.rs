@@ -23,7 +23,7 @@ impl Default for RoomLimits {
     }
 }
 
-/// The error returned when a connection cannot join a room.
+/// The error returned when a connection cannot join a room, or a slow policy cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {

@@ -1,4 +1,4 @@
-//! Settings of applications, which travel with the configuration.
+//! Settings of applications, as a part of the configuration.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -42,7 +42,7 @@ use core::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sections(Vec<Section>);
 
-/// One value, with what is known about its type.
+/// One value, with functions that compare and format values of its type.
 #[derive(Clone)]
 struct Section {
     value: Arc<dyn Any + Send + Sync>,

@@ -7,7 +7,7 @@ use core::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unapplied(BTreeSet<Part>);
 
-/// A part of a server outside the machine.
+/// A group of settings that a component outside the machine applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Part {

@@ -41,7 +41,7 @@ use core::fmt;
 /// hub.line(peer, "/who");
 /// ```
 pub struct Contexts<C> {
-    /// By slot of the connection.
+    /// The contexts with their connections, by the connection's slot.
     slots: Vec<Option<(ConnId, C)>>,
 }
 
@@ -68,7 +68,7 @@ impl<C: Default> Contexts<C> {
         self.after(closed);
     }
 
-    /// Creates the context of a connection that an `Opened` event names.
+    /// Creates the connection's context if the event is `Opened`.
     pub(crate) fn before<N>(&mut self, event: &Event<'_, N>) {
         let Event::Opened { conn, .. } = *event else { return };
         if self.slots.len() <= conn.index() {
@@ -94,8 +94,7 @@ impl<C> Contexts<C> {
         }
     }
 
-    /// Returns the context of a connection, from its `Opened` event to the end of its `Closed`
-    /// event.
+    /// Returns a connection's context, from its `Opened` event to the end of its `Closed` event.
     pub(crate) fn get(&mut self, conn: ConnId) -> Option<&mut C> {
         let (owner, context) = self.slots.get_mut(conn.index())?.as_mut()?;
         (*owner == conn).then_some(context)

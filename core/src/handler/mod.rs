@@ -70,7 +70,7 @@ pub enum Event<'a, N> {
         conn: ConnId,
         /// The address of the peer.
         peer: Peer,
-        /// Whether the connection was accepted or dialled.
+        /// The listener that accepted the connection, or the dial that made it.
         origin: Origin,
         /// The HTTP request that opened this WebSocket.
         ///
@@ -177,7 +177,7 @@ pub enum Event<'a, N> {
         /// The dial that ended.
         dial: DialId,
     },
-    /// A peer was refused, or closed before its protocol was known; it had no `Opened` event.
+    /// A peer was refused, or its connection ended in the handshake; it had no `Opened` event.
     #[non_exhaustive]
     Refused {
         /// The listener to which the peer connected.

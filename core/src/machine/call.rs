@@ -24,9 +24,10 @@ impl<H: Handler> Machine<H> {
     }
 }
 
-/// Catching a panic is safe: the machine's state is consistent between two calls of the hub.
+/// Catches panics of the handler.
 ///
-/// The handler's own state is the application's concern.
+/// This is safe: the machine's state is consistent between two calls of the hub. The handler's own
+/// state is the application's concern.
 #[cfg(feature = "std")]
 impl<H: Handler> Machine<H> {
     fn panics(&mut self, event: Event<'_, H::Note>) -> bool {
@@ -55,7 +56,7 @@ impl<H: Handler> Machine<H> {
     }
 }
 
-/// Without the standard library, panics cannot be caught.
+/// Calls the handler without catching panics, which needs the standard library.
 #[cfg(not(feature = "std"))]
 #[expect(clippy::unused_self, reason = "with the standard library it depends")]
 impl<H: Handler> Machine<H> {

@@ -62,7 +62,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Starts a drain: the server reports that it is not ready, and closes after the grace period.
+    /// Starts a drain with its grace period, or speeds up a drain that has started.
     pub(super) fn drain(&mut self) {
         let is_first = !self.state.is_draining();
         if is_first {
@@ -76,7 +76,7 @@ impl<H: Handler> Machine<H> {
         self.begin_shutdown(!is_first);
     }
 
-    /// Stops accepting and closes all connections.
+    /// Stops accepting, and schedules the close of each connection. With `fast`, all close at once.
     pub(super) fn begin_shutdown(&mut self, fast: bool) {
         let now = self.state.now;
         self.state.shutdown_at = None;

@@ -19,7 +19,7 @@ use crate::wire::{Detected, NO_TLS, ProbeInput, Protocol, Wire, WsTelnet};
 use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
-    /// Inspects the first bytes of a connection, and opens it if the protocol is clear.
+    /// Continues the handshake of a connection, and opens it once its protocol is known.
     pub(super) fn probe(&mut self, conn: ConnId, input: ProbeInput) {
         let found = self.state.conns.get(conn).filter(|found| found.is_undecided());
         if let Some(step) = found.map(|found| found.step).filter(|step| *step != HandshakeStep::Speech) {
@@ -65,7 +65,7 @@ impl<H: Handler> Machine<H> {
         Http { metrics, ..Http::default() }
     }
 
-    /// Opens a dialled connection and starts its WebSocket handshake.
+    /// Adds a dialled connection and queues the request of its WebSocket handshake.
     pub(super) fn ask_for_websocket(
         &mut self,
         dial: DialId,

@@ -127,7 +127,7 @@ impl<H: Handler> Machine<H> {
         self.tls.session(conn).map(|session| Transmit(Source::Sealed(session.outgoing())))
     }
 
-    /// Returns `true` if the connection has no TLS, or TLS has encrypted its last output.
+    /// Returns `true` if the connection has no TLS, or TLS will encrypt no more output.
     #[cfg(feature = "tls")]
     fn is_sealed(&self, conn: ConnId) -> bool {
         self.tls.session(conn).is_none_or(TlsSession::has_said_all)
@@ -212,8 +212,8 @@ impl<H: Handler> Machine<H> {
     /// Returns the connections that the shell should make, with their addresses.
     ///
     /// Each is listed until [`dialed`](Self::dialed) or [`dial_failed`](Self::dial_failed) reports
-    /// the outcome, or until it is no longer wanted. This visits every dial; a shell with many
-    /// dials calls [`next_changed_dial`](Self::next_changed_dial) instead.
+    /// the outcome, or until the attempt times out or is cancelled. This visits every dial; a shell
+    /// with many dials calls [`next_changed_dial`](Self::next_changed_dial) instead.
     pub fn dials(&self) -> impl Iterator<Item = (DialId, &str)> {
         self.state.dials.wanted()
     }

@@ -34,7 +34,7 @@ use crate::wire::{DecodeBuffer, ProbeInput};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// The last moment at which anything happens, so that a later moment always exists.
+/// The latest time that the machine uses, so that a later time always exists.
 const LAST: Time = Time::from_nanos(u64::MAX - 2);
 
 /// A whole server without its sockets: receives facts, shows intentions, and calls the handler.
@@ -47,7 +47,7 @@ pub struct Machine<H: Handler> {
     contexts: Contexts<H::Context>,
     state: State,
     recorder: Option<Recorder<H::Note>>,
-    /// Number of messages served in this turn.
+    /// Number of messages delivered to the handler in this turn.
     turn_messages: u64,
     scratch: DecodeBuffer,
     #[cfg(feature = "std")]
@@ -76,8 +76,8 @@ impl<H: Handler> Machine<H> {
     /// Creates a machine that is one of several shards.
     ///
     /// All have the same configuration, and each has its own handler. The shell passes messages
-    /// from [`next_shard_message`](Self::next_shard_message) to the [`shard_message_received`](Self::shard_message_received) of their
-    /// recipients.
+    /// from [`next_shard_message`](Self::next_shard_message) to the
+    /// [`shard_message_received`](Self::shard_message_received) of their recipients.
     pub fn shard(config: Config, handler: H, shard: Shard) -> Self {
         // Answers and application messages use different masks.
         let scratch = DecodeBuffer::new(!config.seed.unwrap_or_default());
@@ -267,9 +267,10 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Handles everything that is due at `now`.
+    /// Handles the deadlines and timers that are due at `now`.
     ///
-    /// Call it at the [`deadline`](Self::deadline); calling it earlier is harmless.
+    /// Call it at the [`deadline`](Self::deadline); calling it earlier is harmless. If the turn is
+    /// [full](Self::turn_is_full), the rest stays due.
     pub fn elapsed(&mut self, now: Time) {
         self.begin(now, &Fact::Elapsed);
         let now = self.state.now;
@@ -323,7 +324,7 @@ impl<H: Handler> Machine<H> {
 
     /// Handles a connection that the shell made for one of the [`dials`](Self::dials).
     ///
-    /// Returns `None` if the connection is no longer wanted; the shell then drops its socket.
+    /// Returns `None` if the dial has no attempt in progress; the shell then drops its socket.
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Dialed { dial, peer });
@@ -397,7 +398,7 @@ impl<H: Handler> Machine<H> {
         self.state.set_clock(unix);
     }
 
-    /// Applies any fact. For facts that accept a connection, returns its id or the refusal.
+    /// Applies any fact. Returns the id or the refusal of a new connection, if there is one.
     pub fn apply(&mut self, now: Time, input: Input<H::Note>) -> Option<Result<ConnId, Refusal>> {
         match input {
             Input::Started => self.started(now),

@@ -105,7 +105,7 @@ fn apply(before: &PeerLimits, limits: &PeerLimits, conn: &mut Conn, now: Time) {
     }
 }
 
-/// Matches new listeners with existing ones at the same address.
+/// Returns for each new listener the id of the existing listener at its address, if any.
 ///
 /// Among several with a system-chosen port, those with most in common match.
 fn kept(before: &Listeners, listeners: &[Listen]) -> Vec<Option<ListenerId>> {

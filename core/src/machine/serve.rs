@@ -8,7 +8,7 @@ use crate::state::Ending;
 use crate::wire::telnet::Signal;
 use crate::wire::{Decoded, Item};
 
-/// Maximum number of bytes held per connection because they must not be served yet.
+/// Maximum number of bytes held per connection because they must not be decoded yet.
 ///
 /// A shell that respects [`Intent::read`] and reads less than this at a time never reaches it.
 const HELD_MAX_BYTES: usize = 1 << 20;
@@ -19,9 +19,9 @@ const HELD_MAX_BYTES: usize = 1 << 20;
 const EXTRA_COST_PER_TURN: usize = 64 << 10;
 
 impl<H: Handler> Machine<H> {
-    /// Serves the messages in `bytes`.
+    /// Decodes `bytes` and delivers their messages to the handler.
     ///
-    /// Returns how many bytes were served; the caller holds the rest.
+    /// Returns how many bytes were consumed; the caller holds the rest.
     #[must_use]
     pub(super) fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) -> usize {
         let index = conn.slot();
@@ -102,7 +102,7 @@ impl<H: Handler> Machine<H> {
         at
     }
 
-    /// Holds bytes that must not be served yet.
+    /// Holds bytes that must not be decoded yet.
     pub(super) fn hold(&mut self, conn: ConnId, bytes: &[u8]) {
         // What comes behind the end of a connection is never served.
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.has_no_reason()) else { return };
@@ -152,7 +152,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Finishes the input of a peer that ended its half, once everything before the end is served.
+    /// Handles the end of a peer's input, after everything before it was decoded.
     pub(super) fn finish_input(&mut self, conn: ConnId) {
         let budget = self.state.budget(conn);
         let found = self.state.conns.get_mut(conn);
@@ -195,7 +195,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Serves held bytes, and the end of input after them, as far as the rates allow.
+    /// Decodes held bytes and handles the end of input after them, unless the input must wait.
     pub(super) fn serve_held(&mut self, id: ConnId) {
         if self.state.must_wait(id.slot()) {
             return;

@@ -19,7 +19,7 @@ impl TlsLayer {
         (*id == conn).then_some(session)
     }
 
-    /// Ends the session of a connection that is gone.
+    /// Drops the session of a connection, if it still has one.
     pub(super) fn end(&mut self, conn: ConnId) {
         if self.session(conn).is_some() {
             self.forget(conn);

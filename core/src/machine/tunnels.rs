@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
 
 impl<H: Handler> Machine<H> {
-    /// Handles a change of an SSH connection of [`tunnels`](Self::tunnels).
+    /// Handles a report about one of the SSH connections in [`tunnels`](Self::tunnels).
     ///
     /// Peers that connect at its far side are reported to [`accepted`](Self::accepted), with the
     /// listener of that address.

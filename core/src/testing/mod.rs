@@ -184,7 +184,7 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// Reports a successful dial. Returns `None` if the machine no longer wants the connection.
+    /// Reports a successful dial. Returns `None` if the dial has no attempt in progress.
     pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
         let id = self.machine.dialed(self.now, dial, peer);
         self.machine.resume_panic();

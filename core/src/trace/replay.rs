@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::str::FromStr;
 
-/// Replays a trace on a new machine. Returns what the machine wrote to each connection.
+/// Replays a trace on a new machine. Returns the bytes it wrote and the refusals.
 ///
 /// # Errors
 /// As [`parse`](super::parse).

@@ -25,8 +25,8 @@ impl<C> Hub<'_, C> {
 
     /// Returns how long a connection's peer has sent nothing although it could send.
     ///
-    /// Zero if the connection is over, if its input is not read or not served yet, or if the peer
-    /// has ended its half.
+    /// Zero if the connection is over, if its input is not read or not processed yet, or if the
+    /// peer has ended its half.
     #[must_use]
     pub fn silent_for(&self, conn: ConnId) -> Duration {
         let speaks = |found: &&Conn| !found.input_ended && !found.is_unserved() && !self.state.must_wait(conn.slot());
@@ -40,13 +40,13 @@ impl<C> Hub<'_, C> {
         self.state.conns.get(conn).map_or(Duration::ZERO, |conn| self.state.now.since(conn.opened_at))
     }
 
-    /// Returns `true` if a connection is open, that is, if it has not begun to end.
+    /// Returns `true` if a connection is open: neither in its handshake nor closing.
     #[must_use]
     pub fn is_open(&self, conn: ConnId) -> bool {
         self.state.open_slot(conn).is_some()
     }
 
-    /// Returns all open connections, ordered by index.
+    /// Returns all open connections of this [shard](crate::Shard), ordered by index.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.state.conns.ids().filter(|&id| self.is_open(id))
     }
@@ -126,7 +126,7 @@ impl<C> Hub<'_, C> {
         self.state.conns.get(conn)?.identity.as_deref()
     }
 
-    /// Returns the open connections of a user, in the order in which they were identified.
+    /// Returns the open connections of a user on this shard, in the order of identification.
     #[must_use]
     pub fn connections_of(&self, user: &str) -> &[ConnId] {
         self.state.users.connections(user)

@@ -83,7 +83,7 @@ impl<C> Hub<'_, C> {
         self.state.config.sections.get()
     }
 
-    /// Returns a snapshot of the counters and gauges.
+    /// Returns a snapshot of the counters and gauges of this shard.
     ///
     /// The call copies some KiB and visits every connection, so do not make it for every message.
     #[must_use]

@@ -22,18 +22,18 @@ impl<C> Hub<'_, C> {
         self.state.leave(conn, room)
     }
 
-    /// Returns the members of a room.
+    /// Returns the members of a room on this [shard](crate::Shard).
     pub fn members(&self, room: &str) -> impl Iterator<Item = ConnId> + '_ {
         self.state.rooms.members(room).map(|index| self.state.conns.id(index))
     }
 
-    /// Returns the number of members of a room.
+    /// Returns the number of members of a room on this shard.
     #[must_use]
     pub fn member_count(&self, room: &str) -> usize {
         self.state.rooms.number(room).map_or(0, |number| self.state.rooms.count(number))
     }
 
-    /// Returns all rooms in alphabetical order, with their number of members.
+    /// Returns the rooms of this shard in alphabetical order, with their number of members here.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, usize)> {
         self.state.rooms.list()
     }

@@ -70,7 +70,7 @@ impl<C> Hub<'_, C> {
 
     /// Marks a connection as having work of a task in progress, or as idle.
     ///
-    /// A drain waits for tasks that work, as it waits for [tickets](Self::ticket).
+    /// A drain waits for such connections, as it waits for [tickets](Self::ticket).
     pub fn set_working(&mut self, conn: ConnId, working: bool) {
         self.state.set_working(conn, working);
     }

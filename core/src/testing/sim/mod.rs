@@ -89,7 +89,7 @@ pub struct World<H: Handler, A> {
     faults: Faults,
     on_shard_message: Option<OnShardMessage<H>>,
     servers: BTreeMap<TunnelId, SshServer>,
-    /// Whether SSH servers work and no shard stalls.
+    /// Whether SSH servers work and messages between shards arrive without delay.
     calm: bool,
     /// A listener that never existed and to which a peer tried to connect.
     unreachable: Option<ListenerId>,
@@ -220,7 +220,7 @@ where
         self
     }
 
-    /// Sets a function that runs before a message from another shard is delivered to a handler.
+    /// Sets a function that is called before a shard handles a message from another shard.
     ///
     /// For a reference model of the messages between shards.
     #[must_use]

@@ -96,7 +96,7 @@ where
         self.sockets.get(conn.index()).copied().flatten().filter(|plug| plug.conn == conn)
     }
 
-    /// Returns the number of mails in the inbox.
+    /// Returns the number of items in the inbox.
     pub(super) fn waiting(&self) -> usize {
         self.inbox.iter().map(VecDeque::len).sum()
     }

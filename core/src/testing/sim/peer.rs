@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 /// The behaviour of a simulated peer.
 pub trait Actor {
-    /// Called when the connection opens. Returns the bytes that the peer sends at once.
+    /// Called when the peer connects. Returns the bytes that it sends at once.
     fn connected(&mut self, _: &mut Random) -> Vec<u8> {
         Vec::new()
     }
@@ -74,7 +74,7 @@ pub enum Link {
     Troubled,
 }
 
-/// The listener to which a peer connects, and the address from which it connects.
+/// How a peer connects: its listener and address, and whether it reconnects or is dialled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) listener: ListenerId,

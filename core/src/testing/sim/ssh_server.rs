@@ -8,7 +8,7 @@ use core::time::Duration;
 /// The current behaviour of an SSH server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
-    /// The server serves everything.
+    /// The server works normally.
     Well,
     /// Dials fail, and open connections break.
     Away,
@@ -25,7 +25,7 @@ pub(super) struct SshServer {
     pub(super) link: Option<LinkId>,
     /// Whether the machine has logged in.
     pub(super) connected: bool,
-    /// Time since which a logged-in connection has received nothing.
+    /// Time since which the server has sent nothing on a logged-in connection.
     pub(super) silent_since: Option<Time>,
     pub(super) bound: BTreeMap<ListenerId, u32>,
     /// Time until which a lost session still holds the ports.

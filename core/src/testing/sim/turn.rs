@@ -391,7 +391,7 @@ where
         due.chain(self.nodes.iter().filter_map(|node| node.stalled_until.filter(|until| *until > self.now))).min()
     }
 
-    /// Stops the process for `span`. Then it serves input first, and expired deadlines second.
+    /// Stops the process for `span`. Then it handles input first, and expired deadlines second.
     pub(super) fn stop(&mut self, span: Duration) {
         self.now = self.now + span;
         self.end_stalls();
@@ -400,7 +400,7 @@ where
         self.flush_all();
     }
 
-    /// Ends stalls that are over. Their shards serve input before expired deadlines.
+    /// Ends expired stalls. Their shards handle input before expired deadlines.
     fn end_stalls(&mut self) {
         let now = self.now;
         let mut ended = false;

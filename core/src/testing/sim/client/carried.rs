@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 pub(super) struct Carried {
     socket: WebSocket,
     within: Box<dyn Codec>,
-    /// Whether the inner codec has begun.
+    /// Whether the WebSocket opened and the inner codec's first bytes were sent.
     begun: bool,
     /// The first bytes of the inner codec, until the WebSocket opens.
     first: Vec<u8>,

@@ -11,7 +11,7 @@ pub(super) struct Http {
     /// Number of requests without a response.
     asked: u32,
     received: Vec<u8>,
-    /// Whether a response has closed the connection.
+    /// Whether the last response had `Connection: close`.
     is_over: bool,
 }
 

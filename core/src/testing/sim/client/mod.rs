@@ -239,7 +239,7 @@ impl Client {
         }
     }
 
-    /// Makes a few clients end or leave before the handshake is complete.
+    /// Returns the action of a client that is not ready: to wait, or rarely to end or leave.
     fn leave_early(&self, random: &mut Random) -> Do {
         match (&self.script, random.below(100)) {
             (Script::Call(_), 0) => Do::Leave,

@@ -1,4 +1,4 @@
-//! The client's end of a WebSocket (RFC 6455), with compression (RFC 7692).
+//! The client side of a WebSocket (RFC 6455), with compression (RFC 7692).
 
 use super::codec::{Codec, shown, text};
 use crate::base::Random;
