@@ -14,8 +14,7 @@ use core::fmt;
 use serde_json::Value;
 use std::sync::OnceLock;
 
-/// The keys that the configuration of a program has: those of the server, the names of its
-/// applications, and their [sections](Section).
+/// The keys of a program's configuration, its applications, and their [sections](Section).
 ///
 /// ```
 /// use drupe_core::settings::{Catalog, Profile};
@@ -26,14 +25,14 @@ use std::sync::OnceLock;
 #[derive(Clone)]
 pub struct Catalog {
     program: String,
-    /// The beginning of its environment variables, such as `MYGAME_`.
+    /// The prefix of its environment variables, such as `MYGAME_`.
     prefix: String,
     apps: Vec<App>,
     sections: Vec<SectionType>,
     schema: OnceLock<Arc<Value>>,
 }
 
-/// An application, as a configuration names it.
+/// An application that listeners can name, and its requirements.
 #[derive(Clone, Debug)]
 struct App {
     name: String,
@@ -61,7 +60,7 @@ impl Catalog {
         self
     }
 
-    /// States that the application that was added last needs a server of one worker.
+    /// Declares that the application added last needs a server with exactly one worker.
     #[must_use]
     pub fn one_worker(mut self) -> Self {
         if let Some(app) = self.apps.last_mut() {
@@ -70,8 +69,9 @@ impl Catalog {
         self
     }
 
-    /// States that the application that was added last serves single
-    /// [keys](crate::Handler::reads_keys), so that its listeners may have telnet's mode `keys`.
+    /// Declares that the application added last handles single [keys](crate::Handler::reads_keys).
+    ///
+    /// Its listeners may then use the telnet mode `keys`.
     #[must_use]
     pub fn with_keys(mut self) -> Self {
         if let Some(app) = self.apps.last_mut() {
@@ -94,7 +94,7 @@ impl Catalog {
         &self.program
     }
 
-    /// Returns the beginning of the program's environment variables, such as `MYGAME_`.
+    /// Returns the prefix of the program's environment variables, such as `MYGAME_`.
     #[must_use]
     pub fn environment_prefix(&self) -> &str {
         &self.prefix
@@ -105,7 +105,7 @@ impl Catalog {
         self.apps.iter().map(|app| app.name.as_str())
     }
 
-    /// Returns `true` if an application serves single keys.
+    /// Returns `true` if an application was declared to handle single keys.
     #[must_use]
     pub fn reads_keys(&self, app: &str) -> bool {
         self.apps.iter().any(|known| known.name == app && known.reads_keys)
@@ -121,7 +121,7 @@ impl Catalog {
         self.apps().next().unwrap_or_default()
     }
 
-    /// Returns the words of an error about an application that the program does not have.
+    /// Returns the error text for the name of an application that the program does not have.
     pub(super) fn no_such_app(&self, name: &str) -> String {
         let known: Vec<_> = self.apps().collect();
         format!("there is no application {}; the applications are {}", quoted(name), known.join(", "))
@@ -145,7 +145,7 @@ impl Catalog {
         self.schema.get_or_init(|| Arc::new(schema::generate(self)))
     }
 
-    /// Returns the first fault of the catalog itself, which the author of the program made.
+    /// Returns the first error in the catalog itself, such as an invalid section name, if any.
     pub(super) fn fault(&self) -> Option<String> {
         let own = schema::keys_of_server();
         for (number, section) in self.sections.iter().enumerate() {

@@ -1,17 +1,17 @@
-//! Errors of a configuration, each with its place and key.
+//! Errors in a configuration, each with its source and key.
 
 use crate::settings::words;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// An error in a configuration: its place, its key, and a description with the remedy.
+/// An error in a configuration: its source, its key, and a description with the remedy.
 ///
 /// The error is safe to print: it is short, and contains no secrets and no control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettingsError {
-    /// The place of the error: a file and a line, a variable, or an argument.
+    /// The source of the error: a file and a line, an environment variable, or an argument.
     pub place: String,
     /// The key, with dots between its parts; empty if the error concerns no key.
     pub key: String,

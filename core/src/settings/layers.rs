@@ -107,7 +107,7 @@ impl Layers {
         self.blame(key.copied().unwrap_or_default(), words)
     }
 
-    /// Creates an error for a key, at the place that set the key.
+    /// Creates an error for a key, with the source that set the key.
     pub(super) fn blame(&self, key: &str, words: impl Into<String>) -> SettingsError {
         SettingsError::new(self.origin(key).unwrap_or("the defaults"), key, &words.into())
     }

@@ -1,4 +1,4 @@
-//! The secrets of a configuration.
+//! Lookup of the secrets in the server's settings.
 
 use super::secret::Secret;
 use super::tree::{AuthenticationSettings, Settings};
@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::String;
 
 impl Settings {
-    /// Returns every secret of the configuration, by key.
+    /// Returns every secret of the server's own settings, by key.
     pub(super) fn secrets(&self) -> BTreeMap<String, &Secret> {
         let AuthenticationSettings { users, shared_password, shared_password_hash, tokens, .. } = &self.authentication;
         let single = [

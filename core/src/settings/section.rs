@@ -61,7 +61,7 @@ use serde_json::Value;
 pub trait Section:
     Serialize + DeserializeOwned + JsonSchema + Default + PartialEq + fmt::Debug + Send + Sync + 'static
 {
-    /// The top-level key: small letters, digits and `_`.
+    /// The top-level key: lower-case letters, digits and `_`.
     const NAME: &'static str;
 
     /// Checks that the values fit together. By default, all do.
@@ -91,18 +91,18 @@ impl SectionError {
     }
 }
 
-/// What is known of a section's type.
+/// A section's type as data: its name, schema, defaults and parser.
 #[derive(Clone, Copy)]
 pub(super) struct SectionType {
     pub(super) name: &'static str,
     pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
     /// Returns the default values, with secrets masked.
     pub(super) defaults: fn() -> Value,
-    /// Reads a value, and adds it to the sections.
+    /// Parses a value and adds it to the sections.
     pub(super) read: fn(Value, &mut Sections) -> Result<ReadSection, serde_path_to_error::Error<serde_json::Error>>,
 }
 
-/// A section that was read.
+/// The result of parsing a section: its values and its own check.
 pub(super) struct ReadSection {
     /// The values, with secrets masked.
     pub(super) shown: Value,

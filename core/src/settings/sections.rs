@@ -116,7 +116,7 @@ impl Sources {
 
 /// Finds all keys that a part of the schema does not have.
 ///
-/// Returns each with the words of its error. Parts that are one of several kinds are left to serde.
+/// Returns each with its error text. Parts that are one of several kinds are left to serde.
 fn unknown_keys(schema: &Value, part: &Value, value: &Value, path: &str) -> Vec<(String, String)> {
     let part = resolve(schema, part);
     if let (Some(items), Value::Array(list)) = (part.get("items"), value) {

@@ -72,7 +72,7 @@ impl Sources {
         self
     }
 
-    /// Adds the environment variables that begin with `DRUPE_`.
+    /// Adds the environment variables that begin with the program's prefix, such as `DRUPE_`.
     #[must_use]
     pub fn environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let ours = variables.into_iter().filter(|(name, _)| name.starts_with(self.catalog.environment_prefix()));

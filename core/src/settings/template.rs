@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 impl Catalog {
     /// Returns a YAML file with every key, its description, and its value in a profile.
     ///
-    /// Everything except one listener is commented out. A line that begins with `#` and a key holds
-    /// the default, so removing the `#` changes nothing. A part that does not exist by default is
-    /// shown as an example, in the comment above its place.
+    /// Everything except the profile and one listener is commented out. A line that begins with `#`
+    /// and a key holds the default, so removing the `#` changes nothing. A part that does not exist
+    /// by default is shown as an example, in the comment above its place.
     #[must_use]
     pub fn template(&self, profile: Profile) -> String {
         let schema = self.parsed_schema();
@@ -45,9 +45,10 @@ impl Catalog {
         text
     }
 
-    /// Returns every environment variable with its description and its value in a profile.
+    /// Returns a file of environment variables with the values of a profile and their descriptions.
     ///
-    /// Everything except the profile and one listener is commented out.
+    /// Everything except the profile and one listener is commented out. Other keys of listeners,
+    /// and keys without a value, are left out.
     #[must_use]
     pub fn environment_template(&self, profile: Profile) -> String {
         let (name, prefix) = (profile.name(), self.environment_prefix());

@@ -90,7 +90,7 @@ fn of_haste(settings: &Settings, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of limits that refuse everything, apply to nothing, or are never reached.
+/// Warns of limits that refuse all peers, are not enforced, are never reached, or are too low.
 fn of_limits(settings: &Settings, warnings: &mut Warnings<'_>) {
     let limits = &settings.limits;
     for (name, listener) in &settings.listeners {

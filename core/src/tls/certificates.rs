@@ -85,7 +85,7 @@ pub struct Validity {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// A file cannot be read, or is not PEM.
+    /// A file cannot be read, or its content is invalid.
     #[error("can't read {what} in {path}: {cause}")]
     File {
         /// The expected content of the file, such as `a private key`.
@@ -179,7 +179,7 @@ fn dates(certificate: &CertificateDer<'_>, path: &Path) -> Result<(UnixTime, Uni
 }
 
 impl ClientCertificates {
-    /// Returns the client-certificate verifier and its part in the ticket policy.
+    /// Creates the client-certificate verifier, if any, and the matching policy for ticket keys.
     fn load(&self, provider: &Arc<CryptoProvider>) -> Result<(Option<Arc<dyn ClientCertVerifier>>, Clients), TlsError> {
         let (Self::Optional(authorities) | Self::Required(authorities)) = self else {
             return Ok((None, Clients::None));

@@ -1,4 +1,4 @@
-//! TLS beneath every wire (RFC 8446 and RFC 5246).
+//! TLS for the listeners of every wire protocol (RFC 8446 and RFC 5246).
 //!
 //! On a listener with [`Tls`], the machine decrypts received bytes and encrypts output. Handshakes
 //! and ciphers are those of [rustls](https://docs.rs/rustls), which also does no I/O. Wires,
@@ -60,7 +60,7 @@ pub struct Tls {
     spoken: Spoken,
 }
 
-/// The component that does TLS.
+/// The component that terminates TLS.
 #[derive(Clone, Debug)]
 enum Spoken {
     /// A component between the network and the machine.
@@ -77,7 +77,7 @@ impl Tls {
     /// Default time limit for a handshake: 10 s.
     pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Creates settings for TLS that another component does, between network and machine.
+    /// Creates settings for TLS that a component between network and machine terminates.
     ///
     /// That component reports handshakes with [`Machine::secured`](crate::Machine::secured). For
     /// replays, and for embedders with their own TLS.
@@ -114,7 +114,7 @@ impl Tls {
         Self { handshake_timeout, expires_at: None, spoken: Spoken::Nobody }
     }
 
-    /// Returns `true` if the machine does TLS itself.
+    /// Returns `true` if the machine terminates TLS itself.
     #[must_use]
     pub const fn is_spoken_here(&self) -> bool {
         match &self.spoken {
@@ -126,7 +126,7 @@ impl Tls {
 
     /// Creates the TLS session of a connection.
     ///
-    /// Returns `None` if another component does TLS, or if the configuration is unusable.
+    /// Returns `None` if the machine does not terminate TLS, or if the configuration is unusable.
     #[cfg(feature = "tls")]
     pub(crate) fn session(&self) -> Option<TlsSession> {
         match &self.spoken {

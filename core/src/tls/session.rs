@@ -169,7 +169,7 @@ impl TlsSession {
         }
     }
 
-    /// Returns `true` if no plain bytes can be encrypted: TLS is not established, closed or failed.
+    /// Returns `true` if no plain bytes can be encrypted: TLS is closed, failed or not established.
     pub(crate) const fn has_said_all(&self) -> bool {
         self.has_closed || self.has_failed || !self.is_secured
     }

@@ -1,4 +1,4 @@
-//! Conversion of the authentication settings to users, passwords and tokens.
+//! Validation of the authentication settings, and their conversion to accounts and limits.
 
 use crate::config::Rate;
 use crate::kit::auth::scram::{Credentials, ScramError};

@@ -87,7 +87,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Takes the authentication, for a layer around the handler. Returns `None` if there is none.
+    /// Takes the authentication plan, if any, and declares that the caller applies it.
     #[must_use = "what is configured and not applied is lost"]
     pub fn take_authentication(&mut self) -> Option<AuthenticationPlan> {
         self.applies([Part::Authentication]);
@@ -183,7 +183,7 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
     }
 }
 
-/// Checks the applications of the listeners.
+/// Adds an error for each listener whose application the program does not have.
 fn apps(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) {
     for (name, listener) in &settings.listeners {
         if !catalog.apps().any(|app| app == listener.app) {

@@ -19,7 +19,7 @@ settings! {
         enabled: bool = false;
         /// The users, by name.
         users: BTreeMap<String, UserSettings> = BTreeMap::new();
-        /// A password that is valid for every user name.
+        /// A password that is valid for every user name without a password of its own.
         shared_password: Secret = Secret::default();
         /// A file whose first line is the shared password.
         #[schemars(extend("format" = PATH))]
@@ -32,7 +32,7 @@ settings! {
         /// Logs may store that URL.
         token_in_query: bool = false;
         /// Whether telnet and line peers are prompted for name and password.
-        /// They are prompted only where those do not cross a network in the clear.
+        /// Where those would cross a network in the clear, `allow_plaintext` is needed too.
         dialogue: bool = false;
         /// Whether passwords, tokens and the monitor's credentials may cross a network without TLS.
         allow_plaintext: bool = false;

@@ -52,7 +52,7 @@ choices! {
         /// Invalid sequences are replaced.
         #[default]
         Replace = "replace",
-        /// The message is delivered as bytes.
+        /// Every message is delivered as bytes, without a check.
         Bytes = "bytes",
     }
     /// The input mode of telnet.
@@ -62,7 +62,7 @@ choices! {
         Line = "line",
         /// The server edits lines.
         Character = "character",
-        /// Each key is a message.
+        /// The application receives each key.
         Keys = "keys",
     }
     /// Access to an HTTP endpoint.
@@ -141,7 +141,7 @@ choices! {
     }
     /// How often a new log file begins.
     RotationChoice {
-        /// A new log file never begins.
+        /// There is no rotation.
         Never = "never",
         /// A new log file begins each hour, in UTC.
         Hourly = "hourly",

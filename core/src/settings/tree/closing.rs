@@ -31,7 +31,7 @@ settings! {
         closes_per_second: NonZeroU32 = count(500);
         /// Time from the end of `grace` until remaining connections are dropped; with 0s, at once.
         deadline: Span = secs(10);
-        /// When peers should reconnect. The server sends it to them when it shuts down.
+        /// Time after which peers should reconnect; the server sends it to them when it shuts down.
         retry_after: Maybe<Span> = Maybe(None);
     }
 }

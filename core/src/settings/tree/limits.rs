@@ -66,7 +66,7 @@ settings! {
         /// Random refusal of new connections while many are unauthenticated.
         /// It needs `authentication.enabled`.
         early_drop: Maybe<EarlyDropSettings> = Maybe(None);
-        /// How long a listener pauses when the process is out of descriptors or memory.
+        /// How long a listener pauses when accepting fails, such as when descriptors run out.
         accept_backoff: Timeout = Timeout(Duration::from_millis(500));
         /// Limits for one peer.
         peer: PeerSettings = PeerSettings::default();
@@ -94,8 +94,8 @@ settings! {
         /// Maximum number of bytes that are queued for a peer once its socket is full.
         /// `slow_policy` handles what would exceed it.
         max: Size = Size(1 << 20);
-        /// How long a full socket may take for queued output.
-        /// The time for the length of the output at `drain_min` is added.
+        /// Time limit for a full socket to accept the queued output.
+        /// The time that the output takes at the rate `drain_min` is added.
         write_deadline: Timeout = timeout(30);
         /// Lowest rate at which a peer may read, in bytes per second.
         drain_min: Size = Size(4 << 10);

@@ -94,7 +94,7 @@ settings! {
 
     /// Telnet options.
     TelnetSettings {
-        /// The input mode: whether the peer or the server edits lines, or each key is a message.
+        /// The input mode: the peer edits lines, the server does, or the application gets each key.
         mode: ModeChoice = ModeChoice::Line;
         /// The character set until the peer agrees to another.
         /// It is `utf-8`, `iso-8859-1`, `ibm437` or `us-ascii`.

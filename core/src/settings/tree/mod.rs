@@ -34,7 +34,7 @@ settings! {
         workers: NonZeroU8 = NonZeroU8::MIN;
         /// The listeners, by a name of your choice: letters, digits and `_`.
         listeners: BTreeMap<String, ListenerSettings> = BTreeMap::new();
-        /// SSH connections to servers that listen for this server, by a name of your choice.
+        /// SSH connections to servers that forward ports to this server, by a name of your choice.
         /// A name consists of letters, digits and `_`.
         tunnels: BTreeMap<String, TunnelSettings> = BTreeMap::new();
         /// Limits on the number of connections, and on what one peer may send.

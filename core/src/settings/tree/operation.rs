@@ -51,7 +51,7 @@ settings! {
         file: Option<LogFileSettings> = None;
     }
 
-    /// The place, names and rotation of log files.
+    /// The directory, names and rotation of log files.
     LogFileSettings {
         /// The directory of the log files, which must exist.
         #[schemars(extend("format" = PATH))]

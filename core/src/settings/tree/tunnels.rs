@@ -24,7 +24,7 @@ settings! {
         remote_bind_path: String = String::new();
     }
 
-    /// An SSH connection to a server that listens for this server.
+    /// An SSH connection to a server that forwards ports to this server.
     TunnelSettings {
         /// The SSH server: a name or an address.
         ssh_host: String = String::new();
@@ -52,7 +52,7 @@ settings! {
         /// The files of known host keys.
         #[schemars(extend("format" = PATH))]
         known_hosts: Vec<String> = ["~/.ssh/known_hosts".into()].into();
-        /// Whether an unknown host is accepted once and added to the first file of `known_hosts`.
+        /// Whether an unknown host's key is accepted and added to the first file of `known_hosts`.
         accept_new: bool = false;
         /// Jump hosts, each `[USER@]HOST[:PORT]`, the nearest first.
         proxy_jump: Vec<String> = Vec::new();

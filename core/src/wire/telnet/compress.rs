@@ -11,7 +11,7 @@ use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::CompressorOxide;
 use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_COMPUTE_ADLER32, TINFL_FLAG_PARSE_ZLIB_HEADER};
 
-/// Largest output, in bytes, and largest cost of one call of `Inflater::inflate`.
+/// Limit on the output, in bytes, and on the cost of one call of `Inflater::inflate`.
 ///
 /// It bounds the work that a short compressed input can cause in one call.
 const INFLATED_MAX_BYTES: usize = 4096;
@@ -106,7 +106,7 @@ impl Inflater {
         if self.broken && self.ready.is_empty() { Err(DecodeError::Compression) } else { Ok((taken, taken.max(cost))) }
     }
 
-    /// Returns `true` if another call without input yields output or an error.
+    /// Returns `true` if another call without input may yield output or an error.
     pub(super) fn has_more(&self) -> bool {
         self.broken || self.has_more
     }

@@ -98,7 +98,7 @@ pub struct Answer {
 }
 
 impl Options {
-    /// Limit on the peer's requests for one side of an option; later requests are ignored.
+    /// Limit on the peer's requests to switch on one side of an option; further ones are ignored.
     pub const CHANGES_MAX: u8 = 16;
 
     /// Creates the initial state: all options are off and none is allowed.

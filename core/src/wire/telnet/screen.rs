@@ -40,7 +40,7 @@ impl Screen {
         self.cursor = Some(Place::default());
     }
 
-    /// Erases the line and leaves the cursor at its start.
+    /// Erases the line if it is drawn. On a dumb terminal, starts a new row instead.
     pub(crate) fn erase(&mut self, dumb: bool, out: &mut String) {
         let Some(cursor) = self.cursor.take() else { return };
         if dumb {
@@ -136,7 +136,7 @@ impl Place {
         self.column += width;
     }
 
-    /// Wraps to the next row after the last column, where terminals place the cursor differently.
+    /// Starts the next row if this one is full: terminals differ in where the cursor is then.
     fn settle(&mut self, columns: u32, out: &mut String) {
         if self.column >= columns {
             out.push_str("\r\n");

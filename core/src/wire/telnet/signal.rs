@@ -76,7 +76,7 @@ pub enum Signal<'a> {
     Suspend,
     /// The peer aborts the running operation (ABORT, RFC 1184), more strongly than an interrupt.
     Abort,
-    /// The peer sends no more input (EOF, RFC 1184).
+    /// The peer signals end of file (EOF, RFC 1184). It may still send input.
     ///
     /// In character mode also Control-D on an empty line.
     EndOfFile,

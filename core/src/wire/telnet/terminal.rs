@@ -76,6 +76,7 @@ impl Terminal {
     pub const VARIABLES_MAX: usize = 32;
     /// Longest name or value that is kept, in bytes.
     pub const TEXT_MAX_BYTES: usize = 256;
+    /// Longest terminal type, in characters. The rest is cut off.
     const TYPE_MAX_CHARS: usize = 40;
 
     /// Returns the value of an environment variable.
@@ -90,7 +91,7 @@ impl Terminal {
         self.types.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// Returns `true` if the terminal cannot move the cursor back.
+    /// Returns `true` if the terminal type is `dumb`: it cannot move the cursor back.
     pub(crate) fn is_dumb(&self) -> bool {
         self.is_type("dumb")
     }
@@ -104,7 +105,7 @@ impl Terminal {
         changed
     }
 
-    /// Adds a terminal type. Returns `true` if the next one should be requested.
+    /// Adds a terminal type or sets the MTTS bits. Returns `true` if another should be requested.
     pub(crate) fn add_type(&mut self, name: &[u8]) -> bool {
         let name: String = name
             .iter()

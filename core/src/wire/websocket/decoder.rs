@@ -75,8 +75,9 @@ enum Step {
 
 /// Maximum number of empty frames in a message.
 const EMPTY_FRAMES_MAX: u16 = 1024;
+/// The state at the start of a frame.
 const START: State = State::Header { bytes: [0; HEADER_MAX_BYTES], count: 0 };
-/// Limit on the bytes of pending pongs, above which no more input is decoded.
+/// Limit on the bytes of pending pings and pongs, above which no more input is decoded.
 const REPLIES_MAX_BYTES: usize = 4 << 10;
 /// Number of control frames per call after which a pong replaces the last one.
 ///
@@ -189,9 +190,10 @@ impl WebSocketDecoder {
         }
     }
 
-    /// Takes the pending pongs and the answer to a close frame, if any.
+    /// Takes the pending pings and pongs, and the answer to a close frame, if any.
     ///
-    /// Pongs go between two queued messages, and the answer to a close frame after all of them.
+    /// Pings and pongs go between two queued messages, and the answer to a close frame after all of
+    /// them.
     pub fn replies(&mut self) -> Option<Replies> {
         if self.replies.is_empty() && self.farewell.is_empty() {
             return None;
@@ -236,7 +238,7 @@ impl WebSocketDecoder {
         }
     }
 
-    /// Reads a part of a header or of a control frame.
+    /// Reads a part of a header or control frame, and handles the frame once it is complete.
     fn step(&mut self, input: &[u8], used: &mut usize, max: usize, masks: &mut Masks) -> Result<Step, DecodeError> {
         match &mut self.state {
             State::Header { bytes, count } => {

@@ -17,11 +17,13 @@ use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUT
 const WORTH_BYTES: usize = 256;
 /// The end of a message's compressed data, which is not sent (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+/// Smallest output buffer for inflating.
 const PIECE_BYTES: usize = 4096;
 /// Limit on the cost of inflating in one turn. A costlier message continues in the next turn.
 ///
 /// The limit is high enough for the longest message by default.
 const COST_AT_ONCE: usize = 96 << 10;
+/// Parameters that limit the window of the server and of the client (RFC 7692 section 7.1.2).
 const SERVER_WINDOW: &str = "server_max_window_bits";
 const CLIENT_WINDOW: &str = "client_max_window_bits";
 
@@ -47,7 +49,7 @@ impl Deflate {
     /// peer could ask for that on purpose.
     const WINDOW_BITS_WORTH: u8 = 12;
 
-    /// Accepts the first offer that can be met. Returns it with the answer (RFC 7692 section 5.1).
+    /// Accepts the first offer that can be met. Returns its parameters and the answer (RFC 7692).
     pub(crate) fn accept<'o>(offers: impl Iterator<Item = &'o str>) -> Option<(Self, String)> {
         offers.flat_map(|field| field.split(',')).find_map(|offer| {
             let mut parts = offer.split(';').map(str::trim);
@@ -119,7 +121,7 @@ fn window(bits: &str) -> Option<u8> {
 #[derive(Default)]
 pub(crate) struct Deflater {
     state: Option<Box<CompressorOxide>>,
-    /// Number of messages that were compressed.
+    /// Number of compressed messages, including those that did not become smaller.
     pub(crate) count: u64,
 }
 
@@ -172,6 +174,7 @@ pub(super) struct Progress {
     ///
     /// They must yield no output.
     end: Option<usize>,
+    /// Number of output bytes that the content yielded, before `END`.
     content_length: usize,
 }
 

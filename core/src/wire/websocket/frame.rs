@@ -38,11 +38,15 @@ impl Opcode {
     }
 }
 
+/// The FIN bit, which marks the last frame of a message.
 const FIN: u8 = 0x80;
 /// The RSV1 bit, which marks a message compressed by permessage-deflate.
 const COMPRESSED: u8 = 0x40;
+/// The RSV2 and RSV3 bits, which must be 0.
 const RESERVED: u8 = 0x30;
+/// The bit of the second byte that marks a masked frame.
 const MASKED: u8 = 0x80;
+/// Values of the second byte that announce a length of 16 or 64 bits.
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 /// The longest content of a control frame (RFC 6455 section 5.5).
@@ -57,7 +61,7 @@ pub fn frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Ve
     put(FIN | opcode as u8, content, mask, out);
 }
 
-/// Appends the frame of a message whose content is compressed to `out` (RFC 7692 section 6).
+/// Appends a frame to `out` for a message that is already compressed (RFC 7692 section 6).
 pub(crate) fn compressed_frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
     put(FIN | COMPRESSED | opcode as u8, content, mask, out);
 }

@@ -10,6 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// Maximum number of bytes that one call searches for a line ending.
 const SEARCHED_MAX_BYTES: usize = 8 << 10;
+/// Control characters that erase the character before them.
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
 

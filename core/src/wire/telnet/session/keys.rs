@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 /// Longest line that the server edits, in bytes. It bounds the cost of redrawing.
 const EDITED_MAX_BYTES: usize = 4 << 10;
+/// The bell character (BEL).
 const BELL: u8 = 7;
 /// Assumed width, in columns, of a terminal that has not reported one.
 const COLUMNS: u16 = 80;

@@ -26,6 +26,7 @@ const SUBNEGOTIATION_MAX_BYTES: usize = 16 << 10;
 const ANSWERS_MAX_BYTES: usize = 4 << 10;
 /// Limit on `spent` in one call; beyond it, the rest of the input waits for the next call.
 const SPENT_MAX: usize = 4 << 10;
+/// Cost of a command from the peer, in equivalent bytes of plain input.
 const COMMAND_COST: usize = 32;
 /// Longest prompt that is kept for redrawing, in bytes.
 const PROMPT_MAX_BYTES: usize = 1024;
@@ -40,9 +41,9 @@ pub struct Session {
     parser: Parser,
     options: Options,
     terminal: Terminal,
-    /// The input mode that the application wants.
+    /// The input mode to request from the peer: the configured one, or that of the application.
     wanted: InputMode,
-    /// The input mode that was last reported to the application.
+    /// The input mode in which input is decoded now.
     told: InputMode,
     /// Whether the peer's next line is hidden, such as a password.
     hidden: bool,
@@ -72,7 +73,7 @@ pub struct Session {
     spent: usize,
 }
 
-/// Bytes that a session wants to send.
+/// Bytes that a decoder has ready to send to the peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replies {
@@ -476,7 +477,7 @@ impl Session {
         Ok(Some(Item::Message(payload)))
     }
 
-    /// Converts a line to a message: UTF-8 text, unless bytes are configured.
+    /// Converts a line to text, or to binary data if the policy is [`InvalidUtf8::Bytes`].
     fn text<'a>(&self, line: &'a [u8], max: usize, text: &'a mut String) -> Result<Payload<'a>, DecodeError> {
         let policy = self.config.invalid_utf8;
         if self.terminal.charset == Charset::Utf8 || policy == InvalidUtf8::Bytes || line.is_ascii() {

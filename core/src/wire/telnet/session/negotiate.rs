@@ -30,7 +30,7 @@ const AGREED_TO: [(Side, u8); 14] = [
     (Side::Him, option::SNDLOC),
 ];
 
-/// Options that the server requests once the peer is known to speak telnet.
+/// Options that the server always requests once the peer is known to speak telnet.
 const ASKED_FOR: [(Side, u8); 5] = [
     (Side::Him, option::TTYPE),
     (Side::Him, option::NAWS),
@@ -41,7 +41,9 @@ const ASKED_FOR: [(Side, u8); 5] = [
 
 /// The MODE command of the LINEMODE option (RFC 1184 section 2.2).
 const MODE: u8 = 1;
+/// Mode bit: the peer edits lines.
 const MODE_EDIT: u8 = 1;
+/// Mode bit: the peer sends its interrupt and similar keys as commands.
 const MODE_TRAPSIG: u8 = 2;
 /// The backspace character, which stands for an erase-character command from the peer.
 const BACKSPACE: u8 = 0x08;
@@ -77,7 +79,7 @@ impl Session {
         }
     }
 
-    /// Sets the wanted input mode. Input arrives as lines until the peer agrees.
+    /// Requests an input mode from the peer. Input arrives as lines until the peer agrees.
     pub fn set_mode(&mut self, mode: InputMode) {
         self.wanted = mode;
         if self.terminal.is_telnet {
@@ -187,7 +189,7 @@ impl Session {
         subnegotiation(option::LINEMODE, &[MODE, mask], &mut self.control);
     }
 
-    /// Enables flow control by Control-S and Control-Q at the peer (RFC 1372), except in keys mode.
+    /// Sends the mode of flow control by Control-S and Control-Q (RFC 1372): off in keys mode.
     fn say_flow_control(&mut self) {
         const OFF: u8 = 0;
         const ON: u8 = 1;

@@ -1,4 +1,4 @@
-//! Handling of subnegotiations from the peer, and the answers to them.
+//! Handling and answering of the peer's subnegotiations, and messages of MUD protocols.
 
 use super::{Found, Session};
 use crate::base::work;
@@ -9,9 +9,11 @@ use alloc::vec::Vec;
 
 /// The IS verb of TTYPE, TSPEED, XDISPLOC, STATUS and NEW-ENVIRON.
 const IS: u8 = 0;
+/// The SEND verb of TTYPE, TSPEED, XDISPLOC, STATUS and NEW-ENVIRON, which requests a value.
 const SEND: u8 = 1;
 /// The INFO verb of NEW-ENVIRON (RFC 1572).
 const INFO: u8 = 2;
+/// Types of the names and values in NEW-ENVIRON, and its escape byte (RFC 1572).
 const VAR: u8 = 0;
 const VALUE: u8 = 1;
 const ESC: u8 = 2;
@@ -20,7 +22,7 @@ const USERVAR: u8 = 3;
 const VARIABLES_MAX: usize = 128;
 /// Cost of looking up a variable, in equivalent bytes of plain input.
 const VARIABLE_COST: usize = 128;
-/// The REQUEST verb of CHARSET (RFC 2066).
+/// Verbs of CHARSET (RFC 2066).
 const REQUEST: u8 = 1;
 const ACCEPTED: u8 = 2;
 const REJECTED: u8 = 3;
@@ -28,11 +30,14 @@ const TTABLE_IS: u8 = 4;
 const TTABLE_REJECTED: u8 = 5;
 /// Maximum number of character sets that are read from one offer by the peer.
 const CHARSETS_MAX: usize = 64;
+/// Cost of looking up a character set, in equivalent bytes of plain input.
 const CHARSET_COST: usize = 16;
 /// The SLC command of LINEMODE (RFC 1184).
 const SLC: u8 = 3;
+/// Bits of the flags of a special character: the acknowledgement and the level.
 const SLC_ACK: u8 = 0x80;
 const SLC_LEVELS: u8 = 3;
+/// The highest function number of a special character in RFC 1184.
 const SLC_FUNCTIONS: u8 = 30;
 
 impl Session {
@@ -228,7 +233,7 @@ impl Session {
     }
 }
 
-/// Options that the session handles itself; it ignores other parameters of them.
+/// Options that the session handles itself. Parameters that it does not understand are ignored.
 const KNOWN: [u8; 13] = [
     option::STATUS,
     option::NAWS,

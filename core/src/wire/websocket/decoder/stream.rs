@@ -16,7 +16,7 @@ pub(crate) struct MessageStream {
     failure: Option<DecodeError>,
 }
 
-/// The next piece of the input, and the bytes before it.
+/// The next piece of the input, and the number of bytes and frames before it.
 #[derive(Debug)]
 pub(crate) struct Next {
     /// Number of bytes before the piece.
