@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 /// First token of connection attempts, between those of connections and those of listeners.
 const FIRST_TOKEN: usize = 1 << 30;
+/// Number of tokens of connection attempts.
 const TOKENS: usize = 1 << 30;
 
 #[derive(Debug)]

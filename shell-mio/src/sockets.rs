@@ -47,8 +47,8 @@ pub(crate) struct Socket {
     writable: bool,
     /// Whether a short read may leave data that no further edge reports.
     ///
-    /// That is the peer's end, or data after urgent data, where every read stops (RFC 9293 section
-    /// 3.8.5).
+    /// That is the end of the stream, or data after urgent data, where every read stops (RFC 9293
+    /// section 3.8.5).
     careful: bool,
 }
 

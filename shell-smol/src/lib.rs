@@ -60,8 +60,9 @@ pub mod prelude {
     pub use drupe_program::Start;
 }
 
-/// Creates a program of your own applications, with a configuration, TLS, logs and all that
-/// operators need: see [`drupe_program`].
+/// Creates a program that serves your own applications, with configuration, TLS and logs.
+///
+/// For all that it does, see [`drupe_program`].
 ///
 /// ```no_run
 /// use drupe_smol::core::app::Echo;

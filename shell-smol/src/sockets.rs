@@ -21,7 +21,7 @@ pub struct SmolSockets {
 pub enum Listener {
     /// A TCP listener.
     Tcp(Async<TcpListener>, Waker),
-    /// A Unix listener and its socket file, which is removed with the listener.
+    /// A Unix listener, and its socket file, which is removed with it unless it was inherited.
     Unix(Async<UnixListener>, Waker, SocketFile),
 }
 

@@ -21,7 +21,7 @@ pub struct TokioSockets {
 pub enum Listener {
     /// A TCP listener.
     Tcp(TcpListener, Waker),
-    /// A Unix listener and its socket file, which is removed with the listener.
+    /// A Unix listener, and its socket file, which is removed with it unless it was inherited.
     Unix(UnixListener, Waker, SocketFile),
 }
 

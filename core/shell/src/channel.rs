@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 ///
 /// Every shell can serve it, because it needs only a waker.
 pub trait Channel: Send {
-    /// Called when the server admits the connection, before it reads anything.
+    /// Accepts the connection. The server calls it once, before it reads or writes.
     fn accept(&mut self);
 
     /// Refuses the connection: sends `words` to the peer, if any, and closes it.

@@ -82,7 +82,7 @@ pub struct Handled {
     link: Arc<Path>,
 }
 
-/// A note from a [`Client`] to its handler: commands are queued.
+/// A note from a [`Client`] to its handler: commands are queued, or reading may resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "it has no fields")]
 pub struct Wanted;

@@ -64,7 +64,7 @@ pub const SCRATCH_BYTES: usize = 64 << 10;
 /// [`Marks::max`](drupe_core::outbound::Marks).
 pub const SEND_BUFFER_BYTES: usize = 256 << 10;
 
-/// Maximum number of reads from one socket before other sockets are served.
+/// Maximum number of reads from one socket before other sockets have their turn.
 ///
 /// So a peer that keeps sending small pieces does not starve others. A read that fills the buffer
 /// ends the socket's turn at once.
@@ -73,7 +73,7 @@ pub const READS_PER_TURN: u32 = 16;
 /// Maximum number of connections that wait to be accepted. The system may allow fewer.
 pub const BACKLOG: u32 = 4096;
 
-/// Maximum number of connections accepted from one listener before other sockets are served.
+/// Maximum number of connections accepted from one listener before others have their turn.
 pub const ACCEPTS_PER_TURN: u32 = 64;
 
 /// Idle time after which the system probes a TCP peer (RFC 9293 section 3.8.4).

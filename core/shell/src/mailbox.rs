@@ -106,12 +106,12 @@ impl<N> Mailbox<N> {
         self.others().all(|shard| shard.is_over())
     }
 
-    /// Returns `true` if another shard has panicked.
+    /// Returns `true` if another shard ended without its final metrics, as after a panic.
     pub(super) fn has_another_panicked(&self) -> bool {
         self.others().any(|shard| shard.is_over() && shard.last_metrics().is_none())
     }
 
-    /// Returns the final metrics of the other shards, or `None` if one panicked.
+    /// Returns the final metrics of the other shards, or `None` if one has none, as after a panic.
     pub(super) fn metrics_of_others(&self) -> Option<Vec<Metrics>> {
         self.others().map(|shard| shard.last_metrics()).collect()
     }

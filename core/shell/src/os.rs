@@ -19,7 +19,7 @@ use std::path::Path;
 pub enum OsListener {
     /// A TCP listener.
     Tcp(TcpListener),
-    /// A Unix listener and its socket file, which is removed with the listener.
+    /// A Unix listener, and its socket file, which is removed with it unless it was inherited.
     Unix(UnixListener, SocketFile),
 }
 
@@ -142,7 +142,7 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Binds a socket file, and sets its owner and mode before it listens.
+/// Binds a socket file, sets its group and mode if configured, and then listens.
 ///
 /// Peers can connect only once the socket listens, so none finds it with other permissions.
 fn socket_file(path: &str, access: &SocketAccess) -> io::Result<OsListener> {
@@ -210,7 +210,7 @@ fn keep_alive() -> TcpKeepalive {
     keep_alive.with_retries(KEEP_ALIVE_RETRIES)
 }
 
-/// The file of a Unix socket. It is removed with its listener.
+/// The path of a Unix socket. If this process created the file, dropping this removes it.
 #[derive(Debug)]
 pub struct SocketFile {
     path: String,

@@ -70,7 +70,7 @@ impl<N> DriverMessage<N> {
     }
 }
 
-/// A callback that receives the server's addresses, or the error if one cannot be bound.
+/// A callback that receives the server's addresses, or why the configuration was not applied.
 pub type Reconfigured = Box<dyn FnOnce(Result<Vec<String>, BindError>) + Send>;
 
 /// The error of a message that could not be queued.

@@ -14,7 +14,7 @@ pub(super) enum Queues<N> {
     Converted(Arc<dyn AnyQueues<N> + Send + Sync>),
 }
 
-/// A message that was not queued, because the shard has ended. Only a channel needs a farewell.
+/// A message that was not queued because the shard has ended. Only a channel is returned.
 pub(super) struct Unsent(pub(super) Option<Box<dyn Channel>>);
 
 /// The operations of [`Queues`], by the number of the shard.

@@ -37,7 +37,7 @@ pub trait Runtime {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// An address could not be bound.
+    /// A listener could not be bound, or its configuration is refused.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// A thread could not be started.

@@ -27,6 +27,7 @@ const WINDOW_BYTES: u32 = 16 << 20;
 /// This is OpenSSH's value for ciphers with blocks of 128 bits (RFC 4344 section 3.2). The client
 /// never requests new keys because of time alone. The server may request them earlier.
 const REKEY_BYTES: usize = if usize::BITS > 32 { 32 << 30 } else { 1 << 30 };
+/// A time limit that is never reached: 136 years.
 const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// An SSH connection, and the connections to its jump hosts.

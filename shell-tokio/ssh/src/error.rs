@@ -9,7 +9,7 @@ use drupe_core::tunnel::TunnelFailure;
 pub struct LinkError {
     /// The kind of failure.
     pub failure: TunnelFailure,
-    /// A description with the cause, the place and the remedy.
+    /// A description for the operator: what failed, where, and how to fix it.
     pub words: String,
 }
 

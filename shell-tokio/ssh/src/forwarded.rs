@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// The channels of one SSH connection.
+/// The channels and the forwarded addresses of one SSH connection.
 #[derive(Debug)]
 pub(super) struct Forwarded {
     link: LinkId,
@@ -159,7 +159,7 @@ impl Forwarded {
     }
 }
 
-/// Returns the addresses that a name stands for, or none if the name stands for itself.
+/// Returns the IPv4 and IPv6 address of `localhost` or an empty name, or none for other names.
 pub(super) fn families_of(host: &str) -> &'static [&'static str] {
     match host {
         "localhost" => &["127.0.0.1", "::1"],

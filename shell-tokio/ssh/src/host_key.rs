@@ -26,7 +26,7 @@ pub(super) struct KnownHost {
 
 #[derive(Debug)]
 struct Line {
-    /// The place of the line in its file, as `FILE:LINE`.
+    /// The file name and the line number, as `FILE:LINE`.
     place: String,
     marker: Option<Marker>,
     key: PublicKey,
@@ -49,7 +49,7 @@ impl KnownHost {
     /// Parses the `known_hosts` lines that name a host.
     ///
     /// # Errors
-    /// If a revocation cannot be parsed, in words for the operator.
+    /// If a revocation cannot be parsed: a description for the operator.
     pub(super) fn new(files: &Files, host: &str, port: u16, accept_new: bool) -> Result<Self, String> {
         let name = named(host, port);
         let mut lines = Vec::new();
@@ -204,7 +204,7 @@ fn is_plain(host: &str) -> bool {
     !host.contains(|c: char| c.is_whitespace() || c.is_control() || "*?!,|#@[]".contains(c))
 }
 
-/// Parses the words of a `known_hosts` line.
+/// Parses the fields of a `known_hosts` line.
 fn entry(words: &[&str]) -> Result<Entry, String> {
     // The parser requires single spaces.
     let entry: Entry = words.join(" ").parse().map_err(|error: ssh_key::Error| error.to_string())?;

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 const AHEAD_BYTES: usize = 256 << 10;
 /// The longest pause of the connection: after a full packet of a channel at its limit.
 const SLOWEST: Duration = Duration::from_millis(20);
+/// Size of a full packet of a channel, in bytes.
 const PACKET_BYTES: u32 = 32 << 10;
 
 /// Limit on the input that is discarded after a connection has ended, in bytes.
@@ -42,7 +43,7 @@ struct Held {
     unseen: bool,
     /// Whether the SSH connection waits until the server polls.
     awaited: bool,
-    /// Number of bytes that arrived after the server stopped reading.
+    /// Number of bytes discarded since the channel failed or the server stopped reading.
     discarded: usize,
 }
 
@@ -102,7 +103,7 @@ impl Inbox {
         self.pestered.notified().await;
     }
 
-    /// Discards all further input.
+    /// Discards buffered and further input.
     pub(super) fn refuse(&self) {
         self.change(|held| {
             held.failure.get_or_insert(Failure::Reset);

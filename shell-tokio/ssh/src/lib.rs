@@ -63,7 +63,7 @@ use std::io;
 use std::thread::{self, JoinHandle};
 use tokio::sync::watch;
 
-/// Maintains the SSH connections that a server wants, until the server has ended.
+/// Runs the SSH connections of a server's tunnels until the server has ended.
 ///
 /// Run it on tokio, with I/O and time enabled.
 pub fn serve<N: Send + 'static>(remote: &Remote<N>) -> impl Future<Output = ()> + Send + 'static {

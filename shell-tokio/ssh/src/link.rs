@@ -129,7 +129,7 @@ impl Up {
         }
     }
 
-    /// Queues requests for missing addresses, and cancellations for unwanted ones.
+    /// Queues requests for new addresses, and cancellations for removed ones.
     fn follow(&mut self, wanted: &TunnelIntent) {
         let stays = |place: &ForwardIntent| wanted.forwards.iter().any(|forward| forward == place);
         let gone = self.places.iter().filter(|(_, (place, _))| !stays(place)).map(|(&listener, _)| listener);

@@ -142,7 +142,7 @@ impl Layers {
         self.sources.log_format()
     }
 
-    /// Returns the resolved configuration, if it is valid and the directories that it names exist.
+    /// Returns the resolved configuration, if it is valid and its log and socket directories exist.
     pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
         if let Some(words) = &self.unread {
             return Err(words.clone().into());
@@ -160,7 +160,7 @@ fn first_line(path: &str) -> Result<String, String> {
     files::read_secret(Path::new(path)).map_err(|error| error.to_string())
 }
 
-/// Checks that no listener is in key mode whose application reads lines: it would receive no keys.
+/// Refuses a listener in key mode whose application reads lines: it would receive no input.
 fn check_modes(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsError> {
     for listen in &resolved.plan.config.listeners {
         if listen.protocol.input_mode() == Some(InputMode::Keys) && !catalog.reads_keys(&listen.app) {
@@ -173,7 +173,7 @@ fn check_modes(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsErr
     Ok(())
 }
 
-/// Checks that the directories named in the configuration exist.
+/// Checks that the directories of the log file and of Unix sockets exist.
 fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
     if let Some(file) = &resolved.plan.log.file
         && !Path::new(&file.directory).is_dir()

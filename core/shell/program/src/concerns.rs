@@ -1,4 +1,4 @@
-//! Warnings about a valid configuration, and about certificates that expire.
+//! Warnings about a valid configuration, and about expired or expiring certificates.
 
 use crate::logs::Logs;
 use drupe_core::settings::{Resolved, SettingsError};
@@ -15,6 +15,7 @@ pub(crate) struct Concern {
 
 /// Time before the expiry of a certificate at which warnings begin, in seconds.
 const SOON_SECS: u64 = 14 * DAY_SECS;
+/// Length of a day, in seconds.
 const DAY_SECS: u64 = 24 * 3600;
 
 /// Returns all concerns about a configuration and its certificates.

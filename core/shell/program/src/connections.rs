@@ -1,4 +1,4 @@
-//! The log of connections: one line per event, with structured fields.
+//! The log of connections, listeners and tunnels: one line per event.
 
 use crate::logs::Logs;
 use crate::{descriptors, systemd};
@@ -10,7 +10,7 @@ use drupe_core::{AcceptFailure, Address, ConnId, Event, Handler, Hub, ListenerId
 use std::fmt::Display;
 use tracing::{Level, debug, info, warn};
 
-/// A layer that logs events of connections. It logs the size of messages, never their content.
+/// A layer that logs events of connections, listeners and tunnels, but no message content.
 pub(crate) struct LogConnections(Logs);
 
 impl LogConnections {

@@ -1,7 +1,7 @@
 //! The operator's half of a server: everything around the handler.
 //!
-//! A [`Program`] takes applications, each a [`Handler`](drupe_core::Handler), and makes a program
-//! for operators of them:
+//! A [`Program`] turns applications, each a [`Handler`](drupe_core::Handler), into a program for
+//! operators, with:
 //!
 //! - a configuration in YAML or JSON, the environment and the command line, with profiles, and with
 //!   [sections](Section) of the applications;

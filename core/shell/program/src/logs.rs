@@ -73,14 +73,14 @@ impl Logs {
         self.limiter().is_logged("messages", Level::DEBUG) && self.admit("message", "messages", Level::DEBUG).is_some()
     }
 
-    /// Shows a line about connections to the monitor. Returns whether to log it as well.
+    /// Shows a line to the monitor, unless its kind exceeds the rate. Returns whether to log it.
     pub(crate) fn admits_line(&self, kind: &str, level: Level, line: impl FnOnce() -> String) -> bool {
         let Some(verdict) = self.admit(kind, "connections", level) else { return false };
         self.tail.push(&line());
         verdict.is_logged
     }
 
-    /// Logs an action that a watcher takes through the monitor.
+    /// Logs a command that a watcher sent to the monitor.
     pub(crate) fn monitor(&self, line: &str) {
         self.tail.push(line);
         info!(target: "monitor", "{line}");

@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &PasswordArguments) -> Result<ExitCode, Failure> {
     tools::print(&credentials.to_stored())
 }
 
-/// Prompts for the password without echo.
+/// Prompts for the password, and reads it without echo.
 fn ask() -> Result<String, Failure> {
     let shown = tcgetattr(io::stdin())?;
     let mut hidden = shown.clone();

@@ -92,8 +92,9 @@ impl<R: Runtime + 'static> Program<R> {
         Self { catalog: self.catalog.one_worker(), ..self }
     }
 
-    /// States that the application that was added last serves single
-    /// [keys](drupe_core::Handler::reads_keys), so that its listeners may have telnet's mode `keys`.
+    /// Allows telnet's mode `keys` for listeners of the application that was added last.
+    ///
+    /// For applications that [read keys](drupe_core::Handler::reads_keys).
     #[must_use]
     pub fn with_keys(self) -> Self {
         Self { catalog: self.catalog.with_keys(), ..self }

@@ -1,4 +1,4 @@
-//! The command without a name: serves until the drain has finished.
+//! Running the server, which the program does if no command is given.
 
 use crate::arguments::{Layers, SourceArguments};
 use crate::failure::Failure;
@@ -25,8 +25,7 @@ pub(crate) struct Serve<'a> {
 }
 
 impl Serve<'_> {
-    /// Serves until the drain has finished. Prints errors on the standard error, in the format of
-    /// the log.
+    /// Serves until the drain has finished. Prints an error in the format of the log.
     pub(crate) fn run<R: Runtime + 'static>(&self) -> ExitCode {
         let layers = self.arguments.read(self.catalog);
         match self.begin::<R>(&layers) {
@@ -78,7 +77,7 @@ impl Serve<'_> {
     }
 }
 
-/// Prints the addresses on the standard output. Serves even if that fails.
+/// Prints the addresses on the standard output. If that fails, logs them with a warning.
 fn announce(addresses: &[&str], logs: &Logs) {
     let mut output = io::stdout().lock();
     let mut lines = addresses.iter();

@@ -7,7 +7,7 @@ use drupe_shell::Remote;
 use std::fmt;
 use std::sync::Arc;
 
-/// What an application gets when it starts, once on each worker.
+/// The settings and the server handle that an application gets when a worker creates it.
 ///
 /// `N` is the type of its [notes](Handler::Note).
 pub struct Start<'a, N> {

@@ -1,4 +1,4 @@
-//! The commands that do not serve: `check`, `template`, `cert`, `completions` and `man`.
+//! The commands `check`, `template`, `cert`, `completions` and `man`.
 
 use crate::arguments::SourceArguments;
 use crate::concerns::{self, Concern};

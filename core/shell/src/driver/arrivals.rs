@@ -48,7 +48,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         Ok(())
     }
 
-    /// Takes over a connection that another shard accepted.
+    /// Opens a connection that another shard accepted, or that an ended shard could not take.
     pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, arrival: Arrival<OsStream>) {
         let id = self.machine.adopted(self.now, listener, peer);
         match arrival.try_map(|stream| self.sockets.take(stream)) {
@@ -81,7 +81,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Reports finished connection attempts to the machine, and starts the attempts that it wants.
+    /// Starts the connection attempts that the machine requests, and reports finished ones to it.
     pub(super) fn connect(&mut self) {
         // Start them before the poll, so that the end of every attempt wakes the task.
         self.begin_dials();
@@ -99,7 +99,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Starts wanted connection attempts and cancels others. Returns whether it started any.
+    /// Starts requested dials and cancels obsolete ones. Returns whether it started any.
     pub(super) fn begin_dials(&mut self) -> bool {
         let mut any = false;
         while let Some(dial) = self.machine.next_changed_dial() {

@@ -34,7 +34,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.again.push(number(id));
     }
 
-    /// Applies a configuration, if all its new listeners can be bound. Otherwise nothing changes.
+    /// Applies a configuration, and returns the addresses of all its listeners.
+    ///
+    /// If it is refused or a new listener cannot be bound, the old configuration stays in effect.
     pub(super) fn reconfigure(&mut self, config: Config) -> Result<Vec<String>, BindError> {
         check_applied(&config)?;
         check_served(&config, self.machine.handler())?;
@@ -124,7 +126,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         error
     }
 
-    /// Closes listeners that the machine no longer wants, and resumes paused ones.
+    /// Closes listeners that never accept again, and resumes paused ones that may accept now.
     pub(super) fn tend_listeners(&mut self) {
         let Self { machine, listeners, again, .. } = self;
         listeners.retain(|&id, place| match machine.accepting(id) {

@@ -35,8 +35,8 @@ const CLOCK_OFF_MILLIS: u64 = 500;
 /// A turn handles everything that is ready: messages, connections to accept, sockets to read,
 /// connection attempts and timers. Then it writes to each connection whose intention changed.
 ///
-/// Readiness is edge-triggered. If the machine does not want a read or an accept at the moment, the
-/// driver remembers it and continues once the machine wants it.
+/// Readiness is edge-triggered. If the machine has paused reading or accepting, the driver
+/// remembers the readiness and continues once the machine resumes it.
 pub struct Driver<H: Handler, S: Sockets> {
     machine: Machine<H>,
     sockets: S,
@@ -79,7 +79,7 @@ pub enum Next {
 struct Connection<S> {
     id: ConnId,
     transport: Transport<S>,
-    /// Whether reading is suspended because the machine does not want to read.
+    /// Whether reading is suspended because the machine has paused it.
     unread: bool,
     /// Whether writing is suspended because the socket's send buffer is full.
     full: bool,
@@ -134,7 +134,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// Takes one turn: handles everything that is ready, then writes to connections.
     ///
     /// `ready` contains the numbers of the ready sockets and listeners, and is cleared. `task` is
-    /// woken when a message arrives.
+    /// woken when a message arrives, a channel is ready or a job has finished.
     pub fn turn(&mut self, now: Time, ready: &mut Vec<u32>, task: &Waker) -> Next {
         self.now = now;
         self.sync_wall_clock();
@@ -280,7 +280,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         again.push(number);
     }
 
-    /// Publishes the wanted tunnels to the SSH client, and their states to watchers.
+    /// Publishes the SSH connections to keep open, and the states of the tunnels, if they changed.
     fn show_tunnels(&mut self) {
         let version = self.machine.tunnels_version();
         if core::mem::replace(&mut self.tunnels_shown, version) != version {
@@ -302,7 +302,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Writes to each connection whose intention changed, and drops connections that have ended.
+    /// Writes to changed connections, drops ended ones, and posts the messages to other shards.
     fn write_all(&mut self) {
         let Self { machine, sockets, connections, again, now, .. } = self;
         while let Some(id) = machine.next_changed() {
@@ -374,7 +374,7 @@ impl<H: Handler, S: Sockets> fmt::Debug for Driver<H, S> {
     }
 }
 
-/// Writes what the transport accepts, and closes the sending half if the machine wants that.
+/// Writes queued bytes until the transport is full, and closes the sending half if requested.
 fn write<H: Handler, S: Sockets>(
     machine: &mut Machine<H>,
     sockets: &mut S,

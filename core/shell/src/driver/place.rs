@@ -8,11 +8,11 @@ use std::io;
 /// Number of the first listener. Listeners count down from it, connections count up from 0.
 pub(super) const FIRST_LISTENER: u32 = u32::MAX;
 
-/// A listener of a driver.
+/// A listener of a driver: its address, and its socket if it has one.
 pub(super) struct Place<L> {
     /// The listener's address, with the port that the system chose.
     pub(super) address: Address,
-    /// The open listener. `None` for tunnels, and while another listener takes its place.
+    /// The open listener. `None` for tunnels, and after it was closed to free its port.
     pub(super) door: Option<ListenerState<L>>,
 }
 
@@ -24,12 +24,12 @@ pub(super) struct ListenerState<L> {
 }
 
 impl<L> Place<L> {
-    /// Creates a listener on the other side of a tunnel.
+    /// Creates the entry of a listener on the other side of a tunnel, which has no local socket.
     pub(super) const fn far(address: Address) -> Self {
         Self { address, door: None }
     }
 
-    /// Registers a listener with the runtime.
+    /// Registers a listener with the runtime, and returns its entry.
     pub(super) fn watched<S: Sockets<Listener = L>>(
         sockets: &mut S,
         id: ListenerId,

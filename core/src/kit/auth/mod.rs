@@ -14,7 +14,7 @@
 //! | a user name, then a password, if the [dialogue](Authentication::dialogue) is enabled | `notice: you are ann` |
 //!
 //! While the layer checks this proof, it pauses the connection. Messages that the peer sends
-//! meanwhile are served afterwards.
+//! meanwhile are handled afterwards.
 //!
 //! Later, a message of the type `auth` with a token renews the authentication. The token must name
 //! the same user; the authentication is then valid until the new token expires. Without a renewal,
@@ -90,6 +90,7 @@ use proof::{Proof, proof, refuse};
 use registry::{Answer, Question, Registry};
 use turns::Turns;
 
+/// Name of the timer that limits the time to authenticate.
 const DEADLINE: &str = "drupe::kit::auth::deadline";
 /// Topic of the messages between shards about logins.
 const TOPIC: &str = "drupe::kit::auth";

@@ -13,7 +13,7 @@ const KEYS_MAX: usize = 16_384;
 /// A layer that limits the message rate of each connection, address or user.
 ///
 /// Messages over the rate are discarded. The first one in a row is answered with a notice of when
-/// the next message will be served. With the feature `json`, each JSON-RPC 2.0 call that is not in
+/// the next message is accepted. With the feature `json`, each JSON-RPC 2.0 call that is not in
 /// a batch is answered with an error instead.
 ///
 /// The machine's own [`Rates`](crate::Rates) slow a connection down and, by default, discard

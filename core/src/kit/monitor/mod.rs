@@ -32,7 +32,7 @@
 //! ([`Hub::set_label`]), `rooms`, `bytes_in`, `bytes_out`, `messages_in`, `queued_bytes` and
 //! `round_trip_ms`.
 //!
-//! Watching does not slow a session. A slow watcher misses messages and is told how many. At most 4
+//! Watching does not slow a session. A slow watcher misses messages and gets their count. At most 4
 //! KiB of each message are shown, without passwords and tokens: the values of JSON keys that name a
 //! secret are replaced, and other text that names one is hidden.
 //! [`conceal_unknown`](Monitor::conceal_unknown) hides all messages before authentication.
@@ -65,12 +65,13 @@ use stats::stats;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Number of queued bytes from which a watcher misses messages.
+/// Number of queued bytes at which a watcher starts to miss messages.
 const BEHIND_BYTES: usize = 64 << 10;
 /// Maximum number of sessions, or of quarantined addresses, in one message.
 const SESSIONS_MAX: usize = 500;
 /// Maximum number of log lines kept for the next tick, and of those kept for later watchers.
 const LINES_MAX: usize = 200;
+/// The timer of the periodic messages.
 const TICK: Timer = Timer::named("drupe::kit::monitor");
 
 /// Limits and permissions of the watchers of a monitor.

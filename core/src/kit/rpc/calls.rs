@@ -46,7 +46,7 @@ pub(super) type BatchId = (ConnId, u64);
 struct Batch {
     /// The responses in the order of the requests. `None`: outstanding, or a notification.
     responses: Vec<Option<String>>,
-    /// Number of outstanding responses, plus one while the batch is being served.
+    /// Number of deferred responses outstanding, plus one while the members are dispatched.
     missing: usize,
 }
 
@@ -224,7 +224,7 @@ impl<T> Calls<T> {
     }
 }
 
-/// The purpose of an expired ticket.
+/// The call that an expired ticket belonged to, if any.
 pub(crate) enum Expired<T> {
     /// The ticket belonged to no call.
     NoCall,

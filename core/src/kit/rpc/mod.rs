@@ -194,7 +194,7 @@ impl<A: App> Rpc<A> {
         self
     }
 
-    /// Serves a message. Calls `log` with the method and the cause of each internal error.
+    /// Handles a message, and sends its responses. Calls `log` for each internal error.
     pub(super) fn serve(&mut self, app: &mut A, cx: &mut Cx<'_, A>, text: &str, log: &mut dyn FnMut(&str, &str)) {
         match Message::parse(text, self.limits.batch_max) {
             Err(error) => drop(cx.reply(&response(&message::Id::null(), &Err(error)))),
