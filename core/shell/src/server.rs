@@ -224,20 +224,21 @@ impl<H: Handler, R: Runtime> Server<H, R> {
 
 /// Refuses a configuration with settings that no component applies.
 pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
-    for listen in &config.listeners {
-        let has_no_tls = listen.tls.as_ref().is_some_and(|tls| !tls.is_spoken_here());
-        let words = if has_no_tls {
-            "its TLS is configured, but its certificates are not loaded: see Plan::load_tls".into()
-        } else if !config.unapplied.is_empty() {
-            let what = &config.unapplied;
-            std::format!(
-                "this is configured, but nothing applies it: {what}; see Plan::take_authentication and Plan::applies"
-            )
-        } else {
-            continue;
-        };
-        let source = io::Error::new(io::ErrorKind::InvalidInput, words);
-        return Err(BindError { address: listen.bound(&listen.address), source });
+    let refuse = |listen: Option<&Listen>, words: String| {
+        let address = listen.map(|listen| listen.bound(&listen.address)).unwrap_or_else(|| "no address".into());
+        Err(BindError { address, source: io::Error::new(io::ErrorKind::InvalidInput, words) })
+    };
+    let has_no_tls = |listen: &&Listen| listen.tls.as_ref().is_some_and(|tls| !tls.is_spoken_here());
+    if let Some(listen) = config.listeners.iter().find(has_no_tls) {
+        let words = "its TLS is configured, but its certificates are not loaded: see Plan::load_tls";
+        return refuse(Some(listen), words.into());
+    }
+    if !config.unapplied.is_empty() {
+        let what = &config.unapplied;
+        let words = format!(
+            "this is configured, but nothing applies it: {what}; see Plan::take_authentication and Plan::applies"
+        );
+        return refuse(config.listeners.first(), words);
     }
     Ok(())
 }

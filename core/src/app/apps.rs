@@ -56,8 +56,8 @@ impl Apps {
     /// A second application of the same name, or one beyond [`MAX`](Self::MAX), is never called.
     #[must_use]
     pub fn with<H: Handler<Context: 'static, Note: 'static> + 'static>(mut self, name: &str, handler: H) -> Self {
-        if let Ok(number) = u8::try_from(self.apps.len()) {
-            let app = Hosted { handler, contexts: Contexts::default(), index: AppIndex(number) };
+        if self.apps.len() < Self::MAX {
+            let app = Hosted { handler, contexts: Contexts::default(), index: self.next_index() };
             self.apps.push((name.to_owned(), Box::new(app)));
         }
         self

@@ -100,8 +100,11 @@ fn read_pipe(pipe: &mut File, kind: FileType, max_bytes: usize) -> io::Result<Op
     let wait = Timespec::try_from(PIPE_WAIT).map_err(Error::other)?;
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     while bytes.len() <= max_bytes {
-        if poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait))? == 0 {
-            return Err(Error::new(ErrorKind::TimedOut, "no data arrives on this pipe"));
+        match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait)) {
+            Ok(0) => return Err(Error::new(ErrorKind::TimedOut, "no data arrives on this pipe")),
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
         }
         match pipe.read(&mut chunk) {
             Ok(0) => break,

@@ -20,13 +20,15 @@ where
     /// # Panics
     /// If a tunnel is not up after `within`, or another guarantee is broken.
     pub fn recover(&mut self, within: Duration) {
-        self.calm = true;
+        let was_calm = core::mem::replace(&mut self.calm, true);
+        self.nodes.iter_mut().for_each(|node| node.stalled_until = None);
         let until = self.now + within;
         while self.now < until {
             self.pass(Duration::from_millis(250));
             self.flush_all();
             self.check();
         }
+        self.calm = was_calm;
         let statuses: Vec<_> = self.nodes[0].machine.tunnel_statuses().collect();
         for status in statuses {
             let is_up = status.state == TunnelState::Up;

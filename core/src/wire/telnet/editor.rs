@@ -74,7 +74,7 @@ impl Editor {
             Key::End | Key::Ctrl('e') => changed(all(|| self.right.pass_to(&mut self.left))),
             Key::Ctrl('u') => changed(self.left.clear()),
             Key::Ctrl('k') => changed(self.right.clear()),
-            Key::Ctrl('w') | Key::Alt('\u{7f}') => changed(self.erase_word()),
+            Key::Ctrl('w') => changed(self.erase_word()),
             Key::Ctrl('l') => Edited::Cleared,
             Key::Up | Key::Ctrl('p') => self.recall_older(),
             Key::Down | Key::Ctrl('n') => self.recall_newer(),
