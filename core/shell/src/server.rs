@@ -225,7 +225,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
 /// Refuses a configuration with settings that no component applies.
 pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
     let refuse = |listen: Option<&Listen>, words: String| {
-        let address = listen.map(|listen| listen.bound(&listen.address)).unwrap_or_else(|| "no address".into());
+        let address = listen.map_or_else(|| "no address".into(), |listen| listen.bound(&listen.address));
         Err(BindError { address, source: io::Error::new(io::ErrorKind::InvalidInput, words) })
     };
     let has_no_tls = |listen: &&Listen| listen.tls.as_ref().is_some_and(|tls| !tls.is_spoken_here());

@@ -1,7 +1,6 @@
 //! Per-connection state of a handler.
 
 use crate::base::ConnId;
-use crate::handler::{Event, Handler, Hub};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -46,31 +45,8 @@ pub struct Contexts<C> {
 }
 
 impl<C: Default> Contexts<C> {
-    /// Calls a handler with a hub that has these contexts.
-    ///
-    /// Creates the context of a connection before its `Opened` event, and drops it after its
-    /// `Closed` event.
-    pub fn deliver<D, H>(&mut self, hub: &mut Hub<'_, D>, event: Event<'_, H::Note>, handler: &mut H)
-    where
-        H: Handler<Context = C>,
-    {
-        self.deliver_to(hub.app, hub, event, handler);
-    }
-
-    /// As [`deliver`](Self::deliver), for one of several applications.
-    pub(crate) fn deliver_to<D, H>(&mut self, app: u8, hub: &mut Hub<'_, D>, event: Event<'_, H::Note>, handler: &mut H)
-    where
-        H: Handler<Context = C>,
-    {
-        let closed = Self::closed_by(&event);
-        self.before(&event);
-        handler.on(&mut Hub { state: hub.state, contexts: self, app }, event);
-        self.after(closed);
-    }
-
-    /// Creates the connection's context if the event is `Opened`.
-    pub(crate) fn before<N>(&mut self, event: &Event<'_, N>) {
-        let Event::Opened { conn, .. } = *event else { return };
+    /// Creates the context of a connection, before its `Opened` event.
+    pub(crate) fn opened(&mut self, conn: ConnId) {
         if self.slots.len() <= conn.index() {
             self.slots.resize_with(conn.index() + 1, || None);
         }
@@ -79,17 +55,9 @@ impl<C: Default> Contexts<C> {
 }
 
 impl<C> Contexts<C> {
-    /// Returns the connection of a `Closed` event.
-    pub(crate) const fn closed_by<N>(event: &Event<'_, N>) -> Option<ConnId> {
-        match *event {
-            Event::Closed { conn, .. } => Some(conn),
-            _ => None,
-        }
-    }
-
-    /// Drops the context of a connection after its `Closed` event.
-    pub(crate) fn after(&mut self, closed: Option<ConnId>) {
-        if let Some(conn) = closed.filter(|&conn| self.get(conn).is_some()) {
+    /// Drops the context of a connection, after its `Closed` event.
+    pub(crate) fn closed(&mut self, conn: ConnId) {
+        if self.get(conn).is_some() {
             self.slots[conn.index()] = None;
         }
     }

@@ -1,4 +1,5 @@
 mod contexts;
+mod deliver;
 mod hub;
 
 pub use contexts::Contexts;

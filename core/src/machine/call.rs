@@ -4,17 +4,21 @@ use super::Machine;
 #[cfg(feature = "std")]
 use super::panics::Panics;
 use crate::base::Reason;
-use crate::handler::{Contexts, Event, Handler, Hub};
+use crate::handler::{Event, Handler, Hub};
 use crate::state::Ending;
 
 impl<H: Handler> Machine<H> {
     /// Calls the handler with an event. The caller handles the effects.
     pub(super) fn call(&mut self, event: Event<'_, H::Note>) {
         let conn = event.conn();
-        let closed = Contexts::<H::Context>::closed_by(&event);
-        self.contexts.before(&event);
+        let closed = event.closes();
+        if let Event::Opened { conn, .. } = event {
+            self.contexts.opened(conn);
+        }
         let panics = self.panics(event);
-        self.contexts.after(closed);
+        if let Some(conn) = closed {
+            self.contexts.closed(conn);
+        }
         if panics {
             self.state.metrics.handler_panics += 1;
             if let Some(conn) = conn {

@@ -2,7 +2,6 @@
 
 use super::schema;
 use super::section::{Section, SectionType};
-use super::sections::default_secret;
 use super::tree::RelaySettings;
 use super::words::quoted;
 use alloc::borrow::ToOwned;
@@ -142,32 +141,7 @@ impl Catalog {
 
     /// Returns the schema, which is generated only once.
     pub(super) fn parsed_schema(&self) -> &Arc<Value> {
-        self.schema.get_or_init(|| Arc::new(schema::generate(self)))
-    }
-
-    /// Returns the first error in the catalog itself, such as an invalid section name, if any.
-    pub(super) fn fault(&self) -> Option<String> {
-        let own = schema::keys_of_server();
-        for (number, section) in self.sections.iter().enumerate() {
-            let name = section.name;
-            let is_name = !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-            if !is_name || name.contains("__") {
-                return Some(format!("section {name:?}: a name consists of small letters, digits and single _"));
-            }
-            if own.contains_key(name) {
-                return Some(format!("section {name:?}: the server has a key of this name"));
-            }
-            if self.sections[..number].iter().any(|other| other.name == name) {
-                return Some(format!("section {name:?}: there are two of this name"));
-            }
-        }
-        for (number, app) in self.apps.iter().enumerate() {
-            if app.name.is_empty() || self.apps[..number].iter().any(|other| other.name == app.name) {
-                return Some(format!("application {:?}: the name is empty, or there are two of this name", app.name));
-            }
-        }
-        default_secret(self).map(|key| format!("section key {key:?}: a secret can't have a default"))
+        self.schema.get_or_init(|| Arc::new(schema::generate(&self.sections, &self.apps().collect::<Vec<_>>())))
     }
 
     /// Returns the catalog of the program `drupe`, which is built only once.

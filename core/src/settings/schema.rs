@@ -1,7 +1,7 @@
 //! The JSON Schema of the settings, and lookups of keys in it.
 
-use super::catalog::Catalog;
 use super::formats::SECRET;
+use super::section::SectionType;
 use super::tree::Settings;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,10 +10,9 @@ use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
 /// Generates the schema of a program's configuration.
-pub(super) fn generate(catalog: &Catalog) -> Value {
+pub(super) fn generate(sections: &[SectionType], apps: &[&str]) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let sections = catalog.sections().iter();
-    let sections: Vec<_> = sections.map(|section| (section, (section.schema)(&mut generator))).collect();
+    let sections: Vec<_> = sections.iter().map(|section| (section, (section.schema)(&mut generator))).collect();
     let root = generator.into_root_schema_for::<Settings>();
     let mut root = serde_json::to_value(root).unwrap_or_default();
     for (section, schema) in sections {
@@ -25,12 +24,12 @@ pub(super) fn generate(catalog: &Catalog) -> Value {
         }
         root["properties"][section.name] = part;
     }
-    let names = catalog.apps().map(|name| json!({ "type": "string", "const": name }));
+    let names = apps.iter().map(|name| json!({ "type": "string", "const": name }));
     let app = &mut root["$defs"]["ListenerSettings"]["properties"]["app"];
     if let Value::Object(app) = app {
         app.remove("type");
         app.insert("oneOf".into(), names.collect());
-        app.insert("default".into(), catalog.default_app().into());
+        app.insert("default".into(), apps.first().copied().unwrap_or_default().into());
     }
     root
 }
@@ -38,7 +37,7 @@ pub(super) fn generate(catalog: &Catalog) -> Value {
 /// Returns the top-level keys of the server itself.
 pub(super) fn keys_of_server() -> &'static Map<String, Value> {
     static KEYS: OnceLock<Map<String, Value>> = OnceLock::new();
-    KEYS.get_or_init(|| match generate(&Catalog::new(""))["properties"].take() {
+    KEYS.get_or_init(|| match generate(&[], &[])["properties"].take() {
         Value::Object(keys) => keys,
         _ => Map::new(),
     })

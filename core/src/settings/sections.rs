@@ -3,9 +3,10 @@
 use super::catalog::Catalog;
 use super::layers::{Layers, overlay};
 use super::schema::{is_secret, resolve};
+use super::secret_files::SecretFiles;
 use super::section::SectionType;
 use super::typed::{PROBLEMS_MAX, no_such_key, problem, remove};
-use super::{SettingsError, SettingsErrors, Sources};
+use super::{SettingsError, SettingsErrors};
 use crate::config::Sections;
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -21,28 +22,35 @@ pub(super) struct TypedSections {
     pub(super) shown: Map<String, Value>,
 }
 
-impl Sources {
-    /// Converts the merged layers to sections.
-    ///
-    /// Returns all errors. Errors that concern several keys of a section come only if all its
-    /// values have the right type.
-    pub(super) fn sections(&self, layers: &Layers) -> Result<TypedSections, SettingsErrors> {
-        let mut typed = TypedSections::default();
-        let mut problems = Vec::new();
-        for section in self.catalog.sections() {
-            self.section(section, layers, &mut typed, &mut problems);
-        }
-        if problems.is_empty() { Ok(typed) } else { Err(SettingsErrors(problems)) }
+/// Converts the merged layers to sections.
+///
+/// # Errors
+/// All errors. Those that concern several keys of a section come only if all its values have the
+/// right type.
+pub(super) fn sections(
+    layers: &Layers,
+    catalog: &Catalog,
+    files: SecretFiles,
+) -> Result<TypedSections, SettingsErrors> {
+    let reader = Reader { layers, catalog, files };
+    let mut typed = TypedSections::default();
+    let mut problems = Vec::new();
+    for section in catalog.sections() {
+        reader.section(section, &mut typed, &mut problems);
     }
+    if problems.is_empty() { Ok(typed) } else { Err(SettingsErrors(problems)) }
+}
 
-    fn section(
-        &self,
-        section: &SectionType,
-        layers: &Layers,
-        typed: &mut TypedSections,
-        problems: &mut Vec<SettingsError>,
-    ) {
-        let schema = self.catalog.parsed_schema();
+/// What the conversion of a section needs.
+struct Reader<'a> {
+    layers: &'a Layers,
+    catalog: &'a Catalog,
+    files: SecretFiles,
+}
+
+impl Reader<'_> {
+    fn section(&self, section: &SectionType, typed: &mut TypedSections, problems: &mut Vec<SettingsError>) {
+        let (schema, layers) = (self.catalog.parsed_schema(), self.layers);
         let name = section.name;
         let part = &schema["properties"][name];
         let own = layers.merged.get(name).cloned().unwrap_or_else(|| Value::Object(Map::new()));
@@ -53,7 +61,7 @@ impl Sources {
         let Value::Object(mut own) = own else {
             return problems.push(layers.blame(name, "it takes keys with values"));
         };
-        self.read_section_secrets(layers, schema, part, &mut own, name, problems);
+        self.read_secrets(schema, part, &mut own, name, problems);
         if problems.len() > before {
             return;
         }
@@ -84,9 +92,8 @@ impl Sources {
     }
 
     /// Reads each secret `KEY` from the file that `KEY_file` names, if the section has both keys.
-    fn read_section_secrets(
+    fn read_secrets(
         &self,
-        layers: &Layers,
         schema: &Value,
         part: &Value,
         own: &mut Map<String, Value>,
@@ -98,14 +105,14 @@ impl Sources {
         for (key, below) in properties {
             let path = format!("{path}.{key}");
             if let Some(Value::Object(own)) = own.get_mut(key) {
-                self.read_section_secrets(layers, schema, below, own, &path, problems);
+                self.read_secrets(schema, below, own, &path, problems);
             }
             let file_key = format!("{key}_file");
             if !is_secret(schema, below) || !properties.contains_key(&file_key) {
                 continue;
             }
             let text = |key: &str| own.get(key).and_then(Value::as_str).unwrap_or_default();
-            match self.secret_in(layers, &path, !text(key).is_empty(), text(&file_key)) {
+            match self.files.read(self.layers, &path, !text(key).is_empty(), text(&file_key)) {
                 Ok(Some(secret)) => drop(own.insert(key.clone(), secret.into())),
                 Ok(None) => {}
                 Err(error) => problems.push(error),
@@ -139,24 +146,4 @@ fn unknown_keys(schema: &Value, part: &Value, value: &Value, path: &str) -> Vec<
         [(path, no_such_key(key, &names))].into()
     });
     unknown.collect()
-}
-
-/// Returns the first secret of a section that has a default value, if any.
-pub(super) fn default_secret(catalog: &Catalog) -> Option<String> {
-    let schema = catalog.parsed_schema();
-    catalog.sections().iter().find_map(|section| {
-        let name = section.name;
-        secret_in_defaults(schema, &schema["properties"][name], &(section.defaults)(), name)
-    })
-}
-
-fn secret_in_defaults(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<String> {
-    let part = resolve(schema, part);
-    match value {
-        Value::Object(map) => map.iter().find_map(|(key, value)| {
-            secret_in_defaults(schema, &part["properties"][key], value, &format!("{path}.{key}"))
-        }),
-        Value::String(text) if is_secret(schema, &part) && !text.is_empty() => Some(path.to_owned()),
-        _ => None,
-    }
 }

@@ -4,12 +4,14 @@ use crate::config::{Listen, Part};
 use crate::settings::catalog::Catalog;
 use crate::settings::document::{Content, Node, built_in};
 use crate::settings::environment::Variable;
+use crate::settings::faults::fault;
 use crate::settings::layers::{Layers, OF_PROFILE};
 use crate::settings::plan::Plan;
 use crate::settings::resolved::Resolved;
 use crate::settings::schema::resolve;
 use crate::settings::secret::Secret;
-use crate::settings::sections::TypedSections;
+use crate::settings::secret_files::SecretFiles;
+use crate::settings::sections::{TypedSections, sections};
 use crate::settings::tree::{
     AuthenticationSettings, MonitorSettings, Profile, Settings, TokenSettings, TunnelSettings, UserSettings,
 };
@@ -35,11 +37,8 @@ pub struct Sources {
     listen: Vec<Listen>,
     app: Option<String>,
     unlimited: bool,
-    read: Option<ReadSecret>,
+    read: SecretFiles,
 }
-
-/// A function that returns the first line of a file, or why the file can't be read.
-type ReadSecret = fn(&str) -> Result<String, String>;
 
 impl Sources {
     /// Creates the sources of the program `drupe`, with the defaults only.
@@ -59,7 +58,7 @@ impl Sources {
             listen: Vec::new(),
             app: None,
             unlimited: false,
-            read: None,
+            read: SecretFiles::default(),
         }
     }
 
@@ -120,7 +119,7 @@ impl Sources {
     /// The function returns the first line of a file, or why the file can't be read.
     #[must_use]
     pub fn secrets_from(self, read: fn(&str) -> Result<String, String>) -> Self {
-        Self { read: Some(read), ..self }
+        Self { read: SecretFiles(Some(read)), ..self }
     }
 
     /// Merges the layers and checks the result.
@@ -128,7 +127,7 @@ impl Sources {
     /// # Errors
     /// All values of the wrong type; if there are none, all other errors.
     pub fn resolve(&self) -> Result<Resolved, SettingsErrors> {
-        if let Some(fault) = self.catalog.fault() {
+        if let Some(fault) = fault(&self.catalog) {
             return Err(SettingsError::new(self.catalog.program(), "", &fault).into());
         }
         let schema: &Value = self.catalog.parsed_schema();
@@ -226,41 +225,17 @@ impl Sources {
 
     /// Reads a secret from the file that the key `{key}_file` names, if it names one.
     fn read_secret(&self, layers: &Layers, key: &str, secret: &mut Secret, file: &str) -> Result<(), SettingsErrors> {
-        if let Some(read) = self.secret_in(layers, key, !secret.is_empty(), file)? {
+        if let Some(read) = self.read.read(layers, key, !secret.is_empty(), file)? {
             *secret = Secret::new(read);
         }
         Ok(())
-    }
-
-    /// Returns the secret `key` in the file that `{key}_file` names, if it names one.
-    pub(super) fn secret_in(
-        &self,
-        layers: &Layers,
-        key: &str,
-        is_set: bool,
-        file: &str,
-    ) -> Result<Option<String>, SettingsError> {
-        let file_key = format!("{key}_file");
-        let blame = |words: String| layers.blame(&file_key, words);
-        if file.is_empty() {
-            return Ok(None);
-        }
-        if is_set {
-            return Err(blame(format!("{key} is set as well; set only one of them")));
-        }
-        let read = self.read.ok_or_else(|| blame("this program does not read secrets from files".into()))?;
-        let secret = read(file).map_err(|cause| blame(format!("can't read {file}: {cause}")))?;
-        if secret.is_empty() {
-            return Err(blame(format!("the first line of {file} is empty")));
-        }
-        Ok(Some(secret))
     }
 
     /// Converts the layers to settings and sections, or returns the errors of both.
     ///
     /// Listeners without an application get the one that was chosen, or the first of the program.
     fn typed(&self, layers: &Layers, is_default: bool) -> Result<(Settings, TypedSections), SettingsErrors> {
-        let (settings, sections) = match (typed(layers, &self.catalog), self.sections(layers)) {
+        let (settings, sections) = match (typed(layers, &self.catalog), sections(layers, &self.catalog, self.read)) {
             (Ok(settings), Ok(sections)) => (settings, sections),
             (Err(mut problems), Err(more)) => {
                 problems.0.extend(more.0);

@@ -73,7 +73,7 @@ fn catalog() -> Catalog {
 }
 
 fn file(text: &str) -> Sources {
-    Sources::of(&catalog()).file("my.yaml", text).secrets_from(|name| match name {
+    Sources::of(catalog()).file("my.yaml", text).secrets_from(|name| match name {
         "good" => Ok("hush".into()),
         "empty" => Ok(String::new()),
         _ => Err("there is no such file".into()),
