@@ -4,7 +4,7 @@ use crate::config::{Address, Listen, SocketAccess};
 use crate::tunnel::{Forward, RemoteBind};
 use crate::wire::http::{Access, Http, OriginError, Origins};
 use crate::wire::telnet::{Charset, InputMode, Telnet};
-use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Wire};
+use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Raw, RawMode, Wire};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::net::{Ipv4Addr, SocketAddr};
@@ -28,7 +28,7 @@ pub struct ListenError {
 #[non_exhaustive]
 pub enum ListenProblem {
     /// The scheme is missing or unknown.
-    #[error("it must begin with tcp://, telnet://, length://, auto://, ws:// or unix://")]
+    #[error("it must begin with tcp://, telnet://, length://, raw://, auto://, ws:// or unix://")]
     Scheme,
     /// The address is not an IP address and a port.
     #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
@@ -73,6 +73,7 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
         "telnet" => Listen::new(Address::Tcp(tcp(place)?), Wire::Telnet(Telnet::default())),
         "auto" => Listen::new(Address::Tcp(tcp(place)?), Protocol::Auto(Auto::default())),
         "length" => Listen::new(Address::Tcp(tcp(place)?), Wire::LengthPrefixed(LengthPrefixed::default())),
+        "raw" => Listen::new(Address::Tcp(tcp(place)?), Wire::Raw(Raw::default())),
         "ws" => {
             let (place, path) = place.find('/').map_or((place, None), |slash| (&place[..slash], Some(&place[slash..])));
             if let Some(path) = path {
@@ -126,8 +127,15 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
                     frames.prefix = prefix(&LengthPrefix::ALL, value)?;
                     true
                 }
+                Protocol::Spoken(Wire::Raw(raw)) if name == "mode" => {
+                    let modes = [RawMode::Bytes, RawMode::Keys].map(|mode| (mode.name(), mode));
+                    raw.mode = choose("mode", value, "bytes or keys", &modes)?;
+                    true
+                }
                 Protocol::Spoken(Wire::Telnet(telnet)) => set_telnet(telnet, name, value)?,
-                Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::WebSocket(_) | Wire::WsTelnet(_)) => false,
+                Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::WebSocket(_) | Wire::WsTelnet(_) | Wire::Raw(_)) => {
+                    false
+                }
                 Protocol::Auto(auto) => set_auto(auto, name, value)?,
                 Protocol::Http(http) => set_http(Arc::make_mut(http), name, value)?,
             };
@@ -274,6 +282,12 @@ mod tests {
         let listen: Listen = "length://[::1]:7001?prefix=varint".parse().expect("good");
         assert_eq!(listen.protocol, Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::Varint }).into());
         assert!(!listen.notices);
+        let listen: Listen = "raw://[::1]:7003?mode=keys&refuse_http=no".parse().expect("good");
+        assert_eq!(listen.protocol, Wire::Raw(Raw { mode: RawMode::Keys }).into());
+        assert_eq!(
+            (listen.notices, listen.refuses_http, listen.bound(&listen.address)),
+            (false, false, "raw://[::1]:7003".into())
+        );
         let listen: Listen =
             "telnet://[::1]:23?mode=character&charset=CP437&probe=no&gmcp=yes&keep_alive=30".parse().expect("good");
         let expected = Telnet {
@@ -326,6 +340,8 @@ mod tests {
             ("telnet://127.0.0.1:1?mode=cooked", "mode takes line, character or keys, not \"cooked\""),
             ("telnet://127.0.0.1:1?charset=ebcdic", "charset takes utf-8, iso-8859-1, ibm437 or us-ascii"),
             ("telnet://127.0.0.1:1?keep_alive=0", "keep_alive takes a number of seconds, at least 1, not \"0\""),
+            ("raw://127.0.0.1:1?mode=line", "mode takes bytes or keys, not \"line\""),
+            ("raw://127.0.0.1:1?ending=lf", "\"ending\" is not an option of this scheme"),
             ("auto://127.0.0.1:1?prefix=varint", "prefix takes u32be or u64be"),
             ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
             ("ws://127.0.0.1:1?metrics=credential", "metrics takes open or off"),

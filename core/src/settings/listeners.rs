@@ -4,7 +4,7 @@ use super::plan::limits::{networks, peer_limits};
 use super::plan::problems::Problems;
 use super::tree::{
     AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, LineSettings,
-    ListenerSettings, ModeChoice, Profile, ProtocolName, Settings,
+    ListenerSettings, ModeChoice, Profile, ProtocolName, RawChoice, Settings,
 };
 use super::words::quoted;
 use crate::base::Network;
@@ -15,7 +15,9 @@ use crate::wire::http::{
     Access, Authority, AuthorityError, Credential, Forwarded, ForwardedField, Http, OriginError, Origins, WebOrigin,
 };
 use crate::wire::telnet::{Charset, InputMode, Telnet};
-use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
+use crate::wire::{
+    Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Raw, RawMode, Wire,
+};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -174,16 +176,17 @@ impl View<'_> {
 
     /// Adds an error for each option that has no effect on the listener's protocol or address.
     fn check_parts(&self, problems: &mut Problems<'_>) {
-        use ProtocolName::{Auto, Length, Tcp, Telnet, WebSocket, WsTelnet};
+        use ProtocolName::{Auto, Length, Raw, Tcp, Telnet, WebSocket, WsTelnet};
         let listener = self.listener;
         for (name, is_there, protocols) in [
             ("lines", listener.lines.is_some(), &[Tcp, Auto][..]),
             ("length", listener.length.is_some(), &[Length, Auto]),
+            ("raw", listener.raw.is_some(), &[Raw]),
             ("telnet", listener.telnet.is_some(), &[Telnet, WsTelnet, Auto]),
             ("websocket", listener.websocket.is_some(), &[WebSocket, WsTelnet]),
             ("forwarded", listener.forwarded.is_some(), &[WebSocket, WsTelnet]),
             ("wait", listener.wait.is_some(), &[Auto]),
-            ("refuse_http", listener.refuse_http.is_some(), &[Tcp, Telnet, Length, Auto]),
+            ("refuse_http", listener.refuse_http.is_some(), &[Tcp, Telnet, Length, Raw, Auto]),
         ] {
             if is_there && !protocols.contains(&listener.protocol) {
                 let known: Vec<_> = protocols.iter().map(|protocol| protocol.name()).collect();
@@ -228,6 +231,13 @@ impl View<'_> {
             ProtocolName::Length => {
                 let prefix = self.prefix(&LengthPrefix::ALL, problems).unwrap_or(LengthPrefix::U32Be);
                 Wire::LengthPrefixed(LengthPrefixed { prefix }).into()
+            }
+            ProtocolName::Raw => {
+                let mode = match listener.raw.clone().unwrap_or_default().mode {
+                    RawChoice::Bytes => RawMode::Bytes,
+                    RawChoice::Keys => RawMode::Keys,
+                };
+                Wire::Raw(Raw { mode }).into()
             }
             ProtocolName::Auto => {
                 let defaults = Auto::default();

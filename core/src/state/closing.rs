@@ -122,7 +122,8 @@ impl State {
     /// WebSocket has no halves and telnet must answer negotiation, so those connections end.
     pub(crate) fn finish(&mut self, id: ConnId) {
         let Some(index) = self.open_slot(id) else { return };
-        let has_halves = |conn: &mut Conn| matches!(conn.decoder, Decoder::Lines(_) | Decoder::LengthPrefixed(_));
+        let has_halves =
+            |conn: &mut Conn| matches!(conn.decoder, Decoder::Lines(_) | Decoder::LengthPrefixed(_) | Decoder::Raw(_));
         let Some(conn) = self.conns.at_mut(index).filter(|conn| !conn.finished) else { return };
         if !has_halves(conn) {
             return self.end(index, Reason::Application, Ending::Flush);

@@ -226,6 +226,7 @@ impl Conn {
             Decoder::Telnet(_) => "telnet",
             Decoder::WebSocket(_) => "websocket",
             Decoder::WsTelnet(_) => "ws+telnet",
+            Decoder::Raw(_) => "raw",
         }
     }
 

@@ -33,6 +33,7 @@ impl Encoder {
                 out.extend_from_slice(payload.as_bytes());
                 out.extend_from_slice(ending.as_bytes());
             }
+            Encoding::Raw => out.extend_from_slice(payload.as_bytes()),
             Encoding::LengthPrefixed(prefix) => prefix.encode(payload, out)?,
             Encoding::WebSocket { role, deflate } => {
                 let mask = self.masks.next(role);

@@ -31,6 +31,8 @@ pub enum Encoding {
         /// How the message reaches the peer.
         path: TelnetPath,
     },
+    /// The content alone.
+    Raw,
 }
 
 /// How telnet output reaches the peer.
@@ -54,14 +56,14 @@ impl Encoding {
     pub(crate) const fn representation(self) -> Representation {
         match self {
             Self::WebSocket { .. } | Self::LengthPrefixed(_) => Representation::Json,
-            Self::Lines(_) | Self::Telnet { .. } => Representation::Text,
+            Self::Lines(_) | Self::Telnet { .. } | Self::Raw => Representation::Text,
         }
     }
 
     /// Appends `payload` to `out` without delimiters. Returns `false` if the wire requires them.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
-            Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
+            Self::Lines(_) | Self::Raw => out.extend_from_slice(payload.as_bytes()),
             Self::Telnet { charset, path } => {
                 telnet_by(path, out, |out| telnet::encode(payload, charset, out));
             }

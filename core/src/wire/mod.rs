@@ -23,7 +23,9 @@ mod length;
 mod line;
 mod protocol;
 mod proxy;
+mod raw;
 mod request_line;
+mod stream_start;
 mod ws_telnet;
 
 pub use auto::Auto;
@@ -42,6 +44,7 @@ pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 pub use protocol::Protocol;
 pub use proxy::Proxies;
 pub(crate) use proxy::{ProxyHeader, may_be_whole as may_be_proxy_header, parse_header as parse_proxy_header};
+pub use raw::{Raw, RawDecoder, RawMode};
 pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
 use crate::base::Payload;
@@ -65,6 +68,8 @@ pub enum Wire {
     WebSocket(WebSocket),
     /// Telnet in WebSocket messages, after the WebSocket handshake.
     WsTelnet(WsTelnet),
+    /// Bytes as they arrive, without messages.
+    Raw(Raw),
 }
 
 impl Wire {
@@ -77,6 +82,7 @@ impl Wire {
             Self::Telnet(telnet) => Decoder::Telnet(Box::new(Session::new(telnet))),
             Self::WebSocket(socket) => Decoder::WebSocket(Box::new(WebSocketDecoder::new(socket))),
             Self::WsTelnet(wire) => Decoder::WsTelnet(Box::new(WsTelnetDecoder::new(wire))),
+            Self::Raw(raw) => Decoder::Raw(RawDecoder::new(raw)),
         }
     }
 
@@ -89,6 +95,7 @@ impl Wire {
             Self::WebSocket(WebSocket { role, deflate, .. }) => Encoding::WebSocket { role, deflate },
             Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, path: TelnetPath::Direct },
             Self::WsTelnet(wire) => Encoding::Telnet { charset: wire.telnet.charset, path: TelnetPath::Framed },
+            Self::Raw(_) => Encoding::Raw,
         }
     }
 }
@@ -114,6 +121,8 @@ pub enum Decoder {
     WebSocket(Box<WebSocketDecoder>),
     /// The decoder of telnet in WebSocket messages.
     WsTelnet(Box<WsTelnetDecoder>),
+    /// The decoder of raw bytes.
+    Raw(RawDecoder),
 }
 
 impl Decoder {
@@ -135,6 +144,7 @@ impl Decoder {
             Self::Telnet(session) => session.decode(input, buffer, budget),
             Self::WebSocket(socket) => socket.decode(input, buffer, budget),
             Self::WsTelnet(stream) => stream.decode(input, buffer, budget),
+            Self::Raw(raw) => Ok(raw.decode(input, budget)),
         }
     }
 
@@ -153,6 +163,7 @@ impl Decoder {
             Self::Telnet(session) => session.finish(buffer, budget),
             Self::WebSocket(socket) => socket.finish().map(|()| None),
             Self::WsTelnet(stream) => stream.finish(buffer, budget),
+            Self::Raw(_) => Ok(None),
         }
     }
 
@@ -165,6 +176,7 @@ impl Decoder {
             Self::Telnet(session) => session.is_partial(),
             Self::WebSocket(socket) => socket.is_partial(),
             Self::WsTelnet(stream) => stream.is_partial(),
+            Self::Raw(_) => false,
         }
     }
 
@@ -178,12 +190,22 @@ impl Decoder {
             Self::Telnet(session) => session.is_ahead(),
             Self::WebSocket(socket) => socket.is_ahead(),
             Self::WsTelnet(stream) => stream.is_ahead(),
+            Self::Raw(raw) => raw.is_ahead(),
         }
     }
 
-    /// Returns `true` if a stream whose first message is `first` begins with an HTTP request.
-    pub(crate) fn begins_http(&self, first: Payload<'_>) -> bool {
-        let first = first.as_bytes();
+    /// Returns whether a stream whose first item is `first` begins with an HTTP request.
+    ///
+    /// `None` if that is not clear yet: ask again with the next item.
+    pub(crate) fn begins_http(&self, first: Item<'_>) -> Option<bool> {
+        match (self, first) {
+            (Self::Raw(raw), _) => raw.begins_http(),
+            (_, Item::Message(payload)) if !payload.as_bytes().is_empty() => Some(self.is_request(payload.as_bytes())),
+            _ => None,
+        }
+    }
+
+    fn is_request(&self, first: &[u8]) -> bool {
         match self {
             Self::Lines(_) | Self::Telnet(_) => request_line::is_request_line(first),
             Self::LengthPrefixed(frames) => {
@@ -193,7 +215,7 @@ impl Decoder {
                 bytes.extend_from_slice(&first[..first.len().min(16)]);
                 request_line::is_request(&bytes)
             }
-            Self::WebSocket(_) | Self::WsTelnet(_) => false,
+            Self::WebSocket(_) | Self::WsTelnet(_) | Self::Raw(_) => false,
         }
     }
 
@@ -205,7 +227,7 @@ impl Decoder {
             Self::WebSocket(socket) => socket.replies(),
             Self::WsTelnet(stream) if with_line => stream.replies(),
             Self::WsTelnet(stream) => stream.answers(),
-            Self::Lines(_) | Self::LengthPrefixed(_) => None,
+            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Raw(_) => None,
         }
     }
 
@@ -219,7 +241,18 @@ impl Decoder {
         match self {
             Self::Telnet(session) => session.wait(),
             Self::WsTelnet(stream) => stream.session().wait(),
+            Self::Raw(raw) => raw.wait(),
             _ => None,
+        }
+    }
+
+    /// Interprets what the decoder has, once [`wait`](Self::wait) has elapsed or input has ended.
+    pub(crate) fn on_timeout(&mut self) {
+        match self {
+            Self::Telnet(session) => session.on_timeout(),
+            Self::WsTelnet(stream) => stream.session_mut().on_timeout(),
+            Self::Raw(raw) => raw.on_timeout(),
+            _ => {}
         }
     }
 
@@ -255,6 +288,14 @@ impl Decoder {
         match self {
             Self::Telnet(session) => Some(session.terminal()),
             Self::WsTelnet(stream) => Some(stream.session().terminal()),
+            _ => None,
+        }
+    }
+
+    /// Returns the decoder of raw bytes, if the wire is raw.
+    pub(crate) const fn raw_mut(&mut self) -> Option<&mut RawDecoder> {
+        match self {
+            Self::Raw(raw) => Some(raw),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@
 mod endings;
 mod input;
 mod rates;
+mod raw;
 mod replay;
 mod slow;
 mod sockets;

@@ -296,6 +296,8 @@ fn lines_and_frames_cost_at_most_a_turn() {
         ("length://127.0.0.1:1?prefix=u8", vec![b"\0", b"\x01x"]),
         ("length://127.0.0.1:1?prefix=varint", vec![b"\0", b"\x80\0", b"\x81\x80\x80\x80\x80\x80\x80\x80\x80\0x"]),
         ("auto://127.0.0.1:1", vec![b"\n", b"GET ", b"\xff\xf1"]),
+        ("raw://127.0.0.1:1", vec![b"x"]),
+        ("raw://127.0.0.1:1?mode=keys", vec![b"x", b"\x1b", b"\x1b[A", b"\r\n", b"\xff", b"\xc3x"]),
     ] {
         for unit in units {
             World::new(listen).say(&run_of(unit), TURNS);
@@ -321,6 +323,8 @@ fn byte_by_byte_input_costs_linear_time() {
         ("auto://127.0.0.1:1", head("A: b\r\n")),
         ("tcp://127.0.0.1:1", vec![b'x'; 8_000]),
         ("telnet://127.0.0.1:1", vec![b'x'; 8_000]),
+        ("raw://127.0.0.1:1", vec![b'x'; 8_000]),
+        ("raw://127.0.0.1:1?mode=keys", vec![b'x'; 8_000]),
         ("length://127.0.0.1:1", [&8_000_u32.to_be_bytes()[..], &[b'x'; 7_999]].concat()),
     ] {
         bytes_one_by_one(World::new(listen), listen, &stream);

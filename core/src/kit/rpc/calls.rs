@@ -101,13 +101,7 @@ impl<T> Calls<T> {
         }
     }
 
-    pub(super) fn respond<C>(
-        &mut self,
-        hub: &mut Hub<'_, C>,
-        conn: ConnId,
-        place: Option<Place>,
-        response: String,
-    ) {
+    pub(super) fn respond<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, place: Option<Place>, response: String) {
         match place {
             None => drop(hub.send(conn, &response)),
             Some(Place { batch, place }) => {
@@ -196,12 +190,7 @@ impl<T> Calls<T> {
     }
 
     /// Removes and returns the continuation of the outgoing call that the peer has answered.
-    pub(crate) fn take_answered<C>(
-        &mut self,
-        hub: &mut Hub<'_, C>,
-        conn: ConnId,
-        number: Option<u64>,
-    ) -> Option<T> {
+    pub(crate) fn take_answered<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, number: Option<u64>) -> Option<T> {
         let ticket = Ticket { conn, number: number? };
         let then = self.take(ticket)?;
         hub.redeem(ticket);

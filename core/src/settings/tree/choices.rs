@@ -27,6 +27,8 @@ choices! {
         WsTelnet = "ws+telnet",
         /// Length-prefixed frames.
         Length = "length",
+        /// Bytes as they arrive, without messages.
+        Raw = "raw",
         /// Telnet, frames, HTTP with WebSocket, or lines, detected from the first bytes.
         Auto = "auto",
     }
@@ -74,6 +76,14 @@ choices! {
         /// The server edits lines.
         Character = "character",
         /// Each key is a message.
+        Keys = "keys",
+    }
+    /// How raw bytes reach the application.
+    RawChoice {
+        /// The bytes that have arrived are a message.
+        #[default]
+        Bytes = "bytes",
+        /// Each key of a terminal is a signal.
         Keys = "keys",
     }
     /// Access to an HTTP endpoint.

@@ -2,6 +2,7 @@
 
 use super::choices::{
     AccessChoice, AppChoice, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, ModeChoice, ProtocolName,
+    RawChoice,
 };
 use super::declare::settings;
 use super::limits::PeerSettings;
@@ -41,13 +42,15 @@ settings! {
         /// Whether warnings and closing reasons are sent as messages. Default: on lines and telnet.
         notices: Option<bool> = None;
         /// Whether to close connections that begin with an HTTP request. Default: true.
-        /// Any page can make a browser send one. For `tcp`, `telnet`, `length` and `auto`.
+        /// Any page can make a browser send one. For every protocol that is not HTTP.
         refuse_http: Option<bool> = None;
         /// The format of lines; for `tcp` and `auto`.
         lines: Option<LineSettings> = None;
         /// The format of the length prefix; for `length` and `auto`.
         /// Without it, `auto` does not detect frames.
         length: Option<LengthSettings> = None;
+        /// How bytes reach the application; for `raw`.
+        raw: Option<RawSettings> = None;
         /// Telnet options; for `telnet`, `ws+telnet` and `auto`.
         telnet: Option<TelnetSettings> = None;
         /// WebSocket options; for `websocket` and `ws+telnet`.
@@ -92,6 +95,12 @@ settings! {
         /// The type of the length prefix. With `auto`, it is `u32be` or `u64be`.
         /// Otherwise it is `u8`, `u16be`, `u16le`, `u32be`, `u32le`, `u64be`, `u64le` or `varint`.
         prefix: String = "u32be".into();
+    }
+
+    /// How raw bytes reach the application.
+    RawSettings {
+        /// Whether the bytes that have arrived are a message, or each key of a terminal is a signal.
+        mode: RawChoice = RawChoice::Bytes;
     }
 
     /// Telnet options.
