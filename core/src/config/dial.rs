@@ -71,7 +71,8 @@ impl Dial {
     }
 }
 
-/// Parses `tcp://HOST:PORT`, `length://HOST:PORT`, `raw://HOST:PORT` or `ws://HOST:PORT/PATH`.
+/// Parses `tcp://HOST:PORT`, `length://HOST:PORT`, `raw://HOST:PORT`,
+/// `delimited://HOST:PORT` or `ws://HOST:PORT/PATH`.
 ///
 /// All but the last accept the options of [`Listen`](crate::Listen) for their wires, such as
 /// `?ending=crlf` and `?prefix=u16be`. The query of a `ws` address goes to the server. One attempt
@@ -90,8 +91,8 @@ impl FromStr for Dial {
         match scheme {
             "ws" if target.starts_with('/') => Ok(Self::websocket(address, target)),
             "ws" => Ok(Self::websocket(address, ["/", target].concat())),
-            "tcp" | "length" | "raw" if target.starts_with('/') => Err(DialError::Address),
-            "tcp" | "length" | "raw" => {
+            "tcp" | "length" | "raw" | "delimited" if target.starts_with('/') => Err(DialError::Address),
+            "tcp" | "length" | "raw" | "delimited" => {
                 let listen: Listen = [scheme, "://127.0.0.1:1", target].concat().parse().map_err(DialError::Option)?;
                 Ok(Self { protocol: listen.protocol.wire().into(), ..Self::lines(address) })
             }
@@ -105,7 +106,7 @@ impl FromStr for Dial {
 #[non_exhaustive]
 pub enum DialError {
     /// The scheme is unknown.
-    #[error("an address begins with tcp://, length://, raw:// or ws://")]
+    #[error("an address begins with tcp://, length://, raw://, delimited:// or ws://")]
     Scheme,
     /// The address is not `HOST:PORT`, or has a path where none is allowed.
     #[error("an address is SCHEME://HOST:PORT, with a path for ws:// only, and a port from 1 to 65535")]
@@ -129,6 +130,8 @@ mod tests {
         let framed = dial("length://h:1?prefix=u16be").expect("good");
         assert_ne!(framed.protocol, dial("length://h:1").expect("good").protocol);
         assert_eq!(dial("raw://h:1").expect("good").protocol, Wire::Raw(crate::wire::Raw::default()).into());
+        let delimited = dial("delimited://h:1?delimiter=%01").expect("good");
+        assert_ne!(delimited.protocol, dial("delimited://h:1").expect("good").protocol);
         for (text, error) in [
             ("", DialError::Address),
             ("h", DialError::Address),

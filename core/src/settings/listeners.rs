@@ -3,9 +3,10 @@
 use super::plan::limits::{networks, peer_limits};
 use super::plan::problems::Problems;
 use super::tree::{
-    AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, LineSettings,
-    ListenerSettings, ModeChoice, Profile, ProtocolName, RawChoice, Settings,
+    AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, FieldChoice, LineSettings, ListenerSettings,
+    ModeChoice, Profile, ProtocolName, Settings,
 };
+use super::wires::{self, invalid};
 use super::words::quoted;
 use crate::base::Network;
 use crate::config::{Address, Listen, SocketAccess};
@@ -15,9 +16,7 @@ use crate::wire::http::{
     Access, Authority, AuthorityError, Credential, Forwarded, ForwardedField, Http, OriginError, Origins, WebOrigin,
 };
 use crate::wire::telnet::{Charset, InputMode, Telnet};
-use crate::wire::{
-    Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Raw, RawMode, Wire,
-};
+use crate::wire::{Auto, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -176,17 +175,18 @@ impl View<'_> {
 
     /// Adds an error for each option that has no effect on the listener's protocol or address.
     fn check_parts(&self, problems: &mut Problems<'_>) {
-        use ProtocolName::{Auto, Length, Raw, Tcp, Telnet, WebSocket, WsTelnet};
+        use ProtocolName::{Auto, Delimited, Length, Raw, Tcp, Telnet, WebSocket, WsTelnet};
         let listener = self.listener;
         for (name, is_there, protocols) in [
             ("lines", listener.lines.is_some(), &[Tcp, Auto][..]),
             ("length", listener.length.is_some(), &[Length, Auto]),
             ("raw", listener.raw.is_some(), &[Raw]),
+            ("delimited", listener.delimited.is_some(), &[Delimited]),
             ("telnet", listener.telnet.is_some(), &[Telnet, WsTelnet, Auto]),
             ("websocket", listener.websocket.is_some(), &[WebSocket, WsTelnet]),
             ("forwarded", listener.forwarded.is_some(), &[WebSocket, WsTelnet]),
             ("wait", listener.wait.is_some(), &[Auto]),
-            ("refuse_http", listener.refuse_http.is_some(), &[Tcp, Telnet, Length, Raw, Auto]),
+            ("refuse_http", listener.refuse_http.is_some(), &[Tcp, Telnet, Length, Raw, Delimited, Auto]),
         ] {
             if is_there && !protocols.contains(&listener.protocol) {
                 let known: Vec<_> = protocols.iter().map(|protocol| protocol.name()).collect();
@@ -232,13 +232,8 @@ impl View<'_> {
                 let prefix = self.prefix(&LengthPrefix::ALL, problems).unwrap_or(LengthPrefix::U32Be);
                 Wire::LengthPrefixed(LengthPrefixed { prefix }).into()
             }
-            ProtocolName::Raw => {
-                let mode = match listener.raw.clone().unwrap_or_default().mode {
-                    RawChoice::Bytes => RawMode::Bytes,
-                    RawChoice::Keys => RawMode::Keys,
-                };
-                Wire::Raw(Raw { mode }).into()
-            }
+            ProtocolName::Raw => Wire::Raw(wires::raw(listener)).into(),
+            ProtocolName::Delimited => Wire::Delimited(wires::delimited(self.key, listener, problems)).into(),
             ProtocolName::Auto => {
                 let defaults = Auto::default();
                 let prefixes = [LengthPrefix::U32Be, LengthPrefix::U64Be];
@@ -479,12 +474,4 @@ fn lines(lines: &LineSettings) -> Lines {
         EndingChoice::CrLf => LineEnding::CrLf,
     };
     Lines { ending, invalid_utf8: invalid(lines.invalid) }
-}
-
-const fn invalid(choice: InvalidChoice) -> InvalidUtf8 {
-    match choice {
-        InvalidChoice::Reject => InvalidUtf8::Reject,
-        InvalidChoice::Replace => InvalidUtf8::Replace,
-        InvalidChoice::Bytes => InvalidUtf8::Bytes,
-    }
 }

@@ -95,6 +95,7 @@ mod tunnels;
 mod typed;
 pub mod units;
 mod warnings;
+mod wires;
 mod words;
 
 pub use errors::{SettingsError, SettingsErrors};

@@ -227,6 +227,7 @@ impl Conn {
             Decoder::WebSocket(_) => "websocket",
             Decoder::WsTelnet(_) => "ws+telnet",
             Decoder::Raw(_) => "raw",
+            Decoder::Delimited(_) => "delimited",
         }
     }
 

@@ -1,4 +1,4 @@
-use super::{LengthPrefix, LineEnding};
+use super::{Delimiter, LengthPrefix, LineEnding};
 use crate::base::{Payload, Representation};
 use crate::wire::telnet;
 use crate::wire::telnet::Charset;
@@ -33,6 +33,8 @@ pub enum Encoding {
     },
     /// The content alone.
     Raw,
+    /// The content, followed by a delimiter.
+    Delimited(Delimiter),
 }
 
 /// How telnet output reaches the peer.
@@ -56,14 +58,14 @@ impl Encoding {
     pub(crate) const fn representation(self) -> Representation {
         match self {
             Self::WebSocket { .. } | Self::LengthPrefixed(_) => Representation::Json,
-            Self::Lines(_) | Self::Telnet { .. } | Self::Raw => Representation::Text,
+            Self::Lines(_) | Self::Telnet { .. } | Self::Raw | Self::Delimited(_) => Representation::Text,
         }
     }
 
     /// Appends `payload` to `out` without delimiters. Returns `false` if the wire requires them.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
-            Self::Lines(_) | Self::Raw => out.extend_from_slice(payload.as_bytes()),
+            Self::Lines(_) | Self::Raw | Self::Delimited(_) => out.extend_from_slice(payload.as_bytes()),
             Self::Telnet { charset, path } => {
                 telnet_by(path, out, |out| telnet::encode(payload, charset, out));
             }

@@ -47,13 +47,22 @@ impl DecodeError {
     }
 }
 
-/// The error for a message that is longer than the wire's length prefix can express.
+/// The error for a message that the wire cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message of {bytes} bytes is too long for this wire, which carries at most {max}")]
 #[non_exhaustive]
-pub struct EncodeError {
-    /// The length of the message, in bytes.
-    pub bytes: usize,
-    /// The longest message that the wire can carry, in bytes.
-    pub max: u64,
+pub enum EncodeError {
+    /// The message is longer than the wire can express.
+    #[error("a message of {bytes} bytes is too long for this wire, which carries at most {max}")]
+    TooLong {
+        /// The length of the message, in bytes.
+        bytes: usize,
+        /// The longest message that the wire can carry, in bytes.
+        max: u64,
+    },
+    /// The message contains the delimiter that ends messages.
+    #[error("the message contains the delimiter of this wire, at byte {offset}")]
+    Delimiter {
+        /// Where the delimiter begins in the message.
+        offset: usize,
+    },
 }

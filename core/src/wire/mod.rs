@@ -16,6 +16,7 @@ mod budget;
 mod buffer;
 mod decoded;
 pub(crate) mod deflate;
+mod delimited;
 mod encoder;
 mod encoding;
 mod errors;
@@ -35,6 +36,7 @@ pub(crate) use buffer::grow;
 #[cfg(feature = "tls")]
 pub(crate) use decoded::SPARE_BYTES;
 pub use decoded::{DecodeBuffer, Decoded, Item};
+pub use delimited::{Delimited, DelimitedDecoder, Delimiter, DelimiterError};
 pub use encoder::Encoder;
 pub use encoding::{Encoding, TelnetPath};
 pub use errors::{DecodeError, EncodeError};
@@ -70,6 +72,8 @@ pub enum Wire {
     WsTelnet(WsTelnet),
     /// Bytes as they arrive, without messages.
     Raw(Raw),
+    /// Messages that end with a delimiter.
+    Delimited(Delimited),
 }
 
 impl Wire {
@@ -83,6 +87,7 @@ impl Wire {
             Self::WebSocket(socket) => Decoder::WebSocket(Box::new(WebSocketDecoder::new(socket))),
             Self::WsTelnet(wire) => Decoder::WsTelnet(Box::new(WsTelnetDecoder::new(wire))),
             Self::Raw(raw) => Decoder::Raw(RawDecoder::new(raw)),
+            Self::Delimited(wire) => Decoder::Delimited(Box::new(DelimitedDecoder::new(wire))),
         }
     }
 
@@ -96,6 +101,7 @@ impl Wire {
             Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, path: TelnetPath::Direct },
             Self::WsTelnet(wire) => Encoding::Telnet { charset: wire.telnet.charset, path: TelnetPath::Framed },
             Self::Raw(_) => Encoding::Raw,
+            Self::Delimited(wire) => Encoding::Delimited(wire.delimiter),
         }
     }
 }
@@ -123,6 +129,8 @@ pub enum Decoder {
     WsTelnet(Box<WsTelnetDecoder>),
     /// The decoder of raw bytes.
     Raw(RawDecoder),
+    /// The decoder of delimited messages.
+    Delimited(Box<DelimitedDecoder>),
 }
 
 impl Decoder {
@@ -145,6 +153,7 @@ impl Decoder {
             Self::WebSocket(socket) => socket.decode(input, buffer, budget),
             Self::WsTelnet(stream) => stream.decode(input, buffer, budget),
             Self::Raw(raw) => Ok(raw.decode(input, budget)),
+            Self::Delimited(wire) => wire.decode(input, buffer, budget),
         }
     }
 
@@ -164,6 +173,7 @@ impl Decoder {
             Self::WebSocket(socket) => socket.finish().map(|()| None),
             Self::WsTelnet(stream) => stream.finish(buffer, budget),
             Self::Raw(_) => Ok(None),
+            Self::Delimited(wire) => wire.finish(buffer, budget),
         }
     }
 
@@ -177,6 +187,7 @@ impl Decoder {
             Self::WebSocket(socket) => socket.is_partial(),
             Self::WsTelnet(stream) => stream.is_partial(),
             Self::Raw(_) => false,
+            Self::Delimited(wire) => wire.is_partial(),
         }
     }
 
@@ -186,7 +197,7 @@ impl Decoder {
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self {
-            Self::Lines(_) | Self::LengthPrefixed(_) => false,
+            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Delimited(_) => false,
             Self::Telnet(session) => session.is_ahead(),
             Self::WebSocket(socket) => socket.is_ahead(),
             Self::WsTelnet(stream) => stream.is_ahead(),
@@ -200,6 +211,7 @@ impl Decoder {
     pub(crate) fn begins_http(&self, first: Item<'_>) -> Option<bool> {
         match (self, first) {
             (Self::Raw(raw), _) => raw.begins_http(),
+            (Self::Delimited(wire), _) => wire.begins_http(),
             (_, Item::Message(payload)) if !payload.as_bytes().is_empty() => Some(self.is_request(payload.as_bytes())),
             _ => None,
         }
@@ -215,7 +227,7 @@ impl Decoder {
                 bytes.extend_from_slice(&first[..first.len().min(16)]);
                 request_line::is_request(&bytes)
             }
-            Self::WebSocket(_) | Self::WsTelnet(_) | Self::Raw(_) => false,
+            Self::WebSocket(_) | Self::WsTelnet(_) | Self::Raw(_) | Self::Delimited(_) => false,
         }
     }
 
@@ -227,7 +239,7 @@ impl Decoder {
             Self::WebSocket(socket) => socket.replies(),
             Self::WsTelnet(stream) if with_line => stream.replies(),
             Self::WsTelnet(stream) => stream.answers(),
-            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Raw(_) => None,
+            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Raw(_) | Self::Delimited(_) => None,
         }
     }
 

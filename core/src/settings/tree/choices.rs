@@ -29,6 +29,8 @@ choices! {
         Length = "length",
         /// Bytes as they arrive, without messages.
         Raw = "raw",
+        /// Messages that end with a delimiter.
+        Delimited = "delimited",
         /// Telnet, frames, HTTP with WebSocket, or lines, detected from the first bytes.
         Auto = "auto",
     }

@@ -51,6 +51,8 @@ settings! {
         length: Option<LengthSettings> = None;
         /// How bytes reach the application; for `raw`.
         raw: Option<RawSettings> = None;
+        /// The format of messages; for `delimited`.
+        delimited: Option<DelimitedSettings> = None;
         /// Telnet options; for `telnet`, `ws+telnet` and `auto`.
         telnet: Option<TelnetSettings> = None;
         /// WebSocket options; for `websocket` and `ws+telnet`.
@@ -101,6 +103,15 @@ settings! {
     RawSettings {
         /// Whether the bytes that have arrived are a message, or each key of a terminal is a signal.
         mode: RawChoice = RawChoice::Bytes;
+    }
+
+    /// The format of delimited messages.
+    DelimitedSettings {
+        /// The 1 to 8 bytes that end each message.
+        /// `%` and two hexadecimal digits stand for a byte, such as `%0D%0A` for CR LF.
+        delimiter: String = "%00".into();
+        /// How to treat messages that are not UTF-8.
+        invalid: InvalidChoice = InvalidChoice::Reject;
     }
 
     /// Telnet options.
