@@ -138,9 +138,7 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
                 }
                 Protocol::Spoken(Wire::Delimited(wire)) => set_delimited(wire, name, value)?,
                 Protocol::Spoken(Wire::Telnet(telnet)) => set_telnet(telnet, name, value)?,
-                Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::WebSocket(_) | Wire::WsTelnet(_) | Wire::Raw(_)) => {
-                    false
-                }
+                Protocol::Spoken(_) => false,
                 Protocol::Auto(auto) => set_auto(auto, name, value)?,
                 Protocol::Http(http) => set_http(Arc::make_mut(http), name, value)?,
             };

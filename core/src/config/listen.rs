@@ -59,7 +59,7 @@ use core::net::SocketAddr;
 /// | `max` | all | maximum number of connections on this listener; no limit |
 /// | `refuse_http` | all but ws | `yes`, `no`: whether to close connections that begin with an HTTP request; see [`Listen::refuses_http`] |
 /// | `half_open` | all | `no`, `yes`: whether to keep sending to a peer that ended its half |
-/// | `notices` | all | `yes` (lines, telnet), `no` (frames, raw, delimited, ws): whether to send warnings and reasons as messages |
+/// | `notices` | all | `yes` (lines, telnet), `no` (all others): whether to send warnings and reasons as messages |
 ///
 /// [`InputMode`]: crate::telnet::InputMode
 /// [`Telnet`]: crate::telnet::Telnet
@@ -187,7 +187,8 @@ impl Listen {
         let protocol = protocol.into();
         let notices = !matches!(
             protocol,
-            Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::Raw(_) | Wire::Delimited(_)) | Protocol::Http(_)
+            Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::Raw(_) | Wire::Delimited(_) | Wire::Custom(_))
+                | Protocol::Http(_)
         );
         Self {
             name: String::new(),
@@ -273,6 +274,7 @@ impl Listen {
             (_, Protocol::Spoken(Wire::Raw(_)), Some(_)) => "raws",
             (_, Protocol::Spoken(Wire::Delimited(_)), None) => "delimited",
             (_, Protocol::Spoken(Wire::Delimited(_)), Some(_)) => "delimiteds",
+            (_, Protocol::Spoken(Wire::Custom(custom)), _) => custom.name(),
             (_, Protocol::Auto(_), None) => "auto",
             (_, Protocol::Auto(_), Some(_)) => "autos",
         };
@@ -280,8 +282,10 @@ impl Listen {
             Protocol::Http(http) => http.path.as_deref().unwrap_or_default(),
             _ => "",
         };
+        let is_custom = matches!(self.protocol, Protocol::Spoken(Wire::Custom(_)));
+        let over_tls = if is_custom && self.tls.is_some() { "s" } else { "" };
         let tunnel = address.forward().map(|forward| alloc::format!("?tunnel={}", forward.tunnel)).unwrap_or_default();
-        alloc::format!("{scheme}://{address}{path}{tunnel}")
+        alloc::format!("{scheme}{over_tls}://{address}{path}{tunnel}")
     }
 }
 

@@ -15,6 +15,7 @@ use crate::settings::tree::{
 use crate::settings::typed::typed;
 use crate::settings::{SettingsError, SettingsErrors};
 use crate::settings::{environment, follow, listeners, paths, warnings};
+use crate::wire::Custom;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -32,6 +33,7 @@ pub struct Sources {
     listen: Vec<Listen>,
     app: Option<AppName>,
     unlimited: bool,
+    codecs: Vec<Custom>,
     read: Option<ReadSecret>,
 }
 
@@ -87,6 +89,27 @@ impl Sources {
     #[must_use]
     pub fn app(self, app: AppName) -> Self {
         Self { app: Some(app), ..self }
+    }
+
+    /// Registers a codec, which listeners with `protocol: custom` select by its name.
+    ///
+    /// Of several with the same name, the first counts.
+    #[must_use]
+    pub fn codec(mut self, codec: Custom) -> Self {
+        self.codecs.push(codec);
+        self
+    }
+
+    /// Returns the [schema](crate::settings::schema) with the names of the registered codecs.
+    #[must_use]
+    pub fn schema(&self) -> String {
+        let mut schema = parsed_schema().clone();
+        if !self.codecs.is_empty() {
+            // The empty name is that of a listener with another protocol.
+            let names: Vec<_> = [""].into_iter().chain(self.codecs.iter().map(|codec| codec.name())).collect();
+            schema["$defs"]["ListenerSettings"]["properties"]["codec"]["enum"] = names.into();
+        }
+        serde_json::to_string_pretty(&schema).unwrap_or_default()
     }
 
     /// Removes limits on rates and numbers of connections, for load tests.
@@ -148,7 +171,7 @@ impl Sources {
         }
         self.read_secrets(&mut settings, &layers)?;
         follow::follow(&mut settings, &layers);
-        let mut plan = Plan::new(&settings, &layers, self.listen.is_empty())?;
+        let mut plan = Plan::new(&settings, &layers, &self.codecs, self.listen.is_empty())?;
         for (listen, number) in self.listen.iter().zip(1..) {
             let is_clear = !listen.is_local() && listen.tls.is_none();
             if let (true, Some(words)) = (

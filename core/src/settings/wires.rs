@@ -3,9 +3,10 @@
 use super::plan::problems::Problems;
 use super::tree::{InvalidChoice, ListenerSettings, RawChoice};
 use super::words::quoted;
-use crate::wire::{Delimited, Delimiter, InvalidUtf8, Raw, RawMode};
+use crate::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, Raw, RawMode, Wire};
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 pub(super) fn raw(listener: &ListenerSettings) -> Raw {
     let mode = match listener.raw.clone().unwrap_or_default().mode {
@@ -26,6 +27,27 @@ pub(super) fn delimited(key: &str, listener: &ListenerSettings, problems: &mut P
         delimiter: problems.or(&format!("{key}.delimited.delimiter"), delimiter, Delimiter::default()),
         invalid_utf8: invalid(delimited.invalid),
     }
+}
+
+/// Finds the codec of a listener among those that the program has registered.
+pub(super) fn custom(
+    key: &str,
+    listener: &ListenerSettings,
+    codecs: &[Custom],
+    problems: &mut Problems<'_>,
+) -> Protocol {
+    let name = &listener.codec;
+    if let Some(custom) = codecs.iter().find(|custom| custom.name() == name) {
+        return Wire::Custom(*custom).into();
+    }
+    let names: Vec<_> = codecs.iter().map(|custom| custom.name()).collect();
+    let words = match (name.is_empty(), names.join(", ")) {
+        (_, known) if known.is_empty() => "this program has no codecs, so protocol can't be custom".to_string(),
+        (true, known) => format!("protocol: custom needs a codec: {known}"),
+        (false, known) => format!("{} is not one of {known}", quoted(name)),
+    };
+    problems.add(&format!("{key}.codec"), words);
+    Wire::default().into()
 }
 
 pub(super) const fn invalid(choice: InvalidChoice) -> InvalidUtf8 {

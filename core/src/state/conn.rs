@@ -228,6 +228,7 @@ impl Conn {
             Decoder::WsTelnet(_) => "ws+telnet",
             Decoder::Raw(_) => "raw",
             Decoder::Delimited(_) => "delimited",
+            Decoder::Custom(custom) => custom.name(),
         }
     }
 

@@ -1,4 +1,4 @@
-use super::{Delimiter, LengthPrefix, LineEnding};
+use super::{Custom, Delimiter, LengthPrefix, LineEnding};
 use crate::base::{Payload, Representation};
 use crate::wire::telnet;
 use crate::wire::telnet::Charset;
@@ -35,6 +35,8 @@ pub enum Encoding {
     Raw,
     /// The content, followed by a delimiter.
     Delimited(Delimiter),
+    /// The frame of a [`Codec`](super::Codec) of the application.
+    Custom(Custom),
 }
 
 /// How telnet output reaches the peer.
@@ -59,6 +61,7 @@ impl Encoding {
         match self {
             Self::WebSocket { .. } | Self::LengthPrefixed(_) => Representation::Json,
             Self::Lines(_) | Self::Telnet { .. } | Self::Raw | Self::Delimited(_) => Representation::Text,
+            Self::Custom(custom) => custom.representation(),
         }
     }
 
@@ -69,7 +72,7 @@ impl Encoding {
             Self::Telnet { charset, path } => {
                 telnet_by(path, out, |out| telnet::encode(payload, charset, out));
             }
-            Self::LengthPrefixed(_) | Self::WebSocket { .. } => return false,
+            Self::LengthPrefixed(_) | Self::WebSocket { .. } | Self::Custom(_) => return false,
         }
         true
     }

@@ -14,6 +14,9 @@ pub mod websocket;
 mod auto;
 mod budget;
 mod buffer;
+mod codec;
+mod contained;
+mod custom;
 mod decoded;
 pub(crate) mod deflate;
 mod delimited;
@@ -33,13 +36,15 @@ pub use auto::Auto;
 pub(crate) use auto::{Detected, NO_TLS, ProbeInput};
 pub use budget::{Budget, MessageSize, MessageSizeError};
 pub(crate) use buffer::grow;
+pub use codec::{Codec, CodecNameError, Custom, DecodeContext, Frame, FrameDecoder};
+pub use custom::CustomDecoder;
 #[cfg(feature = "tls")]
 pub(crate) use decoded::SPARE_BYTES;
 pub use decoded::{DecodeBuffer, Decoded, Item};
 pub use delimited::{Delimited, DelimitedDecoder, Delimiter, DelimiterError};
 pub use encoder::Encoder;
 pub use encoding::{Encoding, TelnetPath};
-pub use errors::{DecodeError, EncodeError};
+pub use errors::{CodecError, CodecFault, DecodeError, EncodeError};
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
 pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
@@ -74,6 +79,8 @@ pub enum Wire {
     Raw(Raw),
     /// Messages that end with a delimiter.
     Delimited(Delimited),
+    /// The protocol of a [`Codec`] of the application.
+    Custom(Custom),
 }
 
 impl Wire {
@@ -88,6 +95,7 @@ impl Wire {
             Self::WsTelnet(wire) => Decoder::WsTelnet(Box::new(WsTelnetDecoder::new(wire))),
             Self::Raw(raw) => Decoder::Raw(RawDecoder::new(raw)),
             Self::Delimited(wire) => Decoder::Delimited(Box::new(DelimitedDecoder::new(wire))),
+            Self::Custom(custom) => Decoder::Custom(Box::new(CustomDecoder::new(custom))),
         }
     }
 
@@ -102,6 +110,7 @@ impl Wire {
             Self::WsTelnet(wire) => Encoding::Telnet { charset: wire.telnet.charset, path: TelnetPath::Framed },
             Self::Raw(_) => Encoding::Raw,
             Self::Delimited(wire) => Encoding::Delimited(wire.delimiter),
+            Self::Custom(custom) => Encoding::Custom(custom),
         }
     }
 }
@@ -131,6 +140,8 @@ pub enum Decoder {
     Raw(RawDecoder),
     /// The decoder of delimited messages.
     Delimited(Box<DelimitedDecoder>),
+    /// The decoder of a [`Codec`] of the application.
+    Custom(Box<CustomDecoder>),
 }
 
 impl Decoder {
@@ -154,6 +165,7 @@ impl Decoder {
             Self::WsTelnet(stream) => stream.decode(input, buffer, budget),
             Self::Raw(raw) => Ok(raw.decode(input, budget)),
             Self::Delimited(wire) => wire.decode(input, buffer, budget),
+            Self::Custom(custom) => custom.decode(input, buffer, budget),
         }
     }
 
@@ -174,6 +186,7 @@ impl Decoder {
             Self::WsTelnet(stream) => stream.finish(buffer, budget),
             Self::Raw(_) => Ok(None),
             Self::Delimited(wire) => wire.finish(buffer, budget),
+            Self::Custom(custom) => custom.finish(buffer, budget),
         }
     }
 
@@ -188,6 +201,7 @@ impl Decoder {
             Self::WsTelnet(stream) => stream.is_partial(),
             Self::Raw(_) => false,
             Self::Delimited(wire) => wire.is_partial(),
+            Self::Custom(custom) => custom.is_partial(),
         }
     }
 
@@ -197,7 +211,7 @@ impl Decoder {
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self {
-            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Delimited(_) => false,
+            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Delimited(_) | Self::Custom(_) => false,
             Self::Telnet(session) => session.is_ahead(),
             Self::WebSocket(socket) => socket.is_ahead(),
             Self::WsTelnet(stream) => stream.is_ahead(),
@@ -212,6 +226,7 @@ impl Decoder {
         match (self, first) {
             (Self::Raw(raw), _) => raw.begins_http(),
             (Self::Delimited(wire), _) => wire.begins_http(),
+            (Self::Custom(custom), _) => custom.begins_http(),
             (_, Item::Message(payload)) if !payload.as_bytes().is_empty() => Some(self.is_request(payload.as_bytes())),
             _ => None,
         }
@@ -227,7 +242,8 @@ impl Decoder {
                 bytes.extend_from_slice(&first[..first.len().min(16)]);
                 request_line::is_request(&bytes)
             }
-            Self::WebSocket(_) | Self::WsTelnet(_) | Self::Raw(_) | Self::Delimited(_) => false,
+            // The others compare the start of the stream, or follow an HTTP request.
+            _ => false,
         }
     }
 
@@ -239,7 +255,7 @@ impl Decoder {
             Self::WebSocket(socket) => socket.replies(),
             Self::WsTelnet(stream) if with_line => stream.replies(),
             Self::WsTelnet(stream) => stream.answers(),
-            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Raw(_) | Self::Delimited(_) => None,
+            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Raw(_) | Self::Delimited(_) | Self::Custom(_) => None,
         }
     }
 

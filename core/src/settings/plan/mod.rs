@@ -19,6 +19,7 @@ use crate::settings::plan::problems::Problems;
 
 use crate::settings::tree::{EnvelopeChoice, LogSettings, MonitorSettings, Settings};
 use crate::tls::{Tls, TlsFiles};
+use crate::wire::Custom;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -104,10 +105,11 @@ impl Plan {
     pub(in crate::settings) fn new(
         settings: &Settings,
         layers: &Layers,
+        codecs: &[Custom],
         must_listen: bool,
     ) -> Result<Self, SettingsErrors> {
         let mut problems = Problems { layers, found: Vec::new() };
-        let plan = plan(settings, &mut problems);
+        let plan = plan(settings, codecs, &mut problems);
         if must_listen && settings.listeners.is_empty() {
             let words = "there are no listeners; add one, such as `chat: { address: '127.0.0.1:7000' }`";
             problems.add("listeners", words);
@@ -116,13 +118,18 @@ impl Plan {
     }
 }
 
-fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
+fn plan(settings: &Settings, codecs: &[Custom], problems: &mut Problems<'_>) -> Plan {
     let authentication = authentication(settings, problems);
     let monitor_credential = credential("monitor.credential", &settings.monitor.credential, problems);
     let metrics_credential = metrics_credential(&settings.monitor, problems);
     let is_authenticated = authentication.is_some();
-    let (listeners, tls) =
-        crate::settings::listeners::plan(settings, monitor_credential.as_ref(), metrics_credential.as_ref(), problems);
+    let (listeners, tls) = crate::settings::listeners::plan(
+        settings,
+        monitor_credential.as_ref(),
+        metrics_credential.as_ref(),
+        codecs,
+        problems,
+    );
     let peer = peer_limits("limits.peer", &settings.limits.peer, problems);
     let mut config = Config {
         listeners,

@@ -31,6 +31,8 @@ choices! {
         Raw = "raw",
         /// Messages that end with a delimiter.
         Delimited = "delimited",
+        /// The protocol of a codec that the program has registered; `codec` names it.
+        Custom = "custom",
         /// Telnet, frames, HTTP with WebSocket, or lines, detected from the first bytes.
         Auto = "auto",
     }

@@ -53,6 +53,8 @@ settings! {
         raw: Option<RawSettings> = None;
         /// The format of messages; for `delimited`.
         delimited: Option<DelimitedSettings> = None;
+        /// The name of a codec that the program has registered; for `custom`.
+        codec: String = String::new();
         /// Telnet options; for `telnet`, `ws+telnet` and `auto`.
         telnet: Option<TelnetSettings> = None;
         /// WebSocket options; for `websocket` and `ws+telnet`.
