@@ -7,7 +7,7 @@ use crate::settings::environment::{PREFIX, Variable};
 use crate::settings::layers::{Layers, OF_PROFILE};
 use crate::settings::plan::Plan;
 use crate::settings::resolved::Resolved;
-use crate::settings::schema::{parsed_schema, resolve};
+use crate::settings::schema::{parsed_schema, resolve, schema};
 use crate::settings::secret::Secret;
 use crate::settings::tree::{
     AppChoice, AuthenticationSettings, MonitorSettings, Profile, Settings, TokenSettings, TunnelSettings, UserSettings,
@@ -103,12 +103,13 @@ impl Sources {
     /// Returns the [schema](crate::settings::schema) with the names of the registered codecs.
     #[must_use]
     pub fn schema(&self) -> String {
-        let mut schema = parsed_schema().clone();
-        if !self.codecs.is_empty() {
-            // The empty name is that of a listener with another protocol.
-            let names: Vec<_> = [""].into_iter().chain(self.codecs.iter().map(|codec| codec.name())).collect();
-            schema["$defs"]["ListenerSettings"]["properties"]["codec"]["enum"] = names.into();
+        if self.codecs.is_empty() {
+            return schema();
         }
+        let mut schema = parsed_schema().clone();
+        // The empty name is that of a listener with another protocol.
+        let names: Vec<_> = [""].into_iter().chain(self.codecs.iter().map(|codec| codec.name())).collect();
+        schema["$defs"]["ListenerSettings"]["properties"]["codec"]["enum"] = names.into();
         serde_json::to_string_pretty(&schema).unwrap_or_default()
     }
 

@@ -59,8 +59,8 @@ impl Encoding {
     /// Returns the representation with which a connection of this encoding begins.
     pub(crate) const fn representation(self) -> Representation {
         match self {
-            Self::WebSocket { .. } | Self::LengthPrefixed(_) => Representation::Json,
-            Self::Lines(_) | Self::Telnet { .. } | Self::Raw | Self::Delimited(_) => Representation::Text,
+            Self::WebSocket { .. } | Self::LengthPrefixed(_) | Self::Delimited(_) => Representation::Json,
+            Self::Lines(_) | Self::Telnet { .. } | Self::Raw => Representation::Text,
             Self::Custom(custom) => custom.representation(),
         }
     }
@@ -68,11 +68,11 @@ impl Encoding {
     /// Appends `payload` to `out` without delimiters. Returns `false` if the wire requires them.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
-            Self::Lines(_) | Self::Raw | Self::Delimited(_) => out.extend_from_slice(payload.as_bytes()),
+            Self::Lines(_) | Self::Raw => out.extend_from_slice(payload.as_bytes()),
             Self::Telnet { charset, path } => {
                 telnet_by(path, out, |out| telnet::encode(payload, charset, out));
             }
-            Self::LengthPrefixed(_) | Self::WebSocket { .. } | Self::Custom(_) => return false,
+            Self::LengthPrefixed(_) | Self::Delimited(_) | Self::WebSocket { .. } | Self::Custom(_) => return false,
         }
         true
     }

@@ -6,6 +6,18 @@
 //! incomplete messages, within the [`Budget`], so decoding byte by byte gives the same messages as
 //! decoding everything at once. `finish` returns the message that the end of input completes. An
 //! [`Encoder`] does the reverse.
+//!
+//! # Protocols that Drupe does not know
+//!
+//! - [`Raw`] passes on the bytes that have arrived, and the application finds its messages.
+//! - [`Delimited`] splits the stream at a delimiter.
+//! - [`Custom`] asks a [`Codec`] of the application. Its [`FrameDecoder`] stores nothing: it looks
+//!   at contiguous bytes and says what is at their front.
+//!
+//! They differ from other wires in nothing else. On all three, an HTTP request is recognized by the
+//! first nine bytes of the stream, so [`Listen::refuses_http`](crate::Listen) holds for any
+//! framing: the connection ends before the message that completes these bytes. Where the codec
+//! fails first, for example because it reads the method as a length, its error is the reason.
 
 pub mod http;
 pub mod telnet;

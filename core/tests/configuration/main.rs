@@ -7,3 +7,4 @@ mod settings_claims;
 mod settings_mistakes;
 mod settings_template;
 mod settings_warnings;
+mod settings_wires;
