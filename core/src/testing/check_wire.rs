@@ -1,6 +1,6 @@
 //! Checks of a wire's decoder and encoder, for fuzz targets and tests of a codec.
 
-use crate::base::{PayloadBuf, Reason};
+use crate::base::{Payload, PayloadBuf, Reason};
 use crate::wire::{Budget, CodecFault, DecodeBuffer, DecodeError, Encoder, Wire};
 use alloc::vec::Vec;
 
@@ -121,7 +121,7 @@ fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Resul
                 }
                 Ok(decoded) => {
                     at += decoded.used;
-                    messages.extend(decoded.message().map(|message| message.to_owned()));
+                    messages.extend(decoded.message().map(Payload::to_owned));
                 }
                 Err(error) => return Ok((messages, end(error)?)),
             }
@@ -129,7 +129,7 @@ fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Resul
     }
     let reason = match decoder.finish(&mut buffer, budget) {
         Ok(last) => {
-            messages.extend(last.map(|message| message.to_owned()));
+            messages.extend(last.map(Payload::to_owned));
             None
         }
         Err(error) => end(error)?,
@@ -141,7 +141,6 @@ fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Payload;
     use crate::testing::Netstrings;
     use crate::wire::{Codec, CodecError, Custom, DecodeContext, Delimited, Frame, FrameDecoder, LengthPrefixed};
     use alloc::boxed::Box;

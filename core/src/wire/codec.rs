@@ -329,7 +329,7 @@ mod tests {
         }
 
         fn decoder(&self) -> Box<dyn FrameDecoder> {
-            unreachable!("nothing is decoded")
+            panic!("nothing is decoded")
         }
 
         fn encode(&self, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {

@@ -181,7 +181,7 @@ fn codec_that_asks_for_one_byte_after_another_causes_no_quadratic_work() {
     config.peer.budget.message_max_bytes = MessageSize::new(1 << 20).expect("in range");
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
-    let long = [&[b'x'; 100_000][..], b"\n"].concat();
+    let long = [b"x".repeat(100_000), b"\n".to_vec()].concat();
     // A kept beginning, and then all of the rest at once.
     hub.send(peer, &long[..10]);
     hub.send(peer, &long[10..]);
@@ -247,22 +247,26 @@ fn run_with_a_codec_replays() {
     assert!(intent.starts_with(b"one\ntwo\nthree\n"), "{}", intent.escape_ascii());
 }
 
+/// Keeps the name of the wire of a connection.
+struct Asks(Option<&'static str>);
+
+impl Handler for Asks {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        if let Event::Opened { conn, .. } = event {
+            self.0 = hub.wire_name(conn);
+        }
+    }
+}
+
 #[test]
 fn wire_and_address_have_the_name_of_the_codec() {
     let mut listen = Listen::new(Address::Tcp(([127, 0, 0, 1], 7).into()), fickle());
     assert_eq!((listen.bound(&listen.address), listen.notices), ("fickle://127.0.0.1:7".to_string(), false));
     listen.tls = Some(drupe_core::tls::Tls::external());
     assert_eq!(listen.bound(&listen.address), "fickles://127.0.0.1:7");
-    struct Asks(Option<&'static str>);
-    impl Handler for Asks {
-        type Context = ();
-        type Note = NoNote;
-        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
-            if let Event::Opened { conn, .. } = event {
-                self.0 = hub.wire_name(conn);
-            }
-        }
-    }
     let mut hub = TestHub::with_config(config(fickle()), Asks(None));
     hub.connect();
     assert_eq!(hub.handler().0, Some("fickle"));
