@@ -157,6 +157,13 @@ impl CustomDecoder {
     ) -> Result<Option<Payload<'a>>, DecodeError> {
         let limits = Limits::new(self.custom, budget);
         let partial = core::mem::take(&mut self.partial);
+        // The codec has not seen the last bytes if it waits for more. What is wrong with them must not
+        // depend on how the input was split.
+        if partial.len() > self.seen
+            && let Answer::Frame { .. } = self.ask(&partial, self.seen, &mut buffer.bytes, limits)?
+        {
+            return Err(CodecFault::TookBack.into());
+        }
         let was_partial = self.is_partial || !partial.is_empty();
         buffer.bytes.clear();
         let mut context =

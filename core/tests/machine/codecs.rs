@@ -2,7 +2,7 @@
 
 use drupe_core::app::Echo;
 use drupe_core::limit::{Ladder, MessageSize, Rate};
-use drupe_core::testing::TestHub;
+use drupe_core::testing::{Netstrings, TestHub, check_wire};
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::wire::{
     Codec, CodecError, CodecFault, Custom, DecodeBuffer, DecodeContext, DecodeError, Frame, FrameDecoder, Wire,
@@ -145,6 +145,25 @@ fn fault_of_a_codec_has_a_name_and_ends_one_connection() {
     assert_eq!(fault.to_string(), "the codec failed: it used 2 of 1 bytes");
     assert_eq!(fault.reason(), Reason::CodecFailed);
     assert_eq!(DecodeError::Codec(CodecError::new("x")).reason(), Reason::MalformedFrame);
+}
+
+#[test]
+fn end_of_the_input_presents_the_bytes_that_a_codec_has_not_seen() {
+    let wire = custom(&Netstrings);
+    let budget = config(wire).peer.budget;
+    // The codec knows that a colon and a comma are missing, but the input ends between them.
+    for (stream, reason) in
+        [(&b"999:"[..], Reason::MessageTooLarge), (b"99x", Reason::MalformedFrame), (b"99:", Reason::PeerClosed)]
+    {
+        for pieces in [1, 2, 3, 4] {
+            let (mut decoder, mut buffer) = (wire.decoder(), DecodeBuffer::default());
+            let early =
+                stream.chunks(pieces).find_map(|piece| decoder.decode(&mut piece.to_vec(), &mut buffer, &budget).err());
+            let error = early.or_else(|| decoder.finish(&mut buffer, &budget).err());
+            assert_eq!(error.map(DecodeError::reason), Some(reason), "{} by {pieces}", stream.escape_ascii());
+        }
+        assert_eq!(check_wire(wire, &budget, stream, &[1, 2]), Ok(()));
+    }
 }
 
 /// Sends what the first word of a message says.
