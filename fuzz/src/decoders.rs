@@ -3,7 +3,11 @@ use crate::memory::peak_of;
 use crate::work::bounded;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
-use drupe_core::wire::{DecodeBuffer, DecodeError, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, Lines, Wire};
+use drupe_core::testing::{Netstrings, check_wire};
+use drupe_core::wire::{
+    Custom, DecodeBuffer, DecodeError, Delimited, Delimiter, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, Lines,
+    Wire,
+};
 
 #[derive(Arbitrary, Debug)]
 struct Setting {
@@ -36,6 +40,31 @@ pub fn length(data: &[u8]) {
     check(Wire::LengthPrefixed(LengthPrefixed::default().prefix(prefix)), &setting, rest.take_rest());
 }
 
+/// Decodes any bytes as messages with any delimiter, UTF-8 policy and limit, in any pieces.
+///
+/// # Panics
+/// As [`length`].
+pub fn delimited(data: &[u8]) {
+    let mut rest = Unstructured::new(data);
+    let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
+    let policies = [InvalidUtf8::Reject, InvalidUtf8::Replace, InvalidUtf8::Bytes];
+    let length = 1 + usize::from(setting.kind / 3) % Delimiter::MAX_BYTES;
+    let (Ok(bytes), stream) = (rest.bytes(length).map(<[u8]>::to_vec), rest.take_rest()) else { return };
+    let delimiter = Delimiter::new(&bytes).expect("1 to 8 bytes");
+    let wire = Delimited::default().delimiter(delimiter).invalid_utf8(policies[usize::from(setting.kind) % 3]);
+    check(Wire::Delimited(wire), &setting, stream);
+}
+
+/// Decodes any bytes with a codec of the application, with any limit, in any pieces.
+///
+/// # Panics
+/// As [`length`].
+pub fn codec(data: &[u8]) {
+    let mut rest = Unstructured::new(data);
+    let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
+    check(Wire::Custom(Custom::new(&Netstrings).expect("a good name")), &setting, rest.take_rest());
+}
+
 fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
     let max = u64::from(setting.max) + 1;
     let budget = Budget::default().message_max_bytes(MessageSize::new(max).expect("in range"));
@@ -44,6 +73,10 @@ fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
     let pieces: Vec<usize> = setting.pieces.iter().map(|&piece| usize::from(piece).max(1)).collect();
     let split = decode(wire, &budget, stream, &pieces);
     assert!(whole == single && whole == split, "the split changes the result: {whole:?}, {single:?}, {split:?}");
+    if matches!(wire, Wire::Custom(_) | Wire::Delimited(_)) {
+        check_wire(wire, &budget, stream, &pieces).unwrap_or_else(|defect| panic!("{defect}"));
+        return;
+    }
     // Decoding the encoded messages must return the same messages.
     let mut again = Vec::new();
     for message in &whole.0 {

@@ -4,8 +4,9 @@ use drupe_core::http::{Access, Http, Origins};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::telnet::{InputMode, Telnet};
+use drupe_core::testing::Netstrings;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
-use drupe_core::wire::{Protocol, Wire};
+use drupe_core::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, RawMode, Wire};
 use drupe_core::{Backoff, Closing, Config, Drain, Listen, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -99,6 +100,22 @@ impl<'a> Draw<'a> {
             .keep_alive(self.maybe(|draw| draw.duration(Duration::from_secs(2))))
     }
 
+    fn raw_mode(&mut self) -> RawMode {
+        if self.flag() { RawMode::Keys } else { RawMode::Bytes }
+    }
+
+    /// Draws delimited messages, with the shortest or the longest delimiter, or a codec.
+    fn delimited_or_custom(&mut self) -> Wire {
+        if self.flag() {
+            return Wire::Custom(Custom::new(&Netstrings).expect("a good name"));
+        }
+        let bytes = [&b"\0"[..], b"\r\n", b"\0\0\0\0\0\0\0\x01"][usize::from(self.pick() % 3)];
+        let policies = [InvalidUtf8::Reject, InvalidUtf8::Replace, InvalidUtf8::Bytes];
+        let policy = policies[usize::from(self.pick() % 3)];
+        let delimiter = Delimiter::new(bytes).expect("1 to 8 bytes");
+        Wire::Delimited(Delimited::default().delimiter(delimiter).invalid_utf8(policy))
+    }
+
     fn http(&mut self, telnet: bool) -> Http {
         Http::default()
             .origins(if self.flag() { Origins::Any } else { Origins::default() })
@@ -119,6 +136,8 @@ impl<'a> Draw<'a> {
                 *auto = (*auto).telnet(telnet).wait(wait);
             }
             Protocol::Spoken(Wire::Telnet(telnet)) => *telnet = self.telnet(),
+            Protocol::Spoken(Wire::Raw(raw)) => *raw = (*raw).mode(self.raw_mode()),
+            Protocol::Spoken(wire @ Wire::Delimited(_)) => *wire = self.delimited_or_custom(),
             _ => {}
         }
         listen.connections_max = self.maybe(|draw| draw.count(5));
@@ -225,7 +244,7 @@ impl<'a> Draw<'a> {
 /// The listener that carries telnet in WebSocket messages.
 const CARRIED: usize = 5;
 /// One listener of each kind.
-const ADDRESSES: [&str; 8] = [
+const ADDRESSES: [&str; 10] = [
     "tcp://127.0.0.1:1",
     "length://127.0.0.1:2?prefix=u8",
     "telnet://127.0.0.1:3",
@@ -234,6 +253,8 @@ const ADDRESSES: [&str; 8] = [
     "ws://127.0.0.1:6",
     "length://127.0.0.1:7?prefix=varint",
     "tcp://127.0.0.1:0?tunnel=edge",
+    "raw://127.0.0.1:8",
+    "delimited://127.0.0.1:9",
 ];
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ mod telnet_session;
 mod web;
 mod work;
 
-pub use decoders::{length, line};
+pub use decoders::{codec, delimited, length, line};
 pub use dial::dial;
 pub use kit::kit;
 pub use known_hosts::known_hosts;

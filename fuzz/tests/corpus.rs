@@ -28,6 +28,16 @@ fn length() {
 }
 
 #[test]
+fn delimited() {
+    replay("delimited", drupe_fuzz::delimited);
+}
+
+#[test]
+fn codec() {
+    replay("codec", drupe_fuzz::codec);
+}
+
+#[test]
 fn machine() {
     replay("machine", drupe_fuzz::machine);
 }

@@ -260,3 +260,30 @@ fn agents_receive_each_others_lines_in_order() {
     assert_eq!(bob.hear(), "warning: too many messages or bytes; your input is slowed down");
     agents.end();
 }
+
+/// What a client of pymodbus reads and writes.
+const PYMODBUS: &str = r#"
+import sys
+from pymodbus.client import ModbusTcpClient
+
+with ModbusTcpClient("127.0.0.1", port=int(sys.argv[1]), timeout=30) as client:
+    print(client.read_holding_registers(10, count=3).registers)
+    assert not client.write_register(11, 0xBEEF).isError()
+    assert not client.write_registers(12, list(range(100))).isError()
+    print(client.read_holding_registers(10, count=4).registers)
+    print(client.read_holding_registers(100, count=12).registers[-1])
+    print(client.read_holding_registers(999, count=2).exception_code)
+    print(client.read_coils(0, count=1).exception_code)
+"#;
+
+#[test]
+fn modbus_serves_pymodbus() {
+    let Some(python) = support::python("pymodbus") else { return };
+    let modbus = Example::start("modbus", &["127.0.0.1:0"]);
+    let port = modbus.addresses[0].rsplit_once(':').expect("a port").1;
+    let output = Command::new("timeout").args(["60", &python, "-c", PYMODBUS, port]).output().expect("timeout");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said, "[0, 0, 0]\n[0, 48879, 0, 1]\n99\n2\n1\n");
+    modbus.end();
+}

@@ -370,6 +370,22 @@ proptest! {
     }
 
     #[test]
+    fn byte_stream_on_a_raw_wire_changes_no_byte(
+        bytes in prop::collection::vec(prop::sample::select(b"\r\n\0x\xff".to_vec()), 1..200),
+        cut in 1..50_usize, piece in 1..40_usize
+    ) {
+        let mut world = World::new("raw://127.0.0.1:1", move |connection| echo_bytes(connection, piece));
+        let conn = world.connect();
+        for part in bytes.chunks(cut) {
+            world.send(conn, part);
+        }
+        world.hub.end(conn);
+        world.settle();
+        prop_assert_eq!(world.hub.received(conn), &bytes[..]);
+        prop_assert!(world.hub.is_closed(conn));
+    }
+
+    #[test]
     fn messages_return_in_order_for_any_write_sizes(
         takes in prop::collection::vec(0..3_000_usize, 1..60), count in 1..400_u32
     ) {

@@ -119,6 +119,8 @@ reasons! {
     HandlerPanicked = 302, "handler_panicked", Application, "the application failed";
     /// The same user opened another connection.
     Replaced = 303, "replaced", Application, "the same user connected elsewhere";
+    /// The application's [codec](crate::wire::Codec) panicked or broke its own rules.
+    CodecFailed = 304, "codec_failed", Application, "the protocol decoder failed";
     /// An operator closed this connection.
     Kicked = 400, "kicked", Operator, "an operator closed the connection";
     /// The server is shutting down, or a reload removed the listener.

@@ -4,7 +4,10 @@ use crate::config::{Address, Listen, SocketAccess};
 use crate::tunnel::{Forward, RemoteBind};
 use crate::wire::http::{Access, Http, OriginError, Origins};
 use crate::wire::telnet::{Charset, InputMode, Telnet};
-use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Wire};
+use crate::wire::{
+    Auto, Delimited, Delimiter, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Raw, RawMode,
+    Wire,
+};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::net::{Ipv4Addr, SocketAddr};
@@ -28,7 +31,7 @@ pub struct ListenError {
 #[non_exhaustive]
 pub enum ListenProblem {
     /// The scheme is missing or unknown.
-    #[error("it must begin with tcp://, telnet://, length://, auto://, ws:// or unix://")]
+    #[error("it must begin with tcp://, telnet://, length://, raw://, delimited://, auto://, ws:// or unix://")]
     Scheme,
     /// The address is not an IP address and a port.
     #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
@@ -73,6 +76,8 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
         "telnet" => Listen::new(Address::Tcp(tcp(place)?), Wire::Telnet(Telnet::default())),
         "auto" => Listen::new(Address::Tcp(tcp(place)?), Protocol::Auto(Auto::default())),
         "length" => Listen::new(Address::Tcp(tcp(place)?), Wire::LengthPrefixed(LengthPrefixed::default())),
+        "raw" => Listen::new(Address::Tcp(tcp(place)?), Wire::Raw(Raw::default())),
+        "delimited" => Listen::new(Address::Tcp(tcp(place)?), Wire::Delimited(Delimited::default())),
         "ws" => {
             let (place, path) = place.find('/').map_or((place, None), |slash| (&place[..slash], Some(&place[slash..])));
             if let Some(path) = path {
@@ -126,8 +131,14 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
                     frames.prefix = prefix(&LengthPrefix::ALL, value)?;
                     true
                 }
+                Protocol::Spoken(Wire::Raw(raw)) if name == "mode" => {
+                    let modes = [RawMode::Bytes, RawMode::Keys].map(|mode| (mode.name(), mode));
+                    raw.mode = choose("mode", value, "bytes or keys", &modes)?;
+                    true
+                }
+                Protocol::Spoken(Wire::Delimited(wire)) => set_delimited(wire, name, value)?,
                 Protocol::Spoken(Wire::Telnet(telnet)) => set_telnet(telnet, name, value)?,
-                Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::WebSocket(_) | Wire::WsTelnet(_)) => false,
+                Protocol::Spoken(_) => false,
                 Protocol::Auto(auto) => set_auto(auto, name, value)?,
                 Protocol::Http(http) => set_http(Arc::make_mut(http), name, value)?,
             };
@@ -160,6 +171,18 @@ fn set_lines(lines: &mut Lines, name: &str, value: &str) -> Result<bool, ListenP
                 choose("ending", value, "lf or crlf", &[("lf", LineEnding::Lf), ("crlf", LineEnding::CrLf)])?;
         }
         "invalid" => lines.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn set_delimited(wire: &mut Delimited, name: &str, value: &str) -> Result<bool, ListenProblem> {
+    match name {
+        "delimiter" => {
+            let parsed = Delimiter::parse(value).and_then(Result::ok);
+            wire.delimiter = parsed.ok_or_else(|| wrong("delimiter", "1 to 8 bytes such as %00 or %0D%0A", value))?;
+        }
+        "invalid" => wire.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?,
         _ => return Ok(false),
     }
     Ok(true)
@@ -274,6 +297,17 @@ mod tests {
         let listen: Listen = "length://[::1]:7001?prefix=varint".parse().expect("good");
         assert_eq!(listen.protocol, Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::Varint }).into());
         assert!(!listen.notices);
+        let listen: Listen = "raw://[::1]:7003?mode=keys&refuse_http=no".parse().expect("good");
+        assert_eq!(listen.protocol, Wire::Raw(Raw { mode: RawMode::Keys }).into());
+        assert_eq!(
+            (listen.notices, listen.refuses_http, listen.bound(&listen.address)),
+            (false, false, "raw://[::1]:7003".into())
+        );
+        let listen: Listen = "delimited://[::1]:7004?delimiter=%0d%0a&invalid=bytes".parse().expect("good");
+        let delimiter = Delimiter::new(b"\r\n").expect("short");
+        let expected = Delimited { delimiter, invalid_utf8: InvalidUtf8::Bytes };
+        assert_eq!((&listen.protocol, listen.notices), (&Wire::Delimited(expected).into(), false));
+        assert_eq!(listen.bound(&listen.address), "delimited://[::1]:7004");
         let listen: Listen =
             "telnet://[::1]:23?mode=character&charset=CP437&probe=no&gmcp=yes&keep_alive=30".parse().expect("good");
         let expected = Telnet {
@@ -326,6 +360,12 @@ mod tests {
             ("telnet://127.0.0.1:1?mode=cooked", "mode takes line, character or keys, not \"cooked\""),
             ("telnet://127.0.0.1:1?charset=ebcdic", "charset takes utf-8, iso-8859-1, ibm437 or us-ascii"),
             ("telnet://127.0.0.1:1?keep_alive=0", "keep_alive takes a number of seconds, at least 1, not \"0\""),
+            ("raw://127.0.0.1:1?mode=line", "mode takes bytes or keys, not \"line\""),
+            ("raw://127.0.0.1:1?ending=lf", "\"ending\" is not an option of this scheme"),
+            ("delimited://127.0.0.1:1?delimiter=", "delimiter takes 1 to 8 bytes such as %00 or %0D%0A, not \"\""),
+            ("delimited://127.0.0.1:1?delimiter=%0", "delimiter takes 1 to 8 bytes"),
+            ("delimited://127.0.0.1:1?delimiter=123456789", "delimiter takes 1 to 8 bytes"),
+            ("delimited://127.0.0.1:1?mode=keys", "\"mode\" is not an option of this scheme"),
             ("auto://127.0.0.1:1?prefix=varint", "prefix takes u32be or u64be"),
             ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
             ("ws://127.0.0.1:1?metrics=credential", "metrics takes open or off"),

@@ -71,9 +71,10 @@ impl Dial {
     }
 }
 
-/// Parses `tcp://HOST:PORT`, `length://HOST:PORT` or `ws://HOST:PORT/PATH`.
+/// Parses `tcp://HOST:PORT`, `length://HOST:PORT`, `raw://HOST:PORT`,
+/// `delimited://HOST:PORT` or `ws://HOST:PORT/PATH`.
 ///
-/// The first two accept the options of [`Listen`](crate::Listen) for their wires, such as
+/// All but the last accept the options of [`Listen`](crate::Listen) for their wires, such as
 /// `?ending=crlf` and `?prefix=u16be`. The query of a `ws` address goes to the server. One attempt
 /// of at most 30 s.
 impl FromStr for Dial {
@@ -90,14 +91,9 @@ impl FromStr for Dial {
         match scheme {
             "ws" if target.starts_with('/') => Ok(Self::websocket(address, target)),
             "ws" => Ok(Self::websocket(address, ["/", target].concat())),
-            "tcp" | "length" if target.starts_with('/') => Err(DialError::Address),
-            "tcp" | "length" => {
-                let listen: Listen = ["tcp://127.0.0.1:1", "length://127.0.0.1:1"][usize::from(scheme == "length")]
-                    .chars()
-                    .chain(target.chars())
-                    .collect::<String>()
-                    .parse()
-                    .map_err(DialError::Option)?;
+            "tcp" | "length" | "raw" | "delimited" if target.starts_with('/') => Err(DialError::Address),
+            "tcp" | "length" | "raw" | "delimited" => {
+                let listen: Listen = [scheme, "://127.0.0.1:1", target].concat().parse().map_err(DialError::Option)?;
                 Ok(Self { protocol: listen.protocol.wire().into(), ..Self::lines(address) })
             }
             _ => Err(DialError::Scheme),
@@ -110,7 +106,7 @@ impl FromStr for Dial {
 #[non_exhaustive]
 pub enum DialError {
     /// The scheme is unknown.
-    #[error("an address begins with tcp://, length:// or ws://")]
+    #[error("an address begins with tcp://, length://, raw://, delimited:// or ws://")]
     Scheme,
     /// The address is not `HOST:PORT`, or has a path where none is allowed.
     #[error("an address is SCHEME://HOST:PORT, with a path for ws:// only, and a port from 1 to 65535")]
@@ -133,6 +129,9 @@ mod tests {
         assert_eq!(dial("ws://h:80?x=1"), Ok(Dial::websocket("h:80", "/?x=1")));
         let framed = dial("length://h:1?prefix=u16be").expect("good");
         assert_ne!(framed.protocol, dial("length://h:1").expect("good").protocol);
+        assert_eq!(dial("raw://h:1").expect("good").protocol, Wire::Raw(crate::wire::Raw::default()).into());
+        let delimited = dial("delimited://h:1?delimiter=%01").expect("good");
+        assert_ne!(delimited.protocol, dial("delimited://h:1").expect("good").protocol);
         for (text, error) in [
             ("", DialError::Address),
             ("h", DialError::Address),

@@ -21,8 +21,10 @@ use core::net::SocketAddr;
 /// | `tcp://127.0.0.1:7000` | lines over TCP |
 /// | `telnet://127.0.0.1:8023` | telnet over TCP |
 /// | `length://[::1]:7001` | length-prefixed frames over TCP |
+/// | `raw://127.0.0.1:7003` | bytes over TCP as they arrive, without messages: see [`Raw`](crate::wire::Raw) |
+/// | `delimited://127.0.0.1:7004?delimiter=%00` | messages that end with these bytes, over TCP: see [`Delimited`](crate::wire::Delimited) |
 /// | `ws://127.0.0.1:8025/chat` | WebSocket at this path, or at every path if none is given; and [HTTP](crate::http) |
-/// | `auto://127.0.0.1:7002` | any of these, detected from the peer's [first bytes](crate::wire::Auto) |
+/// | `auto://127.0.0.1:7002` | lines, telnet, frames or WebSocket, detected from the peer's [first bytes](crate::wire::Auto) |
 /// | `unix:///run/drupe.sock` | lines over a Unix socket |
 /// | `unix://@drupe` | the same, with the abstract name `drupe`, which is not a file (Linux only) |
 ///
@@ -40,6 +42,9 @@ use core::net::SocketAddr;
 /// | `gmcp`, `msdp`, `compress` | telnet | `no`, `yes`: whether to offer it; see [`Telnet`] |
 /// | `keep_alive` | telnet | seconds without a byte before `IAC NOP` is sent; never |
 /// | `prefix` | frames | `u32be`, `u8`, `u16be`, `u16le`, `u32le`, `u64be`, `u64le`, `varint` |
+/// | `mode` | raw | `bytes`, `keys`: whether messages are bytes, or each key of a terminal is a signal |
+/// | `delimiter` | delimited | 1 to 8 bytes, in percent-encoding; `%00` |
+/// | `invalid` | delimited | `reject`, `replace`, `bytes`: how to treat messages that are not UTF-8 |
 /// | `prefix` | auto | `u32be`, `u64be`: also accepts frames with this prefix; none |
 /// | `wait` | auto | milliseconds before a silent peer is treated as a terminal; 300 |
 /// | `origins` | ws | `same`, `*`, or a list such as `https://example.org,https://example.com`: see [`Origins`] |
@@ -54,7 +59,7 @@ use core::net::SocketAddr;
 /// | `max` | all | maximum number of connections on this listener; no limit |
 /// | `refuse_http` | all but ws | `yes`, `no`: whether to close connections that begin with an HTTP request; see [`Listen::refuses_http`] |
 /// | `half_open` | all | `no`, `yes`: whether to keep sending to a peer that ended its half |
-/// | `notices` | all | `yes` (lines, telnet), `no` (frames, ws): whether to send warnings and reasons as messages |
+/// | `notices` | all | `yes` (lines, telnet), `no` (all others): whether to send warnings and reasons as messages |
 ///
 /// [`InputMode`]: crate::telnet::InputMode
 /// [`Telnet`]: crate::telnet::Telnet
@@ -78,7 +83,7 @@ pub struct Listen {
     pub half_open: bool,
     /// Whether warnings, shutdown notices and the closing reason are sent to peers as messages.
     pub notices: bool,
-    /// Whether line, telnet and frame connections end if they begin with an HTTP request.
+    /// Whether connections that are not HTTP end if they begin with an HTTP request.
     ///
     /// Their reason is [`Reason::WrongProtocol`](crate::Reason::WrongProtocol). Nothing of the
     /// request is served. Any web page can make a browser send a request to any port, followed by
@@ -180,7 +185,11 @@ impl Listen {
     #[must_use]
     pub fn new(address: Address, protocol: impl Into<Protocol>) -> Self {
         let protocol = protocol.into();
-        let notices = !matches!(protocol, Protocol::Spoken(Wire::LengthPrefixed(_)) | Protocol::Http(_));
+        let notices = !matches!(
+            protocol,
+            Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::Raw(_) | Wire::Delimited(_) | Wire::Custom(_))
+                | Protocol::Http(_)
+        );
         Self {
             name: String::new(),
             address,
@@ -261,6 +270,11 @@ impl Listen {
             (_, Protocol::Spoken(Wire::Telnet(_)), Some(_)) => "telnets",
             (_, Protocol::Spoken(Wire::WebSocket(_) | Wire::WsTelnet(_)) | Protocol::Http(_), None) => "ws",
             (_, Protocol::Spoken(Wire::WebSocket(_) | Wire::WsTelnet(_)) | Protocol::Http(_), Some(_)) => "wss",
+            (_, Protocol::Spoken(Wire::Raw(_)), None) => "raw",
+            (_, Protocol::Spoken(Wire::Raw(_)), Some(_)) => "raws",
+            (_, Protocol::Spoken(Wire::Delimited(_)), None) => "delimited",
+            (_, Protocol::Spoken(Wire::Delimited(_)), Some(_)) => "delimiteds",
+            (_, Protocol::Spoken(Wire::Custom(custom)), _) => custom.name(),
             (_, Protocol::Auto(_), None) => "auto",
             (_, Protocol::Auto(_), Some(_)) => "autos",
         };
@@ -268,8 +282,10 @@ impl Listen {
             Protocol::Http(http) => http.path.as_deref().unwrap_or_default(),
             _ => "",
         };
+        let is_custom = matches!(self.protocol, Protocol::Spoken(Wire::Custom(_)));
+        let over_tls = if is_custom && self.tls.is_some() { "s" } else { "" };
         let tunnel = address.forward().map(|forward| alloc::format!("?tunnel={}", forward.tunnel)).unwrap_or_default();
-        alloc::format!("{scheme}://{address}{path}{tunnel}")
+        alloc::format!("{scheme}{over_tls}://{address}{path}{tunnel}")
     }
 }
 

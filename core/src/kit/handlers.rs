@@ -38,10 +38,11 @@ pub fn on_messages<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Payload<'_>)>(
     OnMessages(act, PhantomData)
 }
 
-/// Creates a handler that calls a function for each key that a telnet peer sends.
+/// Creates a handler that calls a function for each key that a peer sends.
 ///
-/// It sets each connection to [`InputMode::Keys`]. Input of peers that do not send single keys is
-/// ignored. `C` is as in [`on_lines`].
+/// It sets each connection to [`InputMode::Keys`]: telnet peers, and terminals without telnet on
+/// `raw://` listeners. Input of peers that do not send single keys is ignored, such as messages on
+/// a WebSocket without telnet. `C` is as in [`on_lines`].
 pub fn on_keys<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Key)>(act: F) -> impl Handler<Context = C, Note = NoNote> {
     OnKeys(act, PhantomData)
 }
@@ -113,5 +114,26 @@ mod tests {
         hub.send(peer, b"\xff\xfd\x03\xff\xfd\x01");
         hub.send(peer, b"x\x1b[A");
         assert_eq!(keys.try_iter().collect::<Vec<_>>(), [Key::Char('x'), Key::Up]);
+    }
+
+    #[test]
+    fn on_keys_receives_keys_from_raw_connections() {
+        for address in ["raw://127.0.0.1:1", "raw://127.0.0.1:1?mode=keys"] {
+            let (send, keys) = channel();
+            let handler = on_keys(move |hub: &mut Hub<'_, ()>, conn, key| {
+                hub.write(conn, "*");
+                send.send(key).expect("the receiver exists");
+            });
+            let config = Config::listening([address.parse::<Listen>().expect("good")]);
+            let mut hub = TestHub::with_config(config, handler);
+            let peer = hub.connect();
+            hub.send(peer, b"x\x1b[A\x1b");
+            hub.advance(Key::ESCAPE_WAIT);
+            hub.send(peer, b"\x1b");
+            hub.end(peer);
+            let expected = [Key::Char('x'), Key::Up, Key::Escape, Key::Escape];
+            assert_eq!(keys.try_iter().collect::<Vec<_>>(), expected, "{address}");
+            assert_eq!(hub.received(peer), b"****");
+        }
     }
 }

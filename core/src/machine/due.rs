@@ -5,7 +5,6 @@ use crate::base::{ConnId, Reason, seconds_up, some_time};
 use crate::handler::{Event, Handler};
 use crate::state::{Ending, Notice, Why};
 use crate::wire::ProbeInput;
-use crate::wire::telnet::Session;
 use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -51,7 +50,7 @@ impl<H: Handler> Machine<H> {
             Some(Why::Key) => {
                 if let Some(conn) = self.state.conns.at_mut(index) {
                     conn.decoder_due = None;
-                    conn.decoder.session().into_iter().for_each(Session::on_timeout);
+                    conn.decoder.on_timeout();
                 }
                 self.serve_held(id);
             }

@@ -1,7 +1,7 @@
 //! Decoding of bytes into messages for the handler, within the rates.
 
 use super::Machine;
-use crate::base::{ConnId, Payload, Reason};
+use crate::base::{ConnId, Reason};
 use crate::config::Action;
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
@@ -56,8 +56,8 @@ impl<H: Handler> Machine<H> {
                     continue;
                 }
             };
-            if let Some(Item::Message(payload)) = item
-                && self.is_request(conn, payload)
+            if let Some(item) = item
+                && self.is_request(conn, item)
             {
                 self.state.end(index, Reason::WrongProtocol, Ending::Flush);
                 continue;
@@ -116,10 +116,11 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Returns `true` if a connection begins with an HTTP request on a listener that refuses it.
-    fn is_request(&mut self, conn: ConnId, payload: Payload<'_>) -> bool {
+    fn is_request(&mut self, conn: ConnId, item: Item<'_>) -> bool {
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.refuses_http) else { return false };
-        found.refuses_http = payload.as_bytes().is_empty();
-        found.decoder.begins_http(payload)
+        let begins_http = found.decoder.begins_http(item);
+        found.refuses_http = begins_http.is_none();
+        begins_http == Some(true)
     }
 
     fn serve(&mut self, conn: ConnId, item: Item<'_>) {
@@ -161,10 +162,10 @@ impl<H: Handler> Machine<H> {
             found.input_finished = true;
             return self.state.end(conn.slot(), Reason::Truncated, Ending::Flush);
         }
-        let session = self.state.conns.get_mut(conn).and_then(|found| found.decoder.session());
-        if let Some(session) = session.filter(|session| session.wait().is_some()) {
+        let waits = self.state.conns.get_mut(conn).filter(|found| found.decoder.wait().is_some());
+        if let Some(found) = waits {
             // Nothing will follow the escape character.
-            session.on_timeout();
+            found.decoder.on_timeout();
             let _ = self.digest(conn, &mut []);
         }
         self.state.flush_write_buffer(conn.slot());
@@ -175,7 +176,7 @@ impl<H: Handler> Machine<H> {
         let (half_open, discard_message) = (found.half_open, found.discard_message);
         let reason = match found.decoder.finish(&mut scratch, &budget) {
             Ok(None) => Reason::PeerClosed,
-            Ok(Some(payload)) if self.is_request(conn, payload) => Reason::WrongProtocol,
+            Ok(Some(payload)) if self.is_request(conn, Item::Message(payload)) => Reason::WrongProtocol,
             Ok(Some(payload)) => {
                 if self.state.charge(conn.slot(), 1, 0).serves() && !discard_message {
                     self.serve(conn, Item::Message(payload));

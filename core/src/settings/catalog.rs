@@ -4,6 +4,7 @@ use super::schema;
 use super::section::{Section, SectionType};
 use super::tree::RelaySettings;
 use super::words::quoted;
+use crate::wire::Custom;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -28,6 +29,7 @@ pub struct Catalog {
     prefix: String,
     apps: Vec<App>,
     sections: Vec<SectionType>,
+    codecs: Vec<Custom>,
     schema: OnceLock<Arc<Value>>,
 }
 
@@ -48,7 +50,14 @@ impl Catalog {
     pub fn new(program: &str) -> Self {
         let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
         let prefix = program.chars().map(capital).chain(['_']).collect();
-        Self { program: program.to_owned(), prefix, apps: Vec::new(), sections: Vec::new(), schema: OnceLock::new() }
+        Self {
+            program: program.to_owned(),
+            prefix,
+            apps: Vec::new(),
+            sections: Vec::new(),
+            codecs: Vec::new(),
+            schema: OnceLock::new(),
+        }
     }
 
     /// Adds an application, by the name that listeners use. The first is the default.
@@ -83,6 +92,14 @@ impl Catalog {
     #[must_use]
     pub fn section<T: Section>(mut self) -> Self {
         self.sections.push(SectionType::of::<T>());
+        self.schema = OnceLock::new();
+        self
+    }
+
+    /// Adds a codec, which listeners with `protocol: custom` select by its name.
+    #[must_use]
+    pub fn codec(mut self, codec: Custom) -> Self {
+        self.codecs.push(codec);
         self.schema = OnceLock::new();
         self
     }
@@ -130,6 +147,10 @@ impl Catalog {
         self.apps.iter().any(|known| known.name == app && known.needs_one_worker)
     }
 
+    pub(super) fn codecs(&self) -> &[Custom] {
+        &self.codecs
+    }
+
     pub(super) fn sections(&self) -> &[SectionType] {
         &self.sections
     }
@@ -141,7 +162,8 @@ impl Catalog {
 
     /// Returns the schema, which is generated only once.
     pub(super) fn parsed_schema(&self) -> &Arc<Value> {
-        self.schema.get_or_init(|| Arc::new(schema::generate(&self.sections, &self.apps().collect::<Vec<_>>())))
+        self.schema
+            .get_or_init(|| Arc::new(schema::generate(&self.sections, &self.apps().collect::<Vec<_>>(), &self.codecs)))
     }
 
     /// Returns the catalog of the program `drupe`, which is built only once.

@@ -29,6 +29,11 @@ pub(super) fn fault(catalog: &Catalog) -> Option<String> {
             return Some(format!("application {app:?}: the name is empty, or there are two of this name"));
         }
     }
+    for (number, codec) in catalog.codecs().iter().enumerate() {
+        if catalog.codecs()[..number].iter().any(|other| other.name() == codec.name()) {
+            return Some(format!("codec {:?}: there are two of this name", codec.name()));
+        }
+    }
     default_secret(catalog).map(|key| format!("section key {key:?}: a secret can't have a default"))
 }
 

@@ -3,9 +3,10 @@
 use super::plan::limits::{networks, peer_limits};
 use super::plan::problems::Problems;
 use super::tree::{
-    AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, LineSettings,
-    ListenerSettings, ModeChoice, Profile, ProtocolName, Settings,
+    AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, FieldChoice, LineSettings, ListenerSettings,
+    ModeChoice, Profile, ProtocolName, Settings,
 };
+use super::wires::{self, invalid};
 use super::words::quoted;
 use crate::base::Network;
 use crate::config::{Address, Listen, SocketAccess};
@@ -15,7 +16,7 @@ use crate::wire::http::{
     Access, Authority, AuthorityError, Credential, Forwarded, ForwardedField, Http, OriginError, Origins, WebOrigin,
 };
 use crate::wire::telnet::{Charset, InputMode, Telnet};
-use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
+use crate::wire::{Auto, Custom, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -30,13 +31,14 @@ pub(super) fn plan(
     settings: &Settings,
     monitor: Option<&Credential>,
     metrics: Option<&Credential>,
+    codecs: &[Custom],
     problems: &mut Problems<'_>,
 ) -> (Vec<Listen>, Vec<Option<TlsFiles>>) {
     let (mut listeners, mut tls): (Vec<Listen>, Vec<Option<TlsFiles>>) = (Vec::new(), Vec::new());
     for (name, listener) in &settings.listeners {
         let key = format!("listeners.{name}");
         problems.check_name(&key, name);
-        let view = View { key: &key, settings, listener, monitor, metrics };
+        let view = View { key: &key, settings, listener, monitor, metrics, codecs };
         let mut listen = view.listen(name, problems);
         let same = |other: &&Listen| other.address == listen.address && !listen.has_any_port();
         if let Some(other) = listeners.iter().find(same) {
@@ -77,6 +79,8 @@ struct View<'a> {
     listener: &'a ListenerSettings,
     monitor: Option<&'a Credential>,
     metrics: Option<&'a Credential>,
+    /// The codecs that the program has registered.
+    codecs: &'a [Custom],
 }
 
 impl View<'_> {
@@ -174,16 +178,19 @@ impl View<'_> {
 
     /// Adds an error for each option that has no effect on the listener's protocol or address.
     fn check_parts(&self, problems: &mut Problems<'_>) {
-        use ProtocolName::{Auto, Length, Tcp, Telnet, WebSocket, WsTelnet};
+        use ProtocolName::{Auto, Custom, Delimited, Length, Raw, Tcp, Telnet, WebSocket, WsTelnet};
         let listener = self.listener;
         for (name, is_there, protocols) in [
             ("lines", listener.lines.is_some(), &[Tcp, Auto][..]),
             ("length", listener.length.is_some(), &[Length, Auto]),
+            ("raw", listener.raw.is_some(), &[Raw]),
+            ("delimited", listener.delimited.is_some(), &[Delimited]),
+            ("codec", !listener.codec.is_empty(), &[Custom]),
             ("telnet", listener.telnet.is_some(), &[Telnet, WsTelnet, Auto]),
             ("websocket", listener.websocket.is_some(), &[WebSocket, WsTelnet]),
             ("forwarded", listener.forwarded.is_some(), &[WebSocket, WsTelnet]),
             ("wait", listener.wait.is_some(), &[Auto]),
-            ("refuse_http", listener.refuse_http.is_some(), &[Tcp, Telnet, Length, Auto]),
+            ("refuse_http", listener.refuse_http.is_some(), &[Tcp, Telnet, Length, Raw, Delimited, Custom, Auto]),
         ] {
             if is_there && !protocols.contains(&listener.protocol) {
                 let known: Vec<_> = protocols.iter().map(|protocol| protocol.name()).collect();
@@ -229,6 +236,9 @@ impl View<'_> {
                 let prefix = self.prefix(&LengthPrefix::ALL, problems).unwrap_or(LengthPrefix::U32Be);
                 Wire::LengthPrefixed(LengthPrefixed { prefix }).into()
             }
+            ProtocolName::Raw => Wire::Raw(wires::raw(listener)).into(),
+            ProtocolName::Custom => wires::custom(self.key, listener, self.codecs, problems),
+            ProtocolName::Delimited => Wire::Delimited(wires::delimited(self.key, listener, problems)).into(),
             ProtocolName::Auto => {
                 let defaults = Auto::default();
                 let prefixes = [LengthPrefix::U32Be, LengthPrefix::U64Be];
@@ -469,12 +479,4 @@ fn lines(lines: &LineSettings) -> Lines {
         EndingChoice::CrLf => LineEnding::CrLf,
     };
     Lines { ending, invalid_utf8: invalid(lines.invalid) }
-}
-
-const fn invalid(choice: InvalidChoice) -> InvalidUtf8 {
-    match choice {
-        InvalidChoice::Reject => InvalidUtf8::Reject,
-        InvalidChoice::Replace => InvalidUtf8::Replace,
-        InvalidChoice::Bytes => InvalidUtf8::Bytes,
-    }
 }

@@ -106,6 +106,7 @@ mod tunnels;
 mod typed;
 pub mod units;
 mod warnings;
+mod wires;
 mod words;
 
 pub use catalog::Catalog;

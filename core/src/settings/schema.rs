@@ -3,6 +3,7 @@
 use super::formats::SECRET;
 use super::section::SectionType;
 use super::tree::Settings;
+use crate::wire::Custom;
 use alloc::string::String;
 use alloc::vec::Vec;
 use schemars::generate::SchemaSettings;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
 /// Generates the schema of a program's configuration.
-pub(super) fn generate(sections: &[SectionType], apps: &[&str]) -> Value {
+pub(super) fn generate(sections: &[SectionType], apps: &[&str], codecs: &[Custom]) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let sections: Vec<_> = sections.iter().map(|section| (section, (section.schema)(&mut generator))).collect();
     let root = generator.into_root_schema_for::<Settings>();
@@ -31,13 +32,18 @@ pub(super) fn generate(sections: &[SectionType], apps: &[&str]) -> Value {
         app.insert("oneOf".into(), names.collect());
         app.insert("default".into(), apps.first().copied().unwrap_or_default().into());
     }
+    if !codecs.is_empty() {
+        // The empty name is that of a listener with another protocol.
+        let names: Vec<_> = [""].into_iter().chain(codecs.iter().map(|codec| codec.name())).collect();
+        root["$defs"]["ListenerSettings"]["properties"]["codec"]["enum"] = names.into();
+    }
     root
 }
 
 /// Returns the top-level keys of the server itself.
 pub(super) fn keys_of_server() -> &'static Map<String, Value> {
     static KEYS: OnceLock<Map<String, Value>> = OnceLock::new();
-    KEYS.get_or_init(|| match generate(&[], &[])["properties"].take() {
+    KEYS.get_or_init(|| match generate(&[], &[], &[])["properties"].take() {
         Value::Object(keys) => keys,
         _ => Map::new(),
     })

@@ -5,7 +5,7 @@ use crate::base::Failure;
 use crate::base::Origin;
 use crate::base::{ConnId, DialId, Payload, Reason, seconds_up, some_time};
 use crate::config::Rates;
-use crate::state::conn::{Conn, Phase};
+use crate::state::conn::Phase;
 use crate::wire::Decoder;
 use crate::wire::websocket::CloseCode;
 use alloc::format;
@@ -122,9 +122,8 @@ impl State {
     /// WebSocket has no halves and telnet must answer negotiation, so those connections end.
     pub(crate) fn finish(&mut self, id: ConnId) {
         let Some(index) = self.open_slot(id) else { return };
-        let has_halves = |conn: &mut Conn| matches!(conn.decoder, Decoder::Lines(_) | Decoder::LengthPrefixed(_));
         let Some(conn) = self.conns.at_mut(index).filter(|conn| !conn.finished) else { return };
-        if !has_halves(conn) {
+        if conn.decoder.answers() {
             return self.end(index, Reason::Application, Ending::Flush);
         }
         conn.finished = true;

@@ -226,6 +226,9 @@ impl Conn {
             Decoder::Telnet(_) => "telnet",
             Decoder::WebSocket(_) => "websocket",
             Decoder::WsTelnet(_) => "ws+telnet",
+            Decoder::Raw(_) => "raw",
+            Decoder::Delimited(_) => "delimited",
+            Decoder::Custom(custom) => custom.name(),
         }
     }
 

@@ -3,7 +3,8 @@
 use super::State;
 use crate::base::{ConnId, Representation};
 use crate::config::SlowPolicy;
-use crate::wire::telnet::{Session, Side, Signal, Terminal, option};
+use crate::wire::RawMode;
+use crate::wire::telnet::{InputMode, Session, Side, Signal, Terminal, option};
 use crate::wire::websocket::WebSocketDecoder;
 use alloc::string::ToString;
 
@@ -26,6 +27,18 @@ impl State {
         self.settle_watermarks();
         self.schedule(index);
         Some(result)
+    }
+
+    /// Sets the mode of a raw connection. Returns whether it has such a mode; `None` if not raw.
+    pub(crate) fn set_raw_mode(&mut self, id: ConnId, mode: InputMode) -> Option<bool> {
+        self.open_slot(id)?;
+        let raw = self.conns.get_mut(id)?.decoder.raw_mut()?;
+        match mode {
+            InputMode::Line => raw.set_mode(RawMode::Bytes),
+            InputMode::Keys => raw.set_mode(RawMode::Keys),
+            InputMode::Character => return Some(false),
+        }
+        Some(true)
     }
 
     /// Sends the messages that were buffered during this fact.

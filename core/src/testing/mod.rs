@@ -19,8 +19,13 @@
 //! assert_eq!(hub.lines(ann), ["<ann> hello, Bob", "* bob left"]);
 //! ```
 
+mod check_wire;
+mod netstrings;
 #[cfg(feature = "sim")]
 pub mod sim;
+
+pub use check_wire::{WireDefect, WireOutcome, check_wire};
+pub use netstrings::Netstrings;
 
 use crate::base::Failure;
 use crate::base::{ConnId, DialId, ListenerId, Peer, Reason, Time, UnixTime};

@@ -26,13 +26,16 @@ impl Encoder {
     /// Compresses it if compression was negotiated and makes it smaller.
     ///
     /// # Errors
-    /// If the message is too long for the wire. `out` is then unchanged.
+    /// If the wire cannot carry the message. `out` is then unchanged.
     pub fn encode(&mut self, encoding: Encoding, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match encoding {
             Encoding::Lines(ending) => {
                 out.extend_from_slice(payload.as_bytes());
                 out.extend_from_slice(ending.as_bytes());
             }
+            Encoding::Raw => out.extend_from_slice(payload.as_bytes()),
+            Encoding::Delimited(delimiter) => delimiter.encode(payload, out)?,
+            Encoding::Custom(custom) => custom.encode(payload, out)?,
             Encoding::LengthPrefixed(prefix) => prefix.encode(payload, out)?,
             Encoding::WebSocket { role, deflate } => {
                 let mask = self.masks.next(role);

@@ -1,4 +1,4 @@
-use super::{LengthPrefix, LineEnding};
+use super::{Custom, Delimiter, LengthPrefix, LineEnding};
 use crate::base::{Payload, Representation};
 use crate::wire::telnet;
 use crate::wire::telnet::Charset;
@@ -31,6 +31,12 @@ pub enum Encoding {
         /// How the message reaches the peer.
         path: TelnetPath,
     },
+    /// The content alone.
+    Raw,
+    /// The content, followed by a delimiter.
+    Delimited(Delimiter),
+    /// The frame of a [`Codec`](super::Codec) of the application.
+    Custom(Custom),
 }
 
 /// How telnet output reaches the peer.
@@ -53,19 +59,20 @@ impl Encoding {
     /// Returns the representation with which a connection of this encoding begins.
     pub(crate) const fn representation(self) -> Representation {
         match self {
-            Self::WebSocket { .. } | Self::LengthPrefixed(_) => Representation::Json,
-            Self::Lines(_) | Self::Telnet { .. } => Representation::Text,
+            Self::WebSocket { .. } | Self::LengthPrefixed(_) | Self::Delimited(_) => Representation::Json,
+            Self::Lines(_) | Self::Telnet { .. } | Self::Raw => Representation::Text,
+            Self::Custom(custom) => custom.representation(),
         }
     }
 
     /// Appends `payload` to `out` without delimiters. Returns `false` if the wire requires them.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
-            Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
+            Self::Lines(_) | Self::Raw => out.extend_from_slice(payload.as_bytes()),
             Self::Telnet { charset, path } => {
                 telnet_by(path, out, |out| telnet::encode(payload, charset, out));
             }
-            Self::LengthPrefixed(_) | Self::WebSocket { .. } => return false,
+            Self::LengthPrefixed(_) | Self::Delimited(_) | Self::WebSocket { .. } | Self::Custom(_) => return false,
         }
         true
     }

@@ -32,6 +32,12 @@ pub enum DecodeError {
     /// The input ended inside a frame.
     #[error("the input ended inside a frame")]
     Truncated,
+    /// The application's [codec](super::Codec) refuses the input.
+    #[error("the input breaks the protocol: {0}")]
+    Codec(#[from] CodecError),
+    /// The application's [codec](super::Codec) breaks its own rules.
+    #[error("the codec failed: {0}")]
+    CodecFault(#[from] CodecFault),
 }
 
 impl DecodeError {
@@ -41,19 +47,79 @@ impl DecodeError {
         match self {
             Self::TooLarge { .. } => Reason::MessageTooLarge,
             Self::InvalidUtf8 { .. } => Reason::InvalidUtf8,
-            Self::LengthOverflow | Self::Compression | Self::Frame(_) => Reason::MalformedFrame,
+            Self::LengthOverflow | Self::Compression | Self::Frame(_) | Self::Codec(_) => Reason::MalformedFrame,
+            Self::CodecFault(_) => Reason::CodecFailed,
             Self::Truncated => Reason::PeerClosed,
         }
     }
 }
 
-/// The error for a message that is longer than the wire's length prefix can express.
+/// The error with which a [codec](super::Codec) refuses input or a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message of {bytes} bytes is too long for this wire, which carries at most {max}")]
+#[error("{why}")]
+pub struct CodecError {
+    why: &'static str,
+}
+
+impl CodecError {
+    /// Creates an error that says what is wrong, such as `the protocol identifier is not 0`.
+    #[must_use]
+    pub const fn new(why: &'static str) -> Self {
+        Self { why }
+    }
+}
+
+/// How a [codec](super::Codec) broke its own rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub struct EncodeError {
-    /// The length of the message, in bytes.
-    pub bytes: usize,
-    /// The longest message that the wire can carry, in bytes.
-    pub max: u64,
+pub enum CodecFault {
+    /// A frame has more bytes than there are.
+    #[error("it used {used} of {given} bytes")]
+    UsedTooMuch {
+        /// The length of the frame, in bytes.
+        used: usize,
+        /// Number of bytes that the codec was given.
+        given: usize,
+    },
+    /// A frame has no bytes.
+    #[error("it returned a frame without using a byte")]
+    NoProgress,
+    /// The message is not within its frame.
+    #[error("the message is not within its frame")]
+    OutsideFrame,
+    /// The codec needs more bytes, but none.
+    #[error("it asked for 0 more bytes")]
+    AskedForNothing,
+    /// The codec asked for more bytes although a frame was complete without any of them.
+    #[error("it asked for more bytes although a frame was complete")]
+    TookBack,
+    /// The codec panicked.
+    #[error("it panicked")]
+    Panicked,
+}
+
+/// The error for a message that the wire cannot carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The message is longer than the wire can express.
+    #[error("a message of {bytes} bytes is too long for this wire, which carries at most {max}")]
+    TooLong {
+        /// The length of the message, in bytes.
+        bytes: usize,
+        /// The longest message that the wire can carry, in bytes.
+        max: u64,
+    },
+    /// The message contains the delimiter that ends messages.
+    #[error("the message contains the delimiter of this wire, at byte {offset}")]
+    Delimiter {
+        /// Where the delimiter begins in the message.
+        offset: usize,
+    },
+    /// The application's [codec](super::Codec) refuses the message.
+    #[error("the codec refuses the message: {0}")]
+    Codec(CodecError),
+    /// The application's [codec](super::Codec) panicked.
+    #[error("the codec panicked")]
+    CodecPanicked,
 }

@@ -99,7 +99,7 @@ impl LengthPrefix {
         let content = payload.as_bytes();
         let length = content.len() as u64;
         if length > self.max() {
-            return Err(EncodeError { bytes: content.len(), max: self.max() });
+            return Err(EncodeError::TooLong { bytes: content.len(), max: self.max() });
         }
         self.write(length, out);
         out.extend_from_slice(content);

@@ -6,6 +6,18 @@
 //! incomplete messages, within the [`Budget`], so decoding byte by byte gives the same messages as
 //! decoding everything at once. `finish` returns the message that the end of input completes. An
 //! [`Encoder`] does the reverse.
+//!
+//! # Protocols that Drupe does not know
+//!
+//! - [`Raw`] passes on the bytes that have arrived, and the application finds its messages.
+//! - [`Delimited`] splits the stream at a delimiter.
+//! - [`Custom`] asks a [`Codec`] of the application. Its [`FrameDecoder`] stores nothing: it looks
+//!   at contiguous bytes and says what is at their front.
+//!
+//! They differ from other wires in nothing else. On all three, an HTTP request is recognized by the
+//! first nine bytes of the stream, so [`Listen::refuses_http`](crate::Listen) holds for any
+//! framing: the connection ends before the message that completes these bytes. Where the codec
+//! fails first, for example because it reads the method as a length, its error is the reason.
 
 pub mod http;
 pub mod telnet;
@@ -14,8 +26,12 @@ pub mod websocket;
 mod auto;
 mod budget;
 mod buffer;
+mod codec;
+mod contained;
+mod custom;
 mod decoded;
 pub(crate) mod deflate;
+mod delimited;
 mod encoder;
 mod encoding;
 mod errors;
@@ -23,25 +39,31 @@ mod length;
 mod line;
 mod protocol;
 mod proxy;
+mod raw;
 mod request_line;
+mod stream_start;
 mod ws_telnet;
 
 pub use auto::Auto;
 pub(crate) use auto::{Detected, NO_TLS, ProbeInput};
 pub use budget::{Budget, MessageSize, MessageSizeError};
 pub(crate) use buffer::grow;
+pub use codec::{Codec, CodecNameError, Custom, DecodeContext, Frame, FrameDecoder};
+pub use custom::CustomDecoder;
 #[cfg(feature = "tls")]
 pub(crate) use decoded::SPARE_BYTES;
 pub use decoded::{DecodeBuffer, Decoded, Item};
+pub use delimited::{Delimited, DelimitedDecoder, Delimiter, DelimiterError};
 pub use encoder::Encoder;
 pub use encoding::{Encoding, TelnetPath};
-pub use errors::{DecodeError, EncodeError};
+pub use errors::{CodecError, CodecFault, DecodeError, EncodeError};
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
 pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 pub use protocol::Protocol;
 pub use proxy::Proxies;
 pub(crate) use proxy::{ProxyHeader, may_be_whole as may_be_proxy_header, parse_header as parse_proxy_header};
+pub use raw::{Raw, RawDecoder, RawMode};
 pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
 use crate::base::Payload;
@@ -65,6 +87,12 @@ pub enum Wire {
     WebSocket(WebSocket),
     /// Telnet in WebSocket messages, after the WebSocket handshake.
     WsTelnet(WsTelnet),
+    /// Bytes as they arrive, without messages.
+    Raw(Raw),
+    /// Messages that end with a delimiter.
+    Delimited(Delimited),
+    /// The protocol of a [`Codec`] of the application.
+    Custom(Custom),
 }
 
 impl Wire {
@@ -77,6 +105,9 @@ impl Wire {
             Self::Telnet(telnet) => Decoder::Telnet(Box::new(Session::new(telnet))),
             Self::WebSocket(socket) => Decoder::WebSocket(Box::new(WebSocketDecoder::new(socket))),
             Self::WsTelnet(wire) => Decoder::WsTelnet(Box::new(WsTelnetDecoder::new(wire))),
+            Self::Raw(raw) => Decoder::Raw(RawDecoder::new(raw)),
+            Self::Delimited(wire) => Decoder::Delimited(Box::new(DelimitedDecoder::new(wire))),
+            Self::Custom(custom) => Decoder::Custom(Box::new(CustomDecoder::new(custom))),
         }
     }
 
@@ -89,6 +120,9 @@ impl Wire {
             Self::WebSocket(WebSocket { role, deflate, .. }) => Encoding::WebSocket { role, deflate },
             Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, path: TelnetPath::Direct },
             Self::WsTelnet(wire) => Encoding::Telnet { charset: wire.telnet.charset, path: TelnetPath::Framed },
+            Self::Raw(_) => Encoding::Raw,
+            Self::Delimited(wire) => Encoding::Delimited(wire.delimiter),
+            Self::Custom(custom) => Encoding::Custom(custom),
         }
     }
 }
@@ -114,6 +148,12 @@ pub enum Decoder {
     WebSocket(Box<WebSocketDecoder>),
     /// The decoder of telnet in WebSocket messages.
     WsTelnet(Box<WsTelnetDecoder>),
+    /// The decoder of raw bytes.
+    Raw(RawDecoder),
+    /// The decoder of delimited messages.
+    Delimited(Box<DelimitedDecoder>),
+    /// The decoder of a [`Codec`] of the application.
+    Custom(Box<CustomDecoder>),
 }
 
 impl Decoder {
@@ -135,6 +175,9 @@ impl Decoder {
             Self::Telnet(session) => session.decode(input, buffer, budget),
             Self::WebSocket(socket) => socket.decode(input, buffer, budget),
             Self::WsTelnet(stream) => stream.decode(input, buffer, budget),
+            Self::Raw(raw) => Ok(raw.decode(input, budget)),
+            Self::Delimited(wire) => wire.decode(input, buffer, budget),
+            Self::Custom(custom) => custom.decode(input, buffer, budget),
         }
     }
 
@@ -153,6 +196,9 @@ impl Decoder {
             Self::Telnet(session) => session.finish(buffer, budget),
             Self::WebSocket(socket) => socket.finish().map(|()| None),
             Self::WsTelnet(stream) => stream.finish(buffer, budget),
+            Self::Raw(_) => Ok(None),
+            Self::Delimited(wire) => wire.finish(buffer, budget),
+            Self::Custom(custom) => custom.finish(buffer, budget),
         }
     }
 
@@ -165,6 +211,9 @@ impl Decoder {
             Self::Telnet(session) => session.is_partial(),
             Self::WebSocket(socket) => socket.is_partial(),
             Self::WsTelnet(stream) => stream.is_partial(),
+            Self::Raw(_) => false,
+            Self::Delimited(wire) => wire.is_partial(),
+            Self::Custom(custom) => custom.is_partial(),
         }
     }
 
@@ -174,16 +223,28 @@ impl Decoder {
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self {
-            Self::Lines(_) | Self::LengthPrefixed(_) => false,
+            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Delimited(_) | Self::Custom(_) => false,
             Self::Telnet(session) => session.is_ahead(),
             Self::WebSocket(socket) => socket.is_ahead(),
             Self::WsTelnet(stream) => stream.is_ahead(),
+            Self::Raw(raw) => raw.is_ahead(),
         }
     }
 
-    /// Returns `true` if a stream whose first message is `first` begins with an HTTP request.
-    pub(crate) fn begins_http(&self, first: Payload<'_>) -> bool {
-        let first = first.as_bytes();
+    /// Returns whether a stream whose first item is `first` begins with an HTTP request.
+    ///
+    /// `None` if that is not clear yet: ask again with the next item.
+    pub(crate) fn begins_http(&self, first: Item<'_>) -> Option<bool> {
+        match (self, first) {
+            (Self::Raw(raw), _) => raw.begins_http(),
+            (Self::Delimited(wire), _) => wire.begins_http(),
+            (Self::Custom(custom), _) => custom.begins_http(),
+            (_, Item::Message(payload)) if !payload.as_bytes().is_empty() => Some(self.is_request(payload.as_bytes())),
+            _ => None,
+        }
+    }
+
+    fn is_request(&self, first: &[u8]) -> bool {
         match self {
             Self::Lines(_) | Self::Telnet(_) => request_line::is_request_line(first),
             Self::LengthPrefixed(frames) => {
@@ -193,7 +254,8 @@ impl Decoder {
                 bytes.extend_from_slice(&first[..first.len().min(16)]);
                 request_line::is_request(&bytes)
             }
-            Self::WebSocket(_) | Self::WsTelnet(_) => false,
+            // The others compare the start of the stream, or follow an HTTP request.
+            _ => false,
         }
     }
 
@@ -205,7 +267,7 @@ impl Decoder {
             Self::WebSocket(socket) => socket.replies(),
             Self::WsTelnet(stream) if with_line => stream.replies(),
             Self::WsTelnet(stream) => stream.answers(),
-            Self::Lines(_) | Self::LengthPrefixed(_) => None,
+            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Raw(_) | Self::Delimited(_) | Self::Custom(_) => None,
         }
     }
 
@@ -219,7 +281,18 @@ impl Decoder {
         match self {
             Self::Telnet(session) => session.wait(),
             Self::WsTelnet(stream) => stream.session().wait(),
+            Self::Raw(raw) => raw.wait(),
             _ => None,
+        }
+    }
+
+    /// Interprets what the decoder has, once [`wait`](Self::wait) has elapsed or input has ended.
+    pub(crate) fn on_timeout(&mut self) {
+        match self {
+            Self::Telnet(session) => session.on_timeout(),
+            Self::WsTelnet(stream) => stream.session_mut().on_timeout(),
+            Self::Raw(raw) => raw.on_timeout(),
+            _ => {}
         }
     }
 
@@ -255,6 +328,14 @@ impl Decoder {
         match self {
             Self::Telnet(session) => Some(session.terminal()),
             Self::WsTelnet(stream) => Some(stream.session().terminal()),
+            _ => None,
+        }
+    }
+
+    /// Returns the decoder of raw bytes, if the wire is raw.
+    pub(crate) const fn raw_mut(&mut self) -> Option<&mut RawDecoder> {
+        match self {
+            Self::Raw(raw) => Some(raw),
             _ => None,
         }
     }

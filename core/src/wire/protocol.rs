@@ -3,7 +3,7 @@
 use crate::wire::http::Http;
 use crate::wire::telnet::InputMode;
 use crate::wire::websocket::{Role, WebSocket};
-use crate::wire::{Auto, Wire};
+use crate::wire::{Auto, Raw, RawMode, Wire};
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -30,11 +30,14 @@ impl Protocol {
         }
     }
 
-    /// Returns the initial input mode of telnet peers, or `None` for a protocol without telnet.
+    /// Returns the initial input mode of telnet peers, and [`InputMode::Keys`] for raw keys.
+    ///
+    /// `None` for any other protocol without telnet.
     #[must_use]
     pub fn input_mode(&self) -> Option<InputMode> {
         match self {
             Self::Spoken(Wire::Telnet(telnet)) => Some(telnet.mode),
+            Self::Spoken(Wire::Raw(Raw { mode: RawMode::Keys, .. })) => Some(InputMode::Keys),
             Self::Auto(auto) => Some(auto.telnet.mode),
             Self::Http(http) => http.telnet.map(|telnet| telnet.mode),
             Self::Spoken(_) => None,

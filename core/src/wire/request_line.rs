@@ -44,6 +44,17 @@ pub(super) fn is_request(first: &[u8]) -> bool {
     METHODS.iter().any(|method| first.starts_with(method)) && looks_like_target(first)
 }
 
+/// Number of first bytes that suffice for [`begins_request`]: the longest method, and a target.
+pub(super) const DISTINCT_BYTES: usize = 9;
+
+/// Returns whether a stream begins with an HTTP request, or `None` if more bytes are needed.
+pub(super) fn begins_request(first: &[u8]) -> Option<bool> {
+    if METHODS.iter().any(|method| method.starts_with(first)) {
+        return None;
+    }
+    Some(is_request(first))
+}
+
 /// Returns `true` if the beginning of a target follows the method (RFC 9112 section 3.2).
 fn looks_like_target(first: &[u8]) -> bool {
     let target = first.iter().position(|&byte| byte == b' ').and_then(|space| first.get(space + 1));

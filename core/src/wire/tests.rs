@@ -220,7 +220,7 @@ fn length_prefixes_are_encoded_per_their_standards() {
     }
     let mut out = b"before".to_vec();
     let refused = encode(frames(LengthPrefix::U8), &[7; 300], &mut out);
-    assert_eq!((refused, &out[..]), (Err(EncodeError { bytes: 300, max: 255 }), &b"before"[..]));
+    assert_eq!((refused, &out[..]), (Err(EncodeError::TooLong { bytes: 300, max: 255 }), &b"before"[..]));
 }
 
 #[test]

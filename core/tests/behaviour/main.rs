@@ -6,6 +6,7 @@ mod apps;
 mod endings;
 mod input;
 mod rates;
+mod raw;
 mod replay;
 mod slow;
 mod sockets;

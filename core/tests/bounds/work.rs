@@ -5,9 +5,9 @@
 use crate::work_world::{RUN_BYTES, World, run_of};
 use drupe_core::app::Echo;
 use drupe_core::telnet::{escape, subnegotiation};
-use drupe_core::testing::TestHub;
+use drupe_core::testing::{Netstrings, TestHub};
 use drupe_core::websocket::{Opcode, frame};
-use drupe_core::wire::Proxies;
+use drupe_core::wire::{Custom, Proxies, Wire};
 use drupe_core::{Config, Listen};
 use std::time::Duration;
 
@@ -296,6 +296,10 @@ fn lines_and_frames_cost_at_most_a_turn() {
         ("length://127.0.0.1:1?prefix=u8", vec![b"\0", b"\x01x"]),
         ("length://127.0.0.1:1?prefix=varint", vec![b"\0", b"\x80\0", b"\x81\x80\x80\x80\x80\x80\x80\x80\x80\0x"]),
         ("auto://127.0.0.1:1", vec![b"\n", b"GET ", b"\xff\xf1"]),
+        ("raw://127.0.0.1:1", vec![b"x"]),
+        ("delimited://127.0.0.1:1", vec![b"\0", b"x", b"x\0", b"\xff\0"]),
+        ("delimited://127.0.0.1:1?delimiter=%00%00%00%00%00%00%00%01", vec![b"\0", b"\0\0\0\0\0\0\0\x01"]),
+        ("raw://127.0.0.1:1?mode=keys", vec![b"x", b"\x1b", b"\x1b[A", b"\r\n", b"\xff", b"\xc3x"]),
     ] {
         for unit in units {
             World::new(listen).say(&run_of(unit), TURNS);
@@ -321,11 +325,19 @@ fn byte_by_byte_input_costs_linear_time() {
         ("auto://127.0.0.1:1", head("A: b\r\n")),
         ("tcp://127.0.0.1:1", vec![b'x'; 8_000]),
         ("telnet://127.0.0.1:1", vec![b'x'; 8_000]),
+        ("raw://127.0.0.1:1", vec![b'x'; 8_000]),
+        ("delimited://127.0.0.1:1", vec![b'x'; 8_000]),
+        ("delimited://127.0.0.1:1?delimiter=xxxxxxxy", vec![b'x'; 8_000]),
+        ("raw://127.0.0.1:1?mode=keys", vec![b'x'; 8_000]),
         ("length://127.0.0.1:1", [&8_000_u32.to_be_bytes()[..], &[b'x'; 7_999]].concat()),
     ] {
         bytes_one_by_one(World::new(listen), listen, &stream);
     }
     bytes_one_by_one(World::with_config(Config::listening([behind_proxies])), "behind proxies", &proxied);
+    let mut netstrings: Listen = "raw://127.0.0.1:1".parse().expect("well formed");
+    netstrings.protocol = Wire::Custom(Custom::new(&Netstrings).expect("a good name")).into();
+    let stream = [&b"8000:"[..], &[b'x'; 8_000]].concat();
+    bytes_one_by_one(World::with_config(Config::listening([netstrings])), "netstrings", &stream);
 }
 
 fn bytes_one_by_one(mut world: World, name: &str, stream: &[u8]) {

@@ -8,3 +8,4 @@ mod settings_claims;
 mod settings_mistakes;
 mod settings_template;
 mod settings_warnings;
+mod settings_wires;

@@ -1,7 +1,8 @@
 //! Configurations: layers, errors, and the effect of every key.
 
 use drupe_core::settings::{Catalog, Resolved, Sources};
-use drupe_core::wire::Protocol;
+use drupe_core::testing::Netstrings;
+use drupe_core::wire::{Custom, Protocol};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -250,6 +251,10 @@ listeners.a.refuse_http=false
 listeners.a.lines.ending=crlf
 listeners.a.lines.invalid=bytes
 listeners.a.length.prefix=u8 <- listeners.a.protocol=length
+listeners.a.raw.mode=keys <- listeners.a.protocol=raw
+listeners.a.delimited.delimiter=%0D%0A <- listeners.a.protocol=delimited
+listeners.a.delimited.invalid=bytes <- listeners.a.protocol=delimited
+listeners.a.codec=netstrings <- listeners.a.protocol=custom
 listeners.a.telnet.mode=keys <- listeners.a.protocol=telnet
 listeners.a.telnet.charset=ibm437 <- listeners.a.protocol=telnet
 listeners.a.telnet.invalid=bytes <- listeners.a.protocol=telnet
@@ -340,7 +345,8 @@ fn every_settings_key_has_an_effect() {
         let line = line.as_str();
         let (key, before) = line.split_once(" <- ").unwrap_or((line, ""));
         let (key, value) = key.split_once('=').expect(line);
-        let mut sources = Sources::new().set("listeners.a.address", "127.0.0.1:0");
+        let codec = Custom::new(&Netstrings).expect("a good name");
+        let mut sources = Sources::of(Catalog::default().codec(codec)).set("listeners.a.address", "127.0.0.1:0");
         for (key, value) in before.split("; ").filter_map(|pair| pair.split_once('=')) {
             sources = sources.set(key, value);
         }

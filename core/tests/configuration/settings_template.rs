@@ -86,7 +86,7 @@ fn commented_template_values_are_the_defaults() {
 }
 
 /// What an example needs to have a meaning: instead of what, and what else.
-const CONTEXT: [(&str, &[(&str, &str)]); 12] = [
+const CONTEXT: [(&str, &[(&str, &str)]); 14] = [
     ("websocket:", &[("protocol: auto", "protocol: websocket")]),
     ("forwarded:", &[("protocol: auto", "protocol: websocket")]),
     ("socket:", &[("address: 127.0.0.1:7000", "address: unix:/x")]),
@@ -102,6 +102,8 @@ const CONTEXT: [(&str, &[(&str, &str)]); 12] = [
     ("users:", &[("authentication:", "authentication:\n  enabled: true")]),
     ("early_drop:", &[("profile:", "authentication: { enabled: true, shared_password: x }\nprofile:")]),
     ("length:", &[]),
+    ("raw:", &[("protocol: auto", "protocol: raw")]),
+    ("delimited:", &[("protocol: auto", "protocol: delimited")]),
     ("tls:", &[]),
     ("proxy_protocol:", &[]),
     ("file:", &[]),

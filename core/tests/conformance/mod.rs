@@ -7,6 +7,7 @@ mod client;
 mod descriptors;
 mod dial;
 mod drain;
+mod foreign;
 mod gated;
 mod handler;
 mod http;

@@ -5,6 +5,7 @@
 mod accepting;
 mod auth_shards;
 mod client;
+mod codecs;
 mod dial_websocket;
 mod dials;
 mod embedding;

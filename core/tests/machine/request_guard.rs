@@ -42,6 +42,8 @@ fn http_request_closes_the_connection_before_being_served() {
         "telnet://127.0.0.1:1",
         "telnet://127.0.0.1:1?mode=character",
         "telnet://127.0.0.1:1?mode=keys",
+        "raw://127.0.0.1:1",
+        "raw://127.0.0.1:1?mode=keys",
         "length://127.0.0.1:1?prefix=u8",
         "length://127.0.0.1:1?prefix=u16be",
         "length://127.0.0.1:1?prefix=varint",
@@ -55,7 +57,12 @@ fn http_request_closes_the_connection_before_being_served() {
             let conn = hub.connect();
             request.chunks(size).for_each(|piece| hub.send(conn, piece));
             let reason = if address.ends_with("u32be") { "message_too_large" } else { "wrong_protocol" };
-            assert_eq!(hub.handler().0, [reason], "{address} by {size}");
+            let told = &hub.handler().0;
+            // Raw bytes are served as they come, until they can only be a request.
+            let begun = told.iter().take_while(|told| address.starts_with("raw") && told.len() < 20).count();
+            let (method, rest) = told.split_at(begun.min(told.len() - 1));
+            assert!(method.len() < 6 && method.iter().all(|told| !told.contains("nick")), "{address}: {method:?}");
+            assert_eq!(rest, [reason], "{address} by {size}");
             assert!(hub.is_closed(conn));
         }
     }

@@ -164,7 +164,8 @@ fn sessions(run: &Run) -> impl Iterator<Item = (ConnId, &drupe_core::sim::Sessio
 /// A message of the application, without preceding prompts. `None` for notices of the server.
 fn message(text: &str) -> Option<&str> {
     let mut text = text;
-    let prompts = ["> ", "user: ", "password: "];
+    // On raw connections, nothing separates what the operator publishes from what follows.
+    let prompts = ["> ", "user: ", "password: ", crate::hall::OPERATOR];
     while let Some(rest) = prompts.iter().find_map(|prompt| text.strip_prefix(prompt)) {
         text = rest;
     }

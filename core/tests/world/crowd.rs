@@ -30,6 +30,9 @@ impl Swarm {
             Protocol::Spoken(Wire::LengthPrefixed(frames)) => (Client::length_prefixed(frames.prefix), true),
             Protocol::Spoken(Wire::Telnet(telnet)) => (self.terminal(telnet.mode, line_max), true),
             Protocol::Spoken(Wire::WebSocket(_)) => (Client::websocket(), true),
+            Protocol::Spoken(Wire::Raw(_)) => (Client::raw(b"\r", b";"), true),
+            Protocol::Spoken(Wire::Delimited(wire)) => (Client::delimited(wire.delimiter.as_bytes()), true),
+            Protocol::Spoken(Wire::Custom(_)) => (Client::netstrings(), true),
             Protocol::Http(_) if self.chance(5) => (Client::http(), false),
             Protocol::Http(http) => match &http.telnet {
                 Some(telnet) => (self.terminal(telnet.mode, line_max).in_websocket("/"), true),
@@ -151,8 +154,11 @@ impl Swarm {
     }
 }
 
-/// Whether the application receives single keys on a listener with this protocol.
+/// Whether the application receives keys or pieces of messages on a listener with this protocol.
 fn tells_keys(protocol: &Protocol) -> bool {
+    if matches!(protocol, Protocol::Spoken(Wire::Raw(_))) {
+        return true;
+    }
     let telnet = match protocol {
         Protocol::Spoken(Wire::Telnet(telnet)) => Some(telnet),
         Protocol::Auto(auto) => Some(&auto.telnet),

@@ -29,9 +29,11 @@ pub(crate) struct Hall {
     short: BTreeSet<ConnId>,
     /// Connections whose sending half has ended.
     finished: BTreeSet<ConnId>,
+    /// Connections of raw bytes, which end each message with CR.
+    raw: BTreeSet<ConnId>,
     tickets: Vec<Ticket>,
     published: u64,
-    /// Keys that each connection in key mode sent since its last Enter.
+    /// Keys, or raw bytes, that each connection sent since its last Enter.
     keys: BTreeMap<ConnId, String>,
     /// Connections without the client certificate that their listener requires.
     pub(crate) strangers: Vec<ConnId>,
@@ -187,6 +189,9 @@ impl Handler for Hall {
                 if matches!(frames, Some(Wire::LengthPrefixed(frames)) if frames.prefix == LengthPrefix::U8) {
                     self.short.insert(conn);
                 }
+                if matches!(frames, Some(Wire::Raw(_))) {
+                    self.raw.insert(conn);
+                }
                 let app = hub.listen(conn).map(|listen| listen.app.clone()).unwrap_or_default();
                 let user = hub.secured(conn).and_then(|secured| secured.user.clone());
                 let is_known = match (app.split_once(' '), &user) {
@@ -199,6 +204,17 @@ impl Handler for Hall {
                 }
                 if let Origin::Listener(_) = origin {
                     self.join(hub, conn, ALL);
+                }
+            }
+            Event::Message { conn, payload } if self.raw.contains(&conn) => {
+                for c in payload.as_bytes().iter().map(|&byte| char::from(byte)) {
+                    if c != '\r' {
+                        self.keys.entry(conn).or_default().push(c);
+                        continue;
+                    }
+                    let message = self.keys.remove(&conn).unwrap_or_default();
+                    self.received.entry(conn).or_default().push(message.clone());
+                    self.obey(hub, conn, &message);
                 }
             }
             Event::Message { conn, payload } => {

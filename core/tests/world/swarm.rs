@@ -7,7 +7,10 @@ use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::settings::Sources;
 use drupe_core::telnet::{InputMode, Telnet};
-use drupe_core::wire::{Auto, LengthPrefix, LineEnding, Lines, Protocol, Proxies, Wire};
+use drupe_core::testing::Netstrings;
+use drupe_core::wire::{
+    Auto, Custom, Delimited, Delimiter, LengthPrefix, LineEnding, Lines, Protocol, Proxies, Raw, RawMode, Wire,
+};
 use drupe_core::{Address, Closing, Config, Drain, Listen, PeerLimits, Random, Rates, RoomLimits, TicketLimits};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -62,6 +65,8 @@ pub(crate) enum Feature {
     Storms,
     Operator,
     Web,
+    /// Only protocols that Drupe knows. The worlds of the table in `main.rs` have this feature.
+    Known = 58,
 }
 
 impl Swarm {
@@ -261,9 +266,26 @@ impl Swarm {
         listen
     }
 
+    /// Returns a wire for a protocol that Drupe does not know.
+    fn foreign(&mut self) -> Wire {
+        match self.number(3) {
+            // A login needs messages.
+            0 if !self.has(Feature::Logins) => {
+                Wire::Raw(Raw::default().mode(self.pick(&[RawMode::Bytes, RawMode::Keys])))
+            }
+            0 | 1 => {
+                let delimiter = self.pick(&[&b"\0"[..], b"\r\n", b"\x01\x02\x01\x02\x01\x02\x01\x03"]);
+                Wire::Delimited(Delimited::default().delimiter(Delimiter::new(delimiter).expect("short")))
+            }
+            _ => Wire::Custom(Custom::new(&Netstrings).expect("a good name")),
+        }
+    }
+
     /// Returns a listener with a random protocol.
     pub(crate) fn listener(&mut self, number: u16) -> Listen {
-        let protocol: Protocol = match self.number(8) {
+        let is_foreign = !self.has(Feature::Known) && self.chance(3);
+        let protocol: Protocol = match if is_foreign { 8 } else { self.number(8) } {
+            8 => self.foreign().into(),
             0 => Wire::Lines(Lines::default().ending(self.pick(&[LineEnding::Lf, LineEnding::CrLf]))).into(),
             1 => {
                 let text = format!("length://127.0.0.1:1?prefix={}", self.pick(&LengthPrefix::ALL).name());
@@ -286,6 +308,10 @@ impl Swarm {
         listen.half_open = self.has(Feature::HalfOpen);
         if self.has(Feature::Notices) {
             listen.notices = self.chance(2);
+        }
+        if matches!(listen.protocol, Protocol::Spoken(Wire::Raw(_))) {
+            // Nothing would separate a notice from a message.
+            listen.notices = false;
         }
         listen.limits = self.limits();
         if self.has(Feature::Proxies) && self.chance(2) {

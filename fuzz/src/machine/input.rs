@@ -23,7 +23,9 @@ pub(super) fn input(
         Fact::Accepted { listener, address } => {
             let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1);
             let peer = if address == 0 { Peer::Local } else { SocketAddr::from((ip, 1)).into() };
-            Input::Accepted { listener: ListenerId::new(u32::from(listener % 13)), peer }
+            // The last id is of no listener.
+            let listener = if listener < 240 { listener % 13 } else { 13 + listener % 3 };
+            Input::Accepted { listener: ListenerId::new(u32::from(listener)), peer }
         }
         Fact::AcceptFailed { listener, exhausted } => Input::AcceptFailed {
             listener: ListenerId::new(u32::from(listener % 3)),

@@ -8,9 +8,10 @@ use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
 use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Network, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::telnet::Telnet;
+use drupe_core::testing::Netstrings;
 use drupe_core::tls::Tls;
 use drupe_core::tunnel::{Ssh, Tunnel};
-use drupe_core::wire::{Protocol, Proxies};
+use drupe_core::wire::{Custom, Protocol, Proxies, Wire};
 use drupe_core::{Address, Command, Config, ConnId, Drain, Input, Listen, Machine, Shard, Time, trace, work};
 use input::{input, input_bytes};
 use restless::Restless;
@@ -107,6 +108,11 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
     for text in ["tcp://127.0.0.1:0?tunnel=edge", "unix:///run/x.sock?tunnel=edge"] {
         listeners.push(text.parse().expect(text));
     }
+    for text in ["raw://127.0.0.1:11?mode=keys", "delimited://127.0.0.1:12?delimiter=%00%01"] {
+        listeners.push(text.parse().expect(text));
+    }
+    let netstrings = Wire::Custom(Custom::new(&Netstrings).expect("a good name"));
+    listeners.push(Listen::new(Address::Tcp(([127, 0, 0, 1], 13).into()), netstrings));
     let mut config = Config::listening(listeners).seed(Some(seed));
     let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
     tunnel.reconnect.attempts_max = (time & 16 == 16).then_some(3);

@@ -11,6 +11,7 @@ use crate::tools::{self, CertArguments, CheckArguments, CompletionsArguments, Te
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use drupe_core::Handler;
 use drupe_core::settings::{Catalog, Section};
+use drupe_core::wire::Custom;
 use drupe_shell::Runtime;
 use std::ffi::OsString;
 use std::fmt;
@@ -104,6 +105,13 @@ impl<R: Runtime + 'static> Program<R> {
     #[must_use]
     pub fn section<T: Section>(self) -> Self {
         Self { catalog: self.catalog.section::<T>(), ..self }
+    }
+
+    /// Adds a [codec](drupe_core::wire::Codec), which listeners with `protocol: custom` select by its
+    /// name.
+    #[must_use]
+    pub fn codec(self, codec: Custom) -> Self {
+        Self { catalog: self.catalog.codec(codec), ..self }
     }
 
     /// Adds a flag `--NAME VALUE` that sets a key of the configuration, as `--set KEY=VALUE` does.

@@ -18,6 +18,9 @@ const LINE_MAX_BYTES: usize = 1 << 20;
 /// It appends a line feed to each message that it reads, and writes each line as one message,
 /// without its line feed. So code that reads and writes lines can serve every wire.
 ///
+/// On a raw wire it changes nothing: the bytes that are read are those of the peer, and the bytes
+/// that are written are sent at once.
+///
 /// On wires of lines, a flush sends text without a line feed, such as a prompt. On other wires it
 /// is sent when its line is complete or the stream is closed, and a line has at most 1 MiB.
 #[derive(Debug)]
@@ -55,7 +58,7 @@ impl ByteStream {
                 Poll::Ready(None) => return Poll::Ready(0),
                 Poll::Ready(Some(message)) => {
                     self.unread.extend_from_slice(message.as_payload().as_bytes());
-                    self.unread.push(b'\n');
+                    self.unread.extend((!self.connection.is_raw()).then_some(b'\n'));
                 }
             }
         }
@@ -72,6 +75,10 @@ impl ByteStream {
             return Poll::Pending;
         }
         let taken = &bytes[..bytes.len().min(UNSENT_MAX_BYTES)];
+        if self.connection.is_raw() {
+            self.connection.put(Action::Send(payload(taken.to_vec()).into())).map_err(broken)?;
+            return Poll::Ready(Ok(taken.len()));
+        }
         let mut new = taken;
         while let Some(end) = memchr::memchr(b'\n', new) {
             self.unsent.extend_from_slice(&new[..end]);

@@ -42,6 +42,7 @@ struct Shared {
     handle: Handle,
     peer: Peer,
     has_lines: bool,
+    is_raw: bool,
 }
 
 /// A reference to a connection that does not keep it open.
@@ -53,8 +54,14 @@ pub(super) struct Handle {
 }
 
 impl Connection {
-    pub(super) fn new(link: Arc<Path>, remote: Remote<Ready>, conn: ConnId, peer: Peer, has_lines: bool) -> Self {
-        let shared = Arc::new(Shared { handle: Handle { link, remote, conn }, peer, has_lines });
+    pub(super) fn new(
+        link: Arc<Path>,
+        remote: Remote<Ready>,
+        conn: ConnId,
+        peer: Peer,
+        (has_lines, is_raw): (bool, bool),
+    ) -> Self {
+        let shared = Arc::new(Shared { handle: Handle { link, remote, conn }, peer, has_lines, is_raw });
         Self { receiver: Receiver { shared: Arc::clone(&shared) }, sender: Sender { shared } }
     }
 
@@ -74,6 +81,12 @@ impl Connection {
     #[must_use]
     pub fn has_lines(&self) -> bool {
         self.sender.shared.has_lines
+    }
+
+    /// Returns `true` if the wire carries bytes without messages: [`Raw`](drupe_core::wire::Raw).
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        self.sender.shared.is_raw
     }
 
     /// Receives a message. Returns `None` once the peer sends no more or the connection has ended.

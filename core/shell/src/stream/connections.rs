@@ -76,8 +76,9 @@ impl Handler for Connections {
                 if let Some(context) = hub.context(conn) {
                     context.0 = Some(Arc::clone(&link));
                 }
-                let has_lines = hub.representation(conn) == Representation::Text;
-                let connection = Connection::new(link, self.remote.clone(), conn, peer, has_lines);
+                let is_raw = hub.wire_name(conn) == Some("raw");
+                let has_lines = !is_raw && hub.representation(conn) == Representation::Text;
+                let connection = Connection::new(link, self.remote.clone(), conn, peer, (has_lines, is_raw));
                 let handle = connection.handle();
                 let future = (self.serve)(connection);
                 (self.spawn)(Task { future, handle });

@@ -43,11 +43,16 @@ impl<C> Hub<'_, C> {
         })
     }
 
-    /// Sets the input mode of a telnet peer. Returns `false` on other wires.
+    /// Sets the input mode of a telnet peer, or of a raw one. Returns `false` on other wires.
     ///
-    /// Input arrives as lines until the peer agrees, which
-    /// [`Signal::InputMode`](crate::telnet::Signal) reports.
+    /// From telnet peers, input arrives as lines until the peer agrees, which
+    /// [`Signal::InputMode`](crate::telnet::Signal) reports. On [`Raw`](crate::wire::Raw), the mode
+    /// changes at once: [`InputMode::Keys`] yields keys, [`InputMode::Line`] yields bytes, and
+    /// [`InputMode::Character`] is not supported.
     pub fn set_input_mode(&mut self, conn: ConnId, mode: InputMode) -> bool {
+        if let Some(done) = self.state.set_raw_mode(conn, mode) {
+            return done;
+        }
         self.state.with_session(conn, |session| session.set_mode(mode)).is_some()
     }
 

@@ -120,8 +120,13 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
     let monitor_credential = credential("monitor.credential", &settings.monitor.credential, problems);
     let metrics_credential = metrics_credential(&settings.monitor, problems);
     let is_authenticated = authentication.is_some();
-    let (listeners, tls) =
-        crate::settings::listeners::plan(settings, monitor_credential.as_ref(), metrics_credential.as_ref(), problems);
+    let (listeners, tls) = crate::settings::listeners::plan(
+        settings,
+        monitor_credential.as_ref(),
+        metrics_credential.as_ref(),
+        catalog.codecs(),
+        problems,
+    );
     let peer = peer_limits("limits.peer", &settings.limits.peer, problems);
     let mut config = Config {
         listeners,

@@ -26,6 +26,12 @@ choices! {
         WsTelnet = "ws+telnet",
         /// Length-prefixed frames.
         Length = "length",
+        /// Bytes as they arrive, without messages.
+        Raw = "raw",
+        /// Messages that end with a delimiter.
+        Delimited = "delimited",
+        /// The protocol of a codec that the program has registered; `codec` names it.
+        Custom = "custom",
         /// Telnet, frames, HTTP with WebSocket, or lines, detected from the first bytes.
         Auto = "auto",
     }
@@ -63,6 +69,14 @@ choices! {
         /// The server edits lines.
         Character = "character",
         /// The application receives each key.
+        Keys = "keys",
+    }
+    /// How raw bytes reach the application.
+    RawChoice {
+        /// The bytes that have arrived are a message.
+        #[default]
+        Bytes = "bytes",
+        /// Each key of a terminal is a signal.
         Keys = "keys",
     }
     /// Access to an HTTP endpoint.

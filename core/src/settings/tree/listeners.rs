@@ -1,6 +1,8 @@
 //! Settings for a listener and for its protocol.
 
-use super::choices::{AccessChoice, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, ModeChoice, ProtocolName};
+use super::choices::{
+    AccessChoice, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, ModeChoice, ProtocolName, RawChoice,
+};
 use super::declare::settings;
 use super::limits::PeerSettings;
 use super::tunnels::ForwardSettings;
@@ -39,13 +41,19 @@ settings! {
         /// Whether warnings and closing reasons are sent as messages. Default: on lines and telnet.
         notices: Option<bool> = None;
         /// Whether to close connections that begin with an HTTP request. Default: true.
-        /// Any page can make a browser send one. For `tcp`, `telnet`, `length` and `auto`.
+        /// Any page can make a browser send one. For every protocol that is not HTTP.
         refuse_http: Option<bool> = None;
         /// The format of lines; for `tcp` and `auto`.
         lines: Option<LineSettings> = None;
         /// The format of the length prefix; for `length` and `auto`.
         /// Without it, `auto` does not detect frames.
         length: Option<LengthSettings> = None;
+        /// How bytes reach the application; for `raw`.
+        raw: Option<RawSettings> = None;
+        /// The format of messages; for `delimited`.
+        delimited: Option<DelimitedSettings> = None;
+        /// The name of a codec that the program has registered; for `custom`.
+        codec: String = String::new();
         /// Telnet options; for `telnet`, `ws+telnet` and `auto`.
         telnet: Option<TelnetSettings> = None;
         /// WebSocket options; for `websocket` and `ws+telnet`.
@@ -90,6 +98,21 @@ settings! {
         /// The type of the length prefix. With `auto`, it is `u32be` or `u64be`.
         /// Otherwise it is `u8`, `u16be`, `u16le`, `u32be`, `u32le`, `u64be`, `u64le` or `varint`.
         prefix: String = "u32be".into();
+    }
+
+    /// How raw bytes reach the application.
+    RawSettings {
+        /// Whether the bytes that have arrived are a message, or each key of a terminal is a signal.
+        mode: RawChoice = RawChoice::Bytes;
+    }
+
+    /// The format of delimited messages.
+    DelimitedSettings {
+        /// The 1 to 8 bytes that end each message.
+        /// `%` and two hexadecimal digits stand for a byte, such as `%0D%0A` for CR LF.
+        delimiter: String = "%00".into();
+        /// How to treat messages that are not UTF-8.
+        invalid: InvalidChoice = InvalidChoice::Reject;
     }
 
     /// Telnet options.

@@ -442,7 +442,7 @@ impl Outbound {
 fn check_length(payload: Payload<'_>) -> Result<usize, EncodeError> {
     let bytes = payload.as_bytes().len();
     if bytes as u64 > MESSAGE_MAX_BYTES {
-        return Err(EncodeError { bytes, max: MESSAGE_MAX_BYTES });
+        return Err(EncodeError::TooLong { bytes, max: MESSAGE_MAX_BYTES });
     }
     Ok(bytes)
 }

@@ -3,9 +3,10 @@
 use drupe_core::app::Echo;
 use drupe_core::http::Http;
 use drupe_core::telnet::{InputMode, Telnet};
+use drupe_core::testing::Netstrings;
 use drupe_core::tls::{Secured, Tls};
 use drupe_core::websocket::{Opcode, frame};
-use drupe_core::wire::{Auto, LengthPrefixed, Protocol, Proxies, Wire};
+use drupe_core::wire::{Auto, Custom, Delimited, LengthPrefixed, Protocol, Proxies, Raw, Wire};
 use drupe_core::{Address, Config, ConnId, Listen, ListenerId, Machine, Peer, Reason, Time, UnixTime};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,8 +14,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What every wire of the configuration below is called, and one peer of each.
-pub(crate) const WIRES: [&str; 9] =
-    ["lines", "length", "telnet", "character", "auto", "websocket", "ws+telnet", "lines over TLS", "lines by proxy"];
+pub(crate) const WIRES: [&str; 12] = [
+    "lines",
+    "length",
+    "telnet",
+    "character",
+    "auto",
+    "websocket",
+    "ws+telnet",
+    "lines over TLS",
+    "lines by proxy",
+    "raw",
+    "delimited",
+    "netstrings",
+];
 
 fn telnet() -> Telnet {
     // The peers have spoken telnet, and are kept alive.
@@ -30,7 +43,7 @@ pub(crate) fn base() -> Config {
     let carried = http().telnet(Some(telnet()));
     let character = telnet().mode(InputMode::Character);
     let lines: Protocol = Wire::default().into();
-    let spoken: [Protocol; 9] = [
+    let spoken: [Protocol; 12] = [
         lines.clone(),
         Wire::LengthPrefixed(LengthPrefixed::default()).into(),
         Wire::Telnet(telnet()).into(),
@@ -40,6 +53,9 @@ pub(crate) fn base() -> Config {
         Protocol::Http(Arc::new(carried)),
         lines.clone(),
         lines,
+        Wire::Raw(Raw::default()).into(),
+        Wire::Delimited(Delimited::default()).into(),
+        Wire::Custom(Custom::new(&Netstrings).expect("a good name")).into(),
     ];
     let mut listeners: Vec<_> = (1..)
         .zip(spoken)
@@ -68,6 +84,8 @@ pub(crate) fn message(wire: &str, text: &str) -> Vec<u8> {
         }
         "websocket" => frame(Opcode::Text, text.as_bytes(), Some([1, 2, 3, 4]), &mut framed),
         "ws+telnet" => frame(Opcode::Binary, format!("{text}\r\n").as_bytes(), Some([1, 2, 3, 4]), &mut framed),
+        "delimited" => framed.extend_from_slice(format!("{text}\0").as_bytes()),
+        "netstrings" => framed.extend_from_slice(format!("{}:{text},", text.len()).as_bytes()),
         _ => framed.extend_from_slice(format!("{text}\r\n").as_bytes()),
     }
     framed

@@ -8,6 +8,8 @@ mod first;
 mod frames;
 mod http;
 mod lines;
+mod netstrings;
+mod parts;
 mod proxy;
 mod screen;
 mod telnet;
@@ -108,6 +110,27 @@ impl Client {
     #[must_use]
     pub fn length_prefixed(prefix: LengthPrefix) -> Self {
         Self::of(frames::Frames::new(prefix))
+    }
+
+    /// Creates a client whose messages end with this delimiter.
+    #[must_use]
+    pub fn delimited(delimiter: &[u8]) -> Self {
+        Self::of(parts::Parts::delimited(delimiter))
+    }
+
+    /// Creates a client of a raw listener.
+    ///
+    /// Raw bytes have no messages, so the application must give them some: the client ends what it
+    /// sends with `ending`, and what it receives is a message up to and including each `end`.
+    #[must_use]
+    pub fn raw(ending: &[u8], end: &[u8]) -> Self {
+        Self::of(parts::Parts::raw(ending, end))
+    }
+
+    /// Creates a client of the codec [`Netstrings`](crate::testing::Netstrings).
+    #[must_use]
+    pub fn netstrings() -> Self {
+        Self::of(netstrings::Netstrings::default())
     }
 
     /// Creates a telnet client that sends whole lines, and agrees to a random set of options.

@@ -1,0 +1,59 @@
+//! Conversion of the settings of wires that have no options in common with others.
+
+use super::plan::problems::Problems;
+use super::tree::{InvalidChoice, ListenerSettings, RawChoice};
+use super::words::quoted;
+use crate::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, Raw, RawMode, Wire};
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+pub(super) fn raw(listener: &ListenerSettings) -> Raw {
+    let mode = match listener.raw.clone().unwrap_or_default().mode {
+        RawChoice::Bytes => RawMode::Bytes,
+        RawChoice::Keys => RawMode::Keys,
+    };
+    Raw { mode }
+}
+
+/// Converts the settings of delimited messages; `key` is that of the listener.
+pub(super) fn delimited(key: &str, listener: &ListenerSettings, problems: &mut Problems<'_>) -> Delimited {
+    let delimited = listener.delimited.clone().unwrap_or_default();
+    let delimiter = match Delimiter::parse(&delimited.delimiter) {
+        Some(parsed) => parsed.map_err(|error| error.to_string()),
+        None => Err(format!("{}: two hexadecimal digits must follow each %", quoted(&delimited.delimiter))),
+    };
+    Delimited {
+        delimiter: problems.or(&format!("{key}.delimited.delimiter"), delimiter, Delimiter::default()),
+        invalid_utf8: invalid(delimited.invalid),
+    }
+}
+
+/// Finds the codec of a listener among those that the program has registered.
+pub(super) fn custom(
+    key: &str,
+    listener: &ListenerSettings,
+    codecs: &[Custom],
+    problems: &mut Problems<'_>,
+) -> Protocol {
+    let name = &listener.codec;
+    if let Some(custom) = codecs.iter().find(|custom| custom.name() == name) {
+        return Wire::Custom(*custom).into();
+    }
+    let names: Vec<_> = codecs.iter().map(|custom| custom.name()).collect();
+    let words = match (name.is_empty(), names.join(", ")) {
+        (_, known) if known.is_empty() => "this program has no codecs, so protocol can't be custom".to_string(),
+        (true, known) => format!("protocol: custom needs a codec: {known}"),
+        (false, known) => format!("{} is not one of {known}", quoted(name)),
+    };
+    problems.add(&format!("{key}.codec"), words);
+    Wire::default().into()
+}
+
+pub(super) const fn invalid(choice: InvalidChoice) -> InvalidUtf8 {
+    match choice {
+        InvalidChoice::Reject => InvalidUtf8::Reject,
+        InvalidChoice::Replace => InvalidUtf8::Replace,
+        InvalidChoice::Bytes => InvalidUtf8::Bytes,
+    }
+}
