@@ -2,8 +2,12 @@ use super::queue::{DriverMessage, RemoteError, Shared};
 use super::tunnel::Port;
 use super::{BindError, Channel, TunnelPort, TunnelWatch};
 use drupe_core::tunnel::{LinkId, TunnelReport, TunnelStatus};
-use drupe_core::{Command, Config, ConnId, ListenerId, Metrics, Payload, Peer};
+use drupe_core::{Command, Config, ConnId, ListenerId, Metrics, Outgoing, Peer};
 
+#[cfg(feature = "auth")]
+use drupe_core::kit::negotiate;
+#[cfg(feature = "auth")]
+use serde::Serialize;
 use std::sync::Arc;
 
 use core::fmt;
@@ -38,10 +42,45 @@ impl<N> Remote<N> {
 
     /// Sends one message to every member of a room.
     ///
+    /// [`kit::negotiate`] creates a message from a serializable value: JSON for programs, text for
+    /// people.
+    ///
     /// # Errors
     /// If the server has ended or its queue is full.
-    pub fn publish<'p>(&self, room: &str, payload: impl Into<Payload<'p>>) -> Result<(), RemoteError> {
+    ///
+    /// [`kit::negotiate`]: https://docs.rs/drupe-core/latest/drupe_core/kit/fn.negotiate.html
+    pub fn publish<'p>(&self, room: &str, payload: impl Into<Outgoing<'p>>) -> Result<(), RemoteError> {
         self.command(Command::publish(room, payload))
+    }
+
+    /// Sends one message to one connection, on whichever shard it is.
+    ///
+    /// The message is discarded if the connection is over by then.
+    ///
+    /// # Errors
+    /// If the server has ended or its queue is full.
+    pub fn send<'p>(&self, conn: ConnId, payload: impl Into<Outgoing<'p>>) -> Result<(), RemoteError> {
+        self.command(Command::send(conn, payload))
+    }
+
+    /// Sends a value to every member of a room: as JSON to programs, in its `Display` form to people.
+    ///
+    /// # Errors
+    /// If the server has ended or its queue is full.
+    #[cfg(feature = "auth")]
+    pub fn publish_as(&self, room: &str, message: &(impl Serialize + fmt::Display)) -> Result<(), RemoteError> {
+        self.publish(room, &negotiate(message))
+    }
+
+    /// Sends a value to one connection, in the representation of that connection.
+    ///
+    /// See [`publish_as`](Self::publish_as).
+    ///
+    /// # Errors
+    /// If the server has ended or its queue is full.
+    #[cfg(feature = "auth")]
+    pub fn send_as(&self, conn: ConnId, message: &(impl Serialize + fmt::Display)) -> Result<(), RemoteError> {
+        self.send(conn, &negotiate(message))
     }
 
     /// Ends one connection with [`Reason::Kicked`](drupe_core::Reason::Kicked).
@@ -111,7 +150,7 @@ impl<N> Remote<N> {
                 if asked.count() > 0 { Ok(()) } else { Err(RemoteError::Ended) }
             }
             // A shard that does not exist has no connections.
-            Command::Kick { conn } => match self.shards.get(usize::from(conn.shard())) {
+            Command::Kick { conn } | Command::Send { conn, .. } => match self.shards.get(usize::from(conn.shard())) {
                 Some(shard) => shard.put(DriverMessage::Command(command)),
                 None => Ok(()),
             },

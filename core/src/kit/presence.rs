@@ -34,13 +34,7 @@ impl Presence {
     ///
     /// # Errors
     /// If the connection cannot join the room.
-    pub fn join<C>(
-        &mut self,
-        hub: &mut Hub<'_, C>,
-        conn: ConnId,
-        room: &str,
-        name: &str,
-    ) -> Result<bool, JoinError> {
+    pub fn join<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, room: &str, name: &str) -> Result<bool, JoinError> {
         hub.join(conn, room)?;
         let joined = self.of.entry(conn).or_default();
         if joined.iter().any(|(known, _)| known == room) {

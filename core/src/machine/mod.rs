@@ -365,6 +365,9 @@ impl<H: Handler> Machine<H> {
             Command::Publish { room, payload } => {
                 self.state.publish_everywhere(room, &[], payload.into());
             }
+            Command::Send { conn, payload } => {
+                self.state.send(*conn, payload.into());
+            }
             Command::Kick { conn } => {
                 if self.state.conns.get(*conn).is_some() {
                     self.state.end(conn.slot(), Reason::Kicked, Ending::Flush);

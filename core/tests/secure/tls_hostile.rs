@@ -64,7 +64,7 @@ fn peer() -> Peer {
 }
 
 fn publish(text: String) -> Command {
-    Command::Publish { room: "r".into(), payload: PayloadBuf::Text(text.into()) }
+    Command::Publish { room: "r".into(), payload: text.into() }
 }
 
 /// A machine, a client, and what is on the way between them.

@@ -234,6 +234,7 @@ fn operate(run: &mut Run) {
         2 => Command::ReloadFailed,
         3 => return run.world.set_clock(UnixTime::from_secs(login::UNIX_SECS + run.swarm.random.below(2_000))),
         4 if run.swarm.chance(4) => Command::Drain,
+        5 if let Some(&conn) = run.world.connections(0).last() => Command::send(conn, hall::OPERATOR),
         _ => Command::publish(hall::ALL, hall::OPERATOR),
     };
     run.world.command(&request);
