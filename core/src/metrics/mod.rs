@@ -104,6 +104,8 @@ pub struct Metrics {
     pub log_lines_lost: u64,
     /// Shards that report that they are not ready (gauge).
     pub draining: u64,
+    /// Connections that a drain ended at its deadline although work was in progress (counter).
+    pub drain_unfinished: u64,
     /// Earliest expiry of the listeners' certificates, in seconds since 1970 (gauge).
     ///
     /// 0 if there is none.
@@ -206,6 +208,7 @@ impl Metrics {
             &mut self.log_lines_left_out,
             &mut self.log_lines_lost,
             &mut self.draining,
+            &mut self.drain_unfinished,
             &mut self.certificate_expiry_secs,
         ];
         let histograms = [&mut self.turn_messages, &mut self.round_trip_us, &mut self.durations_ms];

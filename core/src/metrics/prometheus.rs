@@ -47,6 +47,11 @@ impl Metrics {
         put("reload_failures_total", "New configurations that could not be loaded.", self.reload_failures);
         put("log_lines_left_out_total", "Log lines dropped above the rate limit.", self.log_lines_left_out);
         put("log_lines_lost_total", "Log lines that could not be written.", self.log_lines_lost);
+        put(
+            "drain_unfinished_total",
+            "Connections ended at the drain's deadline with work left.",
+            self.drain_unfinished,
+        );
         put("draining", "Shards that are shutting down.", self.draining);
         if self.certificate_expiry_secs > 0 {
             let help = "Earliest expiry of the certificates.";

@@ -25,6 +25,9 @@ pub enum CallError {
     /// The peer did not answer before the deadline.
     #[error("the call timed out")]
     TimedOut,
+    /// The server shut down before the peer answered.
+    #[error("the server shut down before the peer answered")]
+    ShuttingDown,
     /// The connection closed before the peer answered.
     #[error("the connection closed before the peer answered")]
     Closed,
@@ -101,13 +104,7 @@ impl<T> Calls<T> {
         }
     }
 
-    pub(super) fn respond<C>(
-        &mut self,
-        hub: &mut Hub<'_, C>,
-        conn: ConnId,
-        place: Option<Place>,
-        response: String,
-    ) {
+    pub(super) fn respond<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, place: Option<Place>, response: String) {
         match place {
             None => drop(hub.send(conn, &response)),
             Some(Place { batch, place }) => {
@@ -187,7 +184,11 @@ impl<T> Calls<T> {
         match self.pending.get(&ticket) {
             None => Expired::NoCall,
             Some(Pending::Theirs { .. }) => {
-                let error = RpcError::new(RpcError::TIMED_OUT, "There was no result in time");
+                let error = if hub.is_draining() {
+                    RpcError::new(RpcError::SHUTTING_DOWN, "The server is shutting down")
+                } else {
+                    RpcError::new(RpcError::TIMED_OUT, "There was no result in time")
+                };
                 self.finish(hub, ticket, &Err(error));
                 Expired::Theirs
             }
@@ -196,12 +197,7 @@ impl<T> Calls<T> {
     }
 
     /// Removes and returns the continuation of the outgoing call that the peer has answered.
-    pub(crate) fn take_answered<C>(
-        &mut self,
-        hub: &mut Hub<'_, C>,
-        conn: ConnId,
-        number: Option<u64>,
-    ) -> Option<T> {
+    pub(crate) fn take_answered<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, number: Option<u64>) -> Option<T> {
         let ticket = Ticket { conn, number: number? };
         let then = self.take(ticket)?;
         hub.redeem(ticket);
