@@ -6,7 +6,7 @@ use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
 use drupe_core::wire::{Protocol, Wire};
-use drupe_core::{Backoff, Closing, Config, Drain, Listen, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied};
+use drupe_core::{Backoff, Closing, Config, Drain, Listen, MetricsOptions, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -218,6 +218,7 @@ impl<'a> Draw<'a> {
                     .deadline(self.duration(Duration::from_secs(60))),
             )
             .accept_backoff(self.duration(Duration::from_millis(100)))
+            .metrics(MetricsOptions::default().errors_kept(self.count(10)).durations_kept(self.count(10)))
             .unapplied(Unapplied::default())
     }
 }

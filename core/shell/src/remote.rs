@@ -142,6 +142,15 @@ impl<N> Remote<N> {
     /// If the server has ended or its queue is full.
     pub fn command(&self, command: Command) -> Result<(), RemoteError> {
         match command {
+            Command::ResetMetrics => {
+                let asked = self.shards.iter().map(|shard| shard.put(DriverMessage::Command(Command::ResetMetrics)));
+                // Some shards may have ended before the others.
+                asked.fold(Err(RemoteError::Ended), |all, one| match (all, one) {
+                    (Err(RemoteError::Full), _) | (_, Err(RemoteError::Full)) => Err(RemoteError::Full),
+                    (Ok(()), _) | (_, Ok(())) => Ok(()),
+                    _ => Err(RemoteError::Ended),
+                })
+            }
             Command::Drain => {
                 // Bypasses the limit, so that all shards drain or none. Some may have ended before
                 // the others.

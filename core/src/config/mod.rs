@@ -6,6 +6,7 @@ mod dial;
 mod ladder;
 mod listen;
 mod marks;
+mod metrics;
 mod peer;
 mod quarantine;
 mod rate;
@@ -19,6 +20,7 @@ pub use dial::{Dial, DialError, DialProtocol};
 pub use ladder::{Action, Ladder};
 pub use listen::{Address, Listen, SocketAccess};
 pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
+pub use metrics::{MetricLabelError, MetricLabels, MetricsOptions};
 pub use peer::{PeerLimits, Rates};
 pub use quarantine::QuarantineLimits;
 pub use rate::{Gcra, Rate, RateError};
@@ -83,6 +85,8 @@ pub struct Config {
     /// failures in a row. At least 10 ms; [`Duration::MAX`] is for ever. A pause for lack of
     /// descriptors or memory also ends when a connection ends.
     pub accept_backoff: Duration,
+    /// Labels of the metrics, and how many recent errors and durations are kept.
+    pub metrics: MetricsOptions,
     /// Settings of a `settings::Plan` that other components must apply; otherwise empty.
     ///
     /// A shell refuses a configuration in which any are left, so that no setting is silently
@@ -105,6 +109,7 @@ setters!(Config {
     closing: Closing,
     drain: Drain,
     accept_backoff: Duration,
+    metrics: MetricsOptions,
     unapplied: Unapplied,
 });
 
@@ -126,6 +131,7 @@ impl Default for Config {
             closing: Closing::default(),
             drain: Drain::default(),
             accept_backoff: Duration::from_millis(500),
+            metrics: MetricsOptions::default(),
             unapplied: Unapplied::default(),
         }
     }

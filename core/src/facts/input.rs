@@ -206,6 +206,9 @@ pub enum Command {
         /// Number of lines that could not be written.
         lost: u64,
     },
+    /// Clear the recent errors and durations: see
+    /// [`Hub::reset_recent_metrics`](crate::Hub::reset_recent_metrics).
+    ResetMetrics,
     /// Drain the server: see [`Drain`](crate::Drain).
     ///
     /// A second drain is fast: the grace period ends, all connections are closed at once, and what

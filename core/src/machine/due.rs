@@ -76,7 +76,7 @@ impl<H: Handler> Machine<H> {
         let tickets: Vec<_> = self.state.tickets.of(id).collect();
         for ticket in tickets {
             // An earlier event may have redeemed it.
-            if self.state.tickets.redeem(ticket) {
+            if self.state.redeem(ticket, false) {
                 self.emit(Event::TicketExpired(ticket));
             }
         }

@@ -66,7 +66,7 @@ impl State {
         } else {
             self.metrics.opened += u64::from(was_undecided);
             self.metrics.ended.add(reason);
-            self.metrics.lasted(lasted);
+            self.record_end(id, reason, lasted);
         }
         if was_pending_auth {
             self.authenticated();

@@ -129,6 +129,8 @@ fn of_time() -> Vec<Change> {
         ("drain.window", |c, x| c.drain.window = x.span()),
         ("drain.closes_per_second", |c, x| c.drain.closes_per_second = x.count()),
         ("drain.deadline", |c, x| c.drain.deadline = x.span()),
+        ("metrics.errors_kept", |c, x| c.metrics.errors_kept = x.count()),
+        ("metrics.durations_kept", |c, x| c.metrics.durations_kept = x.count()),
         ("accept_backoff", |c, x| c.accept_backoff = x.span()),
     ]
 }
@@ -190,6 +192,7 @@ const WITHOUT_EXTREMES: [&str; 45] = [
     "half_open",
     "high",
     "hosts",
+    "labels",
     "lines",
     "listeners",
     "low",

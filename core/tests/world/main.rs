@@ -231,6 +231,7 @@ fn operate(run: &mut Run) {
     let request = match run.swarm.number(8) {
         0 => Command::Quarantine { address },
         1 => Command::Release { address },
+        2 if run.swarm.chance(2) => Command::ResetMetrics,
         2 => Command::ReloadFailed,
         3 => return run.world.set_clock(UnixTime::from_secs(login::UNIX_SECS + run.swarm.random.below(2_000))),
         4 if run.swarm.chance(4) => Command::Drain,

@@ -8,7 +8,9 @@ use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::settings::Sources;
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::wire::{Auto, LengthPrefix, LineEnding, Lines, Protocol, Proxies, Wire};
-use drupe_core::{Address, Closing, Config, Drain, Listen, PeerLimits, Random, Rates, RoomLimits, TicketLimits};
+use drupe_core::{
+    Address, Closing, Config, Drain, Listen, MetricsOptions, PeerLimits, Random, Rates, RoomLimits, TicketLimits,
+};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -216,6 +218,7 @@ impl Swarm {
                     .deadline(self.span(&[10_000, 20_000]).min(Duration::from_secs(300))),
             )
             .accept_backoff(self.span(&[500]).min(Duration::from_secs(60)))
+            .metrics(MetricsOptions::default().errors_kept(self.or_extreme(&[100, 3], &[0, 1])).durations_kept(3))
     }
 
     /// Returns the limits of a listener, or `None` for the default ones.

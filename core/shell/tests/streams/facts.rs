@@ -1,6 +1,6 @@
 //! What a task sees of its connection, layers in front of tasks, and work in a drain.
 
-use super::{LINES, World};
+use super::{LINES, World, slow};
 use drupe_core::kit::auth::scram::Credentials;
 use drupe_core::kit::auth::{Accounts, Authentication};
 use drupe_core::kit::layer::{Greeting, RateBy, RateLimit, Within};
@@ -155,4 +155,17 @@ fn task_sends_a_value_in_the_representation_of_its_peer() {
     });
     let conn = world.connect();
     assert_eq!(world.hub.lines(conn), ["7.5"]);
+}
+
+#[test]
+fn connection_accepted_in_drain_grace_is_notified_at_once() {
+    let told = Arc::new(Mutex::new(0));
+    let mut world = World::new(LINES, slow(&told));
+    let mut config = world.hub.machine().config().clone();
+    config.drain.grace = Duration::from_secs(5);
+    world.hub.reconfigure(config);
+    world.hub.command(&Command::Drain);
+    let late = world.connect();
+    world.send(late, b"hello\n");
+    assert_eq!(world.hub.lines(late), ["hello"]);
 }

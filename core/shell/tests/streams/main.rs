@@ -489,16 +489,3 @@ fn stuck_task_delays_a_drain_only_until_its_deadline() {
     world.hub.advance(Duration::from_secs(1));
     assert!(world.hub.lines(stuck).ends_with(&["closing (shutdown): the server is shutting down".into()]));
 }
-
-#[test]
-fn connection_accepted_in_drain_grace_is_notified_at_once() {
-    let told = Arc::new(Mutex::new(0));
-    let mut world = World::new(LINES, slow(&told));
-    let mut config = world.hub.machine().config().clone();
-    config.drain.grace = Duration::from_secs(5);
-    world.hub.reconfigure(config);
-    world.hub.command(&drupe_core::Command::Drain);
-    let late = world.connect();
-    world.send(late, b"hello\n");
-    assert_eq!(world.hub.lines(late), ["hello"]);
-}

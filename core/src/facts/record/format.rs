@@ -91,6 +91,7 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Command(Command::Drain) => writeln!(out, "drain"),
         Fact::Command(Command::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
         Fact::Command(Command::Release { address }) => writeln!(out, "release {address}"),
+        Fact::Command(Command::ResetMetrics) => writeln!(out, "reset_metrics"),
         Fact::Command(Command::ReloadFailed) => writeln!(out, "reload_failed"),
         Fact::Command(Command::LogLoss { left_out, lost }) => writeln!(out, "log_loss {left_out} {lost}"),
         Fact::Reconfigured => writeln!(out, "{RECONFIGURED}"),
@@ -169,6 +170,7 @@ fn parse_line<N: FromStr>(
         "drain" => Input::Command(Command::Drain),
         "quarantine_address" => Input::Command(Command::Quarantine { address: words.parsed("an address")? }),
         "release" => Input::Command(Command::Release { address: words.parsed("an address")? }),
+        "reset_metrics" => Input::Command(Command::ResetMetrics),
         "reload_failed" => Input::Command(Command::ReloadFailed),
         "log_loss" => Input::Command(Command::LogLoss {
             left_out: words.parsed("how many lines were left out")?,
@@ -272,6 +274,7 @@ mod tests {
             peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             Just(Input::Command(Command::Drain)),
             Just(Input::Command(Command::ReloadFailed)),
+            Just(Input::Command(Command::ResetMetrics)),
             any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Command(Command::LogLoss { left_out, lost })),
             any::<bool>().prop_map(Input::HeldBack),
             any::<String>()

@@ -43,7 +43,7 @@ impl<C> Hub<'_, C> {
     ///
     /// Returns `false` if the ticket has expired, was already redeemed, or its connection is over.
     pub fn redeem(&mut self, ticket: Ticket) -> bool {
-        let redeemed = self.state.tickets.redeem(ticket);
+        let redeemed = self.state.redeem(ticket, true);
         if redeemed {
             self.state.work_ended(ticket.conn());
         }

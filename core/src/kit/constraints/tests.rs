@@ -70,7 +70,7 @@ fn constraint_errors_name_position_value_and_limit() {
         (r#"{"how":{"At":{"hour":24}}}"#, Some("how.At.hour: 24 is above the maximum 23")),
         (r#"{"next":{"next":{"count":11}}}"#, Some("next.next.count: 11 is above the maximum 10")),
         (r#"{"more":{"7":4}}"#, Some("more.7: 4 is above the maximum 3")),
-        (r#"{"more":{"7":3,"8":3}}"#, Some("more: there are at least 2 members; the maximum is 1")),
+        (r#"{"more":{"7":3,"8":3}}"#, Some("more.8: there are at least 2 members; the maximum is 1")),
         (r#"{"pair":[4,true]}"#, Some("pair[0]: 4 is above the maximum 3")),
         (r#"{"marks":[256]}"#, Some("marks[0]: 256 is above the maximum 5")),
         ("[12]", Some("[0]: 12 is above the maximum 10")),

@@ -247,6 +247,7 @@ impl<A: App> Cx<'_, A> {
 /// let OutgoingBuf::Negotiated { json, text } = negotiate(&7) else { unreachable!() };
 /// assert_eq!((&*json, &*text), ("7", "7"));
 /// ```
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general over lifetimes")]
 pub fn negotiate(message: &(impl Serialize + fmt::Display)) -> OutgoingBuf {
     negotiated(message, |message| message.to_owned())
 }

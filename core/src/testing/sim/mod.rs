@@ -364,10 +364,10 @@ where
     /// # Panics
     /// If a guarantee is broken.
     pub fn command(&mut self, command: &Command) {
-        // Like a shell's handle: a drain goes to all shards, a command about a connection to its
-        // shard, and every other command to the first.
+        // Like a shell's handle: a drain and a reset go to all shards, a command about a connection to
+        // its shard, and every other command to the first.
         let nodes = match *command {
-            Command::Drain => 0..self.nodes.len(),
+            Command::Drain | Command::ResetMetrics => 0..self.nodes.len(),
             Command::Kick { conn } | Command::Send { conn, .. } => {
                 let shard = usize::from(conn.shard());
                 shard.min(self.nodes.len())..(shard + 1).min(self.nodes.len())
