@@ -60,7 +60,7 @@ fn task_begins_behind_its_layers() {
     let mut world = World::within(config, serve, |tasks: Connections| {
         tasks
             .within(RateLimit::new(RateBy::Connection, rate))
-            .within(Authentication::new(accounts, [7; 32]))
+            .within(Authentication::new(accounts, [7; 32]).dialogue())
             .within(Greeting)
     });
     let conn = world.connect();
