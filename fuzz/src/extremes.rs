@@ -6,7 +6,9 @@ use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
 use drupe_core::wire::{Protocol, Wire};
-use drupe_core::{Backoff, Closing, Config, Drain, Listen, MetricsOptions, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied};
+use drupe_core::{
+    Backoff, Closing, Config, Drain, Listen, MetricsOptions, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied,
+};
 use std::num::NonZeroU32;
 use std::time::Duration;
 

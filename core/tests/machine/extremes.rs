@@ -174,7 +174,7 @@ fn of_listeners() -> Vec<Change> {
 }
 
 /// Options that are no number, and what rates and marks consist of.
-const WITHOUT_EXTREMES: [&str; 45] = [
+const WITHOUT_EXTREMES: [&str; 46] = [
     "address",
     "allow",
     "app",

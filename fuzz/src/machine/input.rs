@@ -91,7 +91,9 @@ pub(super) fn input(
             let conn = machine.take_job().map(|job| job.conn()).or(id(who))?;
             Input::JobDone { conn, outcome: who & 1 == 1 }
         }
-        Fact::Kick { who } if who % 4 == 3 => Input::Command(Command::send(id(who)?, &"z".repeat(usize::from(who) * 9))),
+        Fact::Kick { who } if who % 4 == 3 => {
+            Input::Command(Command::send(id(who)?, &"z".repeat(usize::from(who) * 9)))
+        }
         Fact::Kick { who } => Input::Command(Command::Kick { conn: id(who)? }),
         Fact::Drain => Input::Command(Command::Drain),
         Fact::Turn => Input::TurnEnded,
