@@ -53,7 +53,7 @@ fn auction() -> Service<Auction> {
     Service::new(Auction::default())
         .router(Router::new().on("bid", bid))
         .rooms(RoomRules::closed().open("hall"))
-        .on_open(|_, cx| cx.join("hall").map(drop))
+        .on_open(|_, cx| cx.join("hall"))
         .on_other(sold)
 }
 

@@ -197,12 +197,13 @@ pub use base::{
 };
 pub use config::{
     Address, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError, ListenProblem,
-    Part, PeerLimits, Rates, RoomLimits, Sections, SocketAccess, TicketError, TicketLimits, Unapplied,
+    MetricLabelError, MetricLabels, MetricsOptions, Part, PeerLimits, Rates, RoomLimits, Sections, SocketAccess,
+    TicketError, TicketLimits, Unapplied,
 };
 pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMessage};
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
-pub use metrics::{ByReason, Histogram, Metrics, TunnelMetrics};
+pub use metrics::{ByReason, ConnectionSummary, ErrorSummary, Histogram, Metrics, Recent, TunnelMetrics, WorkSummary};
 pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why};
 #[cfg(feature = "sim")]
 pub use testing::sim;

@@ -7,7 +7,9 @@ use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::testing::Netstrings;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
 use drupe_core::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, RawMode, Wire};
-use drupe_core::{Backoff, Closing, Config, Drain, Listen, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied};
+use drupe_core::{
+    Backoff, Closing, Config, Drain, Listen, MetricsOptions, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied,
+};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -237,6 +239,7 @@ impl<'a> Draw<'a> {
                     .deadline(self.duration(Duration::from_secs(60))),
             )
             .accept_backoff(self.duration(Duration::from_millis(100)))
+            .metrics(MetricsOptions::default().errors_kept(self.count(10)).durations_kept(self.count(10)))
             .unapplied(Unapplied::default())
     }
 }

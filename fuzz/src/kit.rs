@@ -54,7 +54,7 @@ fn service() -> Service<Everything> {
         .on("tuple", |_, _, _: (u8, String, Option<bool>)| ())
         .on("join", |app: &mut Everything, cx, room: [String; 1]| {
             let conn = cx.conn();
-            app.presence.join(&mut cx.hub, conn, &room[0], "somebody").map(drop)
+            app.presence.join(&mut cx.hub, conn, &room[0], "somebody")
         })
         .nest("admin", admin);
     let rpc = Rpc::new("everything", "1")

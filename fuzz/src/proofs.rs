@@ -76,9 +76,9 @@ pub fn calls(data: &[u8]) {
         })
         .method("square", |(), _, number: i32| Ok::<_, RpcError>(i64::from(number) * i64::from(number)));
     let listen: Listen = "length://127.0.0.1:1?prefix=u32be".parse().expect("well formed");
-    let service = Service::new(()).rpc(rpc).on_open(|(), cx| {
-        cx.call("greet", &[1], core::time::Duration::from_secs(5), |(), _, _: Result<String, _>| ()).map(drop)
-    });
+    let service = Service::new(())
+        .rpc(rpc)
+        .on_open(|(), cx| cx.call("greet", &[1], core::time::Duration::from_secs(5), |(), _, _: Result<String, _>| ()));
     let mut hub = TestHub::with_config(Config::listening([listen]).unlimited(), service);
     let conn = hub.connect();
     for message in data.split(|byte| *byte == b'\n') {

@@ -107,7 +107,7 @@ fn service() -> Service<Game> {
     Service::new(Game::default())
         .router(router)
         .rooms(RoomRules::all_open())
-        .on_open(|_, cx| cx.join("field").map(drop))
+        .on_open(|_, cx| cx.join("field"))
         .on_text(|_, cx, text: &str| {
             // This word authenticates the referee.
             let conn = cx.conn();

@@ -5,7 +5,7 @@
 
 use drupe_tokio::Server;
 use drupe_tokio::core::kit::{App, Cx, MessageError, Presence, RoomRules, Router, Service};
-use drupe_tokio::core::{Config, JoinError, NoNote, Reason};
+use drupe_tokio::core::{Config, NoNote, Reason};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::fmt;
@@ -51,7 +51,7 @@ impl fmt::Display for Update<'_> {
     }
 }
 
-fn join(chat: &mut Chat, cx: &mut Cx<'_, Chat>, Join { room, name }: Join) -> Result<(), JoinError> {
+fn join(chat: &mut Chat, cx: &mut Cx<'_, Chat>, Join { room, name }: Join) -> Result<(), MessageError> {
     leave(chat, cx, ());
     let conn = cx.conn();
     chat.presence.join(&mut cx.hub, conn, &room, &name)?;

@@ -3,8 +3,12 @@ use super::queues::{AnyQueues, Queues, Unsent};
 use super::tunnel::Port;
 use super::{BindError, Channel, TunnelPort, TunnelWatch};
 use drupe_core::tunnel::{LinkId, TunnelReport, TunnelStatus};
-use drupe_core::{Command, Config, ConnId, ListenerId, Metrics, Payload, Peer};
+use drupe_core::{Command, Config, ConnId, ListenerId, Metrics, Outgoing, Peer};
 
+#[cfg(feature = "auth")]
+use drupe_core::kit::negotiate;
+#[cfg(feature = "auth")]
+use serde::Serialize;
 use std::sync::Arc;
 
 use core::fmt;
@@ -55,10 +59,45 @@ impl<N> Remote<N> {
 
     /// Sends one message to every member of a room.
     ///
+    /// [`kit::negotiate`] creates a message from a serializable value: JSON for programs, text for
+    /// people.
+    ///
     /// # Errors
     /// If the server has ended or its queue is full.
-    pub fn publish<'p>(&self, room: &str, payload: impl Into<Payload<'p>>) -> Result<(), RemoteError> {
+    ///
+    /// [`kit::negotiate`]: https://docs.rs/drupe-core/latest/drupe_core/kit/fn.negotiate.html
+    pub fn publish<'p>(&self, room: &str, payload: impl Into<Outgoing<'p>>) -> Result<(), RemoteError> {
         self.command(Command::publish(room, payload))
+    }
+
+    /// Sends one message to one connection, on whichever shard it is.
+    ///
+    /// The message is discarded if the connection is over by then.
+    ///
+    /// # Errors
+    /// If the server has ended or its queue is full.
+    pub fn send<'p>(&self, conn: ConnId, payload: impl Into<Outgoing<'p>>) -> Result<(), RemoteError> {
+        self.command(Command::send(conn, payload))
+    }
+
+    /// Sends a value to every member of a room: as JSON to programs, in its `Display` form to people.
+    ///
+    /// # Errors
+    /// If the server has ended or its queue is full.
+    #[cfg(feature = "auth")]
+    pub fn publish_as(&self, room: &str, message: &(impl Serialize + fmt::Display)) -> Result<(), RemoteError> {
+        self.publish(room, &negotiate(message))
+    }
+
+    /// Sends a value to one connection, in the representation of that connection.
+    ///
+    /// See [`publish_as`](Self::publish_as).
+    ///
+    /// # Errors
+    /// If the server has ended or its queue is full.
+    #[cfg(feature = "auth")]
+    pub fn send_as(&self, conn: ConnId, message: &(impl Serialize + fmt::Display)) -> Result<(), RemoteError> {
+        self.send(conn, &negotiate(message))
     }
 
     /// Ends one connection with [`Reason::Kicked`](drupe_core::Reason::Kicked).
@@ -120,6 +159,15 @@ impl<N> Remote<N> {
     /// If the server has ended or its queue is full.
     pub fn command(&self, command: Command) -> Result<(), RemoteError> {
         match command {
+            Command::ResetMetrics => {
+                let asked = self.shards.iter().map(|shard| shard.put(DriverMessage::Command(Command::ResetMetrics)));
+                // Some shards may have ended before the others.
+                asked.fold(Err(RemoteError::Ended), |all, one| match (all, one) {
+                    (Err(RemoteError::Full), _) | (_, Err(RemoteError::Full)) => Err(RemoteError::Full),
+                    (Ok(()), _) | (_, Ok(())) => Ok(()),
+                    _ => Err(RemoteError::Ended),
+                })
+            }
             Command::Drain => {
                 // Bypasses the limit, so that all shards drain or none. Some may have ended before
                 // the others.
@@ -128,8 +176,14 @@ impl<N> Remote<N> {
                 if asked > 0 { Ok(()) } else { Err(RemoteError::Ended) }
             }
             // A shard that does not exist has no connections.
-            Command::Kick { conn } if usize::from(conn.shard()) >= self.queues().count() => Ok(()),
-            Command::Kick { conn } => self.queues().put(conn.shard().into(), DriverMessage::Command(command)),
+            Command::Kick { conn } | Command::Send { conn, .. }
+                if usize::from(conn.shard()) >= self.queues().count() =>
+            {
+                Ok(())
+            }
+            Command::Kick { conn } | Command::Send { conn, .. } => {
+                self.queues().put(conn.shard().into(), DriverMessage::Command(command))
+            }
             // The first shard counts addresses.
             Command::Quarantine { .. } | Command::Release { .. } => {
                 self.queues().put(0, DriverMessage::Command(command))

@@ -125,6 +125,12 @@ impl<'a> From<&'a PayloadBuf> for Outgoing<'a> {
     }
 }
 
+impl<'a> From<&'a OutgoingBuf> for Outgoing<'a> {
+    fn from(owned: &'a OutgoingBuf) -> Self {
+        owned.as_outgoing()
+    }
+}
+
 impl<P: Into<PayloadBuf>> From<P> for OutgoingBuf {
     fn from(payload: P) -> Self {
         Self::Same(payload.into())

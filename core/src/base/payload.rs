@@ -101,6 +101,12 @@ impl PayloadBuf {
             Self::Binary(bytes) => Payload::Binary(bytes),
         }
     }
+
+    /// Returns the content as text, if it is text or binary that is valid UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        self.as_payload().as_str()
+    }
 }
 
 impl From<&str> for PayloadBuf {

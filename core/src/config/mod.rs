@@ -6,6 +6,7 @@ mod dial;
 mod ladder;
 mod listen;
 mod marks;
+mod metrics;
 mod peer;
 mod quarantine;
 mod rate;
@@ -20,6 +21,7 @@ pub use dial::{Dial, DialError, DialProtocol};
 pub use ladder::{Action, Ladder};
 pub use listen::{Address, Listen, SocketAccess};
 pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
+pub use metrics::{MetricLabelError, MetricLabels, MetricsOptions};
 pub use peer::{PeerLimits, Rates};
 pub use quarantine::QuarantineLimits;
 pub use rate::{Gcra, Rate, RateError};
@@ -87,6 +89,8 @@ pub struct Config {
     pub accept_backoff: Duration,
     /// Settings of the applications. None by default.
     pub sections: Sections,
+    /// Labels of the metrics, and how many recent errors and durations are kept.
+    pub metrics: MetricsOptions,
     /// Settings of a `settings::Plan` that other components must apply; otherwise empty.
     ///
     /// A shell refuses a configuration in which any are left, so that no setting is silently
@@ -110,6 +114,7 @@ setters!(Config {
     drain: Drain,
     accept_backoff: Duration,
     sections: Sections,
+    metrics: MetricsOptions,
     unapplied: Unapplied,
 });
 
@@ -132,6 +137,7 @@ impl Default for Config {
             drain: Drain::default(),
             accept_backoff: Duration::from_millis(500),
             sections: Sections::default(),
+            metrics: MetricsOptions::default(),
             unapplied: Unapplied::default(),
         }
     }
@@ -203,10 +209,11 @@ impl Default for Closing {
 ///    do not all reconnect at one moment.
 /// 3. At a hard deadline it drops what is left.
 ///
-/// Work in progress may finish. A connection with a [ticket](crate::Hub::ticket), or whose task has
-/// taken a message and not asked for the next one, is closed once that is done. It is closed at the
-/// latest half a second before the deadline, or a quarter of the deadline before it if that is
-/// less.
+/// Work in progress may finish. A connection with a [ticket](crate::Hub::ticket) or an
+/// [offloaded](crate::Hub::offload) job, or whose task has taken a message and not asked for the
+/// next one, is closed once that is done. It is closed at the latest half a second before the
+/// deadline, or a quarter of the deadline before it if that is less. Its tickets expire before that,
+/// and [`Metrics::drain_unfinished`](crate::Metrics::drain_unfinished) counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drain {

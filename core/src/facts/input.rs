@@ -1,5 +1,5 @@
 use crate::base::{AcceptFailure, Failure};
-use crate::base::{ConnId, DialId, ListenerId, Payload, PayloadBuf, Peer, Reason, UnixTime};
+use crate::base::{ConnId, DialId, ListenerId, Outgoing, OutgoingBuf, Peer, Reason, UnixTime};
 use crate::config::Config;
 use crate::facts::ShardMessage;
 use crate::tls::Secured;
@@ -169,7 +169,16 @@ pub enum Command {
         /// The room's name.
         room: String,
         /// The message to send.
-        payload: PayloadBuf,
+        payload: OutgoingBuf,
+    },
+    /// Send one message to one connection.
+    ///
+    /// It is discarded if the connection is over or closing.
+    Send {
+        /// The connection that receives the message.
+        conn: ConnId,
+        /// The message to send.
+        payload: OutgoingBuf,
     },
     /// Close one connection with [`Reason::Kicked`].
     Kick {
@@ -197,6 +206,9 @@ pub enum Command {
         /// Number of lines that could not be written.
         lost: u64,
     },
+    /// Clear the recent errors and durations: see
+    /// [`Hub::reset_recent_metrics`](crate::Hub::reset_recent_metrics).
+    ResetMetrics,
     /// Drain the server: see [`Drain`](crate::Drain).
     ///
     /// A second drain is fast: the grace period ends, all connections are closed at once, and what
@@ -328,7 +340,13 @@ impl<N> Input<N> {
 impl Command {
     /// Creates a command that sends `payload` to every member of `room`.
     #[must_use]
-    pub fn publish<'a>(room: &str, payload: impl Into<Payload<'a>>) -> Self {
+    pub fn publish<'a>(room: &str, payload: impl Into<Outgoing<'a>>) -> Self {
         Self::Publish { room: room.into(), payload: payload.into().to_owned() }
+    }
+
+    /// Creates a command that sends `payload` to one connection.
+    #[must_use]
+    pub fn send<'a>(conn: ConnId, payload: impl Into<Outgoing<'a>>) -> Self {
+        Self::Send { conn, payload: payload.into().to_owned() }
     }
 }

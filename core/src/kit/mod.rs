@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | one function for all lines, messages or keys | [`on_lines`], [`on_messages`], [`on_keys`] | |
 //! | typed messages and commands, hooks, periodic tasks | `Service` and `Router` | `json` |
+//! | lengths, ranges and counts of what peers send | `constraints` | `json` |
 //! | JSON-RPC 2.0 in both directions | `rpc` | `json` |
 //! | middleware around any handler | [`layer`] | |
 //! | authentication | `auth` | `auth` |
@@ -20,6 +21,8 @@
 pub mod auth;
 #[cfg(feature = "auth")]
 pub mod client;
+#[cfg(feature = "json")]
+pub mod constraints;
 mod handlers;
 pub mod layer;
 #[cfg(all(feature = "json", feature = "std"))]
@@ -34,5 +37,6 @@ pub use handlers::{on_keys, on_lines, on_messages};
 pub use presence::Presence;
 #[cfg(feature = "json")]
 pub use service::{
-    App, Cx, Guard, MessageError, Outcome, RequireScope, RoomError, RoomRules, Router, Scope, Service, Unknown,
+    App, Cx, Guard, MessageError, Outcome, RawMessage, RequireScope, RoomError, RoomRules, Router, Scope, Service,
+    Unknown, negotiate,
 };

@@ -20,6 +20,7 @@ impl<H: Handler> Machine<H> {
         }
         self.check_admission(listener, peer).map_err(|reason| {
             self.state.pending.push_back(Pending::Refused(listener, peer, reason));
+            self.state.record_refusal(peer, reason);
             self.settle();
             self.refusal(listener, reason)
         })

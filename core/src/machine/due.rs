@@ -56,8 +56,28 @@ impl<H: Handler> Machine<H> {
             }
             Some(Why::KeepAlive) => self.state.keep_alive(index),
             Some(Why::Expiry) => self.state.end(index, Reason::SessionExpired, Ending::Flush),
-            Some(Why::Drain) => self.state.end_or_wait(index),
+            Some(Why::Drain) => {
+                if self.state.last_call.is_some_and(|last_call| last_call <= now) && self.state.is_working(id) {
+                    self.state.metrics.drain_unfinished += 1;
+                    self.expire_tickets(id);
+                }
+                // The handler may have ended it.
+                if self.state.conns.get(id).is_some() {
+                    self.state.end_or_wait(index);
+                }
+            }
             _ => {}
+        }
+    }
+
+    /// Expires the tickets of a connection that a drain is about to end, while it can be answered.
+    fn expire_tickets(&mut self, id: ConnId) {
+        let tickets: Vec<_> = self.state.tickets.of(id).collect();
+        for ticket in tickets {
+            // An earlier event may have redeemed it.
+            if self.state.redeem(ticket, false) {
+                self.emit(Event::TicketExpired(ticket));
+            }
         }
     }
 

@@ -273,6 +273,8 @@ impl<H: Handler> Machine<H> {
         self.state.metrics.requests_refused.add(reason);
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         found.is_http = true;
+        self.state.record_error_of(conn, reason);
+        let Some(found) = self.state.conns.get(conn) else { return };
         if let (peer, Origin::Listener(listener)) = (found.peer, found.origin) {
             let status = status.code();
             self.emit(Event::RequestRefused { listener, peer, reason, status, why, request });

@@ -304,7 +304,7 @@ impl<H: Handler> Machine<H> {
             self.state.schedule(index);
             self.settle();
         }
-        while let Some(ticket) = self.state.tickets.take_due(now) {
+        while let Some(ticket) = self.state.take_due_ticket() {
             self.state.outbox.mark_dirty(now);
             self.state.work_ended(ticket.conn());
             self.emit(Event::TicketExpired(ticket));
@@ -366,6 +366,9 @@ impl<H: Handler> Machine<H> {
             Command::Publish { room, payload } => {
                 self.state.publish_everywhere(room, &[], payload.into());
             }
+            Command::Send { conn, payload } => {
+                self.state.send(*conn, payload.into());
+            }
             Command::Kick { conn } => {
                 if self.state.conns.get(*conn).is_some() {
                     self.state.end(conn.slot(), Reason::Kicked, Ending::Flush);
@@ -384,6 +387,7 @@ impl<H: Handler> Machine<H> {
                 metrics.log_lines_left_out = metrics.log_lines_left_out.saturating_add(*left_out);
                 metrics.log_lines_lost = metrics.log_lines_lost.saturating_add(*lost);
             }
+            Command::ResetMetrics => self.state.reset_recent(),
             Command::Drain => self.drain(),
         }
         self.settle();

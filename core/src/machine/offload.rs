@@ -29,6 +29,7 @@ impl<H: Handler> Machine<H> {
         self.begin(now, &Fact::JobDone { conn, outcome });
         if self.state.jobs.remove(conn) && self.state.open_slot(conn).is_some() {
             self.emit(Event::Offloaded { conn, outcome });
+            self.state.work_ended(conn);
         }
     }
 }

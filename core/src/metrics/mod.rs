@@ -1,8 +1,13 @@
+mod debug;
 mod prometheus;
+mod recent;
+
+pub use recent::{ConnectionSummary, ErrorSummary, Recent, WorkSummary};
+pub(crate) use recent::{is_error, network_of};
 
 use crate::base::Reason;
+use crate::config::MetricLabels;
 use crate::tunnel::{TunnelFailure, TunnelState};
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -10,9 +15,13 @@ use core::time::Duration;
 /// Counters and gauges of a machine.
 ///
 /// Counters only rise; gauges hold the value at the time of the call.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Metrics {
+    /// Labels that the operator configured, which every series has.
+    pub labels: MetricLabels,
+    /// Time since the start of the server, in seconds (gauge).
+    pub uptime_secs: u64,
     /// Connections accepted or dialled (counter), including those that ended before they opened.
     ///
     /// Handshakes in progress do not count yet. Connections that only ask for pages, health or
@@ -104,6 +113,8 @@ pub struct Metrics {
     pub log_lines_lost: u64,
     /// Shards that report that they are not ready (gauge).
     pub draining: u64,
+    /// Connections that a drain ended at its deadline although work was in progress (counter).
+    pub drain_unfinished: u64,
     /// Earliest expiry of the listeners' certificates, in seconds since 1970 (gauge).
     ///
     /// 0 if there is none.
@@ -118,14 +129,18 @@ pub struct Metrics {
     pub round_trip_us: Histogram,
     /// Histogram of the durations of ended connections, in milliseconds.
     pub durations_ms: Histogram,
-    /// Durations of the last connections that ended, newest last. At most 100.
-    pub durations_recent: VecDeque<Duration>,
-    /// Durations of the longest connections that ended, longest first. At most 100.
-    pub durations_longest: Vec<Duration>,
+    /// Histogram of the durations of work, from a [ticket](crate::Hub::ticket)'s issue to its end, in
+    /// milliseconds.
+    pub work_ms: Histogram,
+    /// Duration of the longest connection that ended, in milliseconds (gauge), since the last reset.
+    pub connection_longest_ms: u64,
+    /// Duration of the longest work, in milliseconds (gauge), since the last reset.
+    pub work_longest_ms: u64,
+    /// Time of the last error of each kind, in seconds since 1970 (gauge). 0 if there was none.
+    pub error_last_unix_secs: ByReason,
+    /// The last errors and connections, and what took longest.
+    pub recent: Recent,
 }
-
-/// Maximum number of recent durations, and of longest durations, that are kept.
-const DURATIONS_KEPT: usize = 100;
 
 impl Metrics {
     /// Adds the metrics of another part of the same server.
@@ -140,23 +155,19 @@ impl Metrics {
         }
         let numbers: Vec<u64> = other.numbers_mut().map(|number| *number).collect();
         self.add_numbers(&numbers);
-        for duration in other.durations_recent {
-            if self.durations_recent.len() == DURATIONS_KEPT {
-                self.durations_recent.pop_front();
-            }
-            self.durations_recent.push_back(duration);
+        if self.labels.is_empty() {
+            self.labels = other.labels.clone();
         }
-        self.durations_longest.extend(other.durations_longest);
-        self.durations_longest.sort_unstable_by(|one, another| another.cmp(one));
-        self.durations_longest.truncate(DURATIONS_KEPT);
+        self.recent.add(other.recent);
     }
 
     /// Adds counters and gauges that are in the order of [`numbers`](Self::numbers).
     ///
     /// Surplus numbers are ignored, missing ones add nothing.
     pub(crate) fn add_numbers(&mut self, numbers: &[u64]) {
-        for (mine, &theirs) in self.numbers_mut().zip(numbers) {
-            *mine = mine.saturating_add(theirs);
+        let maxima = self.maxima_mut().count();
+        for (place, (mine, &theirs)) in self.numbers_mut().zip(numbers).enumerate() {
+            *mine = if place < maxima { (*mine).max(theirs) } else { mine.saturating_add(theirs) };
         }
     }
 
@@ -165,7 +176,15 @@ impl Metrics {
         self.clone().numbers_mut().map(|number| *number).collect()
     }
 
+    /// Returns the gauges of which the sum over shards is the maximum.
+    fn maxima_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        let plain = [&mut self.uptime_secs, &mut self.connection_longest_ms, &mut self.work_longest_ms];
+        plain.into_iter().chain(&mut self.error_last_unix_secs.0)
+    }
+
     fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        let maxima = [&mut self.uptime_secs, &mut self.connection_longest_ms, &mut self.work_longest_ms];
+        let maxima = maxima.into_iter().chain(&mut self.error_last_unix_secs.0);
         let before = [&mut self.opened].into_iter().chain(&mut self.refused.0).chain(&mut self.ended.0);
         let of_http = self.http_ended.0.iter_mut().chain(&mut self.requests_refused.0);
         let plain = [
@@ -206,10 +225,12 @@ impl Metrics {
             &mut self.log_lines_left_out,
             &mut self.log_lines_lost,
             &mut self.draining,
+            &mut self.drain_unfinished,
             &mut self.certificate_expiry_secs,
         ];
-        let histograms = [&mut self.turn_messages, &mut self.round_trip_us, &mut self.durations_ms];
-        before
+        let histograms = [&mut self.turn_messages, &mut self.round_trip_us, &mut self.durations_ms, &mut self.work_ms];
+        maxima
+            .chain(before)
             .chain(of_http)
             .chain(plain)
             .chain(&mut self.would_refuse.0)
@@ -218,21 +239,58 @@ impl Metrics {
             .chain(self.tunnels.iter_mut().flat_map(TunnelMetrics::numbers_mut))
     }
 
-    pub(crate) fn answered_ping(&mut self, took: Duration) {
-        self.round_trip_us.record(took.as_micros().try_into().unwrap_or(u64::MAX));
+    /// Returns the counters and gauges that are single numbers, with their names.
+    fn plain(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("uptime_secs", self.uptime_secs),
+            ("opened", self.opened),
+            ("open", self.open),
+            ("undecided", self.undecided),
+            ("http_connections", self.http_connections),
+            ("closing", self.closing),
+            ("stalled", self.stalled),
+            ("rooms", self.rooms),
+            ("tickets", self.tickets),
+            ("quarantined", self.quarantined),
+            ("accept_paused", self.accept_paused),
+            ("accept_errors", self.accept_errors),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+            ("messages_in", self.messages_in),
+            ("messages_out", self.messages_out),
+            ("messages_unsendable", self.messages_unsendable),
+            ("queued_bytes", self.queued_bytes),
+            ("queued_bytes_peak", self.queued_bytes_peak),
+            ("queued_memory_bytes", self.queued_memory_bytes),
+            ("compressed", self.compressed),
+            ("skipped", self.skipped),
+            ("rate_exceeded", self.rate_exceeded),
+            ("rate_dropped", self.rate_dropped),
+            ("dial_errors", self.dial_errors),
+            ("handler_panics", self.handler_panics),
+            ("authenticated", self.authenticated),
+            ("authentication_failures", self.authentication_failures),
+            ("tls_handshakes", self.tls_handshakes),
+            ("tls_resumed", self.tls_resumed),
+            ("requests_health", self.requests_health),
+            ("requests_metrics", self.requests_metrics),
+            ("requests_page", self.requests_page),
+            ("forwarded", self.forwarded),
+            ("reloads", self.reloads),
+            ("reload_failures", self.reload_failures),
+            ("log_lines_left_out", self.log_lines_left_out),
+            ("log_lines_lost", self.log_lines_lost),
+            ("draining", self.draining),
+            ("drain_unfinished", self.drain_unfinished),
+            ("certificate_expiry_secs", self.certificate_expiry_secs),
+            ("connection_longest_ms", self.connection_longest_ms),
+            ("work_longest_ms", self.work_longest_ms),
+        ]
+        .into_iter()
     }
 
-    pub(crate) fn lasted(&mut self, duration: Duration) {
-        self.durations_ms.record(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
-        if self.durations_recent.len() == DURATIONS_KEPT {
-            self.durations_recent.pop_front();
-        }
-        self.durations_recent.push_back(duration);
-        let place = self.durations_longest.partition_point(|&longer| longer >= duration);
-        if place < DURATIONS_KEPT {
-            self.durations_longest.truncate(DURATIONS_KEPT - 1);
-            self.durations_longest.insert(place, duration);
-        }
+    pub(crate) fn answered_ping(&mut self, took: Duration) {
+        self.round_trip_us.record(took.as_micros().try_into().unwrap_or(u64::MAX));
     }
 }
 
@@ -299,7 +357,7 @@ impl TunnelMetrics {
 }
 
 /// One counter per [`Reason`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ByReason([u64; Reason::ALL.len()]);
 
 impl Default for ByReason {
@@ -311,6 +369,12 @@ impl Default for ByReason {
 impl ByReason {
     pub(crate) fn add(&mut self, reason: Reason) {
         self.0[reason.place()] += 1;
+    }
+
+    /// Raises the number of a reason to `value`, if it is lower.
+    pub(crate) fn raise(&mut self, reason: Reason, value: u64) {
+        let number = &mut self.0[reason.place()];
+        *number = (*number).max(value);
     }
 
     /// Returns the count for one reason.
@@ -334,7 +398,7 @@ impl ByReason {
 const BUCKETS: usize = 40;
 
 /// A histogram with buckets at powers of two.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     buckets: [u64; BUCKETS],
     count: u64,
@@ -395,14 +459,18 @@ mod tests {
     }
 
     #[test]
-    fn metrics_keep_the_recent_and_the_longest_durations() {
-        let mut metrics = Metrics::default();
-        for n in 0..150 {
-            metrics.lasted(Duration::from_secs((n * 7919) % 150));
+    fn sum_of_shards_adds_counters_and_takes_the_maximum_of_maxima() {
+        let mut numbered = Metrics::default();
+        for (number, value) in numbered.numbers_mut().zip(1..) {
+            *number = value;
         }
-        assert_eq!(metrics.durations_recent.len(), 100);
-        assert_eq!(metrics.durations_recent.back(), Some(&Duration::from_secs((149 * 7919) % 150)));
-        let longest: Vec<_> = (50..150).rev().map(Duration::from_secs).collect();
-        assert_eq!(metrics.durations_longest, longest);
+        let mut sum = numbered.clone();
+        sum.add_numbers(&numbered.numbers());
+        assert_eq!((sum.uptime_secs, sum.opened), (numbered.uptime_secs, 2 * numbered.opened));
+        assert_eq!(sum.work_longest_ms, numbered.work_longest_ms);
+        assert_eq!(sum.error_last_unix_secs, numbered.error_last_unix_secs);
+        assert_eq!(sum.durations_ms.count(), 2 * numbered.durations_ms.count());
+        // Each single number is shown by its name.
+        assert!(numbered.plain().all(|(_, value)| value > 0));
     }
 }

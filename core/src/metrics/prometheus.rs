@@ -1,6 +1,7 @@
 //! Export of the metrics in the Prometheus text format.
 
 use super::{BUCKETS, ByReason, Histogram, Metrics, TunnelMetrics};
+use crate::config::MetricLabels;
 use alloc::string::String;
 use core::fmt::{self, Write};
 
@@ -13,6 +14,7 @@ impl Metrics {
             let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
             let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} {kind}\ndrupe_{name} {value}\n");
         };
+        put("uptime_seconds", "Time since the start of the server.", self.uptime_secs);
         put("connections_opened_total", "Connections accepted or dialled, except HTTP-only ones.", self.opened);
         put("connections_open", "Open connections.", self.open);
         put("connections_undecided", "Connections in a handshake or on HTTP keep-alive.", self.undecided);
@@ -47,6 +49,11 @@ impl Metrics {
         put("reload_failures_total", "New configurations that could not be loaded.", self.reload_failures);
         put("log_lines_left_out_total", "Log lines dropped above the rate limit.", self.log_lines_left_out);
         put("log_lines_lost_total", "Log lines that could not be written.", self.log_lines_lost);
+        put(
+            "drain_unfinished_total",
+            "Connections ended at the drain's deadline with work left.",
+            self.drain_unfinished,
+        );
         put("draining", "Shards that are shutting down.", self.draining);
         if self.certificate_expiry_secs > 0 {
             let help = "Earliest expiry of the certificates.";
@@ -71,8 +78,47 @@ impl Metrics {
         self.round_trip_us.expose("ping_round_trip_seconds", help, 1e-6, &mut text);
         let help = "Durations of ended connections.";
         self.durations_ms.expose("connection_duration_seconds", help, 1e-3, &mut text);
-        text
+        let help = "Durations of work for connections (tickets).";
+        self.work_ms.expose("work_duration_seconds", help, 1e-3, &mut text);
+        seconds("connection_longest_seconds", "Longest connection that ended.", self.connection_longest_ms, &mut text);
+        seconds("work_longest_seconds", "Longest work for a connection.", self.work_longest_ms, &mut text);
+        self.expose_last_errors(&mut text);
+        if self.labels.is_empty() { text } else { labelled(&text, &self.labels) }
     }
+
+    fn expose_last_errors(&self, text: &mut String) {
+        const NAME: &str = "error_last_timestamp_seconds";
+        let _ = write!(text, "# HELP drupe_{NAME} Time of the last error of each kind.\n# TYPE drupe_{NAME} gauge\n");
+        for (reason, at) in self.error_last_unix_secs.iter().filter(|(_, at)| *at > 0) {
+            let _ = writeln!(text, "drupe_{NAME}{{reason=\"{reason}\"}} {at}");
+        }
+    }
+}
+
+/// Writes a gauge in seconds from a number of milliseconds.
+fn seconds(name: &str, help: &str, millis: u64, text: &mut String) {
+    let (whole, rest) = (millis / 1_000, millis % 1_000);
+    let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} gauge\ndrupe_{name} {whole}.{rest:03}\n");
+}
+
+/// Adds labels to each series of a text in Prometheus's format.
+fn labelled(text: &str, labels: &MetricLabels) -> String {
+    let mut common = String::new();
+    for (name, value) in labels.iter() {
+        let comma = if common.is_empty() { "" } else { "," };
+        let _ = write!(common, "{comma}{name}=\"{}\"", Label(value));
+    }
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        // A series is `name value` or `name{labels} value`, and no name has a brace.
+        let _ = match line.split_once(['{', ' ']) {
+            _ if line.starts_with('#') => writeln!(out, "{line}"),
+            Some((name, rest)) if line[name.len()..].starts_with('{') => writeln!(out, "{name}{{{common},{rest}"),
+            Some((name, rest)) => writeln!(out, "{name}{{{common}}} {rest}"),
+            None => writeln!(out, "{line}"),
+        };
+    }
+    out
 }
 
 impl TunnelMetrics {

@@ -56,7 +56,7 @@
 //!
 //! | key | new connections | open connections |
 //! |---|---|---|
-//! | `limits`, `outbound`, `quarantine`, `rooms`, `closing`, `drain` | at once | at once; connections over a lowered maximum stay |
+//! | `limits`, `outbound`, `quarantine`, `rooms`, `closing`, `drain`, `metrics` | at once | at once; connections over a lowered maximum stay |
 //! | `listeners`: added | accepted at once | |
 //! | `listeners`: removed, or another `address` | no longer accepted | stay |
 //! | `listeners.*.limits`, `prompt` | at once | at once |

@@ -184,6 +184,7 @@ fn named(path: &str) -> (&'static str, &'static str) {
         "tunnels" => ("edge", ""),
         "authentication.users" => ("ann", ""),
         "log.targets" => ("connections", "warn"),
+        "metrics.labels" => ("env", "prod"),
         _ => ("name", "value"),
     }
 }

@@ -66,7 +66,7 @@ impl State {
         } else {
             self.metrics.opened += u64::from(was_undecided);
             self.metrics.ended.add(reason);
-            self.metrics.lasted(lasted);
+            self.record_end(id, reason, lasted);
         }
         if was_pending_auth {
             self.authenticated();
@@ -160,14 +160,20 @@ impl State {
     /// Ends a connection in a drain, or postpones its end while work for it is in progress.
     pub(crate) fn end_or_wait(&mut self, index: u32) {
         let (now, id) = (self.now, self.conns.id(index));
-        let works = self.tickets.of(id).next().is_some() || self.conns.at(index).is_some_and(|conn| conn.working);
-        match (self.last_call.filter(|&at| works && at > now), self.conns.at_mut(index)) {
+        let waits = self.is_working(id);
+        match (self.last_call.filter(|&at| waits && at > now), self.conns.at_mut(index)) {
             (Some(last_call), Some(conn)) => {
                 conn.drain_at = Some(last_call);
                 conn.drain_waits = true;
             }
             _ => self.end(index, Reason::Shutdown, Ending::Flush),
         }
+    }
+
+    /// Returns `true` if an open connection has an unredeemed ticket, an offloaded job or a working task.
+    pub(crate) fn is_working(&self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.has_no_reason()) else { return false };
+        conn.working || self.jobs.has(id) || self.tickets.of(id).next().is_some()
     }
 
     /// Lets a waiting drain continue, because the work for a connection is done.

@@ -20,6 +20,7 @@ pub(crate) mod outbound;
 mod outbox;
 mod pause;
 mod postpone;
+mod recent;
 #[cfg(feature = "sim")]
 mod recount;
 pub(crate) mod room;
@@ -52,7 +53,7 @@ use crate::base::{AcceptFailure, Failure};
 use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, Peer, Random, Reason, Time, UnixTime};
 use crate::config::{Config, Listen, PeerLimits};
 use crate::facts::Shard;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Recent};
 use crate::tunnel::TunnelId;
 use crate::web::Endpoint;
 use crate::wire::Budget;
@@ -90,7 +91,10 @@ pub(crate) struct State {
     pub(crate) tunnel_traffic: BTreeMap<String, (u64, u64)>,
     pub(crate) admission: Admission,
     pub(crate) listeners: Listeners,
+    /// The counters. Their `recent` is empty.
     pub(crate) metrics: Metrics,
+    /// The last errors and connections, and what took longest.
+    pub(crate) recent: Recent,
     /// Events that wait until the handler has returned.
     pub(crate) pending: VecDeque<Pending>,
     /// Connections whose slots are freed once their events are delivered.
@@ -161,6 +165,7 @@ impl State {
             admission: Admission::default(),
             listeners: Listeners::new(&config),
             metrics: Metrics::default(),
+            recent: Recent::default(),
             http_kept: 0,
             pending: VecDeque::new(),
             over: Vec::new(),
@@ -405,7 +410,14 @@ impl State {
 
     /// Returns a snapshot of the counters and gauges.
     pub(crate) fn metrics(&self) -> Metrics {
+        Metrics { recent: self.recent.clone(), ..self.counters() }
+    }
+
+    /// Returns a snapshot of the counters and gauges, without the recent errors and durations.
+    pub(crate) fn counters(&self) -> Metrics {
         let mut metrics = self.metrics.clone();
+        metrics.labels = self.config.metrics.labels.clone();
+        metrics.uptime_secs = self.now.since(Time::START).as_secs();
         metrics.undecided = self.undecided;
         metrics.http_connections = self.http_kept;
         metrics.open = self.open_connections();

@@ -110,6 +110,9 @@ impl State {
             Ok(()) => admission.count_address(peer),
             Err(reason) => metrics.refused.add(reason),
         }
+        if let Err(reason) = outcome {
+            self.record_refusal(peer, reason);
+        }
         outcome
     }
 
@@ -187,14 +190,14 @@ impl State {
     pub(crate) fn post_counts(&mut self) {
         if self.outbox.counts_at.is_some_and(|at| at <= self.now) {
             self.outbox.counts_at = None;
-            let (shard, numbers) = (self.outbox.shard.number(), self.metrics().numbers().into());
+            let (shard, numbers) = (self.outbox.shard.number(), self.counters().numbers().into());
             self.outbox.messages.push_back((Addressee::Others, ShardMessage::Counted { shard, numbers }));
         }
     }
 
     /// Returns the metrics of the whole server, as far as this shard knows them.
     pub(crate) fn metrics_of_all(&self) -> Metrics {
-        let mut metrics = self.metrics();
+        let mut metrics = self.counters();
         for numbers in self.outbox.counted.values() {
             metrics.add_numbers(numbers);
         }

@@ -31,6 +31,7 @@ impl Ticket {
 #[derive(Debug, Default)]
 pub(crate) struct Tickets {
     due: BTreeMap<Ticket, Time>,
+    issued_at: BTreeMap<Ticket, Time>,
     by_time: BTreeSet<(Time, Ticket)>,
     issued: u64,
 }
@@ -53,6 +54,7 @@ impl Tickets {
         let ticket = Ticket { conn, number: self.issued };
         let at = (now + deadline).max(now.plus_nanos(1));
         self.due.insert(ticket, at);
+        self.issued_at.insert(ticket, now);
         self.by_time.insert((at, ticket));
         Ok(ticket)
     }
@@ -60,6 +62,7 @@ impl Tickets {
     /// Redeems a ticket. Returns true if it was still valid.
     pub(crate) fn redeem(&mut self, ticket: Ticket) -> bool {
         let Some(at) = self.due.remove(&ticket) else { return false };
+        self.issued_at.remove(&ticket);
         self.by_time.remove(&(at, ticket))
     }
 
@@ -91,11 +94,17 @@ impl Tickets {
         self.by_time.first().map(|&(at, _)| at)
     }
 
-    /// Removes and returns the earliest overdue ticket.
-    pub(crate) fn take_due(&mut self, now: Time) -> Option<Ticket> {
+    /// Returns when an unredeemed ticket was issued.
+    pub(crate) fn issued_at(&self, ticket: Ticket) -> Option<Time> {
+        self.issued_at.get(&ticket).copied()
+    }
+
+    /// Removes and returns the earliest overdue ticket, and when it was issued.
+    pub(crate) fn take_due(&mut self, now: Time) -> Option<(Ticket, Time)> {
         work::step(1);
         let &(at, ticket) = self.by_time.first()?;
-        (at <= now && self.redeem(ticket)).then_some(ticket)
+        let issued = self.issued_at(ticket).unwrap_or(at);
+        (at <= now && self.redeem(ticket)).then_some((ticket, issued))
     }
 }
 
@@ -108,7 +117,8 @@ impl Tickets {
 
     pub(crate) fn recount(&self) -> Recounted {
         let by_time: BTreeSet<_> = self.due.iter().map(|(&ticket, &at)| (at, ticket)).collect();
-        ensure(by_time == self.by_time, || "the two orders of tickets differ".into())
+        ensure(by_time == self.by_time, || "the two orders of tickets differ".into())?;
+        ensure(self.issued_at.keys().eq(self.due.keys()), || "the times of issue differ from the tickets".into())
     }
 }
 
@@ -166,7 +176,7 @@ mod tests {
                         now = now + Duration::from_millis(span);
                         let mut due = Vec::new();
                         while let Some(ticket) = tickets.take_due(now) {
-                            due.push(ticket);
+                            due.push(ticket.0);
                         }
                         let mut expected: Vec<_> = list.iter().filter(|(at, _)| *at <= now).copied().collect();
                         expected.sort();

@@ -229,6 +229,9 @@ monitor.watchers_max=7 <- listeners.a.protocol=websocket; listeners.a.websocket.
 monitor.interval=7s <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
 monitor.may_act=false <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
 monitor.may_watch=false <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
+metrics.labels.env=prod
+metrics.errors_kept=7
+metrics.durations_kept=7
 log.level=debug
 log.targets.connections=debug
 log.format=json
@@ -369,7 +372,10 @@ fn every_settings_key_has_an_effect() {
 fn general(key: &str) -> String {
     let mut parts: Vec<_> = key.split('.').collect();
     match &mut parts[..] {
-        ["listeners" | "tunnels", name, ..] | ["authentication", "users", name, ..] | ["log", "targets", name] => {
+        ["listeners" | "tunnels", name, ..]
+        | ["authentication", "users", name, ..]
+        | ["log", "targets", name]
+        | ["metrics", "labels", name] => {
             *name = "*";
         }
         _ => {}

@@ -106,6 +106,7 @@ fn changes_that_need_a_restart_match_the_manual() {
         ("rooms.rooms_max", "5", "rooms"),
         ("closing.flush", "7s", "closing"),
         ("drain.deadline", "7s", "drain"),
+        ("metrics.errors_kept", "7", "metrics"),
         ("listeners.a.prompt", "x", "prompt"),
         ("listeners.a.welcome", "x", "welcome"),
         ("listeners.a.half_open", "true", "half_open"),

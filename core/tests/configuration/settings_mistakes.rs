@@ -63,6 +63,22 @@ fn zero_is_refused_where_it_would_disable_the_server() {
     }
 }
 
+#[test]
+fn metrics_settings_are_checked() {
+    for (text, words) in [
+        ("errors_kept: 1001", "metrics.errors_kept: it may be at most 1000"),
+        ("durations_kept: 1001", "metrics.durations_kept: it may be at most 1000"),
+        ("labels: { reason: x }", "metrics.labels: the server uses the label reason itself; choose another name"),
+        ("labels: { 1st: x }", "metrics.labels: \"1st\" is no label name; use letters, digits and _"),
+    ] {
+        let problems = wrong(&file(&(format!("metrics: {{ {text} }}\n") + LISTENER)));
+        assert!(problems.contains(words), "{problems}");
+    }
+    let text = "metrics: { labels: { env: prod }, errors_kept: 0 }\n".to_string() + LISTENER;
+    let metrics = Sources::new().file("drupe.yaml", &text).resolve().expect("good").plan.config.metrics;
+    assert_eq!((metrics.labels.iter().collect::<Vec<_>>(), metrics.errors_kept), (vec![("env", "prod")], 0));
+}
+
 /// Every number, time and size alone, at both ends of what it can be: what is refused is blamed on the operator's own line.
 #[test]
 fn single_extreme_value_is_blamed_on_its_own_line() {

@@ -149,7 +149,7 @@ fn template_examples_are_valid_and_show_defaults() {
             shown.insert(key);
         }
         let expected: BTreeSet<_> =
-            CONTEXT.iter().map(|(key, _)| (*key).to_string()).chain(["targets:".into()]).collect();
+            CONTEXT.iter().map(|(key, _)| (*key).to_string()).chain(["targets:".into(), "labels:".into()]).collect();
         assert_eq!(shown, expected);
     }
 }

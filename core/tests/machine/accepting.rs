@@ -1,9 +1,10 @@
 //! Failed accepts, and the addresses of accepted peers.
 
 use drupe_core::app::Echo;
+use drupe_core::testing::TestHub;
 use drupe_core::{
-    AcceptFailure, Accepting, Addressee, Command, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine,
-    NoNote, Peer, Shard, Time,
+    AcceptFailure, Accepting, Addressee, Command, Config, ConnId, Event, Failure, Handler, Hub, Listen, ListenerId,
+    Machine, MetricLabels, MetricsOptions, NoNote, Peer, Reason, Shard, Time, UnixTime,
 };
 use std::time::Duration;
 
@@ -125,4 +126,56 @@ fn metrics_count_missing_log_lines() {
     let text = metrics.exposition();
     assert!(text.contains("\ndrupe_log_lines_lost_total 3\n"), "{text}");
     assert!(text.contains("\ndrupe_log_lines_left_out_total 18446744073709551615\n"), "{text}");
+}
+
+#[test]
+fn every_series_has_the_configured_labels_and_the_text_is_well_formed() {
+    let labels = MetricLabels::new([("env", "prod"), ("site", "a \"b\"\n")]).expect("good");
+    let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
+    config.metrics = MetricsOptions::default().labels(labels);
+    let mut hub = TestHub::with_config(config, Echo);
+    hub.set_clock(UnixTime::from_secs(1_000));
+    let conn = hub.connect();
+    hub.advance(Duration::from_millis(2_500));
+    hub.fail(conn, Failure::Reset);
+    let metrics = hub.machine().metrics();
+    let text = metrics.exposition();
+    let common = r#"{env="prod",site="a \"b\"\n""#;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert!(line.starts_with("drupe_") && line.contains(common), "{line}");
+    }
+    for line in [
+        format!("drupe_uptime_seconds{common}}} 2"),
+        format!("drupe_connections_ended_total{common},reason=\"reset\"}} 1"),
+        format!("drupe_connection_longest_seconds{common}}} 2.500"),
+        format!("drupe_error_last_timestamp_seconds{common},reason=\"reset\"}} 1002"),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+    }
+    let error = metrics.recent.errors.back().expect("one error");
+    assert_eq!((error.reason, &*error.peer), (Reason::Reset, "127.0.0.0/24"));
+    hub.command(&Command::ResetMetrics);
+    let metrics = hub.machine().metrics();
+    assert_eq!(
+        (metrics.recent.errors.len(), metrics.recent.connections_longest.len(), metrics.connection_longest_ms),
+        (0, 0, 0)
+    );
+    assert_eq!(metrics.durations_ms.count(), 1, "histograms stay");
+}
+
+#[test]
+fn metrics_keep_as_many_errors_as_configured() {
+    for (kept, expected) in [(0, 0), (1, 1), (3, 3), (u32::MAX, 5)] {
+        let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
+        config.metrics.errors_kept = kept;
+        let mut hub = TestHub::with_config(config, Echo);
+        for _ in 0..5 {
+            let conn = hub.connect();
+            hub.fail(conn, Failure::Reset);
+        }
+        // A regular end is no error.
+        let conn = hub.connect();
+        hub.end(conn);
+        assert_eq!(hub.machine().metrics().recent.errors.len(), expected, "{kept}");
+    }
 }

@@ -129,6 +129,8 @@ fn of_time() -> Vec<Change> {
         ("drain.window", |c, x| c.drain.window = x.span()),
         ("drain.closes_per_second", |c, x| c.drain.closes_per_second = x.count()),
         ("drain.deadline", |c, x| c.drain.deadline = x.span()),
+        ("metrics.errors_kept", |c, x| c.metrics.errors_kept = x.count()),
+        ("metrics.durations_kept", |c, x| c.metrics.durations_kept = x.count()),
         ("accept_backoff", |c, x| c.accept_backoff = x.span()),
     ]
 }
@@ -172,7 +174,7 @@ fn of_listeners() -> Vec<Change> {
 }
 
 /// Options that are no number, and what rates and marks consist of.
-const WITHOUT_EXTREMES: [&str; 45] = [
+const WITHOUT_EXTREMES: [&str; 46] = [
     "address",
     "allow",
     "app",
@@ -190,6 +192,7 @@ const WITHOUT_EXTREMES: [&str; 45] = [
     "half_open",
     "high",
     "hosts",
+    "labels",
     "lines",
     "listeners",
     "low",

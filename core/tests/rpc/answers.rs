@@ -139,7 +139,7 @@ fn close_hook_runs_though_a_call_callback_panics() {
             let panics = |_: &mut Office, _: &mut Cx<'_, Office>, result: Result<i64, CallError>| {
                 result.expect("an answer");
             };
-            cx.call("never", &[1], Duration::from_secs(5), panics).map(drop)
+            cx.call("never", &[1], Duration::from_secs(5), panics)
         })
         .on_close(move |_, _, reason| send.send(reason).expect("heard"));
     let mut hub = TestHub::new(service);
@@ -233,4 +233,44 @@ fn call_that_joins_a_closed_room_returns_forbidden() {
     let conn = hub.connect();
     let call = json!({"jsonrpc": "2.0", "method": "enter", "params": ["board"], "id": 1});
     assert_eq!(answers(&mut hub, conn, &call.to_string()), [error(-32003, "This is not allowed", 1)]);
+}
+
+#[test]
+fn drain_waits_for_deferred_calls_and_then_fails_them() {
+    let drained = |answers_in_time: bool| {
+        let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
+        config.drain.window = Duration::ZERO;
+        config.drain.deadline = Duration::from_secs(5);
+        let mut hub = TestHub::with_config(config, office());
+        let conn = hub.connect();
+        hub.line(conn, r#"{"jsonrpc":"2.0","method":"slow","id":1}"#);
+        hub.command(&drupe_core::Command::Drain);
+        hub.advance(Duration::from_secs(4));
+        assert!(!hub.is_closed(conn), "a call is in progress");
+        if answers_in_time {
+            let ticket = hub.handler().app().tickets[0];
+            hub.note(Done(ticket, Ok(7)));
+        }
+        hub.advance(Duration::from_secs(1));
+        assert_eq!((hub.is_closed(conn), hub.ended(Reason::Shutdown)), (true, 1));
+        let lines = hub.lines(conn);
+        let answer = lines.iter().find(|line| line.contains("jsonrpc")).cloned().expect("an answer");
+        (serde_json::from_str::<Value>(&answer).expect("JSON"), hub.machine().metrics().drain_unfinished)
+    };
+    assert_eq!(drained(true), (result(7, 1), 0));
+    assert_eq!(drained(false), (error(-32002, "The server is shutting down", 1), 1));
+}
+
+#[test]
+fn drain_fails_calls_of_the_peer_as_shutting_down() {
+    let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
+    config.drain.window = Duration::ZERO;
+    config.drain.deadline = Duration::from_secs(3);
+    let mut hub = TestHub::with_config(config, office());
+    let conn = hub.connect();
+    hub.line(conn, "question");
+    hub.command(&drupe_core::Command::Drain);
+    hub.advance(Duration::from_secs(3));
+    assert_eq!(hub.handler().app().heard, ["question: Err(ShuttingDown)"]);
+    assert!(hub.is_closed(conn));
 }

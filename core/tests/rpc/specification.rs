@@ -1,6 +1,7 @@
 //! Rules of the JSON-RPC 2.0 specification: requests, parameters, errors, discovery.
 
 use super::{Office, answers, error, hub, office, result};
+use drupe_core::ConnId;
 use drupe_core::kit::Service;
 use drupe_core::kit::rpc::Rpc;
 use drupe_core::testing::TestHub;
@@ -206,4 +207,52 @@ fn discover_shows_a_fixed_number_of_parameters() {
     let conn = hub.connect();
     let document = answers(&mut hub, conn, r#"{"jsonrpc":"2.0","method":"rpc.discover","id":1}"#).remove(0);
     assert_eq!(document["result"]["methods"][0]["params"].as_array().map(Vec::len), Some(2), "{document}");
+}
+
+#[test]
+fn published_constraints_are_enforced_by_name_and_by_position() {
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Order {
+        #[schemars(range(min = 1, max = 10))]
+        number: i64,
+        #[schemars(length(max = 3), regex(pattern = "^a"))]
+        name: Option<String>,
+    }
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Level(#[schemars(range(max = 5))] u8);
+    let rpc = Rpc::<()>::new("shop", "1")
+        .method("order", |(), _, Order { number, name }| Ok(number + i64::from(name.is_some())))
+        .method("level", |(), _, Level(level)| Ok(level));
+    let mut hub = TestHub::new(Service::new(()).rpc(rpc));
+    let conn = hub.connect();
+    for (method, params, expected) in [
+        ("order", r#"{"number":10}"#, Ok(10)),
+        ("order", r#"[10,"abc"]"#, Ok(11)),
+        ("order", r#"{"number":11}"#, Err(json!({"path": "number", "reason": "11 is above the maximum 10"}))),
+        ("order", r"[0]", Err(json!({"path": "[0]", "reason": "0 is below the minimum 1"}))),
+        (
+            "order",
+            r#"[1,"long"]"#,
+            Err(json!({"path": "[1]", "reason": "\"long\" has 4 characters; the maximum is 3"})),
+        ),
+        ("level", "[5]", Ok(5)),
+        ("level", "[6]", Err(json!({"reason": "6 is above the maximum 5"}))),
+    ] {
+        let call = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params},"id":1}}"#);
+        let answer = answers_of(&mut hub, conn, &call);
+        let found = answer["result"].as_i64().ok_or_else(|| answer["error"]["data"].clone());
+        assert_eq!(found, expected, "{call}");
+    }
+    let list = answers_of(&mut hub, conn, r#"{"jsonrpc":"2.0","method":"listall","id":1}"#);
+    let properties = &list["result"]["methods"][1]["parameters"]["properties"];
+    assert_eq!((&properties["number"]["minimum"], &properties["number"]["maximum"]), (&json!(1), &json!(10)));
+    assert_eq!((&properties["name"]["maxLength"], &properties["name"]["pattern"]), (&json!(3), &Value::Null));
+    let document = answers_of(&mut hub, conn, r#"{"jsonrpc":"2.0","method":"rpc.discover","id":1}"#).to_string();
+    assert!(document.contains(r#""maxLength":3"#) && !document.contains("pattern"), "{document}");
+}
+
+fn answers_of(hub: &mut TestHub<Service<()>>, conn: ConnId, call: &str) -> Value {
+    hub.clear();
+    hub.line(conn, call);
+    serde_json::from_str(&hub.lines(conn).concat()).expect("one answer")
 }

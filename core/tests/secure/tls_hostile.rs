@@ -11,8 +11,7 @@ use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::Protocol;
 use drupe_core::{
-    Address, Command, Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, PayloadBuf, Peer,
-    Reason, Time, Why,
+    Address, Command, Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, Peer, Reason, Time, Why,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -64,7 +63,7 @@ fn peer() -> Peer {
 }
 
 fn publish(text: String) -> Command {
-    Command::Publish { room: "r".into(), payload: PayloadBuf::Text(text.into()) }
+    Command::Publish { room: "r".into(), payload: text.into() }
 }
 
 /// A machine, a client, and what is on the way between them.

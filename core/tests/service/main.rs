@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
 mod hooks;
+mod messages;
 mod words;
 
 use drupe_core::kit::{App, Cx, Guard, MessageError, RequireScope, RoomError, RoomRules, Router, Service, Unknown};
@@ -80,11 +81,11 @@ fn service() -> Service<Hall> {
         .guard(RequireScope("admin"))
         .on("kick", |app: &mut Hall, _, Kick { who }| app.log.push(format!("kicked {who}")));
     let router = Router::new()
-        .on("enter", |_, cx: &mut Cx<'_, Hall>, Enter { room }| cx.join(&room).map(drop))
+        .on("enter", |_, cx: &mut Cx<'_, Hall>, Enter { room }| cx.join(&room))
         .on("say", |_, cx: &mut Cx<'_, Hall>, Say { room, text }| {
             *cx.context() += 1;
             let count = *cx.context();
-            cx.publish(&room, &Said { text, count }).map(drop)
+            cx.publish(&room, &Said { text, count })
         })
         .on("login", |_, cx: &mut Cx<'_, Hall>, scopes: Vec<String>| {
             let conn = cx.conn();

@@ -231,9 +231,11 @@ fn operate(run: &mut Run) {
     let request = match run.swarm.number(8) {
         0 => Command::Quarantine { address },
         1 => Command::Release { address },
+        2 if run.swarm.chance(2) => Command::ResetMetrics,
         2 => Command::ReloadFailed,
         3 => return run.world.set_clock(UnixTime::from_secs(login::UNIX_SECS + run.swarm.random.below(2_000))),
         4 if run.swarm.chance(4) => Command::Drain,
+        5 if let Some(&conn) = run.world.connections(0).last() => Command::send(conn, hall::OPERATOR),
         _ => Command::publish(hall::ALL, hall::OPERATOR),
     };
     run.world.command(&request);

@@ -11,7 +11,9 @@ use drupe_core::testing::Netstrings;
 use drupe_core::wire::{
     Auto, Custom, Delimited, Delimiter, LengthPrefix, LineEnding, Lines, Protocol, Proxies, Raw, RawMode, Wire,
 };
-use drupe_core::{Address, Closing, Config, Drain, Listen, PeerLimits, Random, Rates, RoomLimits, TicketLimits};
+use drupe_core::{
+    Address, Closing, Config, Drain, Listen, MetricsOptions, PeerLimits, Random, Rates, RoomLimits, TicketLimits,
+};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -221,6 +223,7 @@ impl Swarm {
                     .deadline(self.span(&[10_000, 20_000]).min(Duration::from_secs(300))),
             )
             .accept_backoff(self.span(&[500]).min(Duration::from_secs(60)))
+            .metrics(MetricsOptions::default().errors_kept(self.or_extreme(&[100, 3], &[0, 1])).durations_kept(3))
     }
 
     /// Returns the limits of a listener, or `None` for the default ones.

@@ -93,6 +93,9 @@ pub(super) fn input(
             let conn = machine.take_job().map(|job| job.conn()).or(id(who))?;
             Input::JobDone { conn, outcome: who & 1 == 1 }
         }
+        Fact::Kick { who } if who % 4 == 3 => {
+            Input::Command(Command::send(id(who)?, &"z".repeat(usize::from(who) * 9)))
+        }
         Fact::Kick { who } => Input::Command(Command::Kick { conn: id(who)? }),
         Fact::Drain => Input::Command(Command::Drain),
         Fact::Turn => Input::TurnEnded,
@@ -209,7 +212,7 @@ fn who_else(fact: &Fact, alone: bool) -> Option<Input<u8>> {
 pub(super) fn input_bytes(input: &Input<u8>) -> isize {
     let bytes = match input {
         Input::Received { bytes, .. } => bytes.len(),
-        Input::Command(Command::Publish { payload, .. }) => payload.as_payload().as_bytes().len(),
+        Input::Command(Command::Publish { payload, .. } | Command::Send { payload, .. }) => payload.as_outgoing().len(),
         _ => 0,
     };
     isize::try_from(bytes).expect("small")

@@ -1,6 +1,7 @@
-use super::path::{Action, Linked, Path, Ready};
+use super::path::{Action, Linked, Live, Path, Ready};
 use crate::Remote;
-use drupe_core::{ConnId, Hub, JoinError, OutgoingBuf, PayloadBuf, Peer, Reason};
+use drupe_core::http::Request;
+use drupe_core::{ConnId, Hub, JoinError, Origin, OutgoingBuf, PayloadBuf, Peer, Reason};
 
 use core::fmt;
 use core::future::poll_fn;
@@ -18,7 +19,7 @@ use std::task::{Context, Poll};
 /// [`Reason::HandlerPanicked`].
 pub struct Connection {
     receiver: Receiver,
-    sender: Sender,
+    pub(super) sender: Sender,
 }
 
 /// The receiving half of a [`Connection`].
@@ -29,7 +30,7 @@ pub struct Receiver {
 /// The sending half of a [`Connection`]. Clones send to the same peer.
 #[derive(Clone)]
 pub struct Sender {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// The error of an operation on a connection that has ended.
@@ -38,30 +39,32 @@ pub struct Sender {
 #[non_exhaustive]
 pub struct Disconnected(pub Reason);
 
-struct Shared {
-    handle: Handle,
-    peer: Peer,
-    has_lines: bool,
-    is_raw: bool,
+pub(super) struct Shared {
+    pub(super) handle: Handle,
+    pub(super) opening: Opening,
+    pub(super) live: Arc<Live>,
+}
+
+/// What is known about a connection when it opens.
+pub(super) struct Opening {
+    pub(super) peer: Peer,
+    pub(super) origin: Origin,
+    pub(super) request: Option<Request>,
+    pub(super) wire_name: &'static str,
+    pub(super) has_lines: bool,
 }
 
 /// A reference to a connection that does not keep it open.
 #[derive(Clone)]
 pub(super) struct Handle {
-    link: Arc<Path>,
+    pub(super) link: Arc<Path>,
     remote: Remote<Ready>,
     conn: ConnId,
 }
 
 impl Connection {
-    pub(super) fn new(
-        link: Arc<Path>,
-        remote: Remote<Ready>,
-        conn: ConnId,
-        peer: Peer,
-        (has_lines, is_raw): (bool, bool),
-    ) -> Self {
-        let shared = Arc::new(Shared { handle: Handle { link, remote, conn }, peer, has_lines, is_raw });
+    pub(super) fn new(link: Arc<Path>, remote: Remote<Ready>, conn: ConnId, opening: Opening, live: Arc<Live>) -> Self {
+        let shared = Arc::new(Shared { handle: Handle { link, remote, conn }, opening, live });
         Self { receiver: Receiver { shared: Arc::clone(&shared) }, sender: Sender { shared } }
     }
 
@@ -74,19 +77,19 @@ impl Connection {
     /// Returns the address of the peer.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        self.sender.shared.peer
+        self.sender.shared.opening.peer
     }
 
     /// Returns `true` if the wire carries lines: TCP lines or telnet.
     #[must_use]
     pub fn has_lines(&self) -> bool {
-        self.sender.shared.has_lines
+        self.sender.shared.opening.has_lines
     }
 
     /// Returns `true` if the wire carries bytes without messages: [`Raw`](drupe_core::wire::Raw).
     #[must_use]
     pub fn is_raw(&self) -> bool {
-        self.sender.shared.is_raw
+        self.sender.shared.opening.wire_name == "raw"
     }
 
     /// Receives a message. Returns `None` once the peer sends no more or the connection has ended.
@@ -122,6 +125,15 @@ impl Connection {
         self.with_hub(move |hub, conn| hub.join(conn, &room)).await
     }
 
+    /// Leaves a room with [`Hub::leave`]. Returns `false` if it was not a member.
+    ///
+    /// # Errors
+    /// If the connection has ended.
+    pub async fn leave(&mut self, room: impl Into<String>) -> Result<bool, Disconnected> {
+        let room = room.into();
+        self.with_hub(move |hub, conn| hub.leave(conn, &room)).await
+    }
+
     /// Sends a message to all other members of a room with [`Hub::publish_except`].
     ///
     /// Returns the number of recipients on this shard.
@@ -153,7 +165,8 @@ impl Connection {
     /// Waits until the server begins to [drain](drupe_core::Drain), or the connection has ended.
     ///
     /// The task should finish its work and start no new work. When it receives again, its work
-    /// counts as finished, and the connection is closed.
+    /// counts as finished, and the connection is closed. For work that is no answer to a message,
+    /// see [`work`](Self::work).
     pub async fn draining(&self) {
         self.sender.draining().await;
     }
@@ -194,7 +207,7 @@ impl Handle {
     }
 
     /// Notifies the handler that the connection's task has queued actions.
-    fn call(&self) {
+    pub(super) fn call(&self) {
         // At most one note per connection is queued, so the queue's limit need not apply. If the
         // server has ended, the connection has ended as well.
         self.remote.note_in_any_case(Ready { conn: self.conn, panicked: false });

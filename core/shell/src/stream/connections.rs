@@ -1,10 +1,10 @@
-use super::connection::Connection;
+use super::connection::{Connection, Opening};
 use super::link::Link;
 use super::path::{Action, Linked, Path, Ready};
 use super::task::{Serving, Task};
 use crate::{AsyncRuntime, BindError, Remote, Runtime, Server};
 use drupe_core::wire::Protocol;
-use drupe_core::{Config, ConnId, Event, Handler, Hub, Representation};
+use drupe_core::{Config, ConnId, Event, Handler, Hub};
 
 use std::sync::Arc;
 
@@ -62,28 +62,82 @@ impl<R: Runtime + AsyncRuntime> Server<Connections, R> {
     }
 }
 
+impl<H: Handler<Context = Linked, Note = Ready>, R: Runtime + AsyncRuntime> Server<H, R> {
+    /// Binds a server as [`serve`](Server::serve), with layers in front of the tasks.
+    ///
+    /// `wrap` adds the layers. A task begins once they have passed its connection on: behind
+    /// [`Authentication`], once the peer is authenticated, so that the task knows its
+    /// [identity](Connection::identity). Then it receives only what the layers pass on.
+    ///
+    /// ```no_run
+    /// # fn serve<R: drupe_shell::AsyncRuntime + drupe_shell::Runtime>()
+    /// # -> Result<drupe_shell::Server<impl drupe_core::Handler, R>, Box<dyn std::error::Error>> {
+    /// use drupe_core::kit::layer::{Greeting, RateBy, RateLimit, Within};
+    /// use drupe_core::{Config, Listen, limit::Rate};
+    /// use drupe_shell::{Server, stream::Connection};
+    ///
+    /// async fn echo(mut connection: Connection) {
+    ///     while let Some(message) = connection.receive().await {
+    ///         if connection.send(message).await.is_err() {
+    ///             return;
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let listen: Listen = "tcp://127.0.0.1:7000".parse()?;
+    /// let config = Config::listening([listen.welcome("hello".into())]);
+    /// let rate = Rate::new(10, 20)?;
+    /// let server = Server::<_, R>::serve_within(config, echo, |tasks| {
+    ///     // The layer added last is the outermost.
+    ///     tasks.within(RateLimit::new(RateBy::Connection, rate)).within(Greeting)
+    /// })?;
+    /// # Ok(server)
+    /// # }
+    /// ```
+    ///
+    /// [`Authentication`]: https://docs.rs/drupe-core/latest/drupe_core/kit/auth/struct.Authentication.html
+    ///
+    /// # Errors
+    /// The first listener that cannot be bound. All others are closed.
+    pub fn serve_within<F>(
+        config: Config,
+        serve: impl FnMut(Connection) -> F + Send + 'static,
+        wrap: impl FnOnce(Connections) -> H,
+    ) -> Result<Self, BindError>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self::bind_with(Connections::configure(config), |remote| wrap(Connections::new(remote, R::spawn, serve)))
+    }
+}
+
 impl Handler for Connections {
     type Context = Linked;
     type Note = Ready;
 
     fn on(&mut self, hub: &mut Hub<'_, Linked>, event: Event<'_, Ready>) {
         match event {
-            Event::Opened { conn, peer, .. } => {
+            Event::Opened { conn, peer, origin, request, .. } => {
                 let link = Link::new();
                 if hub.is_draining() {
                     link.drain();
                 }
-                if let Some(context) = hub.context(conn) {
-                    context.0 = Some(Arc::clone(&link));
-                }
-                let is_raw = hub.wire_name(conn) == Some("raw");
-                let has_lines = !is_raw && hub.representation(conn) == Representation::Text;
-                let connection = Connection::new(link, self.remote.clone(), conn, peer, (has_lines, is_raw));
+                let wire_name = hub.wire_name(conn).unwrap_or("lines");
+                // Not the representation, which a layer may have changed.
+                let has_lines = matches!(wire_name, "lines" | "telnet" | "ws+telnet");
+                let opening = Opening { peer, origin, request: request.cloned(), wire_name, has_lines };
+                let Some(context) = hub.context(conn) else { return };
+                context.link = Some(Arc::clone(&link));
+                let live = Arc::clone(&context.live);
+                refresh(hub, conn);
+                let connection = Connection::new(link, self.remote.clone(), conn, opening, live);
                 let handle = connection.handle();
                 let future = (self.serve)(connection);
                 (self.spawn)(Task { future, handle });
             }
+            Event::Authenticated { conn, .. } => refresh(hub, conn),
             Event::Message { conn, payload } => {
+                refresh_representation(hub, conn);
                 let is_full = link(hub, conn).is_some_and(|link| link.deliver(payload.to_owned()));
                 if is_full {
                     hub.pause(conn);
@@ -123,7 +177,23 @@ impl Handler for Connections {
 }
 
 fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Path>> {
-    hub.context(conn)?.0.clone()
+    hub.context(conn)?.link.clone()
+}
+
+/// Copies what may change about a connection to where its task sees it.
+fn refresh(hub: &mut Hub<'_, Linked>, conn: ConnId) {
+    let identity = hub.identity(conn).cloned();
+    if let Some(context) = hub.context(conn) {
+        context.live.lock().identity = identity;
+    }
+    refresh_representation(hub, conn);
+}
+
+fn refresh_representation(hub: &mut Hub<'_, Linked>, conn: ConnId) {
+    let representation = hub.representation(conn);
+    if let Some(context) = hub.context(conn) {
+        context.live.lock().representation = Some(representation);
+    }
 }
 
 /// Reports to the hub whether a connection's task has work, for which a drain waits.
@@ -144,6 +214,7 @@ fn attend(hub: &mut Hub<'_, Linked>, conn: ConnId) {
                 if catch_unwind(AssertUnwindSafe(|| act(hub, conn))).is_err() {
                     hub.task_panicked(conn);
                 }
+                refresh(hub, conn);
             }
             Action::Close => hub.close(conn),
             Action::End(reason) => hub.end(conn, reason),

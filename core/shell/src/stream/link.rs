@@ -50,6 +50,8 @@ struct State<I, A> {
     input_over: bool,
     /// Whether the task has taken a message and has not polled for another.
     working: bool,
+    /// Number of pieces of other work of the task that are in progress.
+    works: usize,
     /// Whether the server is draining.
     draining: bool,
     /// Whether the task has panicked.
@@ -74,6 +76,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
             deaf: false,
             input_over: false,
             working: false,
+            works: 0,
             draining: false,
             panicked: false,
             end: None,
@@ -149,10 +152,10 @@ impl<I: Weight, A: Weight> Link<I, A> {
         self.done();
     }
 
-    /// Returns `true` if the task is handling a message, or if messages are queued for it.
+    /// Returns `true` if the task is handling a message or works, or if messages are queued for it.
     pub(crate) fn is_working(&self) -> bool {
         let state = self.lock();
-        state.working || !state.inbox.is_empty()
+        state.working || state.works > 0 || !state.inbox.is_empty()
     }
 
     /// Records that the connection has ended, and wakes all tasks. Only the first reason counts.
@@ -196,6 +199,30 @@ impl<I: Weight, A: Weight> Link<I, A> {
             call();
         }
         Poll::Ready(Some(item))
+    }
+
+    /// Records that the task has begun a piece of work, for which a drain waits.
+    pub(crate) fn begin_work(&self, call: impl FnOnce()) {
+        self.set_works(|works| works.saturating_add(1), call);
+    }
+
+    /// Records that the task has finished a piece of work.
+    pub(crate) fn end_work(&self, call: impl FnOnce()) {
+        self.set_works(|works| works.saturating_sub(1), call);
+    }
+
+    fn set_works(&self, change: impl FnOnce(usize) -> usize, call: impl FnOnce()) {
+        let mut state = self.lock();
+        let before = state.works > 0;
+        state.works = change(state.works);
+        let has_changed = before != (state.works > 0);
+        // Only a draining server needs to know.
+        let calls =
+            has_changed && state.draining && state.end.is_none() && !core::mem::replace(&mut state.called, true);
+        drop(state);
+        if calls {
+            call();
+        }
     }
 
     /// Discards queued and later items, because the receiver was dropped.

@@ -1,10 +1,11 @@
 //! The types that a connection's task and the machine exchange.
 
 use super::link::{Link, Weight};
-use drupe_core::{ConnId, Hub, OutgoingBuf, PayloadBuf, Reason};
+use drupe_core::{ConnId, Hub, Identity, OutgoingBuf, PayloadBuf, Reason, Representation};
 
 use core::fmt;
 use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 type Act = dyn FnOnce(&mut Hub<'_, Linked>, ConnId) + Send;
 
@@ -43,14 +44,33 @@ pub struct Ready {
     pub(super) panicked: bool,
 }
 
+/// What may change about a connection while it is open. The machine's side keeps it up to date.
+#[derive(Default)]
+pub(super) struct Live(Mutex<Facts>);
+
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) identity: Option<Identity>,
+    pub(super) representation: Option<Representation>,
+}
+
+impl Live {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Facts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The context of a connection: the link to its task.
 #[derive(Default)]
-pub struct Linked(pub(super) Option<Arc<Path>>);
+pub struct Linked {
+    pub(super) link: Option<Arc<Path>>,
+    pub(super) live: Arc<Live>,
+}
 
 /// Ends the link when the server is dropped before the connection has ended.
 impl Drop for Linked {
     fn drop(&mut self) {
-        self.0.iter().for_each(|link| link.end(Reason::Shutdown));
+        self.link.iter().for_each(|link| link.end(Reason::Shutdown));
     }
 }
 

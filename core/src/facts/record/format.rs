@@ -1,5 +1,5 @@
 use super::shard_messages::{parse_shard_message, write_shard_message};
-use super::words::{Content, Quoted, Words};
+use super::words::{Message, Quoted, Words};
 use crate::base::{Time, UnixTime};
 use crate::config::Config;
 use crate::facts::{Command, Fact, Input};
@@ -91,12 +91,14 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Command(Command::Drain) => writeln!(out, "drain"),
         Fact::Command(Command::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
         Fact::Command(Command::Release { address }) => writeln!(out, "release {address}"),
+        Fact::Command(Command::ResetMetrics) => writeln!(out, "reset_metrics"),
         Fact::Command(Command::ReloadFailed) => writeln!(out, "reload_failed"),
         Fact::Command(Command::LogLoss { left_out, lost }) => writeln!(out, "log_loss {left_out} {lost}"),
         Fact::Reconfigured => writeln!(out, "{RECONFIGURED}"),
         Fact::Command(Command::Publish { room, payload }) => {
-            writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Content(payload))
+            writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Message(payload))
         }
+        Fact::Command(Command::Send { conn, payload }) => writeln!(out, "send {conn} {}", Message(payload)),
     }
 }
 
@@ -155,8 +157,9 @@ fn parse_line<N: FromStr>(
         "noted" => Input::Noted(words.text()?.parse().map_err(|_| "a note of this application")?),
         "publish" => {
             let room = words.text()?;
-            Input::Command(Command::Publish { room, payload: words.content()? })
+            Input::Command(Command::Publish { room, payload: words.outgoing()? })
         }
+        "send" => Input::Command(Command::Send { conn: words.conn()?, payload: words.outgoing()? }),
         "dispatched" => Input::Dispatched { listener: words.listener()?, peer: words.parsed("a peer's address")? },
         "adopted" => Input::Adopted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
         "takes_jobs" => Input::TakesJobs,
@@ -167,6 +170,7 @@ fn parse_line<N: FromStr>(
         "drain" => Input::Command(Command::Drain),
         "quarantine_address" => Input::Command(Command::Quarantine { address: words.parsed("an address")? }),
         "release" => Input::Command(Command::Release { address: words.parsed("an address")? }),
+        "reset_metrics" => Input::Command(Command::ResetMetrics),
         "reload_failed" => Input::Command(Command::ReloadFailed),
         "log_loss" => Input::Command(Command::LogLoss {
             left_out: words.parsed("how many lines were left out")?,
@@ -237,8 +241,14 @@ mod tests {
                 .prop_map(|(room, text)| Input::Command(Command::Publish { room, payload: text.into() })),
             (any::<String>(), bytes()).prop_map(|(room, bytes)| Input::Command(Command::Publish {
                 room,
-                payload: PayloadBuf::Binary(bytes.into())
+                payload: PayloadBuf::Binary(bytes.into()).into()
             })),
+            (conn(), any::<String>())
+                .prop_map(|(conn, text)| Input::Command(Command::Send { conn, payload: text.into() })),
+            (conn(), any::<String>(), any::<String>()).prop_map(|(conn, json, text)| {
+                let payload = OutgoingBuf::Negotiated { json: json.into(), text: text.into() };
+                Input::Command(Command::Send { conn, payload })
+            }),
             conn().prop_map(|conn| Input::Command(Command::Kick { conn })),
             (any::<String>(), any::<String>(), prop::collection::vec(conn(), 0..3)).prop_map(|(room, text, except)| {
                 let (room, except, message) = (room.as_str().into(), except.into(), text.into());
@@ -264,6 +274,7 @@ mod tests {
             peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             Just(Input::Command(Command::Drain)),
             Just(Input::Command(Command::ReloadFailed)),
+            Just(Input::Command(Command::ResetMetrics)),
             any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Command(Command::LogLoss { left_out, lost })),
             any::<bool>().prop_map(Input::HeldBack),
             any::<String>()

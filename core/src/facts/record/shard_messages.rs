@@ -1,7 +1,7 @@
 //! Text form of messages between shards.
 
-use super::words::{Content, Quoted, Words};
-use crate::base::{ListenerId, OutgoingBuf, Reason};
+use super::words::{Message, Quoted, Words};
+use crate::base::{ListenerId, Reason};
 use crate::facts::ShardMessage;
 use alloc::string::String;
 use core::fmt::{self, Write};
@@ -9,13 +9,7 @@ use core::fmt::{self, Write};
 pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> fmt::Result {
     match message {
         ShardMessage::Publish { room, except, message } => {
-            write!(out, "shard_publish {} ", Quoted(room.as_bytes()))?;
-            match message {
-                OutgoingBuf::Same(payload) => write!(out, "{}", Content(payload))?,
-                OutgoingBuf::Negotiated { json, text } => {
-                    write!(out, "negotiated {} {}", Quoted(json.as_bytes()), Quoted(text.as_bytes()))?;
-                }
-            }
+            write!(out, "shard_publish {} {}", Quoted(room.as_bytes()), Message(message))?;
             except.iter().try_for_each(|conn| write!(out, " {conn}"))?;
         }
         ShardMessage::Left { listener: Some(listener), peer, shard } => {

@@ -13,12 +13,26 @@ pub(super) const CONCEALED: &str = "concealed";
 /// Exclusive upper limit of the number of concealed bytes in one fact, for the parser.
 const RECEIVED_MAX_BYTES: usize = 1 << 20;
 
-pub(super) struct Content<'a>(pub(super) &'a PayloadBuf);
+struct Content<'a>(&'a PayloadBuf);
 
 impl fmt::Display for Content<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if matches!(self.0, PayloadBuf::Text(_)) { "text" } else { "binary" };
         write!(f, "{kind} {}", Quoted(self.0.as_payload().as_bytes()))
+    }
+}
+
+/// A message to send, in one or in two representations.
+pub(super) struct Message<'a>(pub(super) &'a OutgoingBuf);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            OutgoingBuf::Same(payload) => Content(payload).fmt(f),
+            OutgoingBuf::Negotiated { json, text } => {
+                write!(f, "negotiated {} {}", Quoted(json.as_bytes()), Quoted(text.as_bytes()))
+            }
+        }
     }
 }
 
@@ -93,7 +107,7 @@ impl<'a> Words<'a> {
         Ok(OutgoingBuf::Negotiated { json, text })
     }
 
-    pub(super) fn content(&mut self) -> Result<PayloadBuf, &'static str> {
+    fn content(&mut self) -> Result<PayloadBuf, &'static str> {
         match self.word() {
             "text" => Ok(PayloadBuf::Text(self.text()?.into())),
             "binary" => Ok(PayloadBuf::Binary(self.quoted()?.into())),

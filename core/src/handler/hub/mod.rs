@@ -91,6 +91,13 @@ impl<C> Hub<'_, C> {
         self.state.metrics()
     }
 
+    /// Clears the recent errors and the recent and longest durations of the metrics.
+    ///
+    /// Counters and histograms stay. On a server of several shards, it clears those of this shard.
+    pub fn reset_recent_metrics(&mut self) {
+        self.state.reset_recent();
+    }
+
     /// Returns a listener as it is configured now.
     ///
     /// A listener that was removed from the configuration stays available while it has connections.

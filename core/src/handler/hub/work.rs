@@ -12,7 +12,8 @@ impl<C> Hub<'_, C> {
     /// Runs a job that would block the loop, such as hashing a password, on a thread of the shell.
     ///
     /// Without such a thread, the job runs at once. A connection has one offloaded job at a time; a
-    /// second one runs at once. If the connection ends first, a job that has not begun never runs,
+    /// second one runs at once. A drain waits for it until shortly before its deadline. If the
+    /// connection ends first, a job that has not begun never runs,
     /// and its outcome is discarded.
     pub fn offload(&mut self, conn: ConnId, job: impl FnOnce() -> bool + Send + 'static) -> Offloaded {
         if !self.state.jobs.is_taken || self.state.jobs.has(conn) || !self.is_open(conn) {
@@ -27,8 +28,8 @@ impl<C> Hub<'_, C> {
     /// The worker returns the ticket with its answer in a [note](crate::Event::Note), and the
     /// handler [redeems](Self::redeem) it. After the deadline, the handler gets
     /// [`Event::TicketExpired`](crate::Event::TicketExpired) instead. Time in which the server did
-    /// not run does not count. A drain waits for connections with tickets: see
-    /// [`Drain`](crate::Drain).
+    /// not run does not count. A drain waits for connections with tickets. Shortly before its
+    /// deadline, their tickets expire, and then the connections end: see [`Drain`](crate::Drain).
     ///
     /// # Errors
     /// If the connection is over or a limit of [`TicketLimits`](crate::TicketLimits) is reached.
@@ -42,7 +43,7 @@ impl<C> Hub<'_, C> {
     ///
     /// Returns `false` if the ticket has expired, was already redeemed, or its connection is over.
     pub fn redeem(&mut self, ticket: Ticket) -> bool {
-        let redeemed = self.state.tickets.redeem(ticket);
+        let redeemed = self.state.redeem(ticket, true);
         if redeemed {
             self.state.work_ended(ticket.conn());
         }

@@ -73,5 +73,5 @@ pub(super) fn respond<C>(hub: &mut Hub<'_, C>, conn: ConnId, response: &Response
 }
 
 pub(super) fn refuse<C>(hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
-    MessageError::new("unauthorized", reason).tell(Some("auth"), |message| hub.send(conn, message));
+    MessageError::new("unauthorized", reason).tell(Some("auth"), None, |message| hub.send(conn, message));
 }

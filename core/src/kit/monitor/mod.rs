@@ -13,6 +13,7 @@
 //! | `session_started` | a connection opened | `session` |
 //! | `session_ended` | a connection closed | `session`, and the `reason` |
 //! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges; `tunnels`: the state of each [tunnel](crate::tunnel); `watchers`: how many of the open connections are monitors |
+//! | `recent` | every interval while it differs from the last one | `errors`, `connections_recent`, `connections_longest` and `work_longest` of the metrics, at most 20 of each |
 //! | `quarantine` | every interval while addresses are quarantined, and once more when the last is released | `addresses`: each `address`, and for how many `seconds` |
 //! | `watch_response` | to `watch_session` and `stop_watching` | `session_id`, `status`: `success`, `stopped` or `error`; and the `error` |
 //! | `client_input`, `server_message` | the peer of the watched session sent or received a message | `session_id`, `data`: `text`, `bytes`, `truncated` |
@@ -21,7 +22,8 @@
 //! | `action_response` | to an action | `action`, `status`, and the `error` |
 //!
 //! The client sends `watch_session` and `stop_watching` with a `session_id`. Actions are `kick`
-//! with a `session_id`, `quarantine` and `release` with an `address`, and `drain`.
+//! with a `session_id`, `quarantine` and `release` with an `address`, `reset_metrics` (which clears
+//! the lists of `recent`), and `drain`.
 //!
 //! `quarantine` also closes the open connections of that address, except those of watchers. A
 //! watcher that names its own address gets the error `own_address`, because the server would refuse
@@ -37,6 +39,7 @@
 //! secret are replaced, and other text that names one is hidden.
 //! [`conceal_unknown`](Monitor::conceal_unknown) hides all messages before authentication.
 
+mod command;
 mod redact;
 mod session;
 mod stats;
@@ -54,14 +57,14 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use command::Command;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 use redact::redacted;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use session::{Client, session};
-use stats::stats;
+use stats::{is_empty, stats};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -130,6 +133,8 @@ pub struct Monitor {
     clients: BTreeMap<ConnId, Client>,
     newest: Option<ConnId>,
     had_quarantine: bool,
+    /// The last `recent` message.
+    recent: Value,
     /// The last log lines, for watchers that connect later.
     lines: VecDeque<Value>,
 }
@@ -138,29 +143,6 @@ pub struct Monitor {
 struct Watcher {
     watches: Option<ConnId>,
     missed: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Command {
-    WatchSession {
-        session_id: String,
-    },
-    StopWatching {
-        session_id: String,
-    },
-    Kick {
-        session_id: String,
-    },
-    Quarantine {
-        address: String,
-        #[serde(default)]
-        force: bool,
-    },
-    Release {
-        address: String,
-    },
-    Drain,
 }
 
 impl Monitor {
@@ -176,6 +158,7 @@ impl Monitor {
             clients: BTreeMap::new(),
             newest: None,
             had_quarantine: false,
+            recent: Value::Null,
             lines: VecDeque::new(),
         }
     }
@@ -223,6 +206,9 @@ impl Monitor {
         );
         let sessions = self.sessions(hub);
         tell(hub, conn, &sessions);
+        if !self.recent.is_null() {
+            tell(hub, conn, &self.recent);
+        }
         self.lines.iter().for_each(|line| tell(hub, conn, line));
         true
     }
@@ -249,8 +235,13 @@ impl Monitor {
         }
         let sessions = self.sessions(hub);
         self.tell_all(hub, &sessions);
-        let stats = stats(hub, self.watchers.len());
+        let (stats, recent) = stats(hub, self.watchers.len());
         self.tell_all(hub, &stats);
+        // Nothing is sent before something has happened.
+        if recent != self.recent && !(self.recent.is_null() && is_empty(&recent)) {
+            self.tell_all(hub, &recent);
+            self.recent = recent;
+        }
         let at = hub.now();
         let addresses: Vec<_> = hub
             .quarantined()
@@ -386,6 +377,7 @@ impl Monitor {
                     return Err("the address is not in quarantine".into());
                 }
             }
+            Command::ResetMetrics => hub.reset_recent_metrics(),
             Command::Drain => hub.drain(),
             Command::WatchSession { .. } | Command::StopWatching { .. } => {}
         }
@@ -399,30 +391,6 @@ struct Audit(Box<dyn FnMut(&str) + Send>);
 impl fmt::Debug for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Audit")
-    }
-}
-
-impl Command {
-    fn words(&self) -> String {
-        let what = match self {
-            Self::WatchSession { session_id } | Self::StopWatching { session_id } | Self::Kick { session_id } => {
-                session_id
-            }
-            Self::Quarantine { address, .. } | Self::Release { address } => address,
-            Self::Drain => "",
-        };
-        format!("{} {}", self.name(), what.chars().take(64).collect::<String>())
-    }
-
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::WatchSession { .. } => "watch_session",
-            Self::StopWatching { .. } => "stop_watching",
-            Self::Kick { .. } => "kick",
-            Self::Quarantine { .. } => "quarantine",
-            Self::Release { .. } => "release",
-            Self::Drain => "drain",
-        }
     }
 }
 

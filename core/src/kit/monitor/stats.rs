@@ -1,18 +1,68 @@
 //! The `stats` message: counters, gauges and tunnels.
 
+use crate::base::UnixTime;
 use crate::handler::Hub;
-use crate::metrics::TunnelMetrics;
+use crate::metrics::{ConnectionSummary, Metrics, TunnelMetrics};
 use crate::tunnel::{TunnelState, TunnelStatus};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use serde_json::{Value, json};
+use core::time::Duration;
+use serde_json::{Map, Value, json};
 
-pub(super) fn stats<C>(hub: &Hub<'_, C>, watchers: usize) -> Value {
+/// Maximum number of items of each list in a `recent` message.
+const RECENT_MAX: usize = 20;
+
+/// Returns the `stats` message and the `recent` message.
+pub(super) fn stats<C>(hub: &Hub<'_, C>, watchers: usize) -> (Value, Value) {
     let m = hub.metrics();
+    (numbers(hub, &m, watchers), recent(&m))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns the last errors and the recent and longest durations, newest or longest first.
+fn recent(m: &Metrics) -> Value {
+    let connection = |one: &ConnectionSummary| {
+        json!({
+            "at_ms": one.at.as_millis(), "duration_ms": millis(one.duration),
+            "reason": one.reason.name(), "wire": one.wire, "peer": *one.peer,
+        })
+    };
+    let errors = m.recent.errors.iter().rev().take(RECENT_MAX).map(|one| {
+        json!({
+            "at_ms": one.at.as_millis(), "unix_ms": one.unix.map(UnixTime::as_millis), "reason": one.reason.name(),
+            "peer": *one.peer,
+        })
+    });
+    let work = m.recent.work_longest.iter().take(RECENT_MAX).map(|one| {
+        json!({
+            "at_ms": one.at.as_millis(), "duration_ms": millis(one.duration),
+            "finished": one.finished, "peer": *one.peer,
+        })
+    });
+    json!({
+        "type": "recent",
+        "errors": errors.collect::<Vec<_>>(),
+        "connections_recent": m.recent.connections.iter().rev().take(RECENT_MAX).map(connection).collect::<Vec<_>>(),
+        "connections_longest": m.recent.connections_longest.iter().take(RECENT_MAX).map(connection).collect::<Vec<_>>(),
+        "work_longest": work.collect::<Vec<_>>(),
+    })
+}
+
+/// Returns whether all lists of a `recent` message are empty.
+pub(super) fn is_empty(recent: &Value) -> bool {
+    let members = recent.as_object().into_iter().flat_map(Map::values);
+    members.filter_map(Value::as_array).all(Vec::is_empty)
+}
+
+fn numbers<C>(hub: &Hub<'_, C>, m: &Metrics, watchers: usize) -> Value {
+    let labels: Map<String, Value> = m.labels.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let tunnels: Vec<_> = hub.tunnels().map(|status| tunnel(hub, &status, &m.tunnels)).collect();
     json!({
         "type": "stats", "unix_ms": unix_ms(hub), "draining": hub.is_draining(), "tunnels": tunnels,
-        "watchers": watchers,
+        "watchers": watchers, "uptime_seconds": m.uptime_secs, "labels": labels,
         "metrics": {
             "open": m.open, "undecided": m.undecided, "closing": m.closing, "stalled": m.stalled,
             "opened": m.opened, "ended": m.ended.total(), "refused": m.refused.total(),

@@ -254,3 +254,31 @@ fn monitor_stats_show_tunnel_states() {
     assert_eq!((&waiting["state"], &waiting["last_error"]), (&"waiting".into(), &expected));
     assert_eq!(waiting["retry_in_seconds"], 299);
 }
+
+#[test]
+fn monitor_shows_and_resets_recent_errors() {
+    let (mut hub, _) = world(MonitorLimits::default());
+    let conn = watcher(&mut hub);
+    let peer = hub.connect();
+    hub.advance(Duration::from_secs(2));
+    hub.fail(peer, crate::base::Failure::Reset);
+    told(&mut hub, conn);
+    hub.advance(Duration::from_secs(1));
+    let recent = |messages: &[Value]| messages.iter().find(|told| told["type"] == "recent").cloned();
+    let first = told(&mut hub, conn);
+    let shown = recent(&first).expect("there was an error");
+    assert_eq!((&shown["errors"][0]["reason"], &shown["errors"][0]["peer"]), (&"reset".into(), &"127.0.0.0/24".into()));
+    let longest = &shown["connections_longest"][0];
+    assert_eq!((&longest["duration_ms"], &longest["wire"]), (&2_000.into(), &"lines".into()));
+    let stats = first.iter().find(|told| told["type"] == "stats").expect("every second");
+    assert_eq!(stats["uptime_seconds"], 3);
+    hub.advance(Duration::from_secs(1));
+    assert_eq!(recent(&told(&mut hub, conn)), None, "nothing has changed");
+    let late = watcher(&mut hub);
+    assert_eq!(recent(&told(&mut hub, late)), Some(shown));
+    say(&mut hub, conn, r#"{"type":"reset_metrics"}"#);
+    hub.advance(Duration::from_secs(1));
+    let cleared = recent(&told(&mut hub, conn)).expect("it has changed");
+    assert_eq!((&cleared["errors"], &cleared["connections_longest"]), (&json!([]), &json!([])));
+    assert_eq!(hub.machine().metrics().ended.get(Reason::Reset), 1, "counters stay");
+}

@@ -25,6 +25,9 @@ pub enum CallError {
     /// The peer did not answer before the deadline.
     #[error("the call timed out")]
     TimedOut,
+    /// The server shut down before the peer answered.
+    #[error("the server shut down before the peer answered")]
+    ShuttingDown,
     /// The connection closed before the peer answered.
     #[error("the connection closed before the peer answered")]
     Closed,
@@ -181,7 +184,11 @@ impl<T> Calls<T> {
         match self.pending.get(&ticket) {
             None => Expired::NoCall,
             Some(Pending::Theirs { .. }) => {
-                let error = RpcError::new(RpcError::TIMED_OUT, "There was no result in time");
+                let error = if hub.is_draining() {
+                    RpcError::new(RpcError::SHUTTING_DOWN, "The server is shutting down")
+                } else {
+                    RpcError::new(RpcError::TIMED_OUT, "There was no result in time")
+                };
                 self.finish(hub, ticket, &Err(error));
                 Expired::Theirs
             }

@@ -1,8 +1,10 @@
 //! Descriptions of the methods that a caller may call.
 
 use super::method::{Method, Methods};
+use crate::kit::constraints::{remove_unenforced, remove_unenforced_of_all};
 use crate::kit::service::app::App;
 use crate::kit::service::cx::Cx;
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -12,13 +14,16 @@ use serde_json::{Map, Value, json};
 pub(super) fn open_rpc<A: App>(title: &str, version: &str, methods: &Methods<A>, cx: &Cx<'_, A>) -> String {
     let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
+    let mut weak = BTreeSet::new();
     let methods: Vec<Value> =
-        visible(methods, cx).map(|(name, method)| described(name, method, &mut generator)).collect();
+        visible(methods, cx).map(|(name, method)| described(name, method, &mut generator, &mut weak)).collect();
+    let mut definitions = generator.take_definitions(true);
+    remove_unenforced_of_all(&mut definitions, &mut weak);
     let document = json!({
         "openrpc": "1.3.2",
         "info": { "title": title, "version": version },
         "methods": methods,
-        "components": { "schemas": generator.take_definitions(true) },
+        "components": { "schemas": definitions },
     });
     document.to_string()
 }
@@ -30,7 +35,7 @@ pub(super) fn list<A: App>(methods: &Methods<A>, cx: &Cx<'_, A>) -> String {
         json!({
             "name": name,
             "description": method.about,
-            "parameters": (method.params)(&mut inlined()),
+            "parameters": enforced_params(method, &mut inlined(), &mut BTreeSet::new()),
             "result": (method.result)(&mut inlined()),
             "requires": method.scope,
         })
@@ -46,8 +51,20 @@ fn visible<'a, A: App>(
     methods.iter().filter(|(_, method)| method.scope.as_deref().is_none_or(|scope| cx.may(scope)))
 }
 
-fn described<A: App>(name: &str, method: &Method<A>, generator: &mut SchemaGenerator) -> Value {
-    let params = (method.params)(generator);
+/// Returns the schema of a method's parameters with only the constraints that are enforced.
+fn enforced_params<A: App>(method: &Method<A>, generator: &mut SchemaGenerator, weak: &mut BTreeSet<String>) -> Value {
+    let mut params = (method.params)(generator).to_value();
+    remove_unenforced(&mut params, weak);
+    params
+}
+
+fn described<A: App>(
+    name: &str,
+    method: &Method<A>,
+    generator: &mut SchemaGenerator,
+    weak: &mut BTreeSet<String>,
+) -> Value {
+    let params = enforced_params(method, generator, weak);
     let member = |name| params.get(name).cloned();
     let required = member("required").and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default();
     let required: Vec<String> = required;

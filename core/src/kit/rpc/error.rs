@@ -39,6 +39,8 @@ impl RpcError {
     pub const BUSY: i64 = -32000;
     /// The method did not answer before its deadline.
     pub const TIMED_OUT: i64 = -32001;
+    /// The server shut down before the method answered.
+    pub const SHUTTING_DOWN: i64 = -32002;
     /// The caller lacks a scope.
     pub const FORBIDDEN: i64 = -32003;
 

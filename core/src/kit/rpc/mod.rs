@@ -53,6 +53,7 @@ use super::service::cx::Cx;
 use super::service::json::reason_of;
 use crate::base::setters;
 use crate::config::TicketError;
+use crate::kit::constraints::Constraints;
 use crate::state::Ticket;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -126,6 +127,9 @@ impl<A: App> Rpc<A> {
     /// Callers pass parameters by name, or by position in the order of their declaration (JSON-RPC
     /// 2.0 section 4.2). If `P` is a single value, such as a number or a string, they pass it by
     /// position.
+    ///
+    /// Parameters must meet the constraints of the schema that the descriptions publish: see
+    /// [`constraints`](super::constraints).
     #[must_use]
     pub fn method<P, R>(
         self,
@@ -136,8 +140,9 @@ impl<A: App> Rpc<A> {
         P: DeserializeOwned + JsonSchema,
         R: Serialize + JsonSchema,
     {
+        let constraints = Constraints::of::<P>();
         let call = Call::Now(Box::new(move |app, cx, params| {
-            let result = call(app, cx, parse(params)?)?;
+            let result = call(app, cx, parse(params, &constraints)?)?;
             serde_json::to_string(&result).map_err(RpcError::from)
         }));
         self.insert::<P, R>(name, call)
@@ -147,7 +152,8 @@ impl<A: App> Rpc<A> {
     ///
     /// Its parameters are as in [`method`](Self::method); `R` is the documented type of its result.
     /// If it does not answer within [`RpcLimits::deadline`], the caller gets the error
-    /// [`TIMED_OUT`](RpcError::TIMED_OUT).
+    /// [`TIMED_OUT`](RpcError::TIMED_OUT). A drain waits for it until the drain's deadline; then
+    /// the caller gets [`SHUTTING_DOWN`](RpcError::SHUTTING_DOWN) before the connection ends.
     ///
     /// To test it without threads, give the application a function that starts the work. A test
     /// passes one that only stores it.
@@ -161,7 +167,9 @@ impl<A: App> Rpc<A> {
         P: DeserializeOwned + JsonSchema,
         R: Serialize + JsonSchema,
     {
-        let call = Call::Later(Box::new(move |app, cx, params, ticket| call(app, cx, parse(params)?, ticket)));
+        let constraints = Constraints::of::<P>();
+        let call =
+            Call::Later(Box::new(move |app, cx, params, ticket| call(app, cx, parse(params, &constraints)?, ticket)));
         self.insert::<P, R>(name, call)
     }
 
@@ -283,7 +291,7 @@ fn busy(error: TicketError) -> RpcError {
     RpcError::new(RpcError::BUSY, "Server busy").with_data(what)
 }
 
-fn parse<P: DeserializeOwned>(params: Option<&RawValue>) -> Result<P, RpcError> {
+fn parse<P: DeserializeOwned>(params: Option<&RawValue>, constraints: &Constraints) -> Result<P, RpcError> {
     let invalid = |path: Option<String>, reason: String| {
         let data = match path {
             Some(path) => serde_json::json!({ "path": path, "reason": reason }),
@@ -293,16 +301,15 @@ fn parse<P: DeserializeOwned>(params: Option<&RawValue>) -> Result<P, RpcError> 
     };
     let Some(params) = params else {
         // Accepted if the method has no parameters, or if all of them are optional.
-        let from = |text| serde_json::from_str(text).ok();
+        let from = |text| deserialize(text, constraints).ok();
         let parsed: Option<P> = from("null").or_else(|| from("{}")).or_else(|| from("[]"));
         return parsed.ok_or_else(|| invalid(None, "parameters are missing".into()));
     };
-    let mut json = serde_json::Deserializer::from_str(params.get());
-    let parsed = serde_path_to_error::deserialize(&mut json);
+    let mut parsed = deserialize(params.get(), constraints);
     let inner = params.get().get(1..params.get().len() - 1).unwrap_or_default();
     if parsed.is_err()
         && inner.trim().is_empty()
-        && let Ok(nothing) = serde_json::from_str("null")
+        && let Ok(nothing) = deserialize("null", constraints)
     {
         return Ok(nothing);
     }
@@ -310,14 +317,24 @@ fn parse<P: DeserializeOwned>(params: Option<&RawValue>) -> Result<P, RpcError> 
     if parsed.is_err()
         && let Ok([only]) = serde_json::from_str::<[&RawValue; 1]>(params.get())
         && !only.get().starts_with(['{', '['])
-        && let Ok(parsed) = serde_json::from_str(only.get())
     {
-        return Ok(parsed);
+        let scalar = deserialize(only.get(), constraints);
+        // A scalar that does not meet its constraints has the better error.
+        if scalar.is_ok() || constraints.is_scalar() {
+            parsed = scalar;
+        }
     }
     parsed.map_err(|error| {
         let path = alloc::format!("{}", error.path());
         invalid((path != ".").then_some(path), reason_of(&error.into_inner()))
     })
+}
+
+fn deserialize<P: DeserializeOwned>(
+    text: &str,
+    constraints: &Constraints,
+) -> Result<P, serde_path_to_error::Error<serde_json::Error>> {
+    constraints.deserialize(&mut serde_json::Deserializer::from_str(text))
 }
 
 /// Returns the error response to a request over the rate limit, or `None` for other messages.

@@ -1,6 +1,7 @@
 use super::App;
+use super::id::MessageId;
 use super::rooms::RoomError;
-use crate::base::{ConnId, Identity, Outgoing, Reason};
+use crate::base::{ConnId, Identity, Outgoing, OutgoingBuf, Reason};
 use crate::config::TicketError;
 use crate::handler::Hub;
 use crate::kit::rpc::calls::{CallError, Calls};
@@ -29,6 +30,8 @@ pub struct Cx<'a, A: App> {
     pub hub: Hub<'a, A::Context>,
     pub(crate) calls: &'a mut Calls<Then<A>>,
     conn: ConnId,
+    /// The id of the message that is being served.
+    pub(super) id: Option<MessageId<'a>>,
     /// The default context, used if the connection is gone.
     nowhere: Option<A::Context>,
 }
@@ -40,7 +43,7 @@ impl<'a, A: App> Scope<'a, A> {
 
     /// Returns a scope for one connection.
     pub fn of(&mut self, conn: ConnId) -> Cx<'_, A> {
-        Cx { hub: self.hub.reborrow(), calls: self.calls, conn, nowhere: None }
+        Cx { hub: self.hub.reborrow(), calls: self.calls, conn, id: None, nowhere: None }
     }
 
     /// Sends a value: as JSON to programs, in its `Display` form to people.
@@ -88,6 +91,15 @@ impl<A: App> Cx<'_, A> {
         self.conn
     }
 
+    /// Returns the `id` of the message that is being served, as JSON: a string or a number.
+    ///
+    /// `None` if the message has none, for commands, and outside of message functions. A sender
+    /// that gives each message an id can tell which answer belongs to which message.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.map(MessageId::as_json)
+    }
+
     /// Returns a scope without a connection.
     pub fn scope(&mut self) -> Scope<'_, A> {
         Scope { hub: self.hub.reborrow(), calls: self.calls }
@@ -125,16 +137,28 @@ impl<A: App> Cx<'_, A> {
     }
 
     /// Sends a value to this connection: as JSON to programs, in its `Display` form to people.
+    ///
+    /// A JSON object without an `id` gets the [`id`](Self::id) of the message that is being served.
     pub fn reply_as(&mut self, message: &(impl Serialize + fmt::Display)) -> bool {
-        let conn = self.conn;
-        self.scope().send_as(conn, message)
+        let (conn, id) = (self.conn, self.id);
+        negotiated(message, |message| match (message, id) {
+            (Outgoing::Negotiated { json, text }, Some(id)) => {
+                self.hub.send(conn, Outgoing::Negotiated { json: &id.insert(json), text })
+            }
+            (message, _) => self.hub.send(conn, message),
+        })
     }
 
     /// Sends a value to this connection as JSON, even if its peer is a person.
     ///
+    /// A JSON object without an `id` gets the [`id`](Self::id) of the message that is being served.
     /// Returns false if it cannot be sent or serialized.
     pub fn reply_json(&mut self, message: &impl Serialize) -> bool {
-        serde_json::to_string(message).is_ok_and(|json| self.reply(&json))
+        let Ok(json) = serde_json::to_string(message) else { return false };
+        match self.id {
+            Some(id) => self.reply(&*id.insert(&json)),
+            None => self.reply(&json),
+        }
     }
 
     /// Adds this connection to a room.
@@ -211,6 +235,21 @@ impl<A: App> Cx<'_, A> {
             then(app, self, result.map_err(CallError::Remote));
         }
     }
+}
+
+/// Creates a message from a value: JSON for programs, the `Display` form for people.
+///
+/// [`Cx::publish`] and [`Scope::send_as`] do this themselves. This is for messages that are sent
+/// from elsewhere, such as with [`Hub::publish`] or from another thread.
+///
+/// ```
+/// # use drupe_core::{OutgoingBuf, kit::negotiate};
+/// let OutgoingBuf::Negotiated { json, text } = negotiate(&7) else { unreachable!() };
+/// assert_eq!((&*json, &*text), ("7", "7"));
+/// ```
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general over lifetimes")]
+pub fn negotiate(message: &(impl Serialize + fmt::Display)) -> OutgoingBuf {
+    negotiated(message, |message| message.to_owned())
 }
 
 /// Passes a value to `send` in both representations: as JSON, and in its `Display` form.

@@ -1,5 +1,8 @@
+use super::id::MessageId;
 use super::rooms::RoomError;
 use crate::base::Outgoing;
+use crate::config::{JoinError, TicketError};
+use crate::state::Ticket;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -8,7 +11,8 @@ use serde::Serialize;
 /// The error that a sender receives if its message was not served.
 ///
 /// A program gets `{"type":"error","of":"say","code":"invalid","path":"to.name","reason":"..."}`,
-/// without `path` if it concerns the whole message. A person gets `error: say: to.name: ...`.
+/// without `path` if it concerns the whole message. If the message had an [`id`](super::Cx::id),
+/// the error has it too. A person gets `error: say: to.name: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageError {
@@ -37,11 +41,17 @@ impl MessageError {
     }
 
     /// Passes the error, about a message of type `of`, to `send` in both representations.
-    pub(crate) fn tell<T>(&self, of: Option<&str>, send: impl FnOnce(Outgoing<'_>) -> T) -> T {
+    pub(crate) fn tell<T>(
+        &self,
+        of: Option<&str>,
+        id: Option<MessageId<'_>>,
+        send: impl FnOnce(Outgoing<'_>) -> T,
+    ) -> T {
         let Self { code, path, reason } = self;
         let response = Response { kind: "error", of, code, path: path.as_deref(), reason };
         // A struct of strings is always valid JSON.
         let json = serde_json::to_string(&response).unwrap_or_default();
+        let json = id.map_or(json.as_str().into(), |id| id.insert(&json));
         let text = response.to_string();
         send(Outgoing::Negotiated { json: &json, text: &crate::base::text::neutralize(&text) })
     }
@@ -78,10 +88,41 @@ impl fmt::Display for Response<'_> {
     }
 }
 
-/// The return value of a message function: nothing, or a result.
+/// The return value of a message function: nothing, or a result with a [`MessageError`].
 ///
-/// A closure that uses `?` must end with `Ok::<_, MessageError>(())`. A named function declares its
-/// return type instead. The kit implements this trait for all types that it accepts.
+/// The operator `?` converts every error. A closure that uses it ends with `Ok(())`, and its error
+/// type is inferred. A closure may also return what [`Cx::reply`](super::Cx::reply),
+/// [`Cx::join`](super::Cx::join), [`Cx::publish`](super::Cx::publish) or
+/// [`Cx::call`](super::Cx::call) returned: the sender gets the error, and the value is ignored.
+///
+/// ```
+/// use drupe_core::kit::{Router, Service};
+/// use drupe_core::testing::TestHub;
+///
+/// let router = Router::<()>::new()
+///     .on("enter", |_, cx, room: String| cx.join(&room))
+///     .on("echo", |_, cx, text: String| cx.reply(&text))
+///     .on("double", |_, cx, text: String| {
+///         let number: i32 = text.parse()?;
+///         cx.reply(&(2 * number).to_string());
+///         Ok(())
+///     })
+///     .on("quit", |_, cx, (): ()| cx.end(drupe_core::Reason::Application));
+/// let mut hub = TestHub::new(Service::new(()).router(router));
+/// let peer = hub.connect();
+/// hub.line(peer, "/double 4");
+/// hub.line(peer, "/double x");
+/// hub.line(peer, "/enter den");
+/// assert_eq!(hub.lines(peer), [
+///     "8",
+///     "error: double: invalid digit found in string",
+///     "error: enter: access to this room is denied",
+/// ]);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a message function cannot return `{Self}`",
+    note = "return nothing, a `Result<(), MessageError>`, or the result of `cx.join` or `cx.publish`; `?` converts every error"
+)]
 pub trait Outcome: sealed::Sealed {
     /// Converts the return value into a result.
     ///
@@ -95,7 +136,11 @@ mod sealed {
 
     impl Sealed for () {}
 
-    impl<E> Sealed for Result<(), E> {}
+    impl Sealed for bool {}
+
+    impl Sealed for usize {}
+
+    impl<T, E> Sealed for Result<T, E> {}
 }
 
 impl Outcome for () {
@@ -104,8 +149,45 @@ impl Outcome for () {
     }
 }
 
-impl<E: Into<MessageError>> Outcome for Result<(), E> {
+impl Outcome for bool {
     fn into_result(self) -> Result<(), MessageError> {
-        self.map_err(Into::into)
+        Ok(())
+    }
+}
+
+impl Outcome for usize {
+    fn into_result(self) -> Result<(), MessageError> {
+        Ok(())
+    }
+}
+
+// The only implementation for `Result<(), _>`, so that the compiler infers the error type of closures.
+impl Outcome for Result<(), MessageError> {
+    fn into_result(self) -> Result<(), MessageError> {
+        self
+    }
+}
+
+impl Outcome for Result<bool, RoomError> {
+    fn into_result(self) -> Result<(), MessageError> {
+        self.map(drop).map_err(Into::into)
+    }
+}
+
+impl Outcome for Result<bool, JoinError> {
+    fn into_result(self) -> Result<(), MessageError> {
+        self.map(drop).map_err(Into::into)
+    }
+}
+
+impl Outcome for Result<Ticket, TicketError> {
+    fn into_result(self) -> Result<(), MessageError> {
+        self.map(drop).map_err(Into::into)
+    }
+}
+
+impl Outcome for Result<usize, RoomError> {
+    fn into_result(self) -> Result<(), MessageError> {
+        self.map(drop).map_err(Into::into)
     }
 }

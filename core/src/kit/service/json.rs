@@ -2,6 +2,7 @@
 
 use super::MessageError;
 use super::words::Arguments;
+use crate::kit::constraints::Constraints;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -15,6 +16,8 @@ use serde_json::value::RawValue;
 pub(super) struct Head<'a> {
     #[serde(rename = "type", borrow, default)]
     pub(super) kind: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) id: Option<&'a RawValue>,
     /// Whether the message has a member `jsonrpc`.
     #[serde(default, deserialize_with = "is_there")]
     pub(super) jsonrpc: bool,
@@ -25,7 +28,7 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
 }
 
 /// The unparsed content of a message.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Source<'a> {
     /// A JSON object, with its `type`.
     Object(&'a str),
@@ -33,14 +36,56 @@ pub(super) enum Source<'a> {
     Words(&'a str),
 }
 
+/// A message of a type without a function, as [`Router::fallback`](super::Router::fallback) gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct RawMessage<'a> {
+    pub(super) kind: &'a str,
+    pub(super) source: Source<'a>,
+}
+
+impl<'a> RawMessage<'a> {
+    /// Returns the type of the message, or the name of the command.
+    #[must_use]
+    pub const fn kind(&self) -> &'a str {
+        self.kind
+    }
+
+    /// Returns the whole JSON object, or `None` for a command.
+    #[must_use]
+    pub const fn json(&self) -> Option<&'a str> {
+        match self.source {
+            Source::Object(json) => Some(json),
+            Source::Words(_) => None,
+        }
+    }
+
+    /// Returns the words after the name of a command, or `None` for a JSON object.
+    #[must_use]
+    pub const fn words(&self) -> Option<&'a str> {
+        match self.source {
+            Source::Words(words) => Some(words),
+            Source::Object(_) => None,
+        }
+    }
+
+    /// Parses the message without its type, as [`Router::on`](super::Router::on) does.
+    ///
+    /// # Errors
+    /// The error for the sender, with the position and the cause.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, MessageError> {
+        self.source.parse(&Constraints::none())
+    }
+}
+
 impl Source<'_> {
-    pub(super) fn parse<T: DeserializeOwned>(self) -> Result<T, MessageError> {
+    /// Parses the content as a `T` that meets `constraints`.
+    pub(super) fn parse<T: DeserializeOwned>(self, constraints: &Constraints) -> Result<T, MessageError> {
         match self {
             Self::Object(text) => {
                 let mut json = serde_json::Deserializer::from_str(text);
-                serde_path_to_error::deserialize(WithoutType(&mut json)).map_err(invalid)
+                constraints.deserialize(WithoutType(&mut json)).map_err(invalid)
             }
-            Self::Words(text) => serde_path_to_error::deserialize(Arguments::new(text)).map_err(invalid),
+            Self::Words(text) => constraints.deserialize(Arguments::new(text)).map_err(invalid),
         }
     }
 }
@@ -61,14 +106,27 @@ pub(crate) fn reason_of(error: &impl fmt::Display) -> String {
     text
 }
 
-/// A deserializer that hides an object's member `type`, for types that reject unknown members.
+/// A deserializer that hides an object's `type`, for types that reject unknown members.
+///
+/// From structs without a field `id`, it hides the `id` as well.
 struct WithoutType<'a, R>(&'a mut serde_json::Deserializer<R>);
 
 impl<'de, R: serde_json::de::Read<'de>> Deserializer<'de> for WithoutType<'_, R> {
     type Error = serde_json::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        self.0.deserialize_map(Skipping(visitor))
+        self.0.deserialize_map(Skipping { visitor, hides_id: false })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        // Unless the message has such a field, an `id` is only for the answer.
+        let hides_id = !fields.contains(&"id");
+        self.0.deserialize_map(Skipping { visitor, hides_id })
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
@@ -90,43 +148,49 @@ impl<'de, R: serde_json::de::Read<'de>> Deserializer<'de> for WithoutType<'_, R>
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq tuple tuple_struct map
-        struct enum identifier ignored_any
+        enum identifier ignored_any
     }
 }
 
-/// A visitor that does not receive the member `type` of a map.
-struct Skipping<V>(V);
+/// A visitor that does not receive the member `type` of a map, and possibly not its `id`.
+struct Skipping<V> {
+    visitor: V,
+    hides_id: bool,
+}
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Skipping<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.expecting(f)
+        self.visitor.expecting(f)
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<V::Value, M::Error> {
-        self.0.visit_map(Members(map))
+        self.visitor.visit_map(Members { map, hides_id: self.hides_id })
     }
 }
 
-struct Members<M>(M);
+struct Members<M> {
+    map: M,
+    hides_id: bool,
+}
 
 impl<'de, M: MapAccess<'de>> MapAccess<'de> for Members<M> {
     type Error = M::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, M::Error> {
-        while let Some(key) = self.0.next_key::<Cow<'de, str>>()? {
-            if key != "type" {
+        while let Some(key) = self.map.next_key::<Cow<'de, str>>()? {
+            if key != "type" && !(self.hides_id && key == "id") {
                 let key: StrDeserializer<'_, M::Error> = (*key).into_deserializer();
                 return seed.deserialize(key).map(Some);
             }
-            self.0.next_value::<IgnoredAny>()?;
+            self.map.next_value::<IgnoredAny>()?;
         }
         Ok(None)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, M::Error> {
-        self.0.next_value_seed(seed)
+        self.map.next_value_seed(seed)
     }
 }
 
@@ -154,7 +218,7 @@ mod tests {
     struct Ping;
 
     fn parse<T: DeserializeOwned>(text: &str) -> Result<T, MessageError> {
-        Source::Object(text).parse()
+        Source::Object(text).parse(&Constraints::none())
     }
 
     #[test]

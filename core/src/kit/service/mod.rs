@@ -4,6 +4,7 @@ pub(super) mod app;
 pub(super) mod cx;
 mod error;
 mod hooks;
+mod id;
 pub(super) mod json;
 mod on;
 pub(super) mod rooms;
@@ -11,8 +12,9 @@ mod router;
 mod words;
 
 pub use app::App;
-pub use cx::{Cx, Scope};
+pub use cx::{Cx, Scope, negotiate};
 pub use error::{MessageError, Outcome};
+pub use json::RawMessage;
 pub use rooms::{RoomError, RoomRules};
 pub use router::{Guard, RequireScope, Router};
 
@@ -22,10 +24,10 @@ use crate::base::{ConnId, Payload, Reason, Representation};
 use crate::handler::{Event, Handler, Hub};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
-use alloc::string::String;
 use core::fmt;
 use cx::Then;
 use hooks::Hooks;
+use id::MessageId;
 use json::{Head, Source, reason_of};
 
 /// A [`Handler`] built from functions for messages, commands, calls and events.
@@ -35,7 +37,7 @@ use json::{Head, Source, reason_of};
 /// | message | served by |
 /// |---|---|
 /// | a JSON object with `jsonrpc`, or a JSON array | [`rpc`](Self::rpc) |
-/// | another JSON object | the function of [`router`](Self::router) for its `type` |
+/// | another JSON object | the function of [`router`](Self::router) for its `type`, or its [fallback](Router::fallback) |
 /// | `/name words` | the same function, as a command; `/help` lists commands |
 /// | other text | [`on_text`](Self::on_text) |
 /// | binary | [`on_binary`](Self::on_binary) |
@@ -43,6 +45,9 @@ use json::{Head, Source, reason_of};
 /// The server answers in the peer's representation: JSON after a JSON message, text after a command
 /// or other text that was served. Before that, it uses the default of the wire
 /// ([`Representation`]). A message that cannot be served is answered with a [`MessageError`].
+///
+/// A JSON object may have an `id`, a string or number of at most 64 bytes. Errors and
+/// [answers](Cx::reply_as) to it have the same `id`.
 ///
 /// ```
 /// use drupe_core::kit::{App, RoomRules, Router, Service};
@@ -70,7 +75,7 @@ use json::{Head, Source, reason_of};
 ///     cx.scope().publish_as("all", &Said { text: &text });
 /// });
 /// let rooms = RoomRules::all_open();
-/// let service = Service::new(()).router(router).rooms(rooms).on_open(|_, cx| cx.join("all").map(drop));
+/// let service = Service::new(()).router(router).rooms(rooms).on_open(|_, cx| cx.join("all"));
 /// let mut hub = TestHub::new(service);
 /// let (program, person) = (hub.connect(), hub.connect());
 /// hub.line(program, r#"{"type":"say","text":"hello"}"#);
@@ -155,7 +160,7 @@ impl<A: App> Handler for Service<A> {
             Event::Opened { conn, request, .. } => {
                 router.opened(app, &mut scope.of(conn));
                 if let Err(error) = hooks.opened(app, &mut scope.of(conn), request) {
-                    refuse(hub, conn, None, &error);
+                    refuse(hub, conn, None, None, &error);
                     hub.end(conn, Reason::Forbidden);
                 }
             }
@@ -164,7 +169,11 @@ impl<A: App> Handler for Service<A> {
             Event::Timer(timer) if timer.name == hooks::EVERY => hooks.every(app, &mut scope, timer),
             Event::TicketExpired(ticket) => match scope.calls.expired(&mut scope.hub, ticket) {
                 Expired::Theirs => {}
-                Expired::Ours(then) => then(app, &mut scope.of(ticket.conn()), Err(CallError::TimedOut)),
+                Expired::Ours(then) => {
+                    let is_draining = scope.hub.is_draining();
+                    let error = if is_draining { CallError::ShuttingDown } else { CallError::TimedOut };
+                    then(app, &mut scope.of(ticket.conn()), Err(error));
+                }
                 Expired::NoCall => hooks.other(app, &mut scope, Event::TicketExpired(ticket)),
             },
             Event::Note(note) => hooks.note(app, &mut scope, note),
@@ -196,6 +205,7 @@ impl<A: App> Service<A> {
                     None => refuse(
                         hub,
                         conn,
+                        None,
                         None,
                         &MessageError::new("unsupported", "binary messages are not supported here"),
                     ),
@@ -234,7 +244,9 @@ impl<A: App> Service<A> {
         let head = if is_array { Ok(None) } else { serde_json::from_str::<Head<'_>>(text).map(Some) };
         let head = match head {
             // It is a malformed call, so the answer is that of a call.
-            Err(_) if self.rpc.is_some() && text.contains("\"jsonrpc\"") => Some(Head { kind: None, jsonrpc: true }),
+            Err(_) if self.rpc.is_some() && text.contains("\"jsonrpc\"") => {
+                Some(Head { kind: None, id: None, jsonrpc: true })
+            }
             // A person may begin a line with a brace.
             Err(_) if hub.representation(conn) == Representation::Text && self.hooks.text.is_some() => {
                 return self.plain(hub, conn, text);
@@ -242,45 +254,58 @@ impl<A: App> Service<A> {
             Err(error) => {
                 hub.set_representation(conn, Representation::Json);
                 let code = if error.is_data() { "invalid" } else { "not_json" };
-                return refuse(hub, conn, None, &MessageError::new(code, format!("{error}")));
+                return refuse(hub, conn, None, None, &MessageError::new(code, format!("{error}")));
             }
             Ok(head) => head,
         };
         hub.set_representation(conn, Representation::Json);
         let Self { app, router, rpc, calls, hooks, .. } = self;
-        let Some(Head { jsonrpc: false, kind }) = head else {
+        let Some(Head { jsonrpc: false, kind, id }) = head else {
             let Some(rpc) = rpc else {
-                return refuse(hub, conn, None, &MessageError::new("unsupported", "calls are not supported here"));
+                let error = MessageError::new("unsupported", "calls are not supported here");
+                return refuse(hub, conn, None, None, &error);
             };
             let mut log = |method: &str, cause: &str| hooks.error(method, cause);
             return rpc.serve(app, &mut Scope::new(hub, calls).of(conn), text, &mut log);
+        };
+        let (id, id_error) = match id.map(MessageId::new).transpose() {
+            Ok(id) => (id, None),
+            Err(reason) => {
+                (None, Some(MessageError { path: Some("id".into()), ..MessageError::new("invalid", reason) }))
+            }
         };
         let kind = match kind.map(|kind| serde_json::from_str::<Cow<'_, str>>(kind.get())) {
             Some(Ok(kind)) => kind,
             Some(Err(error)) => {
                 let error =
                     MessageError { path: Some("type".into()), ..MessageError::new("invalid", reason_of(&error)) };
-                return refuse(hub, conn, None, &error);
+                return refuse(hub, conn, None, id, &error);
             }
-            None => return refuse(hub, conn, None, &MessageError::new("invalid", "missing field `type`")),
+            None => return refuse(hub, conn, None, id, &MessageError::new("invalid", "missing field `type`")),
         };
         if kind == "error" && !router.knows(&kind) {
             // Two peers that answer each other's errors would never stop.
             return;
         }
-        if !router.knows(&kind) {
-            return self.unknown_type(hub, conn, &kind);
+        if let Some(error) = id_error {
+            return refuse(hub, conn, Some(&shown(&kind)), None, &error);
         }
-        let result = router.serve(app, &mut Scope::new(hub, calls).of(conn), &kind, Source::Object(text));
+        if !router.serves(&kind) {
+            return self.unknown_type(hub, conn, id, &kind);
+        }
+        let mut scope = Scope::new(hub, calls);
+        let mut cx = scope.of(conn);
+        cx.id = id;
+        let result = router.serve(app, &mut cx, &kind, Source::Object(text));
         if let Err(error) = result {
-            refuse(hub, conn, Some(&kind), &error);
+            refuse(hub, conn, Some(&shown(&kind)), id, &error);
         }
     }
 
     fn command(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, command: &str) {
         let Self { app, router, calls, .. } = self;
         let (first, mut rest) = next_word(command);
-        let mut kind = first.to_owned();
+        let (mut kind, all) = (first.to_owned(), rest);
         while !router.knows(&kind) {
             let (word, after) = next_word(rest);
             if word.is_empty() {
@@ -292,10 +317,19 @@ impl<A: App> Service<A> {
                 break;
             }
         }
-        if router.knows(&kind) {
+        if !router.knows(&kind) && first != "help" {
+            // The fallback of a nested router gets the type with the router's name.
+            (kind, rest) = (first.to_owned(), all);
+            let (word, after) = next_word(all);
+            let nested = format!("{first}.{word}");
+            if !word.is_empty() && router.is_nested(&nested) {
+                (kind, rest) = (nested, after);
+            }
+        }
+        if first != "help" && router.serves(&kind) || router.knows(&kind) {
             let result = router.serve(app, &mut Scope::new(hub, calls).of(conn), &kind, Source::Words(rest));
             if let Err(error) = result {
-                refuse(hub, conn, Some(&kind), &error);
+                refuse(hub, conn, Some(&shown(&kind)), None, &error);
             }
         } else if first == "help" {
             let mut scope = Scope::new(hub, calls);
@@ -304,7 +338,7 @@ impl<A: App> Service<A> {
                 scope.hub.send(conn, line.trim_end());
             }
         } else {
-            self.unknown_type(hub, conn, first);
+            self.unknown_type(hub, conn, None, first);
         }
     }
 
@@ -313,27 +347,34 @@ impl<A: App> Service<A> {
         let mut scope = Scope::new(hub, calls);
         if hooks.text.is_none() {
             let words = "expected a JSON object with a `type`, or a command; /help lists the commands";
-            return refuse(hub, conn, None, &MessageError::new("unsupported", words));
+            return refuse(hub, conn, None, None, &MessageError::new("unsupported", words));
         }
         if let Err(error) = hooks.plain(app, &mut scope.of(conn), text) {
-            refuse(hub, conn, None, &error);
+            refuse(hub, conn, None, None, &error);
         }
     }
 
-    fn unknown_type(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, kind: &str) {
+    fn unknown_type(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, id: Option<MessageId<'_>>, kind: &str) {
         if self.unknown == Unknown::Ignore {
             return;
         }
-        let shown: String = kind.chars().take(64).collect();
-        refuse(hub, conn, Some(&shown), &MessageError::new("unknown_type", "unknown type or command"));
+        refuse(hub, conn, Some(&shown(kind)), id, &MessageError::new("unknown_type", "unknown type or command"));
         if self.unknown == Unknown::Close {
             hub.end(conn, Reason::BadRequest);
         }
     }
 }
 
-fn refuse<C>(hub: &mut Hub<'_, C>, conn: ConnId, of: Option<&str>, error: &MessageError) {
-    error.tell(of, |message| hub.send(conn, message));
+fn refuse<C>(hub: &mut Hub<'_, C>, conn: ConnId, of: Option<&str>, id: Option<MessageId<'_>>, error: &MessageError) {
+    error.tell(of, id, |message| hub.send(conn, message));
+}
+
+/// Returns the start of a peer's message type, for an error.
+fn shown(kind: &str) -> Cow<'_, str> {
+    match kind.char_indices().nth(64) {
+        Some((end, _)) => kind[..end].into(),
+        None => kind.into(),
+    }
 }
 
 fn next_word(text: &str) -> (&str, &str) {

@@ -1,6 +1,7 @@
-use super::json::Source;
+use super::json::{RawMessage, Source};
 use super::{App, Cx, MessageError, Outcome, words};
 use crate::base::Reason;
+use crate::kit::constraints::Constraints;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -8,9 +9,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-type Serve<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Source<'_>) -> Result<(), MessageError> + Send>;
+type Serve<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, RawMessage<'_>) -> Result<(), MessageError> + Send>;
 
 /// A router that passes messages to functions by type, behind guards.
 ///
@@ -19,6 +21,8 @@ type Serve<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Source<'_>) -> Result<(), 
 /// of declaration; the last field takes the rest.
 pub struct Router<A: App> {
     routes: BTreeMap<String, Route<A>>,
+    /// The fallbacks of this router (`""`) and of nested ones, by their prefix with its dot.
+    fallbacks: BTreeMap<String, Route<A>>,
     /// The guards of this router and of all merged ones.
     guards: Vec<Box<dyn Guard<A>>>,
     /// Indices of the guards that run before every route.
@@ -91,9 +95,12 @@ impl<A: App> Guard<A> for RequireScope {
     }
 }
 
+/// Maximum number of nested routers above a fallback.
+const PREFIXES_MAX: usize = 16;
+
 impl<A: App> Default for Router<A> {
     fn default() -> Self {
-        Self { routes: BTreeMap::new(), guards: Vec::new(), own: Vec::new() }
+        Self { routes: BTreeMap::new(), fallbacks: BTreeMap::new(), guards: Vec::new(), own: Vec::new() }
     }
 }
 
@@ -108,20 +115,104 @@ impl<A: App> Router<A> {
     ///
     /// If parsing fails, the sender gets an error with the position and the cause. A second
     /// function for a type replaces the first. The first closure may have to name the application's
-    /// type: `|app: &mut Chat, ...|`.
+    /// type: `|app: &mut Chat, ...|`. Constraints of a JSON Schema, such as a maximum, need
+    /// [`on_validated`](Self::on_validated).
     #[must_use]
-    pub fn on<M, O>(
+    pub fn on<M, O>(self, kind: &str, serve: impl FnMut(&mut A, &mut Cx<'_, A>, M) -> O + Send + 'static) -> Self
+    where
+        M: DeserializeOwned,
+        O: Outcome,
+    {
+        self.insert(kind, Constraints::none(), serve)
+    }
+
+    /// Sets the function for messages of a type, as [`on`](Self::on), and enforces its JSON Schema.
+    ///
+    /// Messages and commands must meet the length, range and count constraints of the type's
+    /// schema; see [`constraints`](crate::kit::constraints).
+    ///
+    /// ```
+    /// use drupe_core::kit::{Router, Service};
+    /// use drupe_core::testing::TestHub;
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Add {
+    ///     #[schemars(range(max = 10))]
+    ///     number: i64,
+    /// }
+    ///
+    /// let router = Router::<()>::new().on_validated("add", |_, cx, Add { number }| cx.reply(&number.to_string()));
+    /// let mut hub = TestHub::new(Service::new(()).router(router));
+    /// let peer = hub.connect();
+    /// hub.line(peer, "/add 12");
+    /// hub.line(peer, r#"{"type":"add","number":12,"id":7}"#);
+    /// assert_eq!(hub.lines(peer), [
+    ///     "error: add: number: 12 is above the maximum 10",
+    ///     concat!(
+    ///         r#"{"id":7,"type":"error","of":"add","code":"invalid","path":"number","#,
+    ///         r#""reason":"12 is above the maximum 10"}"#,
+    ///     ),
+    /// ]);
+    /// ```
+    #[must_use]
+    pub fn on_validated<M, O>(
+        self,
+        kind: &str,
+        serve: impl FnMut(&mut A, &mut Cx<'_, A>, M) -> O + Send + 'static,
+    ) -> Self
+    where
+        M: DeserializeOwned + JsonSchema,
+        O: Outcome,
+    {
+        self.insert(kind, Constraints::of::<M>(), serve)
+    }
+
+    fn insert<M, O>(
         mut self,
         kind: &str,
+        constraints: Constraints,
         mut serve: impl FnMut(&mut A, &mut Cx<'_, A>, M) -> O + Send + 'static,
     ) -> Self
     where
         M: DeserializeOwned,
         O: Outcome,
     {
-        let serve: Serve<A> = Box::new(move |app, cx, source| serve(app, cx, source.parse()?).into_result());
+        let serve: Serve<A> =
+            Box::new(move |app, cx, message| serve(app, cx, message.source.parse(&constraints)?).into_result());
         let route = Route { serve, usage: words::usage::<M>(), guards: Vec::new() };
         self.routes.insert(kind.to_owned(), route);
+        self
+    }
+
+    /// Sets the function for messages and commands whose type has no function.
+    ///
+    /// It replaces an earlier fallback, and [`Service::unknown`](super::Service::unknown) no longer
+    /// applies. The guards of this router run before it. The fallback of a [nested](Self::nest)
+    /// router gets the types under its name. Messages of type `error` are not passed on: two peers
+    /// that answer each other's errors would never stop.
+    ///
+    /// ```
+    /// use drupe_core::kit::{RawMessage, Router, Service};
+    /// use drupe_core::testing::TestHub;
+    ///
+    /// let router = Router::<()>::new().fallback(|_, cx, message: RawMessage<'_>| {
+    ///     let fields: std::collections::BTreeMap<String, u8> = message.parse()?;
+    ///     cx.reply(&format!("{}: {fields:?}", message.kind()));
+    ///     Ok(())
+    /// });
+    /// let mut hub = TestHub::new(Service::new(()).router(router));
+    /// let peer = hub.connect();
+    /// hub.line(peer, r#"{"type":"move","x":3}"#);
+    /// hub.line(peer, "/turn degrees=90");
+    /// assert_eq!(hub.lines(peer), [r#"move: {"x": 3}"#, r#"turn: {"degrees": 90}"#]);
+    /// ```
+    #[must_use]
+    pub fn fallback<O: Outcome>(
+        mut self,
+        mut serve: impl FnMut(&mut A, &mut Cx<'_, A>, RawMessage<'_>) -> O + Send + 'static,
+    ) -> Self {
+        let serve: Serve<A> = Box::new(move |app, cx, message| serve(app, cx, message).into_result());
+        self.fallbacks.insert(String::new(), Route { serve, usage: String::new(), guards: Vec::new() });
         self
     }
 
@@ -152,16 +243,43 @@ impl<A: App> Router<A> {
     fn take_in(mut self, other: Self, name: impl Fn(String) -> String) -> Self {
         let first = self.guards.len();
         self.guards.extend(other.guards);
-        for (kind, mut route) in other.routes {
+        let behind_guards = |mut route: Route<A>| {
             route.guards.splice(..0, other.own.iter().copied());
             route.guards.iter_mut().for_each(|guard| *guard += first);
-            self.routes.insert(name(kind), route);
+            route
+        };
+        for (kind, route) in other.routes {
+            self.routes.insert(name(kind), behind_guards(route));
+        }
+        for (prefix, route) in other.fallbacks {
+            self.fallbacks.insert(name(prefix), behind_guards(route));
         }
         self
     }
 
     pub(super) fn knows(&self, kind: &str) -> bool {
         self.routes.contains_key(kind)
+    }
+
+    /// Returns whether a type has a function or a fallback.
+    pub(super) fn serves(&self, kind: &str) -> bool {
+        self.knows(kind) || self.prefix(kind).is_some()
+    }
+
+    /// Returns whether the fallback of a nested router serves a type.
+    pub(super) fn is_nested(&self, kind: &str) -> bool {
+        self.prefix(kind).is_some_and(|prefix| !prefix.is_empty())
+    }
+
+    /// Returns the longest prefix of a type that has a fallback.
+    fn prefix<'k>(&self, kind: &'k str) -> Option<&'k str> {
+        if self.fallbacks.is_empty() {
+            return None;
+        }
+        // A peer chooses the type, so only some of its dots are tried.
+        let ends = kind.match_indices('.').take(PREFIXES_MAX).map(|(dot, _)| dot + 1).collect::<Vec<_>>();
+        let mut prefixes = ends.into_iter().rev().chain([0]).map(|end| &kind[..end]);
+        prefixes.find(|prefix| self.fallbacks.contains_key(*prefix))
     }
 
     /// Returns the types that a connection may see, with their usage texts, in alphabetical order.
@@ -180,8 +298,10 @@ impl<A: App> Router<A> {
         kind: &str,
         source: Source<'_>,
     ) -> Result<(), MessageError> {
-        let Self { routes, guards, own } = self;
-        let Some(route) = routes.get_mut(kind) else { return Ok(()) };
+        let prefix = self.prefix(kind);
+        let Self { routes, fallbacks, guards, own } = self;
+        let fallback = prefix.and_then(|prefix| fallbacks.get_mut(prefix));
+        let Some(route) = routes.get_mut(kind).or(fallback) else { return Ok(()) };
         let (mut result, mut passed) = (Ok(()), Vec::new());
         for &guard in own.iter().chain(&route.guards) {
             result = guards[guard].before(app, cx, kind);
@@ -190,7 +310,7 @@ impl<A: App> Router<A> {
             }
             passed.push(guard);
         }
-        let result = result.and_then(|()| (route.serve)(app, cx, source));
+        let result = result.and_then(|()| (route.serve)(app, cx, RawMessage { kind, source }));
         for guard in passed.into_iter().rev() {
             guards[guard].after(app, cx, kind, &result);
         }

@@ -14,7 +14,7 @@ use crate::settings::catalog::Catalog;
 use crate::settings::layers::Layers;
 use crate::settings::plan::authentication::authentication;
 use crate::settings::plan::limits::{connections, drain, name_max, networks, outbound, peer_limits, u32_of};
-use crate::settings::plan::parts::{credential, log, metrics_credential, unapplied};
+use crate::settings::plan::parts::{credential, log, metrics, metrics_credential, unapplied};
 use crate::settings::plan::problems::Problems;
 
 use crate::settings::tree::{LogSettings, MonitorSettings, Settings};
@@ -156,6 +156,7 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
         },
         drain: drain(&settings.drain, problems),
         accept_backoff: settings.limits.accept_backoff.0,
+        metrics: metrics(&settings.metrics, problems),
         ..Config::default()
     };
     let mut web = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());

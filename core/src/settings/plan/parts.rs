@@ -1,11 +1,11 @@
 //! Checks of the monitor and the log, and the parts that a machine does not apply itself.
 
-use crate::config::{Part, Unapplied};
+use crate::config::{MetricLabels, MetricsOptions, Part, Unapplied};
 use crate::settings::catalog::Catalog;
 use crate::settings::document::built_in;
 use crate::settings::plan::problems::Problems;
 use crate::settings::secret::Secret;
-use crate::settings::tree::{LogSettings, MonitorSettings, Settings};
+use crate::settings::tree::{LogSettings, MetricsSettings, MonitorSettings, Settings};
 use crate::wire::http::Credential;
 use alloc::format;
 use alloc::string::ToString;
@@ -49,6 +49,20 @@ pub(super) fn metrics_credential(monitor: &MonitorSettings, problems: &mut Probl
         return Credential::new(of_monitor.reveal()).ok();
     }
     credential(KEY, metrics_credential, problems)
+}
+
+pub(super) fn metrics(settings: &MetricsSettings, problems: &mut Problems<'_>) -> MetricsOptions {
+    for (key, kept) in [("errors_kept", settings.errors_kept), ("durations_kept", settings.durations_kept)] {
+        if kept > 1_000 {
+            problems.add(&format!("metrics.{key}"), "it may be at most 1000");
+        }
+    }
+    let labels = settings.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let labels = MetricLabels::new(labels).unwrap_or_else(|error| {
+        problems.add("metrics.labels", error.to_string());
+        MetricLabels::default()
+    });
+    MetricsOptions::default().labels(labels).errors_kept(settings.errors_kept).durations_kept(settings.durations_kept)
 }
 
 /// The log targets that can have a level of their own.

@@ -54,6 +54,8 @@ settings! {
         authentication: AuthenticationSettings = AuthenticationSettings::default();
         /// The monitor: the page and the API that show connections.
         monitor: MonitorSettings = MonitorSettings::default();
+        /// The metrics: labels, and the lists of recent errors and of durations.
+        metrics: MetricsSettings = MetricsSettings::default();
         /// Logging: content, format and destination.
         log: LogSettings = LogSettings::default();
     }

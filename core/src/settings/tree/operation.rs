@@ -36,6 +36,17 @@ settings! {
         may_watch: bool = true;
     }
 
+    /// The metrics: labels, and the lists of recent errors and of durations.
+    MetricsSettings {
+        /// Labels that every series at `/metrics` has, at most 16: `env: prod`.
+        labels: BTreeMap<String, String> = BTreeMap::new();
+        /// Number of recent errors that are kept, at most 1000. With 0, none are kept.
+        errors_kept: u32 = 100;
+        /// Number of connections kept in the list of the last ones and in that of the longest ones.
+        /// At most 1000; with 0, none are kept. The longest work has a list of the same length.
+        durations_kept: u32 = 100;
+    }
+
     /// Logging: content, format and destination.
     LogSettings {
         /// The lowest level that is logged.

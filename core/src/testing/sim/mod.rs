@@ -364,9 +364,17 @@ where
     /// # Panics
     /// If a guarantee is broken.
     pub fn command(&mut self, command: &Command) {
-        // Like a shell's handle: a drain goes to all shards, every other command to the first.
-        let nodes = if matches!(command, Command::Drain) { self.nodes.len() } else { 1 };
-        for node in (0..nodes).rev() {
+        // Like a shell's handle: a drain and a reset go to all shards, a command about a connection to
+        // its shard, and every other command to the first.
+        let nodes = match *command {
+            Command::Drain | Command::ResetMetrics => 0..self.nodes.len(),
+            Command::Kick { conn } | Command::Send { conn, .. } => {
+                let shard = usize::from(conn.shard());
+                shard.min(self.nodes.len())..(shard + 1).min(self.nodes.len())
+            }
+            _ => 0..1,
+        };
+        for node in nodes.rev() {
             self.apply(node, Input::Command(command.clone()));
         }
         self.check();

@@ -185,7 +185,7 @@ let clockAhead = 0;
 const tiles = {};
 for (const [name, label] of Object.entries({
   open: "Open", messages_in: "Messages in", messages_out: "Messages out", bytes_in: "Bytes in", bytes_out: "Bytes out",
-  ping: "Mean ping", queued: "Queued", stalled: "Stalled", refused: "Refused",
+  ping: "Mean ping", queued: "Queued", stalled: "Stalled", refused: "Refused", uptime: "Uptime",
 })) {
   const box = make(at("tiles"), "div");
   make(box, "dt", "", label);
@@ -223,7 +223,7 @@ function showTunnels(tunnels) {
   }
 }
 
-function showStats({ unix_ms: now, draining, metrics, tunnels, watchers }) {
+function showStats({ unix_ms: now, draining, metrics, tunnels, watchers, uptime_seconds: uptime }) {
   showTunnels(list(tunnels));
   if (typeof metrics !== "object" || metrics === null) return;
   clockAhead = number(now) === null ? 0 : now - Date.now();
@@ -245,6 +245,7 @@ function showStats({ unix_ms: now, draining, metrics, tunnels, watchers }) {
   for (const name of ["bytes_in", "bytes_out"]) tile(name, byteRate(perSecond(name)));
   tile("ping", milliseconds(ping));
   tile("queued", bytes(metrics.queued_bytes));
+  tile("uptime", number(uptime) === null ? NONE : span(uptime));
   tile("stalled", count(metrics.stalled), metrics.stalled > 0);
   tile("refused", count(metrics.refused), grown("refused") > 0);
   messageChart.push([perSecond("messages_in"), perSecond("messages_out")]);
@@ -480,6 +481,28 @@ function showQuarantine(addresses) {
   at("quarantine-note").hidden = listed.length > 0;
 }
 
+// --- Recent errors and longest durations
+
+function showRecent({ errors, connections_longest: longest, work_longest: work }) {
+  const place = at("recent-list");
+  place.replaceChildren();
+  const add = (when, words) => {
+    const line = make(place, "div");
+    make(line, "span", "faint", when);
+    make(line, "span", "", clip(words, LINE_CHARACTERS));
+  };
+  for (const { unix_ms: unix, reason, peer } of list(errors)) {
+    add(number(unix) === null ? NONE : clock(unix), text(reason) + " " + text(peer));
+  }
+  for (const { duration_ms: ms, reason, wire, peer } of list(longest)) {
+    add(span(ms / 1000), [wire, peer, reason].map(text).join(" "));
+  }
+  for (const { duration_ms: ms, finished, peer } of list(work)) {
+    add(span(ms / 1000), "work " + text(peer) + (finished === true ? "" : " expired"));
+  }
+  at("recent").hidden = false;
+}
+
 // --- Messages from the server
 
 const logLines = tail(at("log"), (line, { when, words }) => {
@@ -525,6 +548,7 @@ const heard = {
     arrange(false);
   },
   stats: showStats,
+  recent: showRecent,
   quarantine: (message) => showQuarantine(list(message.addresses)),
   watch_response(message) {
     if (message.session_id !== watchedId) return;
@@ -665,6 +689,7 @@ const actions = {
   release: ({ address }) => send({ type: "release", address }),
   kick: ({ session }, button) => isSure(button) && send({ type: "kick", session_id: session }),
   quarantine: ({ session }, button) => isSure(button) && quarantine(addressOf(rows.get(session).session)),
+  reset: () => send({ type: "reset_metrics" }),
   drain: (_, button) => isSure(button) && send({ type: "drain" }),
 };
 

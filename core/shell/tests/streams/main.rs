@@ -6,9 +6,11 @@
     reason = "a test fails where its assumption does, and some panic on purpose"
 )]
 
+mod facts;
+
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, ConnId, Listen, PayloadBuf, Reason};
-use drupe_shell::stream::{ByteStream, Connection, ConnectionTask, Connections};
+use drupe_core::{Config, ConnId, Handler, Listen, PayloadBuf, Reason};
+use drupe_shell::stream::{ByteStream, Connection, ConnectionTask, Connections, Linked, Ready};
 use drupe_shell::{DriverMessage, Mailbox};
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -17,6 +19,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 thread_local! {
     /// Spawned tasks that were not polled yet. Each test has a thread of its own.
@@ -31,9 +34,9 @@ impl Wake for Woken {
     }
 }
 
-struct World {
-    hub: TestHub<Connections>,
-    mailbox: Mailbox<drupe_shell::stream::Ready>,
+struct World<H: Handler = Connections> {
+    hub: TestHub<H>,
+    mailbox: Mailbox<Ready>,
     tasks: Vec<(ConnectionTask, Arc<Woken>)>,
 }
 
@@ -42,12 +45,32 @@ impl World {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let config = Config::listening([address.parse::<Listen>().expect(address)]);
+        Self::within(config, serve, |tasks| tasks)
+    }
+}
+
+impl<H: Handler<Context = Linked, Note = Ready>> World<H> {
+    /// Creates a world whose tasks are behind layers.
+    fn within<F>(
+        config: Config,
+        serve: impl FnMut(Connection) -> F + Send + 'static,
+        wrap: impl FnOnce(Connections) -> H,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let mailbox = Mailbox::new();
         let spawn = |task| SPAWNED.with(|spawned| spawned.borrow_mut().push(task));
-        let config = Config::listening([address.parse::<Listen>().expect(address)]);
-        let handler = Connections::new(mailbox.remote(), spawn, serve);
+        let handler = wrap(Connections::new(mailbox.remote(), spawn, serve));
         let hub = TestHub::with_config(Connections::configure(config).unlimited(), handler);
         Self { hub, mailbox, tasks: Vec::new() }
+    }
+
+    /// Lets time pass, and then runs what is due.
+    fn advance(&mut self, span: Duration) {
+        self.hub.advance(span);
+        self.settle();
     }
 
     /// Runs tasks and the machine until nothing changes.
@@ -455,11 +478,11 @@ fn drain_notifies_tasks_and_waits_for_their_replies() {
     world.send(busy, b"one\ntwo\n");
     assert_eq!(world.hub.lines(busy), Vec::<String>::new());
     world.hub.command(&drupe_core::Command::Drain);
-    world.hub.advance(std::time::Duration::from_secs(3));
+    world.hub.advance(Duration::from_secs(3));
     assert_eq!((world.hub.is_closed(busy), world.hub.is_closed(idle)), (false, true));
     // The task is polled only now.
     world.settle();
-    world.hub.advance(std::time::Duration::ZERO);
+    world.hub.advance(Duration::ZERO);
     assert_eq!(*told.lock().expect("no panic"), 2);
     let closing = "closing (shutdown): the server is shutting down";
     assert_eq!(world.hub.lines(busy), ["notice: the server is shutting down", "one", "two", closing]);
@@ -477,21 +500,8 @@ fn stuck_task_delays_a_drain_only_until_its_deadline() {
     let stuck = world.connect();
     world.send(stuck, b"one\n");
     world.hub.command(&drupe_core::Command::Drain);
-    world.hub.advance(std::time::Duration::from_secs(9));
+    world.hub.advance(Duration::from_secs(9));
     assert!(!world.hub.is_closed(stuck));
-    world.hub.advance(std::time::Duration::from_secs(1));
+    world.hub.advance(Duration::from_secs(1));
     assert!(world.hub.lines(stuck).ends_with(&["closing (shutdown): the server is shutting down".into()]));
-}
-
-#[test]
-fn connection_accepted_in_drain_grace_is_notified_at_once() {
-    let told = Arc::new(Mutex::new(0));
-    let mut world = World::new(LINES, slow(&told));
-    let mut config = world.hub.machine().config().clone();
-    config.drain.grace = std::time::Duration::from_secs(5);
-    world.hub.reconfigure(config);
-    world.hub.command(&drupe_core::Command::Drain);
-    let late = world.connect();
-    world.send(late, b"hello\n");
-    assert_eq!(world.hub.lines(late), ["hello"]);
 }

@@ -1,0 +1,57 @@
+//! The messages of a watcher.
+
+use alloc::format;
+use alloc::string::String;
+use serde::Deserialize;
+
+/// A message of a watcher.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Command {
+    WatchSession {
+        session_id: String,
+    },
+    StopWatching {
+        session_id: String,
+    },
+    Kick {
+        session_id: String,
+    },
+    Quarantine {
+        address: String,
+        #[serde(default)]
+        force: bool,
+    },
+    Release {
+        address: String,
+    },
+    ResetMetrics,
+    Drain,
+}
+
+impl Command {
+    /// Returns the command and its object, for the audit.
+    pub(super) fn words(&self) -> String {
+        let what = match self {
+            Self::WatchSession { session_id } | Self::StopWatching { session_id } | Self::Kick { session_id } => {
+                session_id
+            }
+            Self::Quarantine { address, .. } | Self::Release { address } => address,
+            Self::ResetMetrics | Self::Drain => "",
+        };
+        format!("{} {}", self.name(), what.chars().take(64).collect::<String>())
+    }
+
+    /// Returns the `type` of the message.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::WatchSession { .. } => "watch_session",
+            Self::StopWatching { .. } => "stop_watching",
+            Self::Kick { .. } => "kick",
+            Self::Quarantine { .. } => "quarantine",
+            Self::Release { .. } => "release",
+            Self::ResetMetrics => "reset_metrics",
+            Self::Drain => "drain",
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The `Debug` output of metrics: only what is not zero, by its name, which ends with the unit.
+
+use super::{ByReason, Histogram, Metrics};
+use core::fmt;
+
+/// Shows only what is not zero or empty: `Metrics { opened: 3, ended: {reset: 1}, bytes_in: 12 }`.
+#[expect(clippy::missing_fields_in_debug, reason = "single numbers are shown by `plain`, and zeros are left out")]
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Metrics");
+        if !self.labels.is_empty() {
+            out.field("labels", &self.labels);
+        }
+        for (name, value) in self.plain() {
+            if value > 0 {
+                out.field(name, &value);
+            }
+        }
+        for (name, counts) in [
+            ("refused", &self.refused),
+            ("ended", &self.ended),
+            ("http_ended", &self.http_ended),
+            ("requests_refused", &self.requests_refused),
+            ("would_refuse", &self.would_refuse),
+            ("error_last_unix_secs", &self.error_last_unix_secs),
+        ] {
+            if counts.total() > 0 {
+                out.field(name, counts);
+            }
+        }
+        for (name, histogram) in [
+            ("turn_messages", &self.turn_messages),
+            ("round_trip_us", &self.round_trip_us),
+            ("durations_ms", &self.durations_ms),
+            ("work_ms", &self.work_ms),
+        ] {
+            if histogram.count() > 0 {
+                out.field(name, histogram);
+            }
+        }
+        if !self.tunnels.is_empty() {
+            out.field("tunnels", &self.tunnels);
+        }
+        for (name, length) in [
+            ("recent.errors", self.recent.errors.len()),
+            ("recent.connections", self.recent.connections.len()),
+            ("recent.connections_longest", self.recent.connections_longest.len()),
+            ("recent.work_longest", self.recent.work_longest.len()),
+        ] {
+            if length > 0 {
+                out.field(name, &format_args!("[{length} kept]"));
+            }
+        }
+        out.finish()
+    }
+}
+
+impl fmt::Debug for ByReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = self.iter().filter(|(_, count)| *count > 0);
+        f.debug_map().entries(counted.map(|(reason, count)| (Plain(reason.name()), count))).finish()
+    }
+}
+
+impl fmt::Debug for Histogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Histogram");
+        out.field("count", &self.count()).field("sum", &self.sum());
+        let filled = self.buckets().filter(|(_, count)| *count > 0);
+        out.field("at_most", &Buckets(filled.collect())).finish()
+    }
+}
+
+/// A text without quotes.
+struct Plain(&'static str);
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+struct Buckets(alloc::vec::Vec<(u64, u64)>);
+
+impl fmt::Debug for Buckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter().copied()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Reason;
+    use alloc::format;
+
+    #[test]
+    fn debug_shows_only_what_is_not_zero() {
+        let mut metrics = Metrics::default();
+        assert_eq!(format!("{metrics:?}"), "Metrics");
+        metrics.bytes_in = 12;
+        metrics.ended.add(Reason::Reset);
+        metrics.turn_messages.record(3);
+        assert_eq!(
+            format!("{metrics:?}"),
+            "Metrics { bytes_in: 12, ended: {reset: 1}, turn_messages: Histogram { count: 1, sum: 3, at_most: {4: 1} } }"
+        );
+    }
+}
