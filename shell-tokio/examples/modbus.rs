@@ -80,9 +80,9 @@ struct Registers([u16; 1_000]);
 /// The exception codes of the protocol.
 #[derive(Clone, Copy)]
 enum Exception {
-    IllegalFunction = 1,
-    IllegalAddress = 2,
-    IllegalValue = 3,
+    Function = 1,
+    Address = 2,
+    Value = 3,
 }
 
 impl Registers {
@@ -90,16 +90,16 @@ impl Registers {
     fn serve(&mut self, request: &[u8]) -> Result<Vec<u8>, Exception> {
         let number = |at: usize| match request.get(at..at + 2) {
             Some(&[high, low]) => Ok(u16::from_be_bytes([high, low])),
-            _ => Err(Exception::IllegalValue),
+            _ => Err(Exception::Value),
         };
         match request.first() {
             Some(3) if request.len() == 5 => {
                 let count = usize::from(number(3)?);
                 if !(1..=125).contains(&count) {
-                    return Err(Exception::IllegalValue);
+                    return Err(Exception::Value);
                 }
                 let values = self.at(number(1)?, count)?;
-                let bytes = u8::try_from(2 * count).map_err(|_| Exception::IllegalValue)?;
+                let bytes = u8::try_from(2 * count).map_err(|_| Exception::Value)?;
                 Ok([3, bytes].into_iter().chain(values.iter().flat_map(|value| value.to_be_bytes())).collect())
             }
             Some(6) if request.len() == 5 => {
@@ -111,7 +111,7 @@ impl Registers {
                 let is_whole =
                     request.get(5).copied().map(usize::from) == Some(2 * count) && request.len() == 6 + 2 * count;
                 if !(1..=123).contains(&count) || !is_whole {
-                    return Err(Exception::IllegalValue);
+                    return Err(Exception::Value);
                 }
                 let places = self.at(number(1)?, count)?;
                 for (place, value) in places.iter_mut().zip(request[6..].chunks_exact(2)) {
@@ -119,14 +119,14 @@ impl Registers {
                 }
                 Ok(request[..5].to_vec())
             }
-            Some(3 | 6) => Err(Exception::IllegalValue),
-            _ => Err(Exception::IllegalFunction),
+            Some(3 | 6) => Err(Exception::Value),
+            _ => Err(Exception::Function),
         }
     }
 
     fn at(&mut self, address: u16, count: usize) -> Result<&mut [u16], Exception> {
         let start = usize::from(address);
-        self.0.get_mut(start..start + count).ok_or(Exception::IllegalAddress)
+        self.0.get_mut(start..start + count).ok_or(Exception::Address)
     }
 }
 
@@ -175,7 +175,10 @@ mod tests {
 
     fn ask(request: &[u8]) -> Vec<u8> {
         let listen = Listen::new(Address::Tcp(([127, 0, 0, 1], 502).into()), wire());
-        let mut hub = TestHub::with_config(Config::listening([listen]), Registers(std::array::from_fn(|at| at as u16)));
+        let mut hub = TestHub::with_config(
+            Config::listening([listen]),
+            Registers(std::array::from_fn(|at| u16::try_from(at).unwrap_or_default())),
+        );
         let peer = hub.connect();
         request.chunks(3).for_each(|piece| hub.send(peer, piece));
         if hub.is_closed(peer) {

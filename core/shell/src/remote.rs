@@ -160,13 +160,15 @@ impl<N> Remote<N> {
     pub fn command(&self, command: Command) -> Result<(), RemoteError> {
         match command {
             Command::ResetMetrics => {
-                let asked = self.shards.iter().map(|shard| shard.put(DriverMessage::Command(Command::ResetMetrics)));
+                let reset = |shard| self.queues().put(shard, DriverMessage::Command(Command::ResetMetrics));
+                let asked = (0..self.queues().count()).map(reset);
                 // Some shards may have ended before the others.
-                asked.fold(Err(RemoteError::Ended), |all, one| match (all, one) {
-                    (Err(RemoteError::Full), _) | (_, Err(RemoteError::Full)) => Err(RemoteError::Full),
-                    (Ok(()), _) | (_, Ok(())) => Ok(()),
-                    _ => Err(RemoteError::Ended),
-                })
+                let results: Vec<_> = asked.collect();
+                match () {
+                    () if results.contains(&Err(RemoteError::Full)) => Err(RemoteError::Full),
+                    () if results.contains(&Ok(())) => Ok(()),
+                    () => Err(RemoteError::Ended),
+                }
             }
             Command::Drain => {
                 // Bypasses the limit, so that all shards drain or none. Some may have ended before

@@ -84,7 +84,7 @@ fn codec_serves_peers_and_large_messages() {
     let server = run(custom(netstrings()).unlimited(), Echo, None);
     assert!(server.addresses[0].starts_with("netstrings://127.0.0.1:"), "{:?}", server.addresses);
     let mut peer = server.connect();
-    let large = [&b"60000:"[..], &[b'x'; 60_000], b","].concat();
+    let large = [&b"60000:"[..], &vec![b'x'; 60_000], b","].concat();
     for bytes in [&b"5:hello,0:,"[..], &large] {
         peer.send(bytes);
         peer.exactly(bytes);

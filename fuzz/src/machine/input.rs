@@ -36,14 +36,7 @@ pub(super) fn input(
             let line = [&vec![b'x'; usize::from(length % 3000)][..], b"\n"].concat();
             Input::Received { conn: id(who)?, bytes: line }
         }
-        Fact::Upgrade { who, deflate } => {
-            let extension = if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
-            let request = format!(
-                "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extension}\r\n"
-            );
-            Input::Received { conn: id(who)?, bytes: request.into_bytes() }
-        }
+        Fact::Upgrade { who, deflate } => Input::Received { conn: id(who)?, bytes: upgrade(deflate).into_bytes() },
         Fact::Frame { who, opcode, ref content } => {
             let opcodes =
                 [Opcode::Text, Opcode::Binary, Opcode::Ping, Opcode::Pong, Opcode::Close, Opcode::Continuation];
@@ -216,4 +209,13 @@ pub(super) fn input_bytes(input: &Input<u8>) -> isize {
         _ => 0,
     };
     isize::try_from(bytes).expect("small")
+}
+
+/// Returns a WebSocket handshake of a client.
+fn upgrade(deflate: bool) -> String {
+    let extension = if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
+    format!(
+        "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extension}\r\n"
+    )
 }
