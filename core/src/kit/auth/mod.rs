@@ -26,6 +26,18 @@
 //! within [`AuthenticationLimits`]. A connection that is not authenticated in time ends as
 //! [`Reason::AuthenticationTimeout`].
 //!
+//! # Keys of tokens
+//!
+//! A [`TokenKey`] has one algorithm (HS256, RS256, ES256 or EdDSA), and a token with another `alg`
+//! is refused. The public keys of an identity provider come as a [`KeySet`] (JWKS), which the
+//! application reads from a file or fetches. The core verifies HS256 and EdDSA itself. For RS256 and
+//! ES256 it takes a [`SignatureVerifier`]: with the feature `tls`, that of rustls. So the core needs
+//! no RSA of its own: the crate `rsa` has an advisory (RUSTSEC-2023-0071), and a server with TLS has
+//! a better one already.
+//!
+//! The [identity](crate::Identity) of a connection has all claims of its token, such as
+//! `identity.claim("tenant")`.
+//!
 //! # Several shards
 //!
 //! Each [shard](crate::Shard) has its own layer, but the limits hold for the whole server. The
@@ -45,15 +57,21 @@
 
 mod attempt;
 mod claims;
+mod der;
 mod dialogue;
 mod key;
+mod key_set;
+#[cfg(all(test, feature = "tls"))]
+mod key_set_tests;
 mod limits;
 mod nonces;
 mod proof;
 mod provider;
 mod refusal;
 mod registry;
+mod scopes;
 pub mod scram;
+mod signature;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -63,11 +81,15 @@ mod used;
 
 pub use claims::{Audience, Claims};
 pub use key::{TokenKey, TokenKeyError};
+pub use key_set::{KEY_SET_MAX_BYTES, KeySet, KeySetError, SkipReason, SkippedKey};
 pub use limits::AuthenticationLimits;
 pub(crate) use nonces::Nonces;
 pub use provider::{Accounts, Provider, Verdict};
 pub use refusal::TokenError;
 pub use registry::DuplicateLogin;
+#[cfg(feature = "tls")]
+pub use signature::RustlsSignatures;
+pub use signature::SignatureVerifier;
 pub use token::Tokens;
 pub use used::{SingleUse, UsedTokens};
 
