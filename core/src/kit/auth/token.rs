@@ -58,6 +58,18 @@ impl Tokens {
         Self { key_set: Some(keys), ..self }
     }
 
+    /// Returns the key set, if there is one.
+    #[must_use]
+    pub fn keys(&self) -> Option<&KeySet> {
+        self.key_set.as_deref()
+    }
+
+    /// Returns the key set as what [`of_key_set`](Self::of_key_set) takes, if there is one.
+    #[must_use]
+    pub fn shared_keys(&self) -> Option<Arc<KeySet>> {
+        self.key_set.clone()
+    }
+
     const fn without_keys() -> Self {
         Self {
             keys: Vec::new(),
