@@ -233,7 +233,7 @@ impl Dials {
     }
 }
 
-/// Returns the state of an attempt that starts at `now`. It times out later than `now`.
+/// Returns the state of an attempt that starts at `now`. A timeout of zero counts as 1 ns.
 fn wanted(now: Time, dial: &Dial) -> State {
     State::Wanted((now + dial.timeout).max(now.plus_nanos(1)))
 }
