@@ -9,9 +9,14 @@
 //! | `{"type":"auth","token":"..."}` or `/auth TOKEN` | `{"type":"auth_ok","user":"ann"}` or `notice: you are ann` |
 //! | `{"type":"auth","scram":"n,,n=ann,r=..."}` or `/auth scram n,,n=ann,r=...` | `{"type":"auth","scram":"r=...,s=...,i=..."}` or `scram r=...,s=...,i=...` |
 //! | and then `{"type":"auth","scram":"c=biws,r=...,p=..."}` | `{"type":"auth_ok","user":"ann","scram":"v=..."}` or `scram v=...`, `notice: you are ann` |
+//! | `{"type":"auth","user":"ann","password":"..."}`, only with TLS or on this machine | `{"type":"auth_ok","user":"ann"}` |
 //! | none, for a WebSocket with a header field `Authorization: Bearer TOKEN` (RFC 6750 section 2.1) | `auth_ok` |
 //! | none, for a WebSocket with `?token=TOKEN`, if [enabled](Authentication::token_in_query) | `auth_ok` |
 //! | a user name, then a password, if the [dialogue](Authentication::dialogue) is enabled | `notice: you are ann` |
+//!
+//! A plaintext password is refused where it would cross a network unencrypted, unless
+//! [`allow_plaintext`](Authentication::allow_plaintext) is set. A program that can, uses SCRAM
+//! instead, which does not send the password.
 //!
 //! While the layer checks this proof, it pauses the connection. Messages that the peer sends
 //! meanwhile are served afterwards.
@@ -222,7 +227,7 @@ impl<P> Authentication<P> {
         self
     }
 
-    /// Allows password prompts where the password crosses a network in plaintext.
+    /// Allows password prompts, and passwords in JSON, where they cross a network in plaintext.
     #[must_use]
     pub fn allow_plaintext(mut self) -> Self {
         self.asks.allows_plaintext = true;
@@ -343,7 +348,7 @@ impl<P> Authentication<P> {
                     Some(Proof::Token(token)) => {
                         self.begin(hub, conn, Candidate::Token(token.into_owned()), within);
                     }
-                    Some(Proof::Scram(_)) => refuse(hub, conn, "already authenticated"),
+                    Some(Proof::Scram(_) | Proof::Password { .. }) => refuse(hub, conn, "already authenticated"),
                     None => within.on(hub, event),
                 }
             }
@@ -434,6 +439,14 @@ impl<P> Authentication<P> {
                 Ok(candidate) => self.begin(hub, conn, candidate, within),
                 Err(reason) => self.settle(hub, conn, None, Outcome::Wrong(reason), None, within),
             },
+            (Some(Proof::Password { .. }), _) if !self.asks.may_send_password(hub, conn) => {
+                // The password is known to the network now, so it is not even checked.
+                self.count_failure(hub, conn, "a password needs TLS here; use TLS or scram");
+            }
+            (Some(Proof::Password { user, password }), _) => {
+                let user = scram::prepared_name(&user).unwrap_or_default();
+                self.begin(hub, conn, Candidate::Password { user, password: password.into_owned() }, within);
+            }
             (None, Stage::Dialogue(dialogue)) => match dialogue.next(hub, conn, text) {
                 Step::More(dialogue) => self.set_stage(conn, Stage::Dialogue(dialogue)),
                 Step::Password { user, password } => {
