@@ -187,6 +187,8 @@ mod metrics;
 mod state;
 mod web;
 
+#[cfg(feature = "json")]
+pub use base::ClaimsError;
 #[cfg(feature = "files")]
 pub use base::files;
 #[cfg(feature = "work")]

@@ -3,11 +3,11 @@
 use crate::memory::peak_of;
 use drupe_core::kit::Service;
 use drupe_core::kit::auth::scram::{ClientFirst, Credentials, ScramClient};
-use drupe_core::kit::auth::{Claims, TokenKey, Tokens};
+use drupe_core::kit::auth::{Claims, KeySet, SignatureVerifier, TokenKey, Tokens};
 use drupe_core::kit::rpc::{Rpc, RpcError};
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, Listen, UnixTime};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Hashed once, because password hashing is slow by design.
 static CREDENTIALS: LazyLock<Credentials> =
@@ -59,6 +59,62 @@ pub fn token(data: &[u8]) {
     }
     let changed = String::from_utf8(changed).expect("ASCII");
     assert_eq!(verify(&changed), changed == *GOOD, "{changed}");
+    key_set(data);
+}
+
+/// Parses any bytes as a key set, and verifies any text with a good one.
+///
+/// # Panics
+/// If a token without a valid signature is accepted, or too much memory is held.
+fn key_set(data: &[u8]) {
+    static GOOD: LazyLock<Arc<KeySet>> = LazyLock::new(|| Arc::new(KeySet::parse(KEYS, &refusing()).expect("good")));
+    let peak = peak_of(|| {
+        if let Ok(keys) = KeySet::parse(data, &refusing()) {
+            assert!(keys.len() > 0 && keys.warning().is_none_or(|words| words.len() < 2_048));
+        }
+    });
+    assert!(peak < (1 << 20) + 32 * data.len().cast_signed(), "{peak} bytes for {}", data.len());
+    if let Ok(text) = core::str::from_utf8(data) {
+        // The rest of the text is the header of a token, whose signature no key has made.
+        let header = base64(text.as_bytes());
+        let now = Some(UnixTime::from_secs(1_900_000_000));
+        let tokens = Tokens::of_key_set(Arc::clone(&GOOD)).scopes_claim("a.b");
+        for token in [text, &format!("{header}.e30.AAAA"), &format!("eyJhbGciOiJSUzI1NiJ9.{header}.AAAA")] {
+            assert!(tokens.identity(token, now).is_err(), "{token}");
+        }
+    }
+}
+
+const KEYS: &[u8] = include_bytes!("../../core/src/kit/auth/vectors/jwks.json");
+
+/// A verifier that accepts no signature, after it has checked its arguments.
+#[derive(Debug)]
+struct Refusing;
+
+impl SignatureVerifier for Refusing {
+    fn rs256(&self, key: &[u8], _: &[u8], _: &[u8]) -> bool {
+        assert!(key.first() == Some(&0x30) && key.len() > 256, "{key:?}");
+        false
+    }
+
+    fn es256(&self, key: &[u8; 65], _: &[u8], _: &[u8; 64]) -> bool {
+        assert_eq!(key[0], 4);
+        false
+    }
+}
+
+fn refusing() -> Arc<dyn SignatureVerifier> {
+    Arc::new(Refusing)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
+        text.extend((0..=chunk.len()).map(|place| char::from(DIGITS[bits >> (18 - 6 * place) & 63])));
+    }
+    text
 }
 
 fn key() -> TokenKey {

@@ -170,6 +170,15 @@ impl AppNote {
     pub fn new<N: Send + 'static>(app: AppIndex, note: N) -> Self {
         Self { app, note: Box::new(note) }
     }
+
+    /// Returns the note if it has this type, whichever application it is for.
+    ///
+    /// # Errors
+    /// The note itself, if it has another type.
+    pub fn downcast<N: 'static>(self) -> Result<N, Self> {
+        let Self { app, note } = self;
+        note.downcast().map(|note| *note).map_err(|note| Self { app, note })
+    }
 }
 
 /// An application with its context and note types erased.

@@ -18,13 +18,24 @@ pub struct Identity {
     /// The connection then ends as [`Reason::SessionExpired`](crate::Reason::SessionExpired),
     /// unless the user has authenticated again.
     pub expires_at: Option<UnixTime>,
+    pub(crate) claims: Option<ClaimsText>,
 }
+
+/// Maximum length of the claims of an identity as JSON, in bytes: 4 KiB.
+#[cfg(feature = "json")]
+pub(crate) const CLAIMS_MAX_BYTES: usize = 4_096;
+
+/// The claims of a user: a JSON object of at most 4 KiB.
+///
+/// `Debug` hides them, because they may be personal.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ClaimsText(Arc<str>);
 
 impl Identity {
     /// Creates the identity of a user, without scopes and without expiry.
     #[must_use]
     pub fn user(name: &str) -> Self {
-        Self { user: name.into(), scopes: Vec::new(), expires_at: None }
+        Self { user: name.into(), scopes: Vec::new(), expires_at: None, claims: None }
     }
 
     /// Adds scopes to the identity.
@@ -39,6 +50,44 @@ impl Identity {
     pub fn expires_at(mut self, expires_at: Option<UnixTime>) -> Self {
         self.expires_at = expires_at;
         self
+    }
+
+    /// Sets the claims about the user, as a JSON object, for [`claim`](Self::claim).
+    ///
+    /// A verified [token](crate::kit::auth::Tokens) sets all of its claims.
+    ///
+    /// # Errors
+    /// If the text is not a JSON object, or is longer than 4 KiB.
+    #[cfg(feature = "json")]
+    pub fn with_claims(mut self, json: &str) -> Result<Self, ClaimsError> {
+        if json.len() > CLAIMS_MAX_BYTES {
+            return Err(ClaimsError::TooLong);
+        }
+        let is_object =
+            json.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok();
+        if !is_object {
+            return Err(ClaimsError::NoObject);
+        }
+        self.claims = Some(ClaimsText(json.into()));
+        Ok(self)
+    }
+
+    /// Returns a claim about the user, such as `tenant`. `None` if there is none.
+    ///
+    /// Parses all claims, at most 4 KiB. Read what is needed often once, at the login.
+    #[cfg(feature = "json")]
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<serde_json::Value> {
+        self.claims::<serde_json::Map<_, _>>()?.remove(name)
+    }
+
+    /// Returns the claims about the user as a type of the application.
+    ///
+    /// `None` if there are no claims, or if they do not fit the type. Grant nothing then.
+    #[cfg(feature = "json")]
+    #[must_use]
+    pub fn claims<'s, T: serde::Deserialize<'s>>(&'s self) -> Option<T> {
+        serde_json::from_str(&self.claims.as_ref()?.0).ok()
     }
 
     /// Returns `true` if the user has this scope.
@@ -56,6 +105,25 @@ pub(crate) fn covers(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => pattern == name,
+    }
+}
+
+/// Why the claims of an identity are invalid.
+#[cfg(feature = "json")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClaimsError {
+    /// The claims are longer than 4 KiB.
+    #[error("the claims are longer than {CLAIMS_MAX_BYTES} bytes")]
+    TooLong,
+    /// The text is not a JSON object.
+    #[error("the claims are not a JSON object")]
+    NoObject,
+}
+
+impl fmt::Debug for ClaimsText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
     }
 }
 
@@ -87,5 +155,27 @@ mod tests {
             assert_eq!(user.may(scope), may, "{scope}");
         }
         assert!(Identity::user("root").with_scopes(["*"]).may("anything"));
+    }
+
+    #[test]
+    #[cfg(feature = "json")]
+    fn claims_are_bounded_typed_and_absent_unless_set() {
+        #[derive(serde::Deserialize, Debug, PartialEq)]
+        struct Tenant<'a> {
+            tenant: &'a str,
+        }
+        let ann = Identity::user("ann");
+        assert_eq!((ann.claim("tenant"), ann.claims::<Tenant<'_>>()), (None, None));
+        let known = ann.clone().with_claims(r#"{"tenant":"acme","level":3}"#).expect("an object");
+        assert_eq!(known.claims::<Tenant<'_>>(), Some(Tenant { tenant: "acme" }));
+        assert_eq!((known.claim("level"), known.claim("other")), (Some(3.into()), None));
+        assert!(!alloc::format!("{known:?}").contains("acme"));
+        let other = ann.clone().with_claims(r#"{"tenant":7}"#).expect("an object");
+        assert_eq!(other.claims::<Tenant<'_>>(), None);
+        for text in ["", "[]", "7", r#"{"a":1"#, "{} {}", r#"{"a":}"#] {
+            assert_eq!(ann.clone().with_claims(text), Err(ClaimsError::NoObject), "{text}");
+        }
+        let long = alloc::format!(r#"{{"a":"{}"}}"#, "a".repeat(CLAIMS_MAX_BYTES));
+        assert_eq!(ann.with_claims(&long), Err(ClaimsError::TooLong));
     }
 }

@@ -26,6 +26,8 @@ pub(crate) mod work;
 pub use backoff::Backoff;
 pub use failure::{AcceptFailure, Failure, NameError};
 pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
+#[cfg(feature = "json")]
+pub use identity::ClaimsError;
 pub use identity::Identity;
 #[cfg(feature = "json")]
 pub(crate) use identity::covers;

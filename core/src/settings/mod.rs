@@ -112,7 +112,7 @@ mod words;
 pub use catalog::Catalog;
 pub use errors::{SettingsError, SettingsErrors};
 pub use passwords::HashedPasswords;
-pub use plan::{AuthenticationPlan, MonitorPlan, Plan};
+pub use plan::{AuthenticationPlan, KeySetSource, KeySetUrl, MonitorPlan, Plan};
 pub use resolved::Resolved;
 pub use secret::Secret;
 pub use section::{Section, SectionError};

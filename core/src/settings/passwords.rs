@@ -102,19 +102,19 @@ mod tests {
             let checked = effort::of(|| read = Some(plan(&authentication)));
             assert!(checked < 4_096, "checking a configuration hashes nothing");
             let before = hashed.hashed();
-            let accounts = read.expect("just read").accounts(&mut hashed).expect("good");
+            let accounts = read.expect("just read").accounts(&mut hashed, None).expect("good");
             assert_eq!(hashed.hashed() - before, count, "{authentication}");
             let bob = accounts.credentials("bob").expect("there is one");
             assert!(bob.verify(if authentication.contains("password: x") { "x" } else { "b" }));
         }
         let before = hashed.hashed();
         let all = plan("shared_password: s, users: { ann: { password: a }, bob: { password: x } }");
-        all.accounts(&mut hashed).expect("good");
+        all.accounts(&mut hashed, None).expect("good");
         assert_eq!(hashed.hashed(), before);
         let more = Sources::new()
             .file("drupe.yaml", "authentication: { enabled: true, shared_password: s, iterations: 5000 }");
         let more = more.resolve().expect("good").plan.authentication.expect("it is enabled");
-        more.accounts(&mut hashed).expect("good");
+        more.accounts(&mut hashed, None).expect("good");
         assert_eq!(hashed.hashed(), before + 1, "another number of iterations needs another hash");
     }
 

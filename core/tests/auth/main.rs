@@ -5,6 +5,7 @@
 mod dialogue;
 mod guesses;
 mod identities;
+mod passwords;
 mod privacy;
 mod scram;
 mod tokens;

@@ -109,7 +109,13 @@ fn settings_errors_name_place_and_remedy() {
         ("authentication: { enabled: true }\n".into(), "authentication.enabled: no peer could authenticate"),
         ("authentication: { users: { ann: { password: secret } } }\n".into(), "authentication.enabled: there are users"),
         ("authentication: { enabled: true, tokens: { hs256_secret: short } }\n".into(), "authentication.tokens.hs256_secret: "),
-        ("authentication: { enabled: true, tokens: {} }\n".into(), "authentication.tokens: it takes one key"),
+        ("authentication: { enabled: true, tokens: { jwks_file: a, jwks_url: 'https://a/' } }\n".into(), "authentication.tokens: it takes exactly one of"),
+        ("authentication: { enabled: true, tokens: { jwks_url: 'http://example.org/' } }\n".into(), "authentication.tokens.jwks_url: keys in the clear"),
+        ("authentication: { enabled: true, tokens: { jwks_url: 'https://ann:x@a/' } }\n".into(), "authentication.tokens.jwks_url: it must not contain a user name"),
+        ("authentication: { enabled: true, tokens: { jwks_url: 'https://a/', jwks_timeout: 2m } }\n".into(), "authentication.tokens.jwks_timeout: it must be at most 1m, not 2m"),
+        ("authentication: { enabled: true, tokens: { jwks_file: a, jwks_authorities: b } }\n".into(), "authentication.tokens.jwks_authorities: there is no jwks_url"),
+        ("authentication: { enabled: true, tokens: { jwks_file: a, scopes_claim: '' } }\n".into(), "authentication.tokens.scopes_claim: it is empty"),
+        ("authentication: { enabled: true, tokens: {} }\n".into(), "authentication.tokens: it takes exactly one of"),
         ("authentication: { enabled: true, shared_password: x, dialogue: true }\nlisteners: { a: { address: '0.0.0.0:23', protocol: telnet } }\n".into(),
             "drupe.yaml:2: listeners.a.address: passwords would cross the network in the clear: set listeners.a.tls"),
         ("profile: production\nlisteners: { a: { address: '127.0.0.1:1', protocol: websocket, websocket: { origins: ['*'] } } }\n".into(), "listeners.a.websocket.origins: any page could connect"),
@@ -210,6 +216,13 @@ authentication.shared_password_hash=SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$
 authentication.shared_password=x <- authentication.enabled=true; authentication.users.ann.password=x
 authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef <- authentication.enabled=true
 authentication.tokens.ed25519_public=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef <- authentication.enabled=true
+authentication.tokens.jwks_file=x <- authentication.enabled=true
+authentication.tokens.jwks_url=https://id.example.org/jwks <- authentication.enabled=true
+authentication.tokens.jwks_authorities=x <- authentication.enabled=true; authentication.tokens.jwks_url=https://id.example.org/jwks
+authentication.tokens.jwks_refresh=7s <- authentication.enabled=true; authentication.tokens.jwks_url=https://id.example.org/jwks
+authentication.tokens.jwks_refresh_min=7s <- authentication.enabled=true; authentication.tokens.jwks_url=https://id.example.org/jwks
+authentication.tokens.jwks_timeout=7s <- authentication.enabled=true; authentication.tokens.jwks_url=https://id.example.org/jwks
+authentication.tokens.scopes_claim=x <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
 authentication.tokens.issuer=x <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
 authentication.tokens.audience=x <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
 authentication.tokens.leeway=7s <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef

@@ -169,7 +169,7 @@ fn user_may_have_a_password_hash() {
     };
     let resolved = good(&text(&format!("{{ password_hash: {STORED} }}")));
     let plan = resolved.plan.authentication.clone().expect("enabled");
-    let accounts = plan.accounts(&mut HashedPasswords::new([7; 32])).expect("good");
+    let accounts = plan.accounts(&mut HashedPasswords::new([7; 32]), None).expect("good");
     assert!(accounts.credentials("ann").expect("a user").verify("pencil"));
     assert!(!resolved.explain().contains("WG5d") && !format!("{resolved:?}").contains("WG5d"));
     for (user, words) in [

@@ -13,6 +13,7 @@
 mod applied;
 mod check;
 mod http_program;
+mod key_sets;
 mod load;
 mod logins;
 mod monitor;

@@ -2,19 +2,23 @@
 
 use crate::connections::LogConnections;
 use crate::failure::Failure;
+use crate::keys::{self, VerdictNote, Wanted};
 use crate::logs::Logs;
 use crate::start::AppMakers;
 use crate::tunnels;
 use drupe_core::app::{AppNote, Apps};
 use drupe_core::kit::auth::scram::Credentials;
-use drupe_core::kit::auth::{Accounts, Authentication, Provider, Verdict};
+use drupe_core::kit::auth::{Accounts, Authentication, KeySet, Provider, TokenError, Verdict};
 use drupe_core::kit::layer::{Greeting, Layered, Within};
 use drupe_core::kit::monitor::{LogTail, Monitor, MonitorLimits};
-use drupe_core::settings::{AuthenticationPlan, Catalog, HashedPasswords, MonitorPlan, Plan, Resolved, SettingsError};
+use drupe_core::settings::{
+    AuthenticationPlan, Catalog, HashedPasswords, KeySetSource, KeySetUrl, MonitorPlan, Plan, Resolved, SettingsError,
+};
 use drupe_core::tls::TicketKeys;
 use drupe_core::{Config, ConnId, Identity, Part, Sections, UnixTime};
 use drupe_shell::{Remote, secret};
 use rustls::crypto::{CryptoProvider, ring};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The handler of each worker.
@@ -44,7 +48,7 @@ pub(crate) struct Parts {
 /// The TLS provider and the ticket keys, which stay the same over all reloads.
 #[derive(Clone)]
 pub(crate) struct Crypto {
-    provider: Arc<CryptoProvider>,
+    pub(crate) provider: Arc<CryptoProvider>,
     tickets: TicketKeys,
 }
 
@@ -61,6 +65,9 @@ impl Crypto {
     pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
         let mut plan = resolved.plan.clone();
         tunnels::check(resolved)?;
+        if let Some(source) = keys::source(&resolved.plan) {
+            keys::check(&source, &self.provider).map_err(|words| resolved.blame(source.key(), words))?;
+        }
         let loaded = plan.load_tls(|files| files.load(&self.provider, &self.tickets));
         loaded.map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
         // `Parts` applies all of these.
@@ -84,15 +91,17 @@ impl Parts {
         catalog: Arc<Catalog>,
         logs: Logs,
         crypto: Crypto,
+        wanted: SyncSender<Wanted>,
     ) -> Result<Self, Failure> {
         let secret = secret()?;
         let mut hashed = HashedPasswords::new(secret);
+        let keys = key_set(plan, &crypto, &logs)?;
         Ok(Self {
             makers,
             catalog,
             sections: plan.config.sections.clone(),
             authentication: plan.authentication.clone(),
-            accounts: SharedAccounts::new(accounts(plan, &mut hashed)?),
+            accounts: SharedAccounts::new(accounts(plan, &mut hashed, keys)?, wanted),
             hashed: Arc::new(Mutex::new(hashed)),
             monitor: plan.monitor,
             tail: logs.tail(),
@@ -104,15 +113,15 @@ impl Parts {
 
     /// Creates the handler of a worker.
     pub(crate) fn handler(&self, remote: &Remote<AppNote>) -> Stack {
-        let authentication = self.authentication.as_ref().map(|plan| self.authentication(plan));
+        let authentication = self.authentication.as_ref().map(|plan| self.authentication(plan, remote));
         let monitor = self.monitor.map(|plan| self.monitor(plan, authentication.is_some()));
         let log = LogConnections::new(self.logs.clone());
         self.makers.make(&self.sections, remote).within(Greeting).within(authentication).within(log).within(monitor)
     }
 
-    fn authentication(&self, plan: &AuthenticationPlan) -> Authentication<SharedAccounts> {
-        let mut layer =
-            Authentication::new(self.accounts.clone(), self.secret).limits(plan.limits).duplicates(plan.duplicates);
+    fn authentication(&self, plan: &AuthenticationPlan, remote: &Remote<AppNote>) -> Authentication<SharedAccounts> {
+        let accounts = SharedAccounts { remote: Some(remote.clone()), ..self.accounts.clone() };
+        let mut layer = Authentication::new(accounts, self.secret).limits(plan.limits).duplicates(plan.duplicates);
         if plan.token_in_query {
             layer = layer.token_in_query();
         }
@@ -126,12 +135,18 @@ impl Parts {
     ///
     /// The result is for [`SharedAccounts::exchange`]. It is `None` if the plan has no
     /// authentication; the previous accounts then stay until a restart.
-    pub(crate) fn prepare(&self, plan: &Plan) -> Result<Option<Arc<Accounts>>, Failure> {
+    pub(crate) fn prepare(&self, plan: &Plan, before: &Plan) -> Result<Option<Arc<Accounts>>, Failure> {
         if plan.authentication.is_none() {
             return Ok(None);
         }
+        let keys = match (keys::source(plan), keys::source(before)) {
+            // The keys of the same URL stay until the next fetch.
+            (Some(KeySetSource::Url(after)), Some(KeySetSource::Url(before))) if after.url == before.url => None,
+            _ => key_set(plan, &self.crypto, &self.logs)?,
+        };
+        let keys = keys.or_else(|| self.accounts.current().token_verifier()?.shared_keys());
         let mut hashed = self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Some(Arc::new(accounts(plan, &mut hashed)?)))
+        Ok(Some(Arc::new(accounts(plan, &mut hashed, keys)?)))
     }
 
     fn monitor(&self, plan: MonitorPlan, is_authenticated: bool) -> Monitor {
@@ -164,11 +179,37 @@ impl Parts {
 
 /// Accounts that a reload replaces for all workers. The lock is held only to copy a pointer.
 #[derive(Clone)]
-pub(crate) struct SharedAccounts(Arc<Mutex<Arc<Accounts>>>);
+pub(crate) struct SharedAccounts {
+    accounts: Arc<Mutex<Arc<Accounts>>>,
+    /// The queue of the thread that fetches keys.
+    wanted: SyncSender<Wanted>,
+    /// The handle to the worker of these accounts.
+    remote: Option<Remote<AppNote>>,
+}
 
 impl SharedAccounts {
-    fn new(accounts: Accounts) -> Self {
-        Self(Arc::new(Mutex::new(Arc::new(accounts))))
+    fn new(accounts: Accounts, wanted: SyncSender<Wanted>) -> Self {
+        Self { accounts: Arc::new(Mutex::new(Arc::new(accounts))), wanted, remote: None }
+    }
+
+    /// Replaces the public keys of tokens.
+    pub(crate) fn replace_keys(&self, keys: &Arc<KeySet>) {
+        loop {
+            let before = self.current();
+            let after = Arc::new(before.with_key_set(Arc::clone(keys)));
+            let mut accounts = self.lock();
+            // A reload may have replaced the accounts meanwhile.
+            if Arc::ptr_eq(&accounts, &before) {
+                *accounts = after;
+                return;
+            }
+        }
+    }
+
+    /// Tells the thread that fetches keys of another source.
+    pub(crate) fn source_changed(&self, source: Option<KeySetUrl>) {
+        // The thread ends with the process only.
+        let _ = self.wanted.send(Wanted::Source(source));
     }
 
     /// Replaces the accounts. Returns the previous ones, which no serving thread should drop.
@@ -176,24 +217,45 @@ impl SharedAccounts {
         core::mem::replace(&mut *self.lock(), accounts)
     }
 
-    fn current(&self) -> Arc<Accounts> {
+    pub(crate) fn current(&self) -> Arc<Accounts> {
         Arc::clone(&self.lock())
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Accounts>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn accounts(plan: &Plan, hashed: &mut HashedPasswords) -> Result<Accounts, Failure> {
+/// Reads or fetches the public keys of tokens, if the plan has a set of them.
+fn key_set(plan: &Plan, crypto: &Crypto, logs: &Logs) -> Result<Option<Arc<KeySet>>, Failure> {
+    let Some(source) = keys::source(plan) else { return Ok(None) };
+    let keys = keys::load(&source, &crypto.provider).map_err(|words| format!("{}: {words}", source.key()))?;
+    keys::warn(&source, &keys, logs);
+    Ok(Some(keys))
+}
+
+fn accounts(plan: &Plan, hashed: &mut HashedPasswords, keys: Option<Arc<KeySet>>) -> Result<Accounts, Failure> {
     let Some(authentication) = &plan.authentication else { return Ok(Accounts::new()) };
-    let accounts = authentication.accounts(hashed);
+    let accounts = authentication.accounts(hashed, keys);
     accounts.map_err(|(key, words)| format!("{key}: {words}").into())
 }
 
 impl Provider<AppNote> for SharedAccounts {
-    fn token(&mut self, _: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
-        self.current().verdict(token, now)
+    fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
+        let accounts = self.current();
+        let Some(tokens) = accounts.token_verifier() else { return accounts.verdict(token, now) };
+        let result = tokens.identity(token, now);
+        if let (Err(TokenError::UnknownKey), Some(remote)) = (&result, &self.remote) {
+            let wanted = Wanted::Verdict { conn, token: token.to_owned(), remote: remote.clone() };
+            if self.wanted.try_send(wanted).is_ok() {
+                return Verdict::Pending;
+            }
+        }
+        result.into()
+    }
+
+    fn note(&mut self, note: AppNote) -> Result<(ConnId, Verdict), AppNote> {
+        note.downcast().map(|VerdictNote(conn, verdict)| (conn, verdict))
     }
 
     fn credentials(&mut self, user: &str) -> Option<Credentials> {

@@ -16,6 +16,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `client` | the command `client` |
+//! | `jwks` | public keys of tokens from a URL |
 //! | `tunnel` | reverse SSH tunnels |
 
 #![forbid(unsafe_code)]
@@ -30,7 +31,10 @@ mod connections;
 mod descriptors;
 mod drupe;
 mod failure;
+#[cfg(feature = "jwks")]
+mod fetch;
 mod handler;
+mod keys;
 mod limiter;
 mod log_output;
 mod logs;

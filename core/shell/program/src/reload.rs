@@ -4,7 +4,7 @@ use crate::arguments::SourceArguments;
 use crate::failure::Failure;
 use crate::handler::Parts;
 use crate::tunnels::Tunnels;
-use crate::{concerns, systemd};
+use crate::{concerns, keys, systemd};
 use drupe_core::Command;
 use drupe_core::app::AppNote;
 use drupe_core::settings::Resolved;
@@ -49,7 +49,7 @@ impl Reload {
         let newer = self.arguments.resolve(self.parts.catalog())?;
         let config = self.parts.crypto().load(&newer)?;
         self.tunnels.start_for(&config, &self.remote)?;
-        let prepared = self.parts.prepare(&newer.plan)?;
+        let prepared = self.parts.prepare(&newer.plan, &self.current.plan)?;
         concerns::log(&newer, self.parts.logs());
         let (send, outcome) = mpsc::channel();
         let accounts = self.parts.accounts.clone();
@@ -61,6 +61,7 @@ impl Reload {
         // The server may end before it has applied the configuration.
         let Ok(outcome) = outcome.recv() else { return Ok(()) };
         let (addresses, _) = outcome?;
+        self.parts.accounts.source_changed(keys::url(&newer.plan));
         let logs = self.parts.logs();
         logs.set_levels(&newer.plan.log);
         for change in self.current.changes(&newer) {

@@ -3,6 +3,7 @@
 use crate::arguments::{Layers, SourceArguments};
 use crate::failure::Failure;
 use crate::handler::{Crypto, Parts};
+use crate::keys::{self, Refresher};
 use crate::logs::{Logs, refuse_to_start};
 use crate::reload::{Reload, listened_at};
 use crate::start::AppMakers;
@@ -48,7 +49,8 @@ impl Serve<'_> {
     fn serve<R: Runtime + 'static>(&self, resolved: Resolved, logs: &Logs) -> Result<Metrics, Failure> {
         descriptors::raise_limit(logs);
         let (makers, catalog) = (self.makers.clone(), Arc::clone(self.catalog));
-        let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new())?;
+        let (sender, wanted) = keys::queue();
+        let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new(), sender)?;
         let config = parts.crypto().load(&resolved)?;
         concerns::log(&resolved, logs);
         let workers = resolved.plan.workers;
@@ -59,6 +61,14 @@ impl Serve<'_> {
         let inherited = systemd::listeners()?;
         warn_of_unused(&config, &inherited, logs);
         let server = Server::<_, R>::bind_inheriting(config.clone(), workers, make, inherited)?.drain_on_signals()?;
+        let refresher = Refresher {
+            url: keys::url(&resolved.plan),
+            provider: Arc::clone(&parts.crypto().provider),
+            accounts: parts.accounts.clone(),
+            logs: logs.clone(),
+            wanted,
+        };
+        refresher.start()?;
         let tunnels = Tunnels::default();
         let mut reload = Reload::new(self.arguments.clone(), resolved, parts, tunnels.clone(), server.remote());
         let server = server.on_hangup(move || reload.run())?;

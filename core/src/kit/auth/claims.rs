@@ -1,3 +1,4 @@
+use super::scopes::scope_text;
 use crate::base::setters;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,11 +36,11 @@ pub struct Claims {
     /// The identifier of the token, unique for its issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// The scopes of the user, separated by spaces (RFC 8693 section 4.2).
+    /// The scopes of the user, separated by spaces (RFC 8693 section 4.2). A list is read as well.
     ///
     /// A token without this claim grants nothing, whatever other claims it has (`scp`,
-    /// `permissions`).
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// `permissions`), unless [`Tokens::scopes_claim`](super::Tokens::scopes_claim) names another.
+    #[serde(default, deserialize_with = "scope_text", skip_serializing_if = "String::is_empty")]
     pub scope: String,
     /// All other claims of the token, by name.
     #[serde(flatten)]

@@ -25,7 +25,12 @@ impl Asks {
             && hub.is_open(conn)
             && has_lines
             && hub.representation(conn) == Representation::Text
-            && (self.allows_plaintext || hub.secured(conn).is_some() || is_local(hub, conn))
+            && self.may_send_password(hub, conn)
+    }
+
+    /// Returns `true` if a plaintext password may be sent on this connection, prompted or not.
+    pub(super) fn may_send_password<C>(self, hub: &Hub<'_, C>, conn: ConnId) -> bool {
+        self.allows_plaintext || hub.secured(conn).is_some() || is_local(hub, conn)
     }
 }
 

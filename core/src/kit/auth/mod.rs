@@ -9,9 +9,14 @@
 //! | `{"type":"auth","token":"..."}` or `/auth TOKEN` | `{"type":"auth_ok","user":"ann"}` or `notice: you are ann` |
 //! | `{"type":"auth","scram":"n,,n=ann,r=..."}` or `/auth scram n,,n=ann,r=...` | `{"type":"auth","scram":"r=...,s=...,i=..."}` or `scram r=...,s=...,i=...` |
 //! | and then `{"type":"auth","scram":"c=biws,r=...,p=..."}` | `{"type":"auth_ok","user":"ann","scram":"v=..."}` or `scram v=...`, `notice: you are ann` |
+//! | `{"type":"auth","user":"ann","password":"..."}`, only with TLS or on this machine | `{"type":"auth_ok","user":"ann"}` |
 //! | none, for a WebSocket with a header field `Authorization: Bearer TOKEN` (RFC 6750 section 2.1) | `auth_ok` |
 //! | none, for a WebSocket with `?token=TOKEN`, if [enabled](Authentication::token_in_query) | `auth_ok` |
 //! | a user name, then a password, if the [dialogue](Authentication::dialogue) is enabled | `notice: you are ann` |
+//!
+//! A plaintext password is refused where it would cross a network unencrypted, unless
+//! [`allow_plaintext`](Authentication::allow_plaintext) is set. A program that can, uses SCRAM
+//! instead, which does not send the password.
 //!
 //! While the layer checks this proof, it pauses the connection. Messages that the peer sends
 //! meanwhile are handled afterwards.
@@ -25,6 +30,18 @@
 //! `{"type":"error","of":"auth","code":"unauthorized","reason":"..."}`. The peer may try again,
 //! within [`AuthenticationLimits`]. A connection that is not authenticated in time ends as
 //! [`Reason::AuthenticationTimeout`].
+//!
+//! # Keys of tokens
+//!
+//! A [`TokenKey`] has one algorithm (HS256, RS256, ES256 or EdDSA), and a token with another `alg`
+//! is refused. The public keys of an identity provider come as a [`KeySet`] (JWKS), which the
+//! application reads from a file or fetches. The core verifies HS256 and EdDSA itself. For RS256 and
+//! ES256 it takes a [`SignatureVerifier`]: with the feature `tls`, that of rustls. So the core needs
+//! no RSA of its own: the crate `rsa` has an advisory (RUSTSEC-2023-0071), and a server with TLS has
+//! a better one already.
+//!
+//! The [identity](crate::Identity) of a connection has all claims of its token, such as
+//! `identity.claim("tenant")`.
 //!
 //! # Several shards
 //!
@@ -45,15 +62,21 @@
 
 mod attempt;
 mod claims;
+mod der;
 mod dialogue;
 mod key;
+mod key_set;
+#[cfg(all(test, feature = "tls"))]
+mod key_set_tests;
 mod limits;
 mod nonces;
 mod proof;
 mod provider;
 mod refusal;
 mod registry;
+mod scopes;
 pub mod scram;
+mod signature;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -63,11 +86,15 @@ mod used;
 
 pub use claims::{Audience, Claims};
 pub use key::{TokenKey, TokenKeyError};
+pub use key_set::{KEY_SET_MAX_BYTES, KeySet, KeySetError, SkipReason, SkippedKey};
 pub use limits::AuthenticationLimits;
 pub(crate) use nonces::Nonces;
 pub use provider::{Accounts, Provider, Verdict};
 pub use refusal::TokenError;
 pub use registry::DuplicateLogin;
+#[cfg(feature = "tls")]
+pub use signature::RustlsSignatures;
+pub use signature::SignatureVerifier;
 pub use token::Tokens;
 pub use used::{SingleUse, UsedTokens};
 
@@ -201,7 +228,7 @@ impl<P> Authentication<P> {
         self
     }
 
-    /// Allows password prompts where the password crosses a network in plaintext.
+    /// Allows password prompts, and passwords in JSON, where they cross a network in plaintext.
     #[must_use]
     pub fn allow_plaintext(mut self) -> Self {
         self.asks.allows_plaintext = true;
@@ -322,7 +349,7 @@ impl<P> Authentication<P> {
                     Some(Proof::Token(token)) => {
                         self.begin(hub, conn, Candidate::Token(token.into_owned()), within);
                     }
-                    Some(Proof::Scram(_)) => refuse(hub, conn, "already authenticated"),
+                    Some(Proof::Scram(_) | Proof::Password { .. }) => refuse(hub, conn, "already authenticated"),
                     None => within.on(hub, event),
                 }
             }
@@ -413,6 +440,14 @@ impl<P> Authentication<P> {
                 Ok(candidate) => self.begin(hub, conn, candidate, within),
                 Err(reason) => self.settle(hub, conn, None, Outcome::Wrong(reason), None, within),
             },
+            (Some(Proof::Password { .. }), _) if !self.asks.may_send_password(hub, conn) => {
+                // The password is known to the network now, so it is not even checked.
+                self.count_failure(hub, conn, "a password needs TLS here; use TLS or scram");
+            }
+            (Some(Proof::Password { user, password }), _) => {
+                let user = scram::prepared_name(&user).unwrap_or_default();
+                self.begin(hub, conn, Candidate::Password { user, password: password.into_owned() }, within);
+            }
             (None, Stage::Dialogue(dialogue)) => match dialogue.next(hub, conn, text) {
                 Step::More(dialogue) => self.set_stage(conn, Stage::Dialogue(dialogue)),
                 Step::Password { user, password } => {

@@ -7,10 +7,11 @@ use alloc::borrow::Cow;
 use alloc::format;
 use serde::{Deserialize, Serialize};
 
-/// An unparsed token or SCRAM message that a peer sent.
+/// An unparsed token, SCRAM message or password that a peer sent.
 pub(super) enum Proof<'a> {
     Token(Cow<'a, str>),
     Scram(Cow<'a, str>),
+    Password { user: Cow<'a, str>, password: Cow<'a, str> },
 }
 
 /// Parses a message as a proof. Returns `None` for any other message.
@@ -23,6 +24,10 @@ pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
         token: Option<Cow<'a, str>>,
         #[serde(borrow, default)]
         scram: Option<Cow<'a, str>>,
+        #[serde(borrow, default)]
+        user: Option<Cow<'a, str>>,
+        #[serde(borrow, default)]
+        password: Option<Cow<'a, str>>,
     }
     let text = text.trim();
     if let Some(words) = text.strip_prefix("/auth ") {
@@ -37,8 +42,12 @@ pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
         return None;
     }
     match serde_json::from_str(text).ok()? {
-        Auth { kind, token: Some(token), scram: None } if kind == "auth" => Some(Proof::Token(token)),
-        Auth { kind, token: None, scram: Some(scram) } if kind == "auth" => Some(Proof::Scram(scram)),
+        Auth { kind, .. } if kind != "auth" => None,
+        Auth { token: Some(token), scram: None, password: None, .. } => Some(Proof::Token(token)),
+        Auth { token: None, scram: Some(scram), password: None, .. } => Some(Proof::Scram(scram)),
+        Auth { token: None, scram: None, user: Some(user), password: Some(password), .. } => {
+            Some(Proof::Password { user, password })
+        }
         _ => None,
     }
 }

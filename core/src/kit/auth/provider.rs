@@ -1,3 +1,5 @@
+use super::key_set::KeySet;
+use super::refusal::TokenError;
 use super::scram::{Credentials, ScramError, prepared_name};
 use super::token::Tokens;
 use super::used::SingleUse;
@@ -67,13 +69,24 @@ pub enum Verdict {
     Pending,
 }
 
+impl From<Result<(Identity, Option<SingleUse>), TokenError>> for Verdict {
+    /// Converts the result of [`Tokens::identity`].
+    fn from(result: Result<(Identity, Option<SingleUse>), TokenError>) -> Self {
+        match result {
+            Ok((identity, None)) => Self::Accepted(identity),
+            Ok((identity, Some(single_use))) => Self::AcceptedOnce(identity, single_use),
+            Err(error) => Self::Refused(error.to_string().into()),
+        }
+    }
+}
+
 /// A table of users with passwords, tokens or both: the built-in [`Provider`].
 ///
 /// Each shard may have a clone, because a running server does not change it.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     shared: Option<Credentials>,
-    users: BTreeMap<String, Account>,
+    users: Arc<BTreeMap<String, Account>>,
     /// The largest iteration count of all passwords, or 0 if there are none.
     iterations_max: u32,
     tokens: Option<Tokens>,
@@ -116,7 +129,7 @@ impl Accounts {
         let name = prepared_name(name)?;
         let scopes = scopes.into_iter().map(Arc::from).collect();
         self.iterations_max = self.iterations_max.max(credentials.iterations());
-        self.users.insert(name, Account { credentials, scopes });
+        Arc::make_mut(&mut self.users).insert(name, Account { credentials, scopes });
         Ok(self)
     }
 
@@ -128,16 +141,26 @@ impl Accounts {
 }
 
 impl Accounts {
+    /// Returns these accounts with another [key set](Tokens::key_set) for tokens.
+    ///
+    /// Without tokens, they stay the same. The users are shared and not copied.
+    #[must_use]
+    pub fn with_key_set(&self, keys: Arc<KeySet>) -> Self {
+        Self { tokens: self.tokens.clone().map(|tokens| tokens.key_set(keys)), ..self.clone() }
+    }
+
+    /// Returns the verifier of tokens, if tokens are accepted.
+    #[must_use]
+    pub const fn token_verifier(&self) -> Option<&Tokens> {
+        self.tokens.as_ref()
+    }
+
     /// Checks a token, and returns the verdict.
     #[must_use]
     pub fn verdict(&self, token: &str, now: Option<UnixTime>) -> Verdict {
-        let Some(tokens) = &self.tokens else {
-            return Verdict::Refused("tokens are not accepted here".into());
-        };
-        match tokens.identity(token, now) {
-            Ok((identity, None)) => Verdict::Accepted(identity),
-            Ok((identity, Some(single_use))) => Verdict::AcceptedOnce(identity, single_use),
-            Err(error) => Verdict::Refused(error.to_string().into()),
+        match &self.tokens {
+            None => Verdict::Refused("tokens are not accepted here".into()),
+            Some(tokens) => tokens.identity(token, now).into(),
         }
     }
 

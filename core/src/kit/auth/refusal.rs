@@ -8,6 +8,12 @@ pub enum TokenError {
     /// The token has no valid signature by an accepted key.
     #[error("the token is not signed with an accepted key")]
     Signature,
+    /// The token names a key that the key set does not have.
+    #[error("the token is signed with a key that is not known here")]
+    UnknownKey,
+    /// The token names no key, and the key set has several of its algorithm.
+    #[error("the token does not name its key (kid), and there are several")]
+    AmbiguousKey,
     /// The token has expired.
     #[error("the token has expired")]
     Expired,

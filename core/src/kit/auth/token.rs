@@ -1,21 +1,24 @@
 //! Signed tokens: JSON Web Tokens (RFC 7519) in the compact form (RFC 7515 section 3.1).
 //!
-//! They are signed with HS256, or EdDSA over Ed25519 (RFC 8037). The key decides which, never the
-//! token.
+//! They are signed with HS256, RS256, ES256 (RFC 7518), or EdDSA over Ed25519 (RFC 8037). The key
+//! decides which, never the token.
 
 use super::claims::{Audience, Claims};
-use super::key::TokenKey;
+use super::key::{Algorithm, TokenKey};
+use super::key_set::KeySet;
 use super::refusal::TokenError;
+use super::scopes::scopes_at;
 use super::used::SingleUse;
 use crate::base::text::neutralize;
 use crate::base::{Identity, UnixTime};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Maximum length of a token, in bytes.
 const TOKEN_MAX_BYTES: usize = 4_096;
@@ -27,6 +30,9 @@ const TOKEN_MAX_BYTES: usize = 4_096;
 pub struct Tokens {
     /// Each key, with the `kid` (RFC 7515 section 4.1.4) that tokens need for it, if any.
     keys: Vec<(Option<String>, TokenKey)>,
+    key_set: Option<Arc<KeySet>>,
+    /// The path of the claim with the scopes. `None`: the claim `scope`.
+    scopes_claim: Option<String>,
     issuer: Option<String>,
     audience: Option<String>,
     leeway_secs: u64,
@@ -37,7 +43,43 @@ impl Tokens {
     /// Creates a verifier with one key, for tokens with any `kid` in their header.
     #[must_use]
     pub fn new(key: TokenKey) -> Self {
-        Self { keys: [(None, key)].into(), issuer: None, audience: None, leeway_secs: 0, single_use_max: None }
+        Self { keys: [(None, key)].into(), ..Self::without_keys() }
+    }
+
+    /// Creates a verifier with a set of public keys, of which tokens name one by its `kid`.
+    #[must_use]
+    pub fn of_key_set(keys: Arc<KeySet>) -> Self {
+        Self { key_set: Some(keys), ..Self::without_keys() }
+    }
+
+    /// Replaces the key set. Other keys stay.
+    #[must_use]
+    pub fn key_set(self, keys: Arc<KeySet>) -> Self {
+        Self { key_set: Some(keys), ..self }
+    }
+
+    /// Returns the key set, if there is one.
+    #[must_use]
+    pub fn keys(&self) -> Option<&KeySet> {
+        self.key_set.as_deref()
+    }
+
+    /// Returns the key set as what [`of_key_set`](Self::of_key_set) takes, if there is one.
+    #[must_use]
+    pub fn shared_keys(&self) -> Option<Arc<KeySet>> {
+        self.key_set.clone()
+    }
+
+    const fn without_keys() -> Self {
+        Self {
+            keys: Vec::new(),
+            key_set: None,
+            scopes_claim: None,
+            issuer: None,
+            audience: None,
+            leeway_secs: 0,
+            single_use_max: None,
+        }
     }
 
     /// Adds a key for tokens whose header has this `kid`.
@@ -47,6 +89,16 @@ impl Tokens {
     pub fn with_key(mut self, kid: &str, key: TokenKey) -> Self {
         self.keys.push((Some(kid.to_owned()), key));
         self
+    }
+
+    /// Takes the scopes from this claim. Default: `scope`.
+    ///
+    /// The claim is text with spaces, or a list. Dots separate the names of claims within others:
+    /// `realm_access.roles`. A claim whose whole name is `path` comes first. A token without the
+    /// claim grants nothing.
+    #[must_use]
+    pub fn scopes_claim(self, path: &str) -> Self {
+        Self { scopes_claim: Some(path.to_owned()).filter(|path| path != "scope"), ..self }
     }
 
     /// Accepts only tokens from this issuer (`iss`).
@@ -84,7 +136,12 @@ impl Tokens {
     /// # Errors
     /// The first check that fails, beginning with the signature.
     pub fn verify(&self, token: &str, now: Option<UnixTime>) -> Result<Claims, TokenError> {
-        let claims = self.signed(token)?;
+        self.checked(token, now).map(|(claims, _)| claims)
+    }
+
+    /// Verifies a token, and returns its claims and their JSON text.
+    fn checked(&self, token: &str, now: Option<UnixTime>) -> Result<(Claims, Vec<u8>), TokenError> {
+        let (claims, text) = self.signed(token)?;
         let now = now.ok_or(TokenError::NoClock)?.as_secs();
         let exp = claims.exp.ok_or(TokenError::NoExpiry)?;
         if exp.saturating_add(self.leeway_secs) <= now {
@@ -102,13 +159,13 @@ impl Tokens {
         if !is_for_us || self.issuer.is_some() && self.issuer != claims.iss {
             return Err(TokenError::Purpose);
         }
-        Ok(claims)
+        Ok((claims, text))
     }
 
     /// Verifies a token, and returns the identity that it proves.
     ///
-    /// The identity has the scopes of the token, and expires with it, after the
-    /// [leeway](Self::leeway).
+    /// The identity has the scopes and the [claims](Identity::claim) of the token, and expires with
+    /// it, after the [leeway](Self::leeway).
     ///
     /// Do not trust a [single-use](Self::single_use) token before
     /// [`UsedTokens::redeem`](super::UsedTokens::redeem) has accepted it.
@@ -117,7 +174,7 @@ impl Tokens {
     /// As [`verify`](Self::verify), or [`TokenError::Used`] if the token is single-use and has no
     /// `jti`.
     pub fn identity(&self, token: &str, now: Option<UnixTime>) -> Result<(Identity, Option<SingleUse>), TokenError> {
-        let claims = self.verify(token, now)?;
+        let (claims, text) = self.checked(token, now)?;
         let until_secs = claims.exp.map(|exp| exp.saturating_add(self.leeway_secs));
         let single_use = match self.single_use_max {
             Some(most) => {
@@ -127,12 +184,21 @@ impl Tokens {
             }
             None => None,
         };
-        let identity = Identity::user(&claims.sub).with_scopes(claims.scope.split_ascii_whitespace());
+        let identity = Identity::user(&claims.sub);
+        let identity = match &self.scopes_claim {
+            None => identity.with_scopes(claims.scope.split_ascii_whitespace()),
+            Some(path) => {
+                let all: Map<String, Value> = serde_json::from_slice(&text).map_err(|_| TokenError::Malformed)?;
+                identity.with_scopes(scopes_at(&all, path)?.iter().map(String::as_str))
+            }
+        };
+        let text = core::str::from_utf8(&text).map_err(|_| TokenError::Malformed)?;
+        let identity = identity.with_claims(text).map_err(|_| TokenError::Malformed)?;
         Ok((Identity { expires_at: until_secs.map(UnixTime::from_secs), ..identity }, single_use))
     }
 
     /// Returns the claims of a token if one of the keys has signed it.
-    fn signed(&self, token: &str) -> Result<Claims, TokenError> {
+    fn signed(&self, token: &str) -> Result<(Claims, Vec<u8>), TokenError> {
         #[derive(Deserialize)]
         struct Header {
             alg: String,
@@ -149,21 +215,25 @@ impl Tokens {
         let (signed, signature) = token.rsplit_once('.').ok_or(malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(malformed)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed);
-        let (header, signature, claims) = (decode(header)?, decode(signature)?, decode(claims)?);
+        let (header, signature, text) = (decode(header)?, decode(signature)?, decode(claims)?);
         let header: Header = serde_json::from_slice(&header).map_err(|_| malformed)?;
         if header.crit.is_some() {
             return Err(TokenError::Signature);
         }
+        let algorithm = Algorithm::named(&header.alg).ok_or(TokenError::Signature)?;
         let fits = |(kid, key): &&(Option<String>, TokenKey)| {
-            key.algorithm() == header.alg && (kid.is_none() || *kid == header.kid)
+            key.algorithm() == algorithm && (kid.is_none() || *kid == header.kid)
         };
-        let keys = || self.keys.iter().filter(fits);
-        if !keys().any(|(_, key)| key.verifies(signed.as_bytes(), &signature)) {
-            return Err(TokenError::Signature);
+        let verifies = |key: &TokenKey| key.verifies(signed.as_bytes(), &signature);
+        if !self.keys.iter().filter(fits).any(|(_, key)| verifies(key)) {
+            let keys = self.key_set.as_ref().ok_or(TokenError::Signature)?;
+            if !verifies(keys.key(algorithm, header.kid.as_deref())?) {
+                return Err(TokenError::Signature);
+            }
         }
-        let claims: Claims = serde_json::from_slice(&claims).map_err(|_| malformed)?;
+        let claims: Claims = serde_json::from_slice(&text).map_err(|_| malformed)?;
         let is_name = !claims.sub.is_empty() && claims.sub.len() <= 256 && neutralize(&claims.sub) == claims.sub;
-        if is_name { Ok(claims) } else { Err(malformed) }
+        if is_name { Ok((claims, text)) } else { Err(malformed) }
     }
 }
 
@@ -355,8 +425,17 @@ mod tests {
             let (identity, _) = Tokens::new(hs256()).identity(&token, Some(UnixTime::from_secs(NOW))).expect("good");
             assert!(identity.scopes.is_empty() && !identity.may("admin"), "{claims}");
         }
-        let array = forged(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e9,"scope":["admin"]}"#, &[7; 32]);
-        assert_eq!(verify(&Tokens::new(hs256()), &array), Err(TokenError::Malformed));
+        for (scope, result) in [
+            (r#"["admin","join:*"]"#, Ok("admin join:*".into())),
+            ("[]", Ok(String::new())),
+            (r#"["a admin"]"#, Err(TokenError::Malformed)),
+            (r#"[1]"#, Err(TokenError::Malformed)),
+            (r#"{"admin":true}"#, Err(TokenError::Malformed)),
+        ] {
+            let claims = format!(r#"{{"sub":"ann","exp":2e9,"scope":{scope}}}"#);
+            let token = forged(r#"{"alg":"HS256"}"#, &claims, &[7; 32]);
+            assert_eq!(verify(&Tokens::new(hs256()), &token).map(|claims| claims.scope), result, "{scope}");
+        }
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use crate::config::Rate;
 use crate::kit::auth::scram::{Credentials, ScramError};
-use crate::kit::auth::{Accounts, AuthenticationLimits, DuplicateLogin, TokenKey, Tokens, scram};
+use crate::kit::auth::{Accounts, AuthenticationLimits, DuplicateLogin, KeySet, TokenKey, Tokens, scram};
 use crate::settings::passwords::HashedPasswords;
+use crate::settings::plan::key_sets::{self, KeySetSource};
 use crate::settings::plan::problems::Problems;
 use crate::settings::secret::Secret;
-use crate::settings::tree::{AuthenticationSettings, DuplicateChoice, Settings};
+use crate::settings::tree::{AuthenticationSettings, DuplicateChoice, Settings, TokenSettings};
 use crate::settings::units::{Maybe, RateText};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -38,14 +40,28 @@ impl fmt::Debug for AuthenticationPlan {
 }
 
 impl AuthenticationPlan {
+    /// Returns where the public keys of tokens come from, if they are a set.
+    ///
+    /// The caller reads or fetches the set, and passes it to [`accounts`](Self::accounts).
+    #[must_use]
+    pub fn key_set(&self) -> Option<KeySetSource> {
+        self.settings.tokens.as_ref().and_then(key_sets::source)
+    }
+
     /// Creates the accounts: users with password hashes, and token keys.
+    ///
+    /// `keys` is the set of [`key_set`](Self::key_set), if the configuration has one.
     ///
     /// Hashes new passwords, which takes milliseconds for each: call this method on a thread that
     /// serves no connections.
     ///
     /// # Errors
     /// The key, and what is wrong with it.
-    pub fn accounts(&self, hashed: &mut HashedPasswords) -> Result<Accounts, (String, String)> {
+    pub fn accounts(
+        &self,
+        hashed: &mut HashedPasswords,
+        keys: Option<Arc<KeySet>>,
+    ) -> Result<Accounts, (String, String)> {
         let AuthenticationSettings { users, shared_password, shared_password_hash, iterations, .. } = &self.settings;
         let mut accounts = Accounts::new();
         if !shared_password_hash.is_empty() {
@@ -69,7 +85,7 @@ impl AuthenticationPlan {
             accounts = accounts.user(name, credentials, scopes).map_err(|error| (key(), error.to_string()))?;
         }
         hashed.retain(|user| user.map_or(!shared_password.is_empty(), |user| users.contains_key(user)));
-        match self.tokens()? {
+        match self.tokens(keys)? {
             Some(tokens) => Ok(accounts.tokens(tokens)),
             None => Ok(accounts),
         }
@@ -113,21 +129,29 @@ impl AuthenticationPlan {
             };
             return Err((format!("authentication.users.{name}"), words));
         }
-        self.tokens().map(drop)
+        match self.key_set() {
+            Some(_) => Ok(()),
+            None => self.tokens(None).map(drop),
+        }
     }
 
-    fn tokens(&self) -> Result<Option<Tokens>, (String, String)> {
+    fn tokens(&self, keys: Option<Arc<KeySet>>) -> Result<Option<Tokens>, (String, String)> {
         if let Some(settings) = &self.settings.tokens {
             let blame = |key: &str, words: String| (format!("authentication.tokens.{key}"), words);
-            let key = if settings.hs256_secret.is_empty() {
+            let tokens = if let Some(source) = key_sets::source(settings) {
+                let words = "this program does not read sets of keys";
+                Tokens::of_key_set(keys.ok_or_else(|| (source.key().into(), words.into()))?)
+            } else if settings.hs256_secret.is_empty() {
                 let bytes = from_hex(&settings.ed25519_public);
                 let bytes = bytes.ok_or_else(|| blame("ed25519_public", "it takes 64 hexadecimal digits".into()))?;
-                TokenKey::ed25519_public(&bytes).map_err(|error| blame("ed25519_public", error.to_string()))?
+                Tokens::new(
+                    TokenKey::ed25519_public(&bytes).map_err(|error| blame("ed25519_public", error.to_string()))?,
+                )
             } else {
                 let secret = settings.hs256_secret.reveal().as_bytes();
-                TokenKey::hs256(secret).map_err(|error| blame("hs256_secret", error.to_string()))?
+                Tokens::new(TokenKey::hs256(secret).map_err(|error| blame("hs256_secret", error.to_string()))?)
             };
-            let mut tokens = Tokens::new(key).leeway(settings.leeway.0.as_secs());
+            let mut tokens = tokens.leeway(settings.leeway.0.as_secs()).scopes_claim(&settings.scopes_claim);
             if !settings.issuer.is_empty() {
                 tokens = tokens.issuer(&settings.issuer);
             }
@@ -165,10 +189,14 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
         let words = "no peer could authenticate: set users, shared_password or tokens";
         problems.add("authentication.enabled", words);
     }
-    if let Some(tokens) = &auth.tokens
-        && tokens.hs256_secret.is_empty() == tokens.ed25519_public.is_empty()
-    {
-        problems.add("authentication.tokens", "it takes one key: hs256_secret or ed25519_public");
+    if let Some(tokens) = &auth.tokens {
+        let TokenSettings { hs256_secret, ed25519_public, jwks_file, jwks_url, .. } = tokens;
+        let texts = [hs256_secret.reveal(), ed25519_public, jwks_file, jwks_url];
+        if texts.iter().filter(|text| !text.is_empty()).count() != 1 {
+            let words = "it takes exactly one of hs256_secret, ed25519_public, jwks_file and jwks_url";
+            problems.add("authentication.tokens", words);
+        }
+        key_sets::check(tokens, problems);
     }
     if let Some(tokens) = auth.tokens.as_ref().filter(|tokens| tokens.leeway.0 > LEEWAY_MAX) {
         let words = format!("it must be at most 5m, not {}: clocks differ by less", tokens.leeway);

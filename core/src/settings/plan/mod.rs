@@ -1,11 +1,13 @@
 //! The plan for a server: settings that are checked against each other and converted.
 
 mod authentication;
+mod key_sets;
 pub(super) mod limits;
 mod parts;
 pub(super) mod problems;
 
 pub use crate::settings::plan::authentication::AuthenticationPlan;
+pub use crate::settings::plan::key_sets::{KeySetSource, KeySetUrl};
 pub use crate::settings::plan::parts::MonitorPlan;
 
 use crate::config::{Closing, Config, Part, QuarantineLimits, RoomLimits, TicketLimits};

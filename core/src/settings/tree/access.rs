@@ -2,7 +2,7 @@
 
 use super::choices::DuplicateChoice;
 use super::declare::settings;
-use super::values::{count, timeout};
+use super::values::{count, secs, timeout};
 use crate::settings::formats::PATH;
 use crate::settings::secret::Secret;
 use crate::settings::units::{Maybe, RateText, Span, Timeout};
@@ -67,7 +67,8 @@ settings! {
         scopes: Vec<String> = Vec::new();
     }
 
-    /// Settings for tokens. Set exactly one key: `hs256_secret` or `ed25519_public`.
+    /// Settings for tokens. Set exactly one of `hs256_secret`, `ed25519_public`, `jwks_file` and
+    /// `jwks_url`.
     TokenSettings {
         /// The secret for HS256 tokens, at least 32 bytes.
         hs256_secret: Secret = Secret::default();
@@ -76,6 +77,25 @@ settings! {
         hs256_secret_file: String = String::new();
         /// The public key for EdDSA tokens (Ed25519), 32 bytes in hexadecimal digits.
         ed25519_public: String = String::new();
+        /// A file with the public keys for RS256, ES256 and EdDSA tokens (JWKS, RFC 7517).
+        #[schemars(extend("format" = PATH))]
+        jwks_file: String = String::new();
+        /// The URL of such keys, which the server fetches at the start and then regularly.
+        /// It begins with `https://`, or with `http://` for a server on this machine.
+        jwks_url: String = String::new();
+        /// Certificates (PEM) of the authorities of `jwks_url`; if empty, those of the system.
+        #[schemars(extend("format" = PATH))]
+        jwks_authorities: String = String::new();
+        /// Interval between fetches of `jwks_url`.
+        jwks_refresh: Timeout = timeout(300);
+        /// Minimum time between fetches. A token of an unknown key causes a fetch, but not sooner.
+        jwks_refresh_min: Span = secs(30);
+        /// Time limit for a fetch, at the start as well. At most 1m.
+        jwks_timeout: Timeout = timeout(5);
+        /// The claim with the permissions (scopes) of a user: text with spaces, or a list.
+        /// Dots separate the names of claims within others, such as `realm_access.roles`.
+        /// A user without this claim has no permissions.
+        scopes_claim: String = String::from("scope");
         /// The required issuer of tokens (`iss`); if empty, any issuer is accepted.
         issuer: String = String::new();
         /// The required audience of tokens (`aud`); if empty, any audience is accepted.

@@ -1,0 +1,176 @@
+//! The public keys of tokens: read from a file, or fetched and refreshed on a thread of their own.
+
+#[cfg(feature = "jwks")]
+use crate::fetch;
+use crate::handler::SharedAccounts;
+use crate::logs::Logs;
+use drupe_core::app::{AppIndex, AppNote};
+use drupe_core::files;
+use drupe_core::kit::auth::{KEY_SET_MAX_BYTES, KeySet, RustlsSignatures, SignatureVerifier, Verdict};
+use drupe_core::settings::{KeySetSource, KeySetUrl, Plan};
+use drupe_core::{ConnId, UnixTime};
+use drupe_shell::Remote;
+use rustls::crypto::CryptoProvider;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tracing::Level;
+
+/// Maximum number of tokens that wait for a fetch. Others are refused at once.
+const WAITING_MAX: usize = 1_024;
+
+/// Returns where the keys of a plan come from, if they are a set.
+pub(crate) fn source(plan: &Plan) -> Option<KeySetSource> {
+    plan.authentication.as_ref()?.key_set()
+}
+
+/// Returns the URL of the keys of a plan, if they come from one.
+pub(crate) fn url(plan: &Plan) -> Option<KeySetUrl> {
+    match source(plan)? {
+        KeySetSource::Url(url) => Some(url),
+        _ => None,
+    }
+}
+
+/// Reads or fetches a key set, and parses it.
+pub(crate) fn load(source: &KeySetSource, provider: &Arc<CryptoProvider>) -> Result<Arc<KeySet>, String> {
+    let (place, text) = match source {
+        KeySetSource::File(path) => {
+            let text = files::read(Path::new(path), KEY_SET_MAX_BYTES);
+            (path, text.map_err(|error| format!("can't read {path}: {error}"))?)
+        }
+        KeySetSource::Url(url) => {
+            let text = fetch(url, provider);
+            (&url.url, text.map_err(|words| format!("can't fetch {}: {words}", url.url))?)
+        }
+        _ => return Err("this program does not know such keys".into()),
+    };
+    let verifier = RustlsSignatures::new(provider).ok_or("the TLS provider has no RSA or no P-256")?;
+    let verifier: Arc<dyn SignatureVerifier> = Arc::new(verifier);
+    KeySet::parse(&text, &verifier).map(Arc::new).map_err(|error| format!("{place}: {error}"))
+}
+
+/// Checks a source without a request.
+pub(crate) fn check(source: &KeySetSource, provider: &Arc<CryptoProvider>) -> Result<(), String> {
+    match source {
+        #[cfg(feature = "jwks")]
+        KeySetSource::Url(url) => fetch::check(url),
+        #[cfg(not(feature = "jwks"))]
+        KeySetSource::Url(_) => Err(WITHOUT.into()),
+        source => load(source, provider).map(drop),
+    }
+}
+
+#[cfg(feature = "jwks")]
+fn fetch(url: &KeySetUrl, provider: &Arc<CryptoProvider>) -> Result<Vec<u8>, String> {
+    fetch::fetch(url, provider)
+}
+
+#[cfg(not(feature = "jwks"))]
+fn fetch(_: &KeySetUrl, _: &Arc<CryptoProvider>) -> Result<Vec<u8>, String> {
+    Err(WITHOUT.into())
+}
+
+#[cfg(not(feature = "jwks"))]
+const WITHOUT: &str =
+    "this program was built without fetching keys; build it with the feature `jwks`, or use jwks_file";
+
+/// What the thread that refreshes the keys is asked for.
+pub(crate) enum Wanted {
+    /// The verdict on a token of an unknown key, after a fetch.
+    Verdict { conn: ConnId, token: String, remote: Remote<AppNote> },
+    /// Keys from another source. `None`: no keys from a URL.
+    Source(Option<KeySetUrl>),
+}
+
+/// A verdict for a connection, as the note of no application.
+pub(crate) struct VerdictNote(pub(crate) ConnId, pub(crate) Verdict);
+
+/// Returns the queue of the thread that refreshes the keys.
+pub(crate) fn queue() -> (SyncSender<Wanted>, Receiver<Wanted>) {
+    sync_channel(WAITING_MAX)
+}
+
+/// The thread that refreshes the keys of a URL. The last good keys stay if a fetch fails.
+pub(crate) struct Refresher {
+    pub(crate) url: Option<KeySetUrl>,
+    pub(crate) provider: Arc<CryptoProvider>,
+    pub(crate) accounts: SharedAccounts,
+    pub(crate) logs: Logs,
+    pub(crate) wanted: Receiver<Wanted>,
+}
+
+impl Refresher {
+    /// Starts the thread, which ends with the process.
+    pub(crate) fn start(self) -> io::Result<()> {
+        thread::Builder::new().name("drupe-keys".into()).spawn(move || self.run()).map(drop)
+    }
+
+    fn run(mut self) {
+        // The keys were loaded just before.
+        let mut last = Instant::now();
+        let mut is_due = false;
+        loop {
+            let wanted = match &self.url {
+                Some(url) => {
+                    let interval = if is_due { url.refresh_min } else { url.refresh };
+                    self.wanted.recv_timeout(interval.saturating_sub(last.elapsed()))
+                }
+                None => self.wanted.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match wanted {
+                Ok(Wanted::Source(url)) => {
+                    // A reload may have put back older keys.
+                    is_due = true;
+                    self.url = url;
+                }
+                Ok(Wanted::Verdict { conn, token, remote }) => {
+                    if self.url.as_ref().is_some_and(|url| last.elapsed() >= url.refresh_min) {
+                        (last, is_due) = (self.refresh(), false);
+                    }
+                    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+                    let now = now.map(|since| UnixTime::from_secs(since.as_secs()));
+                    let verdict = self.accounts.current().verdict(&token, now);
+                    // If the queue is full, the connection ends at its deadline.
+                    let _ = remote.note(AppNote::new(AppIndex::default(), VerdictNote(conn, verdict)));
+                }
+                Err(RecvTimeoutError::Timeout) => (last, is_due) = (self.refresh(), false),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Fetches the keys. Returns when the fetch ended.
+    fn refresh(&self) -> Instant {
+        let Some(url) = &self.url else { return Instant::now() };
+        let source = KeySetSource::Url(url.clone());
+        match load(&source, &self.provider) {
+            Ok(keys) => {
+                let before = self.accounts.current();
+                let before = before.token_verifier().and_then(|tokens| tokens.keys());
+                if before.is_none_or(|before| !before.kids().eq(keys.kids())) {
+                    let words =
+                        format!("{}: {} keys were fetched, which are others than before", source.key(), keys.len());
+                    self.logs.operation(Level::INFO, &words);
+                    warn(&source, &keys, &self.logs);
+                }
+                self.accounts.replace_keys(&keys);
+            }
+            Err(words) => {
+                let words = format!("{}: {words}; the previous keys stay", source.key());
+                self.logs.operation(Level::WARN, &words);
+            }
+        }
+        Instant::now()
+    }
+}
+
+/// Warns of keys that are not used.
+pub(crate) fn warn(source: &KeySetSource, keys: &KeySet, logs: &Logs) {
+    if let Some(warning) = keys.warning() {
+        logs.operation(Level::WARN, &format!("{}: {warning}", source.key()));
+    }
+}
