@@ -48,7 +48,7 @@ pub enum StartError {
 /// The parts of a [`Driver`](super::Driver).
 pub struct Setup<H: Handler> {
     pub(super) machine: Machine<H>,
-    /// The bound listeners. `None` for listeners on the other side of a tunnel.
+    /// The bound listeners. `None` for mounts and listeners on the other side of a tunnel.
     pub(super) listeners: Vec<Option<OsListener>>,
     pub(super) mailbox: Mailbox<H::Note>,
     pub(super) signals: Option<OnSignals>,
@@ -224,7 +224,13 @@ impl<H: Handler, R: Runtime> Server<H, R> {
 
 /// Refuses a configuration with settings that no component applies.
 pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
-    for listen in &config.listeners {
+    for (index, listen) in config.listeners.iter().enumerate() {
+        let is_mount = matches!(listen.address, Address::Mounted(_));
+        if is_mount && config.listeners.iter().skip(index + 1).any(|other| other.address == listen.address) {
+            let words = "two listeners have this name of a mount: give each its own";
+            let source = io::Error::new(io::ErrorKind::InvalidInput, words);
+            return Err(BindError { address: listen.bound(&listen.address), source });
+        }
         let has_no_tls = listen.tls.as_ref().is_some_and(|tls| !tls.is_spoken_here());
         let words = if has_no_tls {
             "its TLS is configured, but its certificates are not loaded: see Plan::load_tls".into()
@@ -264,7 +270,7 @@ fn listen(
     let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for listen in &config.listeners {
         let blame = |source| BindError { address: listen.bound(&listen.address), source };
-        if listen.address.forward().is_some() {
+        if !listen.address.needs_socket() {
             addresses.push(listen.bound(&listen.address));
             listeners.push(None);
             continue;

@@ -4,8 +4,7 @@ use super::Machine;
 use crate::base::Failure;
 use crate::base::Origin;
 use crate::base::{ConnId, DialId, Peer, Reason, some_time};
-use crate::config::Listen;
-use crate::config::Rate;
+use crate::config::{Address, Listen, Rate};
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
 use crate::state::conn::HandshakeStep;
@@ -245,7 +244,9 @@ impl<H: Handler> Machine<H> {
     /// Returns the scheme of a request, or `None` if only a proxy knows it and does not report it.
     fn scheme(&self, conn: ConnId, http: &Http, request: &Request) -> Option<Scheme> {
         let found = self.state.conns.get(conn)?;
-        let is_by_proxy = found.uncounted || found.readmitted || found.peer == Peer::Local;
+        // A mount is like a proxy: only the other server knows whether it spoke TLS.
+        let is_mounted = self.state.listen_of(conn).is_some_and(|listen| matches!(listen.address, Address::Mounted(_)));
+        let is_by_proxy = found.uncounted || found.readmitted || is_mounted || found.peer == Peer::Local;
         match &http.forwarded {
             _ if found.secured.is_some() => Some(Scheme::Https),
             _ if !is_by_proxy => Some(Scheme::Http),

@@ -65,7 +65,7 @@ impl Listen {
         match &self.address {
             Address::Tcp(address) => address.port() == 0,
             Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Tcp { port: 0, .. }),
-            Address::Unix(_) | Address::Inherited(_) => false,
+            Address::Unix(_) | Address::Inherited(_) | Address::Mounted(_) => false,
         }
     }
 }
@@ -144,11 +144,22 @@ impl View<'_> {
         if let Some(name) = text.strip_prefix("inherited:") {
             return Address::Inherited(name.to_string());
         }
+        if let Some(name) = text.strip_prefix("mounted:") {
+            if let Err(problem) = Address::check_mount(name) {
+                self.add("address", problem, problems);
+            }
+            if self.listener.tls.is_some() || self.listener.proxy_protocol.is_some() {
+                let words = "the other server of a mount has already handled TLS and the PROXY protocol; remove tls and \
+                             proxy_protocol";
+                self.add("address", words, problems);
+            }
+            return Address::Mounted(name.to_string());
+        }
         match format!("tcp://{text}").parse::<Listen>() {
             Ok(listen) if !text.contains('?') => listen.address,
             _ => {
                 let words = format!(
-                    "{} is not an address and a port, such as 127.0.0.1:7000 or [::1]:7000, nor unix:PATH or inherited:NAME",
+                    "{} is not an address and a port, such as 127.0.0.1:7000 or [::1]:7000, nor unix:PATH, inherited:NAME or mounted:NAME",
                     quoted(text)
                 );
                 self.add("address", words, problems);
@@ -457,7 +468,7 @@ fn own_hosts(address: &Address) -> Vec<Authority> {
     let is_loopback = match address {
         Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
         Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Tcp { .. }) && forward.bind.is_local(),
-        Address::Unix(_) | Address::Inherited(_) => false,
+        Address::Unix(_) | Address::Inherited(_) | Address::Mounted(_) => false,
     };
     let names = if is_loopback { &["localhost", "127.0.0.1", "[::1]"][..] } else { &[] };
     names.iter().filter_map(|name| name.parse().ok()).collect()

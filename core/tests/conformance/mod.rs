@@ -13,6 +13,7 @@ mod http;
 mod limits;
 mod lines;
 mod listening;
+mod mounted;
 mod reload;
 mod shards;
 mod telnet;

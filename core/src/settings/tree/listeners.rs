@@ -16,8 +16,9 @@ settings! {
     ListenerSettings {
         /// The address to listen on, such as `127.0.0.1:7000` or `[::1]:7000`.
         /// Port 0 lets the system choose. `unix:/run/drupe.sock` is a Unix socket, `unix:@NAME` an
-        /// abstract socket (Linux only), and `inherited:NAME` a socket of systemd. Empty with
-        /// `forward`.
+        /// abstract socket (Linux only), `inherited:NAME` a socket of systemd, and
+        /// `mounted:NAME` takes connections that the program's own HTTP server hands over. Empty
+        /// with `forward`.
         #[schemars(extend("format" = ADDRESS))]
         address: String = String::new();
         /// The permissions of a Unix socket.
