@@ -202,7 +202,7 @@ pub use config::{
 pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMessage};
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
-pub use metrics::{ByReason, Histogram, Metrics, TunnelMetrics};
+pub use metrics::{ByReason, Histogram, Metrics, Series, SeriesError, SeriesId, SeriesProblem, TunnelMetrics};
 pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why};
 #[cfg(feature = "sim")]
 pub use testing::sim;

@@ -2,6 +2,7 @@ use super::signals::OnSignals;
 use super::{BindError, Mailbox, OsListener, Remote, entropy};
 use drupe_core::telnet::InputMode;
 use drupe_core::trace::Recorder;
+use drupe_core::wire::Protocol;
 use drupe_core::{Address, Config, Handler, Listen, Machine, Metrics, Shard};
 
 use core::fmt;
@@ -225,6 +226,10 @@ impl<H: Handler, R: Runtime> Server<H, R> {
 /// Refuses a configuration with settings that no component applies.
 pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
     for (index, listen) in config.listeners.iter().enumerate() {
+        if let Some(words) = unservable_files(listen, config) {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, words);
+            return Err(BindError { address: listen.bound(&listen.address), source });
+        }
         let is_mount = matches!(listen.address, Address::Mounted(_));
         if is_mount && config.listeners.iter().skip(index + 1).any(|other| other.address == listen.address) {
             let words = "two listeners have this name of a mount: give each its own";
@@ -247,6 +252,21 @@ pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
     }
     Ok(())
 }
+
+/// Returns why the files of a listener can't be served, if they can't.
+fn unservable_files(listen: &Listen, config: &Config) -> Option<String> {
+    let Protocol::Http(http) = &listen.protocol else { return None };
+    let files = http.files.as_ref()?;
+    if !files.is_loaded() {
+        return Some(std::format!("the files of {:?} are not loaded: see Plan::load_files", files.folder));
+    }
+    let max = config.outbound.marks.max();
+    let is_too_long = files.largest_bytes() > max.saturating_sub(RESPONSE_HEAD_BYTES);
+    is_too_long.then(|| std::format!("the largest of its files does not fit into an output queue of {max} bytes"))
+}
+
+/// Maximum size of the head of a response with a file, in bytes.
+const RESPONSE_HEAD_BYTES: usize = 4 << 10;
 
 /// Refuses listeners that the handler can't serve.
 pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<(), BindError> {

@@ -1,6 +1,7 @@
 //! Protocol detection from a peer's first bytes, and HTTP handshakes.
 
 use super::Machine;
+use super::request::Asked;
 use crate::base::Failure;
 use crate::base::Origin;
 use crate::base::{ConnId, DialId, Peer, Reason, some_time};
@@ -8,7 +9,7 @@ use crate::config::{Address, Listen, Rate};
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
 use crate::state::conn::HandshakeStep;
-use crate::web::{Answer, Outcome, Site, answer};
+use crate::web::{Answer, Outcome, Site, answer, answer_of};
 use crate::wire::http::{
     Access, Bad, Forwarded, HeadSearch, Http, OpeningHandshake, ParsedHead, Request, Scheme, parse_head,
 };
@@ -211,7 +212,17 @@ impl<H: Handler> Machine<H> {
             metrics: || self.state.metrics_of_all().exposition(),
             tunnels: || self.state.metrics_of_all().tunnels,
         };
-        let Answer { bytes, is_last, outcome } = answer(request, site);
+        let mut answer = answer(request, site);
+        if matches!(answer.outcome, Outcome::Refused(refused) if refused.status == Status::NOT_FOUND)
+            && !request.asks_for_upgrade()
+        {
+            match self.ask_handler(conn, request) {
+                Asked::Gone => return None,
+                Asked::Answered(response) => answer = answer_of(request, &response),
+                Asked::Unanswered => {}
+            }
+        }
+        let Answer { bytes, is_last, outcome } = answer;
         self.state.outbound.control(conn.slot(), &bytes);
         let reason = match outcome {
             // The upgrade response is sent as control data, so that no pong overtakes it.

@@ -1,6 +1,6 @@
 //! Export of the metrics in the Prometheus text format.
 
-use super::{BUCKETS, ByReason, Histogram, Metrics, TunnelMetrics};
+use super::{BUCKETS, ByReason, Histogram, Metrics, Series, TunnelMetrics};
 use alloc::string::String;
 use core::fmt::{self, Write};
 
@@ -71,7 +71,32 @@ impl Metrics {
         self.round_trip_us.expose("ping_round_trip_seconds", help, 1e-6, &mut text);
         let help = "Durations of ended connections.";
         self.durations_ms.expose("connection_duration_seconds", help, 1e-3, &mut text);
+        Series::expose(&self.application, &mut text);
         text
+    }
+}
+
+impl Series {
+    /// Writes all series, those of one name together.
+    fn expose(all: &[Self], text: &mut String) {
+        for (index, first) in all.iter().enumerate() {
+            let name = first.name();
+            if all.iter().take(index).any(|before| before.name() == name) {
+                continue;
+            }
+            let kind = if first.is_counter() { "counter" } else { "gauge" };
+            let help = first.help().replace('\\', "\\\\").replace('\n', "\\n");
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+            for series in all.iter().filter(|series| series.name() == name) {
+                text.push_str(name);
+                for (number, (label, value)) in series.labels().enumerate() {
+                    let start = if number == 0 { '{' } else { ',' };
+                    let _ = write!(text, "{start}{label}=\"{}\"", Label(value));
+                }
+                let end = if series.labels().next().is_some() { "}" } else { "" };
+                let _ = writeln!(text, "{end} {}", series.value());
+            }
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use crate::config::{Address, Listen, SocketAccess};
 use crate::tls::{CertificateFiles, ClientCertificates, Tls, TlsFiles};
 use crate::tunnel::RemoteBind;
 use crate::wire::http::{
-    Access, Authority, AuthorityError, Credential, Forwarded, ForwardedField, Http, OriginError, Origins, WebOrigin,
+    Access, Authority, AuthorityError, Credential, Files, Forwarded, ForwardedField, Http, OriginError, Origins,
+    WebOrigin,
 };
 use crate::wire::telnet::{Charset, InputMode, Telnet};
 use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
@@ -349,6 +350,7 @@ impl View<'_> {
                 (Some(AccessChoice::Credential), None) | (Some(AccessChoice::Off) | None, _) => Access::Off,
             },
             page: web.page,
+            files: (!web.files.is_empty()).then(|| Files::pending(web.files)),
             telnet: None,
             timeout: web.timeout.0,
         }

@@ -248,7 +248,7 @@ mod tests {
     fn only_a_stable_connection_resets_dial_attempts() {
         let backoff = Backoff { jitter_percent: 0, attempts_max: Some(3), ..Backoff::default() };
         let mut dials = Dials::default();
-        let id = dials.add(Time::START, Dial { backoff: Some(backoff), ..Dial::lines("example:1") });
+        let id = dials.add(Time::START, Dial { backoff: Some(backoff), ..Dial::lines("example:1") }, 0);
         let (conn, mut random) = (ConnId::new(0, 0, 1), Random::new(1));
         assert_eq!(dials.disconnected(id, Time::from_secs(0), &mut random), Some(Time::from_secs(1)));
         assert_eq!(dials.wanted().count(), 0);
@@ -271,7 +271,8 @@ mod tests {
         let named = |dials: &mut Dials| core::iter::from_fn(|| dials.next_changed()).collect::<Vec<_>>();
         let mut dials = Dials::default();
         let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });
-        let [one, two] = ["a:1", "b:1"].map(|address| dials.add(Time::START, Dial { backoff, ..Dial::lines(address) }));
+        let [one, two] =
+            ["a:1", "b:1"].map(|address| dials.add(Time::START, Dial { backoff, ..Dial::lines(address) }, 0));
         assert_eq!(named(&mut dials), [one, two]);
         // The shell knows that it connected. Then the connection is lost, and another attempt
         // begins.

@@ -2,7 +2,7 @@
 //!
 //! Parameters have usual values, or now and then the smallest or largest possible ones.
 
-use drupe_core::http::Http;
+use drupe_core::http::{Files, Http};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::settings::Sources;
@@ -11,6 +11,7 @@ use drupe_core::wire::{Auto, LengthPrefix, LineEnding, Lines, Protocol, Proxies,
 use drupe_core::{Address, Closing, Config, Drain, Listen, PeerLimits, Random, Rates, RoomLimits, TicketLimits};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A random generator, with the features of one world.
@@ -258,6 +259,10 @@ impl Swarm {
         let resolved = Sources::new().file("drupe.yaml", &text).resolve().unwrap_or_else(|wrong| panic!("{wrong}"));
         let mut listen = resolved.plan.config.listeners[0].clone();
         listen.app = format!("web {monitor} {metrics}");
+        if let Protocol::Http(http) = &mut listen.protocol {
+            let files = Files::new().file("/app.js", "app();".repeat(300));
+            Arc::make_mut(http).files = Some(files.expect("a name"));
+        }
         listen
     }
 

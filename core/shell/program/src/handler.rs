@@ -63,6 +63,7 @@ impl Crypto {
         tunnels::check(resolved)?;
         let loaded = plan.load_tls(|files| files.load(&self.provider, &self.tickets));
         loaded.map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
+        plan.load_files().map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
         // `Parts` applies all of these.
         plan.applies([Part::Authentication, Part::Monitor, Part::Workers, Part::Greeting, Part::Apps, Part::Log]);
         Ok(plan.config)

@@ -134,6 +134,10 @@ settings! {
         timeout: Timeout = timeout(10);
         /// Whether to serve the page at `/`, which has a WebSocket client.
         page: bool = true;
+        /// A folder whose files are served, such as the pages of an application.
+        /// It is read at the start and at each reload: at most 1000 files of 512 KiB, 16 MiB in all.
+        #[schemars(extend("format" = PATH))]
+        files: String = String::new();
         /// Access to `/metrics`.
         /// Default: `open` if only this machine can connect (on a loopback address or a Unix
         /// socket, without a proxy in front), otherwise `off`. `credential` needs
