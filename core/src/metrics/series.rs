@@ -173,7 +173,7 @@ pub(crate) fn register(all: &mut Vec<Series>, series: Series, is_late: bool) -> 
         return Err(SeriesError { name: series.meta.name.clone(), problem });
     }
     let id = SeriesId(u16::try_from(all.len()).unwrap_or(u16::MAX));
-    all.push(series.reset());
+    all.push(Series { value: 0, ..series });
     Ok(id)
 }
 

@@ -14,6 +14,9 @@ const RESPONSE_MAX_BYTES: usize = 1 << 20;
 #[derive(Default)]
 pub(crate) struct Handoff(Mutex<State>);
 
+/// A stream, and the bytes already read from it.
+type Attached = (Box<dyn MountedIo>, Vec<u8>);
+
 #[derive(Default)]
 struct State {
     /// The result for the other server, until it takes it.
@@ -21,7 +24,7 @@ struct State {
     /// Whether there was a result, taken or not. The first one counts.
     is_decided: bool,
     /// The stream and the bytes already read from it, until the connection takes them.
-    io: Option<(Box<dyn MountedIo>, Vec<u8>)>,
+    io: Option<Attached>,
     /// Whether the other server gave the connection up.
     is_abandoned: bool,
     /// The waker of the task that waits for the result.
@@ -78,7 +81,7 @@ impl Handoff {
     }
 
     /// Takes the stream, or waits for it.
-    fn poll_io(&self, cx: &mut Context<'_>) -> Poll<Result<(Box<dyn MountedIo>, Vec<u8>), Failure>> {
+    fn poll_io(&self, cx: &mut Context<'_>) -> Poll<Result<Attached, Failure>> {
         let mut state = self.lock();
         if let Some(attached) = state.io.take() {
             return Poll::Ready(Ok(attached));
@@ -148,7 +151,7 @@ impl MountedChannel {
     }
 
     /// Refuses the connection before the machine knows of it.
-    pub(crate) fn reject(self: Box<Self>, error: MountError) {
+    pub(crate) fn reject(&self, error: MountError) {
         self.handoff.decide(Err(error));
     }
 
