@@ -205,7 +205,10 @@ pub use config::{
 pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMessage};
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
-pub use metrics::{ByReason, ConnectionSummary, ErrorSummary, Histogram, Metrics, Recent, TunnelMetrics, WorkSummary};
+pub use metrics::{
+    ByReason, ConnectionSummary, ErrorSummary, Histogram, Metrics, Recent, Series, SeriesError, SeriesId, SeriesProblem,
+    TunnelMetrics, WorkSummary,
+};
 pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why};
 #[cfg(feature = "sim")]
 pub use testing::sim;

@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod mounted;
 mod run;
 mod sockets;
 mod stream;
@@ -36,6 +37,7 @@ pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 /// Reverse SSH tunnels. Call [`spawn_thread`](tunnel::spawn_thread) beside the server.
 #[cfg(feature = "tunnel")]
 pub use drupe_ssh as tunnel;
+pub use mounted::MountedStream;
 pub use run::Smol;
 pub use stream::Stream;
 

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod mounted;
 mod run;
 mod sockets;
 mod stream;
@@ -32,6 +33,7 @@ pub use drupe_shell as shell;
 pub use drupe_shell::client::Client;
 pub use drupe_shell::stream::{Connection, Connections};
 pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
+pub use mounted::MountedStream;
 pub use run::Tokio;
 pub use stream::Stream;
 

@@ -16,7 +16,7 @@ use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
-use support::{Client, program_path};
+use support::{Client, program_path, python};
 
 /// An example that runs until its test is over.
 struct Example {
@@ -88,6 +88,56 @@ impl Peer {
         self.say(&format!("{line}\n"));
         self.hear()
     }
+}
+
+const MOUNTED: &str = r#"
+import asyncio, sys, urllib.request, websockets
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+async def until(socket, words):
+    while words not in await asyncio.wait_for(socket.recv(), 60):
+        pass
+
+async def main():
+    place = sys.argv[1]
+    read = lambda: urllib.request.urlopen(f"http://{place}/").read().decode()
+    print(await asyncio.to_thread(read), end="")
+    url = f"ws://{place}/chat"
+    async with websockets.connect(url) as ann, websockets.connect(url, compression=None) as bob:
+        print([extension.name for extension in ann.protocol.extensions])
+        await until(bob, "came to lobby")
+        await ann.send("hello" * 500)
+        await until(bob, "hello" * 500)
+        await bob.send("good day")
+        await until(ann, "good day")
+        await asyncio.wait_for(await ann.ping(b"are you there"), 60)
+        for where, options in (url, {"origin": "http://evil.example"}), (url + "/x", {}):
+            try:
+                await websockets.connect(where, **options)
+            except InvalidStatus as refused:
+                print(refused.response.status_code)
+        print("served", flush=True)
+        sys.stdin.readline()
+        try:
+            while True:
+                await asyncio.wait_for(ann.recv(), 60)
+        except ConnectionClosed as closed:
+            print(closed.rcvd.code)
+
+asyncio.run(main())
+"#;
+
+#[test]
+fn mounted_chat_serves_a_websocket_client_below_axum() {
+    let Some(python) = python("websockets") else { return };
+    let mounted = Example::start("mounted", &["127.0.0.1:0"]);
+    let place = mounted.addresses[0].split_once("://").expect("a scheme").1;
+    let mut client = Client::start(&python, &["-c", MOUNTED, place]).expect("it has the package");
+    client.hear_until("served\n");
+    let ended = std::thread::spawn(move || mounted.end());
+    client.say("\n");
+    assert!(client.rest().ends_with("1001\n"));
+    ended.join().expect("it exits");
 }
 
 const TCP: &str = "tcp://127.0.0.1:0";

@@ -1,4 +1,4 @@
-//! Connections without a socket: channels of SSH tunnels.
+//! Connections without a socket: channels of SSH tunnels, and mounted connections.
 
 use drupe_core::Failure;
 
@@ -36,7 +36,7 @@ pub trait Channel: Send {
 pub enum Arrival<S> {
     /// A stream of the runtime or a socket of the system.
     Stream(S),
-    /// A channel of an SSH tunnel.
+    /// A channel of an SSH tunnel, or a mounted connection.
     Channel(Box<dyn Channel>),
 }
 

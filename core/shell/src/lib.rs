@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `auth` | `client`: a client that logs in and reconnects |
 //! | `cli` | `cli`: command-line arguments of the example `hub` |
+//! | `http` | [`mount`]: requests and responses of the crate `http` |
 
 #![forbid(unsafe_code)]
 #![cfg(unix)]
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod client;
 mod driver;
 mod mailbox;
+pub mod mount;
 mod os;
 mod queue;
 mod queues;

@@ -60,6 +60,10 @@ impl OsListener {
                 let words = std::format!("the process was given no listener named {name:?}");
                 Err(io::Error::new(io::ErrorKind::NotFound, words))
             }
+            Address::Mounted(name) => {
+                let words = std::format!("the connections of the mount {name:?} are handed over by Remote::mount");
+                Err(io::Error::new(io::ErrorKind::InvalidInput, words))
+            }
             Address::Unix(path) => match path.strip_prefix('@') {
                 Some(name) => abstract_socket(name),
                 None => socket_file(path, &listen.socket),

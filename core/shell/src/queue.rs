@@ -1,5 +1,6 @@
 //! The queue of one shard: messages to its driver, from any thread.
 
+use super::mount::Mounting;
 use super::tunnel::TunnelSnapshot;
 use super::{Arrival, BindError, Channel, OsStream};
 use drupe_core::tunnel::{LinkId, TunnelReport};
@@ -34,6 +35,8 @@ pub enum DriverMessage<N> {
     Connection(ListenerId, Peer, Arrival<OsStream>),
     /// A channel from a tunnel, for [`Machine::accepted`](drupe_core::Machine::accepted).
     Channel(ListenerId, Peer, Box<dyn Channel>),
+    /// A connection that another server hands over, for [`Machine::accepted`](drupe_core::Machine::accepted).
+    Mount(Box<Mounting>),
     /// An event of an SSH connection.
     ///
     /// For [`Machine::tunnel_reported`](drupe_core::Machine::tunnel_reported).
@@ -62,6 +65,7 @@ impl<N> DriverMessage<N> {
             Self::ShardMessage(message) => DriverMessage::ShardMessage(message),
             Self::Connection(listener, peer, arrival) => DriverMessage::Connection(listener, peer, arrival),
             Self::Channel(listener, peer, channel) => DriverMessage::Channel(listener, peer, channel),
+            Self::Mount(mounting) => DriverMessage::Mount(mounting),
             Self::Tunnel(link, report) => DriverMessage::Tunnel(link, report),
             Self::Reconfigure(config, done) => DriverMessage::Reconfigure(config, done),
             Self::Reconfigured(config) => DriverMessage::Reconfigured(config),
@@ -181,6 +185,7 @@ impl<N> fmt::Debug for DriverMessage<N> {
             Self::ShardMessage(_) => "ShardMessage",
             Self::Connection(..) => "Connection",
             Self::Channel(..) => "Channel",
+            Self::Mount(_) => "Mount",
             Self::Tunnel(..) => "Tunnel",
             Self::Reconfigure(..) => "Reconfigure",
             Self::Reconfigured(_) => "Reconfigured",

@@ -2,6 +2,7 @@ use super::signals::OnSignals;
 use super::{BindError, Mailbox, OsListener, Remote, entropy};
 use drupe_core::telnet::InputMode;
 use drupe_core::trace::Recorder;
+use drupe_core::wire::Protocol;
 use drupe_core::{Address, Config, Handler, Listen, Machine, Metrics, Shard};
 
 use core::fmt;
@@ -48,7 +49,7 @@ pub enum StartError {
 /// The parts of a [`Driver`](super::Driver).
 pub struct Setup<H: Handler> {
     pub(super) machine: Machine<H>,
-    /// The bound listeners. `None` for listeners on the other side of a tunnel.
+    /// The bound listeners. `None` for mounts and listeners on the other side of a tunnel.
     pub(super) listeners: Vec<Option<OsListener>>,
     pub(super) mailbox: Mailbox<H::Note>,
     pub(super) signals: Option<OnSignals>,
@@ -228,6 +229,15 @@ pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
         let address = listen.map_or_else(|| "no address".into(), |listen| listen.bound(&listen.address));
         Err(BindError { address, source: io::Error::new(io::ErrorKind::InvalidInput, words) })
     };
+    for (index, listen) in config.listeners.iter().enumerate() {
+        if let Some(words) = unservable_files(listen, config) {
+            return refuse(Some(listen), words.into());
+        }
+        let is_mount = matches!(listen.address, Address::Mounted(_));
+        if is_mount && config.listeners.iter().skip(index + 1).any(|other| other.address == listen.address) {
+            return refuse(Some(listen), "two listeners have this name of a mount: give each its own".into());
+        }
+    }
     let has_no_tls = |listen: &&Listen| listen.tls.as_ref().is_some_and(|tls| !tls.is_spoken_here());
     if let Some(listen) = config.listeners.iter().find(has_no_tls) {
         let words = "its TLS is configured, but its certificates are not loaded: see Plan::load_tls";
@@ -242,6 +252,21 @@ pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
     }
     Ok(())
 }
+
+/// Returns why the files of a listener can't be served, if they can't.
+fn unservable_files(listen: &Listen, config: &Config) -> Option<String> {
+    let Protocol::Http(http) = &listen.protocol else { return None };
+    let files = http.files.as_ref()?;
+    if !files.is_loaded() {
+        return Some(std::format!("the files of {:?} are not loaded: see Plan::load_files", files.folder));
+    }
+    let max = config.outbound.marks.max();
+    let is_too_long = files.largest_bytes() > max.saturating_sub(RESPONSE_HEAD_BYTES);
+    is_too_long.then(|| std::format!("the largest of its files does not fit into an output queue of {max} bytes"))
+}
+
+/// Maximum size of the head of a response with a file, in bytes.
+const RESPONSE_HEAD_BYTES: usize = 4 << 10;
 
 /// Refuses listeners that the handler can't serve.
 pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<(), BindError> {
@@ -265,7 +290,7 @@ fn listen(
     let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for listen in &config.listeners {
         let blame = |source| BindError { address: listen.bound(&listen.address), source };
-        if listen.address.forward().is_some() {
+        if !listen.address.needs_socket() {
             addresses.push(listen.bound(&listen.address));
             listeners.push(None);
             continue;

@@ -101,6 +101,7 @@ impl Apps {
             Event::Timer(Timer { conn: None, app, .. }) => one(AppIndex(app)),
             Event::DialFailed { dial, .. } | Event::DialEnded { dial } => one(AppIndex(dial.app())),
             Event::Refused { listener, .. }
+            | Event::Request { listener, .. }
             | Event::RequestRefused { listener, .. }
             | Event::AcceptPaused { listener, .. }
             | Event::AcceptResumed { listener } => one(of_listener(hub, listener)),

@@ -45,6 +45,9 @@ pub enum ListenProblem {
     /// The origin is invalid: no page can have it.
     #[error("{0}")]
     Origin(#[from] OriginError),
+    /// The name of the mount is invalid.
+    #[error("{0:?} can't be mounted: {1}")]
+    Mount(String, &'static str),
     /// The path is invalid: no HTTP request can have it.
     #[error("{0:?} can't be the path of a request: {1}")]
     HttpPath(String, &'static str),
@@ -72,19 +75,19 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
     let (scheme, rest) = text.split_once("://").ok_or(ListenProblem::Scheme)?;
     let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
     let mut listen = match scheme {
-        "tcp" => Listen::lines(tcp(place)?),
-        "telnet" => Listen::new(Address::Tcp(tcp(place)?), Wire::Telnet(Telnet::default())),
-        "auto" => Listen::new(Address::Tcp(tcp(place)?), Protocol::Auto(Auto::default())),
-        "length" => Listen::new(Address::Tcp(tcp(place)?), Wire::LengthPrefixed(LengthPrefixed::default())),
-        "raw" => Listen::new(Address::Tcp(tcp(place)?), Wire::Raw(Raw::default())),
-        "delimited" => Listen::new(Address::Tcp(tcp(place)?), Wire::Delimited(Delimited::default())),
+        "tcp" => Listen::new(at(place)?, Wire::default()),
+        "telnet" => Listen::new(at(place)?, Wire::Telnet(Telnet::default())),
+        "auto" => Listen::new(at(place)?, Protocol::Auto(Auto::default())),
+        "length" => Listen::new(at(place)?, Wire::LengthPrefixed(LengthPrefixed::default())),
+        "raw" => Listen::new(at(place)?, Wire::Raw(Raw::default())),
+        "delimited" => Listen::new(at(place)?, Wire::Delimited(Delimited::default())),
         "ws" => {
             let (place, path) = place.find('/').map_or((place, None), |slash| (&place[..slash], Some(&place[slash..])));
             if let Some(path) = path {
                 Http::check_path(path).map_err(|problem| ListenProblem::HttpPath(path.to_string(), problem))?;
             }
             let http = Http { path: path.map(ToString::to_string), ..Http::default() };
-            Listen::new(Address::Tcp(tcp(place)?), Protocol::Http(Arc::new(http)))
+            Listen::new(at(place)?, Protocol::Http(Arc::new(http)))
         }
         "unix" if place.is_empty() || place == "@" => return Err(ListenProblem::Path),
         "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
@@ -101,6 +104,13 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
         Arc::make_mut(http).metrics = metrics;
     }
     Ok(listen)
+}
+
+/// Parses a TCP address or the name of a mount.
+fn at(place: &str) -> Result<Address, ListenProblem> {
+    let Some(name) = place.strip_prefix("mounted:") else { return tcp(place).map(Address::Tcp) };
+    Address::check_mount(name).map_err(|problem| ListenProblem::Mount(name.to_string(), problem))?;
+    Ok(Address::Mounted(name.to_string()))
 }
 
 fn tcp(place: &str) -> Result<SocketAddr, ListenProblem> {
@@ -155,7 +165,9 @@ pub(super) fn forward(listen: &mut Listen, tunnel: &str) -> Result<(), ListenPro
     let bind = match &listen.address {
         Address::Tcp(address) => RemoteBind::Tcp { host: address.ip().to_string(), port: address.port() },
         Address::Unix(path) => RemoteBind::Unix(path.clone()),
-        Address::Inherited(_) | Address::Forwarded(_) => return Err(ListenProblem::Option("tunnel".to_string())),
+        Address::Inherited(_) | Address::Forwarded(_) | Address::Mounted(_) => {
+            return Err(ListenProblem::Option("tunnel".to_string()));
+        }
     };
     if tunnel.is_empty() {
         return Err(wrong("tunnel", "the name of a tunnel", tunnel));
@@ -325,6 +337,12 @@ mod tests {
         assert_eq!((auto.prefix, auto.wait), (Some(LengthPrefix::U64Be), Duration::from_millis(50)));
         assert_eq!((auto.lines.ending, auto.telnet.mode), (LineEnding::CrLf, InputMode::Keys));
         assert_eq!(listen.bound(&listen.address), "auto://[::1]:1");
+        let listen: Listen = "ws://mounted:chat/room?max=5".parse().expect("good");
+        assert_eq!((&listen.address, listen.connections_max), (&Address::Mounted("chat".into()), Some(5)));
+        assert_eq!(listen.bound(&listen.address), "ws://mounted:chat/room");
+        let Protocol::Http(http) = &listen.protocol else { panic!("{:?}", listen.protocol) };
+        assert_eq!((http.path.as_deref(), &http.metrics), (Some("/room"), &Access::Off));
+        assert!(!listen.address.needs_socket() && !listen.is_local());
         let listen: Listen = "unix:///tmp/drupe.sock".parse().expect("good");
         assert_eq!(listen.address, Address::Unix("/tmp/drupe.sock".into()));
         assert_eq!(listen.bound(&listen.address), "unix:///tmp/drupe.sock");
@@ -376,6 +394,9 @@ mod tests {
             ),
             ("ws://127.0.0.1:1?refuse_http=no", "\"refuse_http\" is not an option of this scheme"),
             ("ws://127.0.0.1:1/chat#room", "must not contain ? or #"),
+            ("ws://mounted:/chat", "\"\" can't be mounted: the name of a mount has"),
+            ("tcp://mounted:a/b", "can't be mounted"),
+            ("telnet://mounted:lobby?tunnel=edge", "\"tunnel\" is not an option of this scheme"),
             ("tcp://127.0.0.1:1?max=many", "max takes a number of connections, not \"many\""),
         ] {
             let error = text.parse::<Listen>().expect_err(text).to_string();

@@ -27,6 +27,7 @@ use core::net::SocketAddr;
 /// | `auto://127.0.0.1:7002` | lines, telnet, frames or WebSocket, detected from the peer's [first bytes](crate::wire::Auto) |
 /// | `unix:///run/drupe.sock` | lines over a Unix socket |
 /// | `unix://@drupe` | the same, with the abstract name `drupe`, which is not a file (Linux only) |
+/// | `ws://mounted:chat/chat` | WebSocket over connections that another server of the process [hands over](Address::Mounted); with every scheme but `unix` |
 ///
 /// Port 0 lets the system choose a port. `localhost` means 127.0.0.1; no other name is resolved.
 /// Options follow a `?`, separated by `&`:
@@ -148,6 +149,10 @@ pub enum Address {
     Inherited(String),
     /// An address on the far side of a [tunnel](crate::tunnel).
     Forwarded(Forward),
+    /// The name of a mount: connections that another server of this process hands over.
+    ///
+    /// Nothing is bound. A shell's handle to the server (`Remote::mount`) passes the connections.
+    Mounted(String),
 }
 
 /// Permissions of a Unix socket's file. Only processes that may write to the file can connect.
@@ -212,13 +217,14 @@ impl Listen {
 
     /// Returns `true` for a loopback address or a Unix socket, also on the far side of a tunnel.
     ///
-    /// Returns `false` for inherited sockets, whose address is unknown.
+    /// Returns `false` for inherited sockets and mounts, whose address is unknown.
     pub(crate) fn is_local(&self) -> bool {
         match &self.address {
             Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
             Address::Forwarded(forward) => forward.bind.is_local(),
             Address::Unix(_) => true,
-            Address::Inherited(_) => false,
+            // Only the other server knows who connects to it.
+            Address::Inherited(_) | Address::Mounted(_) => false,
         }
     }
 
@@ -258,7 +264,7 @@ impl Listen {
         let is_unix = match &self.address {
             Address::Unix(_) => true,
             Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Unix(_)),
-            Address::Tcp(_) | Address::Inherited(_) => false,
+            Address::Tcp(_) | Address::Inherited(_) | Address::Mounted(_) => false,
         };
         let scheme = match (is_unix, &self.protocol, &self.tls) {
             (true, Protocol::Spoken(Wire::Lines(_)), None) => "unix",
@@ -295,10 +301,39 @@ impl Address {
     pub const fn forward(&self) -> Option<&Forward> {
         match self {
             Self::Forwarded(forward) => Some(forward),
-            Self::Tcp(_) | Self::Unix(_) | Self::Inherited(_) => None,
+            Self::Tcp(_) | Self::Unix(_) | Self::Inherited(_) | Self::Mounted(_) => None,
+        }
+    }
+
+    /// Returns `true` if a shell must bind or inherit a socket for this address.
+    ///
+    /// Tunnels and mounts bring their connections themselves.
+    #[must_use]
+    pub const fn needs_socket(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) | Self::Inherited(_) => true,
+            Self::Forwarded(_) | Self::Mounted(_) => false,
+        }
+    }
+
+    /// Checks that `name` can be the name of a mount.
+    ///
+    /// It has 1 to 64 letters, digits, `-`, `_` and `.`, all of them ASCII.
+    ///
+    /// # Errors
+    /// If the name is invalid. The error says which names are valid.
+    pub fn check_mount(name: &str) -> Result<(), &'static str> {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if (1..=MOUNT_NAME_MAX_BYTES).contains(&name.len()) && name.bytes().all(is_part) {
+            Ok(())
+        } else {
+            Err("the name of a mount has 1 to 64 ASCII letters, digits, -, _ or .")
         }
     }
 }
+
+/// Maximum length of the name of a mount, in bytes.
+const MOUNT_NAME_MAX_BYTES: usize = 64;
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -307,6 +342,7 @@ impl fmt::Display for Address {
             Self::Unix(path) => f.write_str(path),
             Self::Inherited(name) => write!(f, "inherited/{name}"),
             Self::Forwarded(forward) => forward.bind.fmt(f),
+            Self::Mounted(name) => write!(f, "mounted:{name}"),
         }
     }
 }

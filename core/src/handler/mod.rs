@@ -188,6 +188,20 @@ pub enum Event<'a, N> {
         /// The reason for which the peer was refused.
         reason: Reason,
     },
+    /// An HTTP client asks with `GET` or `HEAD` for a path that the server does not serve itself.
+    ///
+    /// Respond with [`Hub::respond`](crate::Hub::respond) during this event. Without a response,
+    /// the client gets the status 404, and [`RequestRefused`](Self::RequestRefused) follows. The
+    /// peer is not authenticated. The request counts as a message against its rates.
+    #[non_exhaustive]
+    Request {
+        /// The listener that received the request.
+        listener: ListenerId,
+        /// The address of the peer. Behind a proxy, it is the address of the proxy.
+        peer: Peer,
+        /// The request.
+        request: &'a Request,
+    },
     /// An HTTP request was refused.
     ///
     /// Causes: an unknown path, another host, another origin, missing credentials, or a malformed
@@ -289,6 +303,7 @@ impl<'a, N> Event<'a, N> {
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
             Self::Refused { listener, peer, reason } => Event::Refused { listener, peer, reason },
+            Self::Request { listener, peer, request } => Event::Request { listener, peer, request },
             Self::RequestRefused { listener, peer, reason, status, why, request } => {
                 Event::RequestRefused { listener, peer, reason, status, why, request }
             }
@@ -324,6 +339,7 @@ impl<'a, N> Event<'a, N> {
             | Self::DialFailed { .. }
             | Self::DialEnded { .. }
             | Self::Refused { .. }
+            | Self::Request { .. }
             | Self::RequestRefused { .. }
             | Self::Tunnel { .. }
             | Self::ChannelRefused { .. }

@@ -1,15 +1,15 @@
 //! Protocol detection from a peer's first bytes, and HTTP handshakes.
 
 use super::Machine;
+use super::request::Asked;
 use crate::base::Failure;
 use crate::base::Origin;
 use crate::base::{ConnId, DialId, Peer, Reason, some_time};
-use crate::config::Listen;
-use crate::config::Rate;
+use crate::config::{Address, Listen, Rate};
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
 use crate::state::conn::HandshakeStep;
-use crate::web::{Answer, Outcome, Site, answer};
+use crate::web::{Answer, Outcome, Site, answer, answer_of};
 use crate::wire::http::{
     Access, Bad, Forwarded, HeadSearch, Http, OpeningHandshake, ParsedHead, Request, Scheme, parse_head,
 };
@@ -212,7 +212,17 @@ impl<H: Handler> Machine<H> {
             metrics: || self.state.metrics_of_all().exposition(),
             tunnels: || self.state.metrics_of_all().tunnels,
         };
-        let Answer { bytes, is_last, outcome } = answer(request, site);
+        let mut answer = answer(request, site);
+        if matches!(answer.outcome, Outcome::Refused(refused) if refused.status == Status::NOT_FOUND)
+            && !request.asks_for_upgrade()
+        {
+            match self.ask_handler(conn, request) {
+                Asked::Gone => return None,
+                Asked::Answered(response) => answer = answer_of(request, &response),
+                Asked::Unanswered => {}
+            }
+        }
+        let Answer { bytes, is_last, outcome } = answer;
         self.state.outbound.control(conn.slot(), &bytes);
         let reason = match outcome {
             // The upgrade response is sent as control data, so that no pong overtakes it.
@@ -245,7 +255,9 @@ impl<H: Handler> Machine<H> {
     /// Returns the scheme of a request, or `None` if only a proxy knows it and does not report it.
     fn scheme(&self, conn: ConnId, http: &Http, request: &Request) -> Option<Scheme> {
         let found = self.state.conns.get(conn)?;
-        let is_by_proxy = found.uncounted || found.readmitted || found.peer == Peer::Local;
+        // A mount is like a proxy: only the other server knows whether it spoke TLS.
+        let is_mounted = self.state.listen_of(conn).is_some_and(|listen| matches!(listen.address, Address::Mounted(_)));
+        let is_by_proxy = found.uncounted || found.readmitted || is_mounted || found.peer == Peer::Local;
         match &http.forwarded {
             _ if found.secured.is_some() => Some(Scheme::Https),
             _ if !is_by_proxy => Some(Scheme::Http),

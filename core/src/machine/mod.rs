@@ -11,6 +11,7 @@ mod panics;
 mod reconfigure;
 #[cfg(feature = "sim")]
 mod recount;
+mod request;
 mod serve;
 mod settle;
 mod shards;
@@ -102,6 +103,7 @@ impl<H: Handler> Machine<H> {
         self.begin(now, &Fact::Started);
         self.state.configure_tunnels();
         self.emit(Event::Started);
+        self.state.has_started = true;
         self.pass_time_for_tunnels();
     }
 

@@ -1,9 +1,12 @@
 mod debug;
 mod prometheus;
 mod recent;
+mod series;
 
 pub use recent::{ConnectionSummary, ErrorSummary, Recent, WorkSummary};
 pub(crate) use recent::{is_error, network_of};
+pub use series::{Series, SeriesError, SeriesId, SeriesProblem};
+pub(crate) use series::{increase, register, set};
 
 use crate::base::Reason;
 use crate::config::MetricLabels;
@@ -123,6 +126,8 @@ pub struct Metrics {
     pub would_refuse: ByReason,
     /// Metrics of each configured tunnel, in the order of the configuration.
     pub tunnels: Vec<TunnelMetrics>,
+    /// Counters and gauges of the application, in the order of their registration.
+    pub application: Vec<Series>,
     /// Histogram of the messages served per turn of the loop.
     pub turn_messages: Histogram,
     /// Histogram of the round-trip times of pings, in microseconds.
@@ -152,6 +157,9 @@ impl Metrics {
             let named =
                 |tunnel: &TunnelMetrics| TunnelMetrics { name: tunnel.name.clone(), ..TunnelMetrics::default() };
             self.tunnels = other.tunnels.iter().map(named).collect();
+        }
+        if self.application.is_empty() {
+            self.application = other.application.iter().map(Series::reset).collect();
         }
         let numbers: Vec<u64> = other.numbers_mut().map(|number| *number).collect();
         self.add_numbers(&numbers);
@@ -235,6 +243,8 @@ impl Metrics {
             .chain(plain)
             .chain(&mut self.would_refuse.0)
             .chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
+            // The same on all shards, because they are registered at the start.
+            .chain(self.application.iter_mut().map(|series| &mut series.value))
             // Last, because two shards may have different tunnels for a moment.
             .chain(self.tunnels.iter_mut().flat_map(TunnelMetrics::numbers_mut))
     }

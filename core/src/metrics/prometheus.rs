@@ -1,6 +1,6 @@
 //! Export of the metrics in the Prometheus text format.
 
-use super::{BUCKETS, ByReason, Histogram, Metrics, TunnelMetrics};
+use super::{BUCKETS, ByReason, Histogram, Metrics, Series, TunnelMetrics};
 use crate::config::MetricLabels;
 use alloc::string::String;
 use core::fmt::{self, Write};
@@ -83,6 +83,7 @@ impl Metrics {
         seconds("connection_longest_seconds", "Longest connection that ended.", self.connection_longest_ms, &mut text);
         seconds("work_longest_seconds", "Longest work for a connection.", self.work_longest_ms, &mut text);
         self.expose_last_errors(&mut text);
+        Series::expose(&self.application, &mut text);
         if self.labels.is_empty() { text } else { labelled(&text, &self.labels) }
     }
 
@@ -119,6 +120,30 @@ fn labelled(text: &str, labels: &MetricLabels) -> String {
         };
     }
     out
+}
+
+impl Series {
+    /// Writes all series, those of one name together.
+    fn expose(all: &[Self], text: &mut String) {
+        for (index, first) in all.iter().enumerate() {
+            let name = first.name();
+            if all.iter().take(index).any(|before| before.name() == name) {
+                continue;
+            }
+            let kind = if first.is_counter() { "counter" } else { "gauge" };
+            let help = first.help().replace('\\', "\\\\").replace('\n', "\\n");
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+            for series in all.iter().filter(|series| series.name() == name) {
+                text.push_str(name);
+                for (number, (label, value)) in series.labels().enumerate() {
+                    let start = if number == 0 { '{' } else { ',' };
+                    let _ = write!(text, "{start}{label}=\"{}\"", Label(value));
+                }
+                let end = if series.labels().next().is_some() { "}" } else { "" };
+                let _ = writeln!(text, "{end} {}", series.value());
+            }
+        }
+    }
 }
 
 impl TunnelMetrics {

@@ -13,7 +13,8 @@ use crate::config::{Address, Listen, SocketAccess};
 use crate::tls::{CertificateFiles, ClientCertificates, Tls, TlsFiles};
 use crate::tunnel::RemoteBind;
 use crate::wire::http::{
-    Access, Authority, AuthorityError, Credential, Forwarded, ForwardedField, Http, OriginError, Origins, WebOrigin,
+    Access, Authority, AuthorityError, Credential, Files, Forwarded, ForwardedField, Http, OriginError, Origins,
+    WebOrigin,
 };
 use crate::wire::telnet::{Charset, InputMode, Telnet};
 use crate::wire::{Auto, Custom, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
@@ -67,7 +68,7 @@ impl Listen {
         match &self.address {
             Address::Tcp(address) => address.port() == 0,
             Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Tcp { port: 0, .. }),
-            Address::Unix(_) | Address::Inherited(_) => false,
+            Address::Unix(_) | Address::Inherited(_) | Address::Mounted(_) => false,
         }
     }
 }
@@ -148,11 +149,22 @@ impl View<'_> {
         if let Some(name) = text.strip_prefix("inherited:") {
             return Address::Inherited(name.to_string());
         }
+        if let Some(name) = text.strip_prefix("mounted:") {
+            if let Err(problem) = Address::check_mount(name) {
+                self.add("address", problem, problems);
+            }
+            if self.listener.tls.is_some() || self.listener.proxy_protocol.is_some() {
+                let words = "the other server of a mount has already handled TLS and the PROXY protocol; remove tls and \
+                             proxy_protocol";
+                self.add("address", words, problems);
+            }
+            return Address::Mounted(name.to_string());
+        }
         match format!("tcp://{text}").parse::<Listen>() {
             Ok(listen) if !text.contains('?') => listen.address,
             _ => {
                 let words = format!(
-                    "{} is not an address and a port, such as 127.0.0.1:7000 or [::1]:7000, nor unix:PATH or inherited:NAME",
+                    "{} is not an address and a port, such as 127.0.0.1:7000 or [::1]:7000, nor unix:PATH, inherited:NAME or mounted:NAME",
                     quoted(text)
                 );
                 self.add("address", words, problems);
@@ -348,6 +360,7 @@ impl View<'_> {
                 (Some(AccessChoice::Credential), None) | (Some(AccessChoice::Off) | None, _) => Access::Off,
             },
             page: web.page,
+            files: (!web.files.is_empty()).then(|| Files::pending(web.files)),
             telnet: None,
             timeout: web.timeout.0,
         }
@@ -467,7 +480,7 @@ fn own_hosts(address: &Address) -> Vec<Authority> {
     let is_loopback = match address {
         Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
         Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Tcp { .. }) && forward.bind.is_local(),
-        Address::Unix(_) | Address::Inherited(_) => false,
+        Address::Unix(_) | Address::Inherited(_) | Address::Mounted(_) => false,
     };
     let names = if is_loopback { &["localhost", "127.0.0.1", "[::1]"][..] } else { &[] };
     names.iter().filter_map(|name| name.parse().ok()).collect()

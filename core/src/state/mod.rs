@@ -57,6 +57,7 @@ use crate::metrics::{Metrics, Recent};
 use crate::tunnel::TunnelId;
 use crate::web::Endpoint;
 use crate::wire::Budget;
+use crate::wire::http::HttpResponse;
 use crate::wire::telnet::{Side, option};
 use crate::wire::{Encoder, Protocol, ProxyHeader, Wire, may_be_proxy_header, parse_proxy_header};
 use admission::{Admission, Meters};
@@ -126,6 +127,20 @@ pub(crate) struct State {
     pub(crate) wall_clock: Option<WallClock>,
     pub(crate) outbox: Outbox,
     pub(crate) jobs: Queue,
+    pub(crate) request: RequestState,
+    /// Whether the server has started, after which the application registers no metrics.
+    pub(crate) has_started: bool,
+}
+
+/// The state of an HTTP request that the handler may respond to.
+#[derive(Debug, Default)]
+pub(crate) enum RequestState {
+    /// There is no request.
+    #[default]
+    None,
+    /// The handler is called with a request.
+    Waits,
+    Answered(HttpResponse),
 }
 
 /// Maximum number of addresses whose failed HTTP credentials are remembered.
@@ -184,6 +199,8 @@ impl State {
             wall_clock: None,
             outbox: Outbox::new(shard),
             jobs: Queue::default(),
+            request: RequestState::None,
+            has_started: false,
             config,
         }
     }

@@ -1,9 +1,13 @@
 use crate::base::Reason;
 use crate::metrics::TunnelMetrics;
-use crate::wire::http::{Access, Authority, COOKIE_NAME, Http, Refused, Request, Scheme, Shown, Status, upgrade};
+use crate::wire::http::{
+    Access, Authority, COOKIE_NAME, File, Files, Found, Http, HttpResponse, Refused, Request, Scheme, Shown, Status,
+    upgrade,
+};
 use crate::wire::websocket::{Role, WebSocket};
+use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::time::Duration;
@@ -174,15 +178,34 @@ fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) ->
     }
 }
 
+/// Returns the answer with the application's response to a request that nothing else serves.
+pub(crate) fn answer_of(request: &Request, response: &HttpResponse) -> Answer {
+    let (status, keeps_alive) = (Status::of(response.status), request.keeps_alive());
+    let body = Cow::Borrowed(response.body.as_slice());
+    let response = Response { status, body, ..Response::of(&response.content_type) };
+    Answer {
+        bytes: response.bytes(request.method == "HEAD", keeps_alive),
+        is_last: !keeps_alive,
+        outcome: Outcome::Served(Endpoint::Page),
+    }
+}
+
 /// Returns the response to a request without upgrade.
-fn serve<M, T>(request: &Request, is_monitor: bool, site: Site<'_, M, T>) -> Result<(Response, Endpoint), Refused>
+fn serve<'a, M, T>(
+    request: &Request,
+    is_monitor: bool,
+    site: Site<'a, M, T>,
+) -> Result<(Response<'a>, Endpoint), Refused>
 where
     M: FnOnce() -> String,
     T: FnOnce() -> Vec<TunnelMetrics>,
 {
     let Site { http, drains, retry_after, seed, scheme, metrics, tunnels, .. } = site;
     let draining = || Response { retry_after, ..Response::text(Status::UNAVAILABLE, "draining\n") };
-    let file = |content_type, body: &str| Response { body: body.to_string(), ..Response::of(content_type) };
+    let file =
+        |content_type, body: &'static str| Response { body: body.as_bytes().into(), ..Response::of(content_type) };
+    let written =
+        |content_type, body: String| Response { body: body.into_bytes().into(), ..Response::of(content_type) };
     let response = match (request.method.as_str(), request.path()) {
         ("OPTIONS", _) | ("GET" | "HEAD", "/readyz") if drains => return Ok((draining(), Endpoint::Health)),
         ("OPTIONS", _) => {
@@ -195,11 +218,15 @@ where
             return Ok((Response::text(Status::OK, &format!("ready\n{lines}")), Endpoint::Health));
         }
         ("GET" | "HEAD", METRICS_PATH) if http.metrics != Access::Off => {
-            let response = file("text/plain; version=0.0.4; charset=utf-8", &metrics());
+            let response = written("text/plain; version=0.0.4; charset=utf-8", metrics());
             return Ok((response, Endpoint::Metrics));
         }
+        ("GET" | "HEAD", path) if is_for_files(path, http) => match serve_file(request, http)? {
+            Some(response) => response,
+            None => return Err(NOTHING),
+        },
         ("GET" | "HEAD", path) => match path {
-            "/" if http.page => file(HTML, &page(http)),
+            "/" if http.page => written(HTML, page(http)),
             "/drupe.js" if http.page => file("text/javascript; charset=utf-8", SCRIPT),
             "/drupe.css" => file("text/css; charset=utf-8", STYLE),
             "/drupe.svg" => file("image/svg+xml", ICON),
@@ -212,11 +239,51 @@ where
                 let why = "this path is a WebSocket and needs an upgrade request";
                 return Err(Refused::new(Status::UPGRADE_REQUIRED, Reason::BadRequest, why));
             }
-            _ => return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is nothing at this path")),
+            _ => return Err(NOTHING),
         },
         _ => return Err(Refused::new(Status::METHOD_NOT_ALLOWED, Reason::BadRequest, "use GET, HEAD or OPTIONS")),
     };
     Ok((response, Endpoint::Page))
+}
+
+/// The refusal of a request for a path that nothing serves.
+const NOTHING: Refused = Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is nothing at this path");
+
+/// Returns `true` if the files of the listener serve a path, or refuse it.
+///
+/// They go before the page, but not before the monitor and the WebSocket.
+fn is_for_files(path: &str, http: &Http) -> bool {
+    let is_monitor = http.monitor.is_some() && matches!(path, MONITOR_PATH | "/monitor.js" | "/monitor.css");
+    let is_page = || http.page && matches!(path, "/" | "/drupe.js" | "/drupe.css" | "/drupe.svg");
+    let is_found = |files: &Files| !matches!(files.find(path), Found::Nothing) || !is_page();
+    !is_monitor && http.path.as_deref() != Some(path) && http.files.as_ref().is_some_and(is_found)
+}
+
+/// Returns the response to a request for a file. `None` if there is no such file.
+fn serve_file<'a>(request: &Request, http: &'a Http) -> Result<Option<Response<'a>>, Refused> {
+    let Some(files) = &http.files else { return Ok(None) };
+    let path = request.path();
+    Ok(match files.find(path) {
+        Found::Nothing => None,
+        Found::Bad(why) => return Err(Refused::new(Status::BAD_REQUEST, Reason::BadRequest, why)),
+        // The path is plain, so it begins with one slash and can't name another server.
+        Found::Folder => Some(Response {
+            location: Some(format!("{path}/")),
+            ..Response::text(Status::MOVED_PERMANENTLY, "this is a folder\n")
+        }),
+        Found::File(file) => Some(response_of(file, &files.policy, request)),
+    })
+}
+
+/// Returns the response with a file, or without it if the client has it (RFC 9110 section 13.2.2).
+fn response_of<'a>(file: &'a File, policy: &'a str, request: &Request) -> Response<'a> {
+    let mut known = request.fields("if-none-match");
+    let whole = Response { tag: Some(&file.tag), policy, ..Response::of(file.content_type) };
+    if known.any(|value| file.is_named_by(value)) {
+        Response { status: Status::NOT_MODIFIED, ..whole }
+    } else {
+        Response { body: file.body.as_slice().into(), ..whole }
+    }
 }
 
 /// Returns the cookie that lets the monitor's page open its WebSocket without the credential.
@@ -256,33 +323,59 @@ fn switching(upgrade: &upgrade::Upgrade) -> Vec<u8> {
     head.into_bytes()
 }
 
-struct Response {
+struct Response<'a> {
     status: Status,
-    content_type: &'static str,
-    body: String,
+    content_type: &'a str,
+    body: Cow<'a, [u8]>,
+    /// The entity tag of the body, if there is one.
+    tag: Option<&'a str>,
+    /// The path of the resource, for a redirect.
+    location: Option<String>,
+    /// The content security policy. Empty for none.
+    policy: &'a str,
     retry_after: Option<Duration>,
     cookie: Option<String>,
     /// Whether the response lists the allowed methods.
     allows: bool,
 }
 
-impl Response {
-    const fn of(content_type: &'static str) -> Self {
-        Self { status: Status::OK, content_type, body: String::new(), retry_after: None, cookie: None, allows: false }
+impl<'a> Response<'a> {
+    const fn of(content_type: &'a str) -> Self {
+        Self {
+            status: Status::OK,
+            content_type,
+            body: Cow::Borrowed(&[]),
+            tag: None,
+            location: None,
+            policy: POLICY,
+            retry_after: None,
+            cookie: None,
+            allows: false,
+        }
     }
 
     fn text(status: Status, words: &str) -> Self {
-        Self { status, body: words.to_string(), ..Self::of("text/plain; charset=utf-8") }
+        Self { status, body: words.as_bytes().to_vec().into(), ..Self::of("text/plain; charset=utf-8") }
     }
 
     fn bytes(&self, is_head: bool, keeps_alive: bool) -> Vec<u8> {
         let (code, phrase) = (self.status.code(), self.status.phrase());
-        let mut head = format!(
-            "HTTP/1.1 {code} {phrase}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n\
-             Content-Security-Policy: {POLICY}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
-            self.content_type,
-            self.body.len(),
-        );
+        let mut head = format!("HTTP/1.1 {code} {phrase}\r\n");
+        // A 304 has no body, and the length would be that of the file (RFC 9110 section 8.6).
+        if self.status != Status::NOT_MODIFIED {
+            let _ = write!(head, "Content-Type: {}\r\nContent-Length: {}\r\n", self.content_type, self.body.len());
+        }
+        head.push_str("Cache-Control: no-cache\r\n");
+        if !self.policy.is_empty() {
+            let _ = write!(head, "Content-Security-Policy: {}\r\n", self.policy);
+        }
+        head.push_str("X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
+        if let Some(tag) = self.tag {
+            let _ = write!(head, "ETag: {tag}\r\n");
+        }
+        if let Some(location) = &self.location {
+            let _ = write!(head, "Location: {location}\r\n");
+        }
         if self.allows || self.status == Status::METHOD_NOT_ALLOWED {
             head.push_str("Allow: GET, HEAD, OPTIONS\r\n");
         }
@@ -305,9 +398,10 @@ impl Response {
             (false, true) => "Connection: keep-alive\r\n\r\n",
             (false, false) => "Connection: close\r\n\r\n",
         });
+        let mut bytes = head.into_bytes();
         if !is_head {
-            head.push_str(&self.body);
+            bytes.extend_from_slice(&self.body);
         }
-        head.into_bytes()
+        bytes
     }
 }

@@ -2,4 +2,4 @@
 
 mod answer;
 
-pub(crate) use answer::{Answer, Endpoint, Outcome, Site, answer};
+pub(crate) use answer::{Answer, Endpoint, Outcome, Site, answer, answer_of};

@@ -93,6 +93,9 @@ fn settings_errors_name_place_and_remedy() {
         (listener("protocol: websocket\n    websocket: { hosts: ['*.example.org'] }"), "wildcards are not supported; list each name"),
         (listener("protocol: websocket\n    websocket: { hosts: ['::1'] }"), "write an IPv6 address in brackets, such as [::1]"),
         (listener("protocol: websocket\n    websocket: { path: '/chat?x' }"), "listeners.a.websocket.path: a path must not contain ? or #"),
+        ("listeners: { a: { address: 'mounted:a b' } }\n".into(), "listeners.a.address: the name of a mount has 1 to 64 ASCII letters"),
+        ("listeners: { a: { address: 'mounted:a', proxy_protocol: { trusted: [10.0.0.0/8] } } }\n".into(), "listeners.a.address: the other server of a mount has already handled TLS"),
+        ("listeners: { a: { address: 'mounted:a' }, b: { address: 'mounted:a' } }\n".into(), "listeners.a has the same address"),
         (listener("protocol: websocket\n    websocket: { path: chat }"), "listeners.a.websocket.path: a path must begin with /"),
         (listener("protocol: websocket\n    websocket: { subprotocols: ['chat v1'] }"), "listeners.a.websocket.subprotocols: "),
         (listener("protocol: websocket\n    websocket: { metrics: credential }"), "listeners.a.websocket.metrics: it needs monitor.metrics_credential, or monitor.credential"),
@@ -288,6 +291,7 @@ listeners.a.websocket.deflate=false <- listeners.a.protocol=websocket
 listeners.a.websocket.ping=7s <- listeners.a.protocol=websocket
 listeners.a.websocket.timeout=7s <- listeners.a.protocol=websocket
 listeners.a.websocket.page=false <- listeners.a.protocol=websocket
+listeners.a.websocket.files=site <- listeners.a.protocol=websocket
 listeners.a.websocket.metrics=off <- listeners.a.protocol=websocket
 listeners.a.websocket.monitor=true <- listeners.a.protocol=websocket; monitor.credential=0123456789abcdef; listeners.b.protocol=websocket; listeners.b.address=127.0.0.1:2; listeners.b.websocket.monitor=true
 listeners.a.tls.certificates=[{certificate: a, key: b}]

@@ -1,8 +1,10 @@
 //! HTTP and WebSocket on one port, and HTTP requests to other protocols.
 
 use super::run;
+use crate::shell::Server;
 use crate::shell::core::app::Echo;
-use crate::shell::core::http::Http;
+use crate::shell::core::http::{Files, Http};
+use crate::shell::core::outbound::Marks;
 use crate::shell::core::telnet::Telnet;
 use crate::shell::core::wire::Protocol;
 use crate::shell::core::{Config, Listen, Reason};
@@ -76,4 +78,31 @@ fn non_http_listeners_refuse_http_posts() {
         let metrics = server.end();
         assert_eq!((metrics.messages_in, metrics.ended.get(Reason::WrongProtocol)), (0, 1), "{address}");
     }
+}
+
+#[test]
+fn listener_serves_files_that_were_loaded_and_fit() {
+    let listening = |files: Files| {
+        let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
+        let http = Http::default().files(Some(files));
+        Config::listening([listen.protocol(Protocol::Http(Arc::new(http)))])
+    };
+    let file = |bytes: usize| Files::new().file("/x.bin", vec![b'x'; bytes]).expect("it is small enough");
+    let mut small = listening(file(100_000));
+    small.outbound.marks = Marks::new(1, 2, 100_000).expect("in order");
+    for (config, words) in [
+        (listening(Files::pending("site")), "the files of \"site\" are not loaded"),
+        (small, "does not fit into an output queue of 100000 bytes"),
+    ] {
+        let error = Server::bind(config, Echo).expect_err("it can't be served").to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let server = run(listening(file(Files::FILE_MAX_BYTES)), Echo, None);
+    let mut client = server.connect();
+    client.send(b"GET /x.bin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let answer = client.rest();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"), "{head}");
+    assert!(body.len() == Files::FILE_MAX_BYTES && body.bytes().all(|byte| byte == b'x'));
+    server.end();
 }

@@ -14,6 +14,7 @@ mod http;
 mod limits;
 mod lines;
 mod listening;
+mod mounted;
 mod reload;
 mod shards;
 mod telnet;

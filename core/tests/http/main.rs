@@ -7,6 +7,7 @@ mod http_listener;
 mod operating;
 mod operating_hostile;
 mod operating_world;
+mod routes;
 mod tungstenite;
 mod ws_telnet;
 mod ws_telnet_cuts;

@@ -111,10 +111,12 @@ pub(crate) fn answers(run: &Run) {
             for (path, status) in session.said.iter().zip(&session.heard) {
                 let expected = match path.as_str() {
                     "/monitor" if monitor == Some("true") => "401",
-                    "/monitor" => "404",
+                    "/monitor" | "/nothing" => "404",
                     "/monitor.js" if monitor == Some("false") => "404",
                     "/metrics" if metrics == Some("credential") => "401",
                     "/metrics" if metrics == Some("off") => "404",
+                    "/app.js" | "/score" => "200",
+                    "/%2e%2e/app.js" => "400",
                     _ => continue,
                 };
                 // Unknown methods and upgrades, a full or draining server, and a request timeout.

@@ -134,8 +134,19 @@ impl Swarm {
 
     /// The script of an HTTP client.
     fn requests(&mut self, garbage: bool) -> Script {
-        let paths =
-            ["/monitor", "/monitor.js", "/metrics", "/healthz", "/readyz", "/healthz", "/nothing", "/", "/metrics"];
+        let paths = [
+            "/monitor",
+            "/monitor.js",
+            "/metrics",
+            "/healthz",
+            "/readyz",
+            "/app.js",
+            "/%2e%2e/app.js",
+            "/nothing",
+            "/score",
+            "/",
+            "/metrics",
+        ];
         let burst = self.pick(&[1, 3, 10]);
         let mut left = 0;
         Box::new(move |random: &mut Random| {

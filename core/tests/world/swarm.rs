@@ -2,7 +2,7 @@
 //!
 //! Parameters have usual values, or now and then the smallest or largest possible ones.
 
-use drupe_core::http::Http;
+use drupe_core::http::{Files, Http};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::settings::Sources;
@@ -16,6 +16,7 @@ use drupe_core::{
 };
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A random generator, with the features of one world.
@@ -266,6 +267,10 @@ impl Swarm {
         let resolved = Sources::new().file("drupe.yaml", &text).resolve().unwrap_or_else(|wrong| panic!("{wrong}"));
         let mut listen = resolved.plan.config.listeners[0].clone();
         listen.app = format!("web {monitor} {metrics}");
+        if let Protocol::Http(http) = &mut listen.protocol {
+            let files = Files::new().file("/app.js", "app();".repeat(300));
+            Arc::make_mut(http).files = Some(files.expect("a name"));
+        }
         listen
     }
 
@@ -306,7 +311,12 @@ impl Swarm {
                 Protocol::Auto(auto)
             }
         };
-        let address = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 7_000 + number)));
+        // Without a draw, so that seeds keep their meaning.
+        let address = if number % 3 == 2 {
+            Address::Mounted(format!("mount-{number}"))
+        } else {
+            Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 7_000 + number)))
+        };
         let mut listen = Listen::new(address, protocol);
         listen.half_open = self.has(Feature::HalfOpen);
         if self.has(Feature::Notices) {

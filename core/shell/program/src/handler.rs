@@ -70,6 +70,7 @@ impl Crypto {
         }
         let loaded = plan.load_tls(|files| files.load(&self.provider, &self.tickets));
         loaded.map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
+        plan.load_files().map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
         // `Parts` applies all of these.
         plan.applies([
             Part::Authentication,

@@ -2,14 +2,35 @@
 
 use super::{Connection, Driver};
 use crate::channel::Transport;
+use crate::mount::{MountError, Mounting};
 use crate::{Arrival, DriverMessage, OsStream, Sockets};
-use drupe_core::{ConnId, Failure, Handler, ListenerId, Peer, Refusal, ShardMessage};
+use drupe_core::wire::Protocol;
+use drupe_core::{Address, ConnId, Failure, Handler, Listen, ListenerId, Peer, Refusal, ShardMessage};
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
     pub(super) fn dismiss(&mut self, arrival: Arrival<S::Stream>, words: &[u8]) {
         match arrival {
             Arrival::Stream(stream) => self.sockets.dismiss(stream, words),
             Arrival::Channel(channel) => channel.dismiss(words),
+        }
+    }
+
+    /// Admits a connection that another server hands over, or refuses it.
+    pub(super) fn mount(&mut self, mounting: Mounting) {
+        let Mounting { name, peer, channel } = mounting;
+        let is_it = |listen: &Listen| matches!(&listen.address, Address::Mounted(own) if *own == name);
+        let Some((id, listen)) = self.machine.listeners().find(|(_, listen)| is_it(listen)) else {
+            return channel.reject(MountError::Unknown(name));
+        };
+        let takes_requests =
+            listen.tls.is_none() && listen.proxies.is_none() && matches!(listen.protocol, Protocol::Http(_));
+        if channel.is_request() && !takes_requests {
+            return channel.reject(MountError::NotWebSocket(name));
+        }
+        let handoff = channel.handoff();
+        if let Err((arrival, refusal)) = self.admit(id, Arrival::Channel(channel), peer) {
+            handoff.refused(refusal.reason);
+            self.dismiss(arrival, &refusal.farewell);
         }
     }
 

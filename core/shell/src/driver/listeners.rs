@@ -69,7 +69,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         let wanted: Vec<_> = self.machine.new_listeners(config).collect();
         let mut new = Places::new();
         for (id, listen) in wanted {
-            if listen.address.forward().is_some() {
+            if !listen.address.needs_socket() {
                 new.insert(id, Place::far(listen.address.clone()));
                 continue;
             }

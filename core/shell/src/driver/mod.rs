@@ -236,6 +236,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                         self.dismiss(arrival, &refusal.farewell);
                     }
                 }
+                DriverMessage::Mount(mounting) => self.mount(*mounting),
                 DriverMessage::Tunnel(link, report) => self.machine.tunnel_reported(now, link, &report),
                 DriverMessage::Reconfigure(config, tell) => {
                     let outcome = self.reconfigure(*config);

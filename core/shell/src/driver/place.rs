@@ -12,7 +12,7 @@ pub(super) const FIRST_LISTENER: u32 = u32::MAX;
 pub(super) struct Place<L> {
     /// The listener's address, with the port that the system chose.
     pub(super) address: Address,
-    /// The open listener. `None` for tunnels, and after it was closed to free its port.
+    /// The open listener. `None` for tunnels and mounts, and after it was closed to free its port.
     pub(super) door: Option<ListenerState<L>>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct ListenerState<L> {
 }
 
 impl<L> Place<L> {
-    /// Creates the entry of a listener on the other side of a tunnel, which has no local socket.
+    /// Creates the entry of a listener without a socket: a mount, or one on the other side of a tunnel.
     pub(super) const fn far(address: Address) -> Self {
         Self { address, door: None }
     }

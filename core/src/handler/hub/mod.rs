@@ -2,7 +2,9 @@
 
 mod closing;
 mod connections;
+mod measuring;
 mod operation;
+mod requests;
 mod rooms;
 mod sending;
 mod terminal;

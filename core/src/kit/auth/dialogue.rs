@@ -41,7 +41,7 @@ fn is_local<C>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
         Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
         Address::Unix(_) => true,
         Address::Forwarded(forward) => forward.bind.is_local(),
-        Address::Inherited(_) => false,
+        Address::Inherited(_) | Address::Mounted(_) => false,
     };
     // Behind a proxy, the peer is not the other end of this socket.
     let has_proxies =

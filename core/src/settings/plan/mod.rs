@@ -21,16 +21,21 @@ use crate::settings::plan::problems::Problems;
 
 use crate::settings::tree::{LogSettings, MonitorSettings, Settings};
 use crate::tls::{Tls, TlsFiles};
+use crate::wire::Protocol;
+use crate::wire::http::{Files, FilesError};
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroU8;
 use core::time::Duration;
+use std::path::Path;
 
 /// A checked configuration, from which a server is built.
 ///
 /// No server starts with only a part of it. [`config`](Self::config) is refused until the
-/// certificates are [loaded](Self::load_tls), and until every other part is taken or declared as
+/// certificates and files are loaded ([`load_tls`](Self::load_tls),
+/// [`load_files`](Self::load_files)), and until every other part is taken or declared as
 /// [applied](Self::applies).
 ///
 /// ```no_run
@@ -85,6 +90,22 @@ impl Plan {
             let mut loaded = load(files).map_err(|error| (format!("listeners.{}.tls", listen.name), error))?;
             loaded.handshake_timeout = handshake_timeout;
             listen.tls = Some(loaded);
+        }
+        Ok(())
+    }
+
+    /// Reads the folder of static files of every listener that has one.
+    ///
+    /// # Errors
+    /// The first key whose folder cannot be served, and why.
+    pub fn load_files(&mut self) -> Result<(), (String, FilesError)> {
+        for listen in &mut self.config.listeners {
+            let Protocol::Http(http) = &mut listen.protocol else { continue };
+            let Some(pending) = http.files.as_ref().filter(|files| !files.is_loaded()) else { continue };
+            let loaded = Files::load(Path::new(&pending.folder));
+            let key = || alloc::format!("listeners.{}.websocket.files", listen.name);
+            let loaded = loaded.map_err(|error| (key(), error))?;
+            Arc::make_mut(http).files = Some(loaded);
         }
         Ok(())
     }

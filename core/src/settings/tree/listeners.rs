@@ -18,8 +18,9 @@ settings! {
     ListenerSettings {
         /// The address to listen on, such as `127.0.0.1:7000` or `[::1]:7000`.
         /// Port 0 lets the system choose. `unix:/run/drupe.sock` is a Unix socket, `unix:@NAME` an
-        /// abstract socket (Linux only), and `inherited:NAME` a socket of systemd. Empty with
-        /// `forward`.
+        /// abstract socket (Linux only), `inherited:NAME` a socket of systemd, and
+        /// `mounted:NAME` takes connections that the program's own HTTP server hands over. Empty
+        /// with `forward`.
         #[schemars(extend("format" = ADDRESS))]
         address: String = String::new();
         /// The permissions of a Unix socket.
@@ -156,6 +157,10 @@ settings! {
         timeout: Timeout = timeout(10);
         /// Whether to serve the page at `/`, which has a WebSocket client.
         page: bool = true;
+        /// A folder whose files are served, such as the pages of an application.
+        /// It is read at the start and at each reload: at most 1000 files of 512 KiB, 16 MiB in all.
+        #[schemars(extend("format" = PATH))]
+        files: String = String::new();
         /// Access to `/metrics`.
         /// Default: `open` if only this machine can connect (on a loopback address or a Unix
         /// socket, without a proxy in front), otherwise `off`. `credential` needs

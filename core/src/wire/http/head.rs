@@ -114,6 +114,11 @@ impl Request {
         self.fields.value(name)
     }
 
+    /// Returns the values of a header field, one for each of its lines.
+    pub fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields.values(name)
+    }
+
     /// Returns `true` if the request asks for the upgrade to WebSocket.
     pub(crate) fn asks_for_upgrade(&self) -> bool {
         // The field is ignored in HTTP/1.0 (RFC 9110 section 7.8).

@@ -9,6 +9,7 @@
 //! | any, with the method `OPTIONS` | as `/readyz`, without the tunnels |
 //! | `/metrics` | the [`Metrics`](crate::Metrics) for Prometheus (text format 0.0.4) |
 //! | `/monitor` | with [`Http::monitor`]: a page that lists the connections, and its WebSocket |
+//! | any other | with [`Http::files`]: the file at this path; otherwise what the handler [responds](crate::Hub::respond) |
 //!
 //! The parser is strict: it refuses requests that two parsers could understand differently (RFC
 //! 9112 section 11.2). The body of the response explains the refusal. Each refusal emits
@@ -18,9 +19,13 @@
 mod access;
 mod authority;
 mod client;
+mod files;
+#[cfg(feature = "files")]
+mod folder;
 mod forwarded;
 mod head;
 mod origin;
+mod response;
 mod status;
 pub(crate) mod upgrade;
 
@@ -29,10 +34,13 @@ pub(crate) use access::{COOKIE_NAME, Shown};
 pub(crate) use authority::Scheme;
 pub use authority::{Authority, AuthorityError};
 pub use client::OpeningHandshake;
+pub(crate) use files::{File, Found};
+pub use files::{Files, FilesError, FilesProblem};
 pub use forwarded::{Forwarded, ForwardedField};
 pub use head::Request;
 pub(crate) use head::{Bad, HeadSearch, ParsedHead, parse_head};
 pub use origin::{OriginError, Origins, WebOrigin};
+pub use response::{HttpResponse, RespondError};
 pub(crate) use status::{Refused, Status};
 
 use crate::base::setters;
@@ -71,6 +79,11 @@ pub struct Http {
     pub metrics: Access,
     /// Whether the page at `/` is served.
     pub page: bool,
+    /// The static files. `None`: no files.
+    ///
+    /// Every peer that may connect can read them: there is no authentication. They go before the
+    /// page, but not before health checks, metrics, the monitor and the path of the WebSocket.
+    pub files: Option<Files>,
     /// Telnet inside the WebSocket, whose messages then form one byte stream. `None`: no telnet.
     pub telnet: Option<Telnet>,
     /// Time limit for a complete request, from the opening of the connection or the last response.
@@ -90,6 +103,7 @@ setters!(Http {
     monitor: Option<Credential>,
     metrics: Access,
     page: bool,
+    files: Option<Files>,
     telnet: Option<Telnet>,
     timeout: Duration,
 });
@@ -111,6 +125,7 @@ impl Default for Http {
             monitor: None,
             metrics: Access::Open,
             page: true,
+            files: None,
             telnet: None,
             timeout: Duration::from_secs(10),
         }

@@ -14,7 +14,23 @@ impl Status {
         self.1
     }
 
+    /// Returns the status of a code, without a phrase if it is not one of these.
+    pub(crate) fn of(code: u16) -> Self {
+        let known = [
+            Self::OK,
+            Self::BAD_REQUEST,
+            Self::UNAUTHORIZED,
+            Self::FORBIDDEN,
+            Self::NOT_FOUND,
+            Self::TOO_MANY_REQUESTS,
+            Self::UNAVAILABLE,
+        ];
+        known.into_iter().find(|known| known.0 == code).unwrap_or(Self(code, ""))
+    }
+
     pub(crate) const OK: Self = Self(200, "OK");
+    pub(crate) const MOVED_PERMANENTLY: Self = Self(301, "Moved Permanently");
+    pub(crate) const NOT_MODIFIED: Self = Self(304, "Not Modified");
     pub(crate) const BAD_REQUEST: Self = Self(400, "Bad Request");
     pub(crate) const UNAUTHORIZED: Self = Self(401, "Unauthorized");
     pub(crate) const FORBIDDEN: Self = Self(403, "Forbidden");

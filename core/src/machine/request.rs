@@ -1,0 +1,35 @@
+//! HTTP requests that the application may respond to.
+
+use super::Machine;
+use crate::base::{ConnId, Origin};
+use crate::handler::{Event, Handler};
+use crate::state::RequestState;
+use crate::state::conn::Conn;
+use crate::wire::http::{HttpResponse, Request};
+
+/// What became of a request that nothing else serves.
+pub(super) enum Asked {
+    Answered(HttpResponse),
+    Unanswered,
+    /// The connection ended meanwhile.
+    Gone,
+}
+
+impl<H: Handler> Machine<H> {
+    /// Emits [`Event::Request`], and returns the handler's response.
+    pub(super) fn ask_handler(&mut self, conn: ConnId, request: &Request) -> Asked {
+        let Some(&Conn { peer, origin: Origin::Listener(listener), .. }) = self.state.conns.get(conn) else {
+            return Asked::Gone;
+        };
+        self.state.request = RequestState::Waits;
+        self.emit(Event::Request { listener, peer, request });
+        let state = core::mem::take(&mut self.state.request);
+        if !self.state.conns.get(conn).is_some_and(Conn::is_undecided) {
+            return Asked::Gone;
+        }
+        match state {
+            RequestState::Answered(response) => Asked::Answered(response),
+            RequestState::None | RequestState::Waits => Asked::Unanswered,
+        }
+    }
+}
