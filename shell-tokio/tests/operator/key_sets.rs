@@ -1,4 +1,4 @@
-//! Public keys of tokens from files and URLs, with tokens that PyJWT made.
+//! Public keys of tokens from files and URLs, with tokens that `PyJWT` made.
 
 #![allow(clippy::panic, clippy::expect_used, clippy::print_stderr, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]

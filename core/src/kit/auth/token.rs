@@ -429,7 +429,7 @@ mod tests {
             (r#"["admin","join:*"]"#, Ok("admin join:*".into())),
             ("[]", Ok(String::new())),
             (r#"["a admin"]"#, Err(TokenError::Malformed)),
-            (r#"[1]"#, Err(TokenError::Malformed)),
+            ("[1]", Err(TokenError::Malformed)),
             (r#"{"admin":true}"#, Err(TokenError::Malformed)),
         ] {
             let claims = format!(r#"{{"sub":"ann","exp":2e9,"scope":{scope}}}"#);
