@@ -206,8 +206,8 @@ pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMess
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{
-    ByReason, ConnectionSummary, ErrorSummary, Histogram, Metrics, Recent, Series, SeriesError, SeriesId, SeriesProblem,
-    TunnelMetrics, WorkSummary,
+    ByReason, ConnectionSummary, ErrorSummary, Histogram, Metrics, Recent, Series, SeriesError, SeriesId,
+    SeriesProblem, TunnelMetrics, WorkSummary,
 };
 pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why};
 #[cfg(feature = "sim")]

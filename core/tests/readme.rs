@@ -63,8 +63,8 @@ fn lines_in(folder: &str) -> usize {
 fn shells_and_driver_stay_within_readme_line_counts() {
     // What else tokio's has in folders is SSH and the program.
     for (words, folder, most) in [
-        ("The shells for tokio and smol have at most 400 lines each", "../shell-tokio/src", 400),
-        ("The shells for tokio and smol have at most 400 lines each", "../shell-smol/src", 400),
+        ("The shells for tokio and smol have at most 450 lines each", "../shell-tokio/src", 450),
+        ("The shells for tokio and smol have at most 450 lines each", "../shell-smol/src", 450),
         ("which also resolves names and connects, has at most 700", "../shell-mio/src", 700),
         ("The driver that all shells share has at most 900", "shell/src/driver", 900),
     ] {

@@ -176,7 +176,7 @@ impl<N> fmt::Debug for Mailbox<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::{RemoteError, WAITING_MAX};
+    use crate::remote_error::{RemoteError, WAITING_MAX};
     use drupe_core::ShardMessage;
 
     #[test]

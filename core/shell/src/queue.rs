@@ -1,6 +1,7 @@
 //! The queue of one shard: messages to its driver, from any thread.
 
 use super::mount::Mounting;
+use super::remote_error::{RemoteError, WAITING_MAX};
 use super::tunnel::TunnelSnapshot;
 use super::{Arrival, BindError, Channel, OsStream};
 use drupe_core::tunnel::{LinkId, TunnelReport};
@@ -14,8 +15,6 @@ use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// Maximum number of messages that other threads may queue for one shard.
-pub(super) const WAITING_MAX: usize = 65_536;
 /// A message to the driver of a shard.
 #[non_exhaustive]
 pub enum DriverMessage<N> {
@@ -76,18 +75,6 @@ impl<N> DriverMessage<N> {
 
 /// A callback that receives the server's addresses, or why the configuration was not applied.
 pub type Reconfigured = Box<dyn FnOnce(Result<Vec<String>, BindError>) + Send>;
-
-/// The error of a message that could not be queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RemoteError {
-    /// The server has ended.
-    #[error("the server has ended")]
-    Ended,
-    /// The queue is full: it holds 65,536 messages.
-    #[error("the server is overloaded: {WAITING_MAX} messages are queued")]
-    Full,
-}
 
 /// The queue of one shard, which its driver and all handles share.
 pub(super) struct Shared<N> {

@@ -1,7 +1,8 @@
 //! The queues of all shards of a server, for handles with notes of any type.
 
 use super::Channel;
-use super::queue::{DriverMessage, RemoteError, Shared};
+use super::queue::{DriverMessage, Shared};
+use super::remote_error::RemoteError;
 use super::tunnel::TunnelSnapshot;
 use drupe_core::Metrics;
 use std::sync::Arc;
@@ -108,7 +109,7 @@ impl<N> Queues<N> {
         }
     }
 
-    /// Returns the same queues for notes of another type.
+    /// Returns a handle to the queues that takes notes of another type, and converts them.
     pub(super) fn converting<O>(&self, convert: impl Fn(O) -> N + Send + Sync + 'static) -> Queues<O>
     where
         N: Send + 'static,

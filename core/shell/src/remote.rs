@@ -1,5 +1,6 @@
-use super::queue::{DriverMessage, RemoteError};
+use super::queue::DriverMessage;
 use super::queues::{AnyQueues, Queues, Unsent};
+use super::remote_error::RemoteError;
 use super::tunnel::Port;
 use super::{BindError, Channel, TunnelPort, TunnelWatch};
 use drupe_core::tunnel::{LinkId, TunnelReport, TunnelStatus};

@@ -231,7 +231,7 @@ pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
     };
     for (index, listen) in config.listeners.iter().enumerate() {
         if let Some(words) = unservable_files(listen, config) {
-            return refuse(Some(listen), words.into());
+            return refuse(Some(listen), words);
         }
         let is_mount = matches!(listen.address, Address::Mounted(_));
         if is_mount && config.listeners.iter().skip(index + 1).any(|other| other.address == listen.address) {

@@ -381,7 +381,7 @@ impl ByReason {
         self.0[reason.place()] += 1;
     }
 
-    /// Raises the number of a reason to `value`, if it is lower.
+    /// Sets the entry of a reason to `value`, unless it is larger already.
     pub(crate) fn raise(&mut self, reason: Reason, value: u64) {
         let number = &mut self.0[reason.place()];
         *number = (*number).max(value);

@@ -198,7 +198,7 @@ mod tests {
             }
         }
 
-        /// The sum of two shards is what one machine would keep.
+        /// Merged lists of two shards are those that a single machine would have kept.
         #[test]
         fn sum_of_shards_keeps_the_last_and_the_longest(lasted in prop::collection::vec((0..9_u64, any::<bool>()), 6..40)) {
             let options = MetricsOptions::default().durations_kept(3).errors_kept(0);

@@ -124,7 +124,7 @@ fn backoff(reconnect: &ReconnectSettings, must: &mut impl FnMut(bool, &str, &str
     }
 }
 
-/// Converts the far side of a tunnel to a listener's address.
+/// Converts the `forward` settings of a listener to its address, and adds their errors.
 pub(super) fn forward(
     key: &str,
     forward: &ForwardSettings,

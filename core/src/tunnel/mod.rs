@@ -273,7 +273,7 @@ impl Forward {
 pub enum RemoteBind {
     /// A TCP port (RFC 4254 section 7.1).
     Tcp {
-        /// `localhost` for loopback, empty for all addresses, or an address of the SSH server.
+        /// Address on which the SSH server listens: `localhost`, one of its own, or empty for all.
         ///
         /// The first two mean IPv4, which is required, and IPv6, which is optional. The SSH server
         /// decides how to interpret it (`GatewayPorts` of `sshd_config(5)`).

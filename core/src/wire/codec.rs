@@ -292,7 +292,7 @@ pub struct CodecNameError {
 const NAME_MAX_BYTES: usize = 32;
 /// The longest encoded frame: as long as the longest message.
 const FRAME_MAX_BYTES: u64 = 1 << 30;
-/// Names that listening addresses, wires and settings use.
+/// Reserved names, which a codec cannot have: schemes, wires and settings of Drupe.
 const OUR_NAMES: [&str; 19] = [
     "tcp",
     "tls",

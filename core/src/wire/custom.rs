@@ -11,7 +11,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// Decoder of a wire of one's own: calls a [`FrameDecoder`] and holds it to its rules.
+/// Decoder of a user-defined wire: calls its [`FrameDecoder`] and reports violations of the contract.
 ///
 /// Incomplete frames are kept here, so no answer of a codec can exceed the budget. A codec is
 /// called a bounded number of times: not before the bytes are there for which it asked, and if it

@@ -492,14 +492,3 @@ fn listener_limits_inherit_the_global_limits() {
     let line = "listeners.a.limits.messages: \"50/1s burst 200\" # profile production";
     assert!(explained.lines().any(|known| known == line), "{explained}");
 }
-
-#[test]
-fn changes_list_the_keys_that_differ() {
-    let one = good(&file("limits: { connections_max: 5 }\nlisteners: { a: { address: '127.0.0.1:1' } }"));
-    let other = good(&file("limits: { connections_max: 6 }\nlisteners: { b: { address: '127.0.0.1:1' } }"));
-    let changes = one.changes(&other);
-    assert!(changes.contains(&"limits.connections_max: 5 -> 6".to_string()), "{changes:?}");
-    assert!(changes.contains(&"listeners.a.address: \"127.0.0.1:1\" -> (gone)".to_string()), "{changes:?}");
-    assert!(changes.contains(&"listeners.b.address: (none) -> \"127.0.0.1:1\"".to_string()), "{changes:?}");
-    assert_eq!(one.changes(&one), Vec::<String>::new());
-}

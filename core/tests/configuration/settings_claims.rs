@@ -125,3 +125,19 @@ fn changes_that_need_a_restart_match_the_manual() {
         assert_eq!(changes.contains("(after a restart)"), waits(key, of), "{key}: {changes}");
     }
 }
+
+fn of_file(text: &str) -> Resolved {
+    let resolved = Sources::new().file("drupe.yaml", text).resolve();
+    resolved.unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn changes_list_the_keys_that_differ() {
+    let one = of_file("limits: { connections_max: 5 }\nlisteners: { a: { address: '127.0.0.1:1' } }");
+    let other = of_file("limits: { connections_max: 6 }\nlisteners: { b: { address: '127.0.0.1:1' } }");
+    let changes = one.changes(&other);
+    assert!(changes.contains(&"limits.connections_max: 5 -> 6".to_string()), "{changes:?}");
+    assert!(changes.contains(&"listeners.a.address: \"127.0.0.1:1\" -> (gone)".to_string()), "{changes:?}");
+    assert!(changes.contains(&"listeners.b.address: (none) -> \"127.0.0.1:1\"".to_string()), "{changes:?}");
+    assert_eq!(one.changes(&one), Vec::<String>::new());
+}

@@ -174,7 +174,7 @@ fn of_listeners() -> Vec<Change> {
 }
 
 /// Options that are no number, and what rates and marks consist of.
-const WITHOUT_EXTREMES: [&str; 46] = [
+const WITHOUT_EXTREMES: [&str; 48] = [
     "address",
     "allow",
     "app",
@@ -186,6 +186,7 @@ const WITHOUT_EXTREMES: [&str; 46] = [
     "dry_run",
     "ending",
     "exempt",
+    "files",
     "forwarded",
     "gmcp",
     "group",
@@ -213,6 +214,7 @@ const WITHOUT_EXTREMES: [&str; 46] = [
     "protocol",
     "refuses_http",
     "seconds",
+    "sections",
     "slow_policy",
     "socket",
     "subprotocols",

@@ -23,7 +23,7 @@ pub(super) struct SshChannel {
     pub(super) id: ChannelId,
     pub(super) inbox: Arc<Inbox>,
     pub(super) half: Arc<ChannelWriteHalf<Msg>>,
-    /// The reply to the SSH server's request. `None` once it was sent.
+    /// Handle that accepts or rejects the SSH server's request for a channel. `None` once answered.
     pub(super) reply: Option<russh::client::ChannelOpenHandle>,
     /// Whether the SSH server's request was accepted.
     pub(super) is_open: bool,

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use std::{fs, io};
 use tracing::Level;
 
-/// Raises the limit on open files to the system's maximum, because the default is far lower.
+/// Raises the soft limit on open files (`RLIMIT_NOFILE`) to the hard limit, or logs a warning.
 pub(crate) fn raise_limit(logs: &Logs) {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         logs.operation(Level::WARN, &format!("can't raise the limit on open files: {error}"));

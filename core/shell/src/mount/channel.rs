@@ -1,11 +1,19 @@
 //! A mounted connection on its way from the other server to a driver.
 
-use super::{MountError, MountResponse, MountedIo};
+use super::error::MountError;
+use super::{MountResponse, MountedIo};
 use crate::Channel;
-use drupe_core::{Failure, Reason};
+use drupe_core::{Failure, Peer, Reason};
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+
+/// A connection on its way to a driver: the content of [`DriverMessage::Mount`].
+pub struct Mounting {
+    pub(crate) name: String,
+    pub(crate) peer: Peer,
+    pub(crate) channel: Box<MountedChannel>,
+}
 
 /// Maximum size of a response that is not an upgrade, in bytes.
 const RESPONSE_MAX_BYTES: usize = 1 << 20;

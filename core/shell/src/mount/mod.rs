@@ -22,47 +22,23 @@
 //! answers it like any other request without one.
 
 mod channel;
+mod error;
 mod io;
 mod request;
 
 pub(crate) use channel::Handoff;
+pub use channel::Mounting;
+pub use error::MountError;
 pub use io::MountedIo;
 pub use request::{MountRequest, MountResponse};
 
-use crate::{DriverMessage, Remote, RemoteError};
+use crate::{DriverMessage, Remote};
 use channel::MountedChannel;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use drupe_core::{Peer, Reason};
+use drupe_core::Peer;
 use std::sync::Arc;
-
-/// The error of a connection that was not mounted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MountError {
-    /// The server has ended, or its queue is full.
-    #[error(transparent)]
-    Remote(#[from] RemoteError),
-    /// The request cannot be written in HTTP/1.1.
-    #[error("the request can't be mounted: {0}")]
-    Request(&'static str),
-    /// No listener has this mount as its address.
-    #[error("no listener has the address mounted:{0}")]
-    Unknown(String),
-    /// A request was passed to a listener that takes only whole connections.
-    #[error("the listener mounted:{0} takes no requests: it needs the protocol websocket, without TLS and PROXY")]
-    NotWebSocket(String),
-    /// The server refused the connection, and told the peer as far as the protocol allows.
-    #[error("the server refused the connection: {}", .0.sentence())]
-    Refused(Reason),
-    /// The response is longer than 1 MiB.
-    #[error("the response is longer than 1 MiB: request it from a listener of the server")]
-    TooLarge,
-    /// The server closed the connection without a response.
-    #[error("the server closed the connection without a response")]
-    Closed,
-}
 
 impl<N> Remote<N> {
     /// Passes a connection to the listener with the address `mounted:` and `name`.
@@ -93,13 +69,6 @@ impl<N> Remote<N> {
         let queued = self.queues.any().put(0, DriverMessage::Mount(Box::new(mounting)));
         Pending(queued.map(|()| handoff).map_err(MountError::from))
     }
-}
-
-/// A connection on its way to a driver: the content of [`DriverMessage::Mount`].
-pub struct Mounting {
-    pub(crate) name: String,
-    pub(crate) peer: Peer,
-    pub(crate) channel: Box<MountedChannel>,
 }
 
 /// A connection that was passed to the server, or the reason why not.

@@ -169,3 +169,19 @@ fn connection_accepted_in_drain_grace_is_notified_at_once() {
     world.send(late, b"hello\n");
     assert_eq!(world.hub.lines(late), ["hello"]);
 }
+
+#[test]
+fn stuck_task_delays_a_drain_only_until_its_deadline() {
+    let mut world = World::new(LINES, async |mut connection: Connection| {
+        while connection.receive().await.is_some() {
+            connection.closed().await;
+        }
+    });
+    let stuck = world.connect();
+    world.send(stuck, b"one\n");
+    world.hub.command(&drupe_core::Command::Drain);
+    world.hub.advance(Duration::from_secs(9));
+    assert!(!world.hub.is_closed(stuck));
+    world.hub.advance(Duration::from_secs(1));
+    assert!(world.hub.lines(stuck).ends_with(&["closing (shutdown): the server is shutting down".into()]));
+}

@@ -36,7 +36,7 @@ enum Kind {
     Ed25519(SigningKey),
     /// The `RSAPublicKey` in DER.
     Rs256(Arc<[u8]>, Arc<dyn SignatureVerifier>),
-    /// The uncompressed point.
+    /// The public key on P-256 as an uncompressed point (SEC 1 section 2.3.3).
     Es256(Arc<[u8; 65]>, Arc<dyn SignatureVerifier>),
 }
 

@@ -31,7 +31,7 @@ pub(super) fn scopes_at(claims: &Map<String, Value>, path: &str) -> Result<Vec<S
     }
 }
 
-/// Reads the claim `scope`: text with spaces (RFC 8693 section 4.2), or a list.
+/// Reads the claim `scope`, a space-delimited string (RFC 8693 section 4.2) or a list, as one string.
 pub(super) fn scope_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

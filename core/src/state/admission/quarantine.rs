@@ -28,7 +28,7 @@ impl Quarantine {
         self.by_time.insert((until, key));
     }
 
-    /// Removes `key`. Returns true if it was refused.
+    /// Removes an address from quarantine. Returns whether it was there.
     pub(crate) fn remove(&mut self, now: Time, key: AddressKey) -> bool {
         self.expire(now);
         self.forget(key)

@@ -179,7 +179,7 @@ impl Fields {
 /// Progress of the search for a head, so that input in small pieces is searched only once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeadSearch {
-    /// Number of bytes searched. The end of the head may begin only in the last three of them.
+    /// Number of bytes that were searched. The next search begins three bytes before, for a split end.
     pub(crate) searched: usize,
     /// Number of interim responses so far.
     pub(super) interim: u8,

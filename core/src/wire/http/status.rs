@@ -14,7 +14,7 @@ impl Status {
         self.1
     }
 
-    /// Returns the status of a code, without a phrase if it is not one of these.
+    /// Creates the status of a code. The phrase is empty except for a few common codes.
     pub(crate) fn of(code: u16) -> Self {
         let known = [
             Self::OK,

@@ -79,7 +79,7 @@ const EMPTY_FRAMES_MAX: u16 = 1024;
 const START: State = State::Header { bytes: [0; HEADER_MAX_BYTES], count: 0 };
 /// Limit on the bytes of pending pings and pongs, above which no more input is decoded.
 const REPLIES_MAX_BYTES: usize = 4 << 10;
-/// Number of control frames per call after which a pong replaces the last one.
+/// Maximum number of queued control frames. Beyond it, a pong replaces the pending pong.
 ///
 /// RFC 6455 section 5.5.3 allows that.
 const PONGS_MAX: u32 = 16;
