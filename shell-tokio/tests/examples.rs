@@ -9,6 +9,9 @@
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
+/// The example with a codec, whose own tests run here.
+#[path = "../examples/modbus.rs"]
+mod modbus;
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,25 +1,25 @@
 //! The handler of the server: the applications, and the layers around them.
 
+use crate::accounts::{SharedAccounts, Wanted};
 use crate::connections::LogConnections;
 use crate::failure::Failure;
-use crate::keys::{self, VerdictNote, Wanted};
+use crate::keys;
 use crate::logs::Logs;
 use crate::start::AppMakers;
 use crate::tunnels;
 use drupe_core::app::{AppNote, Apps};
-use drupe_core::kit::auth::scram::Credentials;
-use drupe_core::kit::auth::{Accounts, Authentication, KeySet, Provider, TokenError, Verdict};
+use drupe_core::kit::auth::{Accounts, Authentication, KeySet};
 use drupe_core::kit::layer::{Greeting, Layered, Within};
 use drupe_core::kit::monitor::{LogTail, Monitor, MonitorLimits};
 use drupe_core::settings::{
-    AuthenticationPlan, Catalog, HashedPasswords, KeySetSource, KeySetUrl, MonitorPlan, Plan, Resolved, SettingsError,
+    AuthenticationPlan, Catalog, HashedPasswords, KeySetSource, MonitorPlan, Plan, Resolved, SettingsError,
 };
 use drupe_core::tls::TicketKeys;
-use drupe_core::{Config, ConnId, Identity, Part, Sections, UnixTime};
+use drupe_core::{Config, Part, Sections};
 use drupe_shell::{Remote, secret};
 use rustls::crypto::{CryptoProvider, ring};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The handler of each worker.
 pub(crate) type Stack = Layered<
@@ -121,7 +121,7 @@ impl Parts {
     }
 
     fn authentication(&self, plan: &AuthenticationPlan, remote: &Remote<AppNote>) -> Authentication<SharedAccounts> {
-        let accounts = SharedAccounts { remote: Some(remote.clone()), ..self.accounts.clone() };
+        let accounts = self.accounts.of_worker(remote.clone());
         let mut layer = Authentication::new(accounts, self.secret).limits(plan.limits).duplicates(plan.duplicates);
         if plan.token_in_query {
             layer = layer.token_in_query();
@@ -178,55 +178,6 @@ impl Parts {
     }
 }
 
-/// Accounts that a reload replaces for all workers. The lock is held only to copy a pointer.
-#[derive(Clone)]
-pub(crate) struct SharedAccounts {
-    accounts: Arc<Mutex<Arc<Accounts>>>,
-    /// The queue of the thread that fetches keys.
-    wanted: SyncSender<Wanted>,
-    /// The handle to the worker of these accounts.
-    remote: Option<Remote<AppNote>>,
-}
-
-impl SharedAccounts {
-    fn new(accounts: Accounts, wanted: SyncSender<Wanted>) -> Self {
-        Self { accounts: Arc::new(Mutex::new(Arc::new(accounts))), wanted, remote: None }
-    }
-
-    /// Replaces the public keys of tokens.
-    pub(crate) fn replace_keys(&self, keys: &Arc<KeySet>) {
-        loop {
-            let before = self.current();
-            let after = Arc::new(before.with_key_set(Arc::clone(keys)));
-            let mut accounts = self.lock();
-            // A reload may have replaced the accounts meanwhile.
-            if Arc::ptr_eq(&accounts, &before) {
-                *accounts = after;
-                return;
-            }
-        }
-    }
-
-    /// Tells the thread that fetches keys of another source.
-    pub(crate) fn source_changed(&self, source: Option<KeySetUrl>) {
-        // The thread ends with the process only.
-        let _ = self.wanted.send(Wanted::Source(source));
-    }
-
-    /// Replaces the accounts. Returns the previous ones, which no serving thread should drop.
-    pub(crate) fn exchange(&self, accounts: Arc<Accounts>) -> Arc<Accounts> {
-        core::mem::replace(&mut *self.lock(), accounts)
-    }
-
-    pub(crate) fn current(&self) -> Arc<Accounts> {
-        Arc::clone(&self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Arc<Accounts>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Reads or fetches the public keys of tokens, if the plan has a set of them.
 fn key_set(plan: &Plan, crypto: &Crypto, logs: &Logs) -> Result<Option<Arc<KeySet>>, Failure> {
     let Some(source) = keys::source(plan) else { return Ok(None) };
@@ -239,35 +190,4 @@ fn accounts(plan: &Plan, hashed: &mut HashedPasswords, keys: Option<Arc<KeySet>>
     let Some(authentication) = &plan.authentication else { return Ok(Accounts::new()) };
     let accounts = authentication.accounts(hashed, keys);
     accounts.map_err(|(key, words)| format!("{key}: {words}").into())
-}
-
-impl Provider<AppNote> for SharedAccounts {
-    fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
-        let accounts = self.current();
-        let Some(tokens) = accounts.token_verifier() else { return accounts.verdict(token, now) };
-        let result = tokens.identity(token, now);
-        if let (Err(TokenError::UnknownKey), Some(remote)) = (&result, &self.remote) {
-            let wanted = Wanted::Verdict { conn, token: token.to_owned(), remote: remote.clone() };
-            if self.wanted.try_send(wanted).is_ok() {
-                return Verdict::Pending;
-            }
-        }
-        result.into()
-    }
-
-    fn note(&mut self, note: AppNote) -> Result<(ConnId, Verdict), AppNote> {
-        note.downcast().map(|VerdictNote(conn, verdict)| (conn, verdict))
-    }
-
-    fn credentials(&mut self, user: &str) -> Option<Credentials> {
-        self.current().credentials(user).cloned()
-    }
-
-    fn iterations(&mut self) -> u32 {
-        self.current().iterations()
-    }
-
-    fn identity(&mut self, user: &str) -> Identity {
-        self.current().identity(user)
-    }
 }

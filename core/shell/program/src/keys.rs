@@ -1,26 +1,22 @@
 //! The public keys of tokens: read from a file, or fetched and refreshed on a thread of their own.
 
+use crate::accounts::{SharedAccounts, VerdictNote, Wanted};
 #[cfg(feature = "jwks")]
 use crate::fetch;
-use crate::handler::SharedAccounts;
 use crate::logs::Logs;
+use drupe_core::UnixTime;
 use drupe_core::app::{AppIndex, AppNote};
 use drupe_core::files;
-use drupe_core::kit::auth::{KEY_SET_MAX_BYTES, KeySet, RustlsSignatures, SignatureVerifier, Verdict};
+use drupe_core::kit::auth::{KEY_SET_MAX_BYTES, KeySet, RustlsSignatures, SignatureVerifier};
 use drupe_core::settings::{KeySetSource, KeySetUrl, Plan};
-use drupe_core::{ConnId, UnixTime};
-use drupe_shell::Remote;
 use rustls::crypto::CryptoProvider;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tracing::Level;
-
-/// Maximum number of tokens that wait for a fetch. Others are refused at once.
-const WAITING_MAX: usize = 1_024;
 
 /// Returns where the keys of a plan come from, if they are a set.
 pub(crate) fn source(plan: &Plan) -> Option<KeySetSource> {
@@ -77,22 +73,6 @@ fn fetch(_: &KeySetUrl, _: &Arc<CryptoProvider>) -> Result<Vec<u8>, String> {
 #[cfg(not(feature = "jwks"))]
 const WITHOUT: &str =
     "this program was built without fetching keys; build it with the feature `jwks`, or use jwks_file";
-
-/// What the thread that refreshes the keys is asked for.
-pub(crate) enum Wanted {
-    /// The verdict on a token of an unknown key, after a fetch.
-    Verdict { conn: ConnId, token: String, remote: Remote<AppNote> },
-    /// Keys from another source. `None`: no keys from a URL.
-    Source(Option<KeySetUrl>),
-}
-
-/// A verdict for a connection, as the note of no application.
-pub(crate) struct VerdictNote(pub(crate) ConnId, pub(crate) Verdict);
-
-/// Returns the queue of the thread that refreshes the keys.
-pub(crate) fn queue() -> (SyncSender<Wanted>, Receiver<Wanted>) {
-    sync_channel(WAITING_MAX)
-}
 
 /// The thread that refreshes the keys of a URL. The last good keys stay if a fetch fails.
 pub(crate) struct Refresher {

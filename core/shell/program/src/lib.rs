@@ -23,6 +23,7 @@
 #![cfg(unix)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod accounts;
 mod arguments;
 #[cfg(feature = "client")]
 mod client;

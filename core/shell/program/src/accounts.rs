@@ -1,0 +1,114 @@
+//! The accounts that all workers share, and the queue of tokens that wait for keys.
+
+use drupe_core::app::AppNote;
+use drupe_core::kit::auth::scram::Credentials;
+use drupe_core::kit::auth::{Accounts, KeySet, Provider, TokenError, Verdict};
+use drupe_core::settings::KeySetUrl;
+use drupe_core::{ConnId, Identity, UnixTime};
+use drupe_shell::Remote;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Maximum number of tokens that wait for a fetch. Others are refused at once.
+const WAITING_MAX: usize = 1_024;
+
+/// Accounts that a reload replaces for all workers. The lock is held only to copy a pointer.
+#[derive(Clone)]
+pub(crate) struct SharedAccounts {
+    accounts: Arc<Mutex<Arc<Accounts>>>,
+    /// The queue of the thread that fetches keys.
+    wanted: SyncSender<Wanted>,
+    /// The handle to the worker of these accounts.
+    remote: Option<Remote<AppNote>>,
+}
+
+impl SharedAccounts {
+    /// Returns the same accounts for a worker, whose handle receives late verdicts.
+    pub(crate) fn of_worker(&self, remote: Remote<AppNote>) -> Self {
+        Self { remote: Some(remote), ..self.clone() }
+    }
+
+    pub(crate) fn new(accounts: Accounts, wanted: SyncSender<Wanted>) -> Self {
+        Self { accounts: Arc::new(Mutex::new(Arc::new(accounts))), wanted, remote: None }
+    }
+
+    /// Replaces the public keys of tokens.
+    pub(crate) fn replace_keys(&self, keys: &Arc<KeySet>) {
+        loop {
+            let before = self.current();
+            let after = Arc::new(before.with_key_set(Arc::clone(keys)));
+            let mut accounts = self.lock();
+            // A reload may have replaced the accounts meanwhile.
+            if Arc::ptr_eq(&accounts, &before) {
+                *accounts = after;
+                return;
+            }
+        }
+    }
+
+    /// Tells the thread that fetches keys of another source.
+    pub(crate) fn source_changed(&self, source: Option<KeySetUrl>) {
+        // The thread ends with the process only.
+        let _ = self.wanted.send(Wanted::Source(source));
+    }
+
+    /// Replaces the accounts. Returns the previous ones, which no serving thread should drop.
+    pub(crate) fn exchange(&self, accounts: Arc<Accounts>) -> Arc<Accounts> {
+        core::mem::replace(&mut *self.lock(), accounts)
+    }
+
+    pub(crate) fn current(&self) -> Arc<Accounts> {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Accounts>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the thread that refreshes the keys is asked for.
+pub(crate) enum Wanted {
+    /// The verdict on a token of an unknown key, after a fetch.
+    Verdict { conn: ConnId, token: String, remote: Remote<AppNote> },
+    /// Keys from another source. `None`: no keys from a URL.
+    Source(Option<KeySetUrl>),
+}
+
+/// A verdict for a connection, as the note of no application.
+pub(crate) struct VerdictNote(pub(crate) ConnId, pub(crate) Verdict);
+
+/// Returns the queue of the thread that refreshes the keys.
+pub(crate) fn queue() -> (SyncSender<Wanted>, Receiver<Wanted>) {
+    sync_channel(WAITING_MAX)
+}
+
+impl Provider<AppNote> for SharedAccounts {
+    fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
+        let accounts = self.current();
+        let Some(tokens) = accounts.token_verifier() else { return accounts.verdict(token, now) };
+        let result = tokens.identity(token, now);
+        if let (Err(TokenError::UnknownKey), Some(remote)) = (&result, &self.remote) {
+            let wanted = Wanted::Verdict { conn, token: token.to_owned(), remote: remote.clone() };
+            if self.wanted.try_send(wanted).is_ok() {
+                return Verdict::Pending;
+            }
+        }
+        result.into()
+    }
+
+    fn note(&mut self, note: AppNote) -> Result<(ConnId, Verdict), AppNote> {
+        note.downcast().map(|VerdictNote(conn, verdict)| (conn, verdict))
+    }
+
+    fn credentials(&mut self, user: &str) -> Option<Credentials> {
+        self.current().credentials(user).cloned()
+    }
+
+    fn iterations(&mut self) -> u32 {
+        self.current().iterations()
+    }
+
+    fn identity(&mut self, user: &str) -> Identity {
+        self.current().identity(user)
+    }
+}
