@@ -32,7 +32,7 @@ use core::fmt;
 ///     }
 /// }
 ///
-/// let mut config = Config::default();
+/// let mut config = Config::listening(["tcp://127.0.0.1:7000".parse().unwrap()]);
 /// config.sections.set(Greeting("good evening".into()));
 /// let mut hub = TestHub::with_config(config, Hello);
 /// let peer = hub.connect();

@@ -14,7 +14,7 @@ use core::fmt;
 /// use drupe_core::testing::TestHub;
 /// use drupe_core::{Contexts, Event, Handler, Hub, NoNote};
 ///
-/// /// A chat for peers from this machine, and a relay for all others.
+/// /// A chat for listeners of the application `chat`, and a relay for all others.
 /// #[derive(Default)]
 /// struct Both {
 ///     chat: Chat,
@@ -28,9 +28,10 @@ use core::fmt;
 ///
 ///     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
 ///         let Some(conn) = event.conn() else { return };
-///         match hub.peer(conn) {
-///             Some(peer) if peer.is_local() => self.chatting.deliver(hub, event, &mut self.chat),
-///             _ => self.relay.on(hub, event),
+///         let is_chat = hub.listen(conn).is_some_and(|listen| listen.app == "chat");
+///         match is_chat {
+///             true => self.chatting.deliver(hub, event, &mut self.chat),
+///             false => self.relay.on(hub, event),
 ///         }
 ///     }
 /// }
