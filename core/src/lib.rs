@@ -172,7 +172,7 @@ pub mod prelude {
     pub use crate::handler::{Event, Handler, Hub, NoNote};
     pub use crate::kit::layer::{Layer, Within};
     #[cfg(feature = "json")]
-    pub use crate::kit::{App, Cx, MessageError, Router, Service};
+    pub use crate::kit::{App, Cx, MessageError, RoomRules, Router, Service};
     pub use crate::kit::{on_keys, on_lines, on_messages};
     #[cfg(feature = "settings")]
     pub use crate::settings::{Section, SectionError};

@@ -33,6 +33,9 @@ pub enum ListenProblem {
     /// The scheme is missing or unknown.
     #[error("it must begin with tcp://, telnet://, length://, raw://, delimited://, auto://, ws:// or unix://")]
     Scheme,
+    /// The scheme stands for TLS, which an address cannot configure.
+    #[error("TLS needs certificates, which an address can't name: set listeners.NAME.tls in a configuration")]
+    Tls,
     /// The address is not an IP address and a port.
     #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
     Address(String),
@@ -91,6 +94,7 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
         }
         "unix" if place.is_empty() || place == "@" => return Err(ListenProblem::Path),
         "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
+        "tls" | "telnets" | "lengths" | "raws" | "delimiteds" | "autos" | "wss" => return Err(ListenProblem::Tls),
         _ => return Err(ListenProblem::Scheme),
     };
     let mut has_metrics = false;

@@ -30,6 +30,7 @@ pub struct Catalog {
     apps: Vec<App>,
     sections: Vec<SectionType>,
     codecs: Vec<Custom>,
+    log_targets: Vec<String>,
     schema: OnceLock<Arc<Value>>,
 }
 
@@ -56,6 +57,7 @@ impl Catalog {
             apps: Vec::new(),
             sections: Vec::new(),
             codecs: Vec::new(),
+            log_targets: Vec::new(),
             schema: OnceLock::new(),
         }
     }
@@ -104,6 +106,13 @@ impl Catalog {
         self
     }
 
+    /// Adds a target of the application's own log lines, so that `log.targets` may set its level.
+    #[must_use]
+    pub fn log_target(mut self, target: &str) -> Self {
+        self.log_targets.push(target.to_owned());
+        self
+    }
+
     /// Returns the name of the program.
     #[must_use]
     pub fn program(&self) -> &str {
@@ -145,6 +154,10 @@ impl Catalog {
 
     pub(super) fn needs_one_worker(&self, app: &str) -> bool {
         self.apps.iter().any(|known| known.name == app && known.needs_one_worker)
+    }
+
+    pub(super) fn log_targets(&self) -> impl Iterator<Item = &str> {
+        self.log_targets.iter().map(String::as_str)
     }
 
     pub(super) fn codecs(&self) -> &[Custom] {

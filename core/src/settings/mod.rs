@@ -2,9 +2,10 @@
 //!
 //! [`Settings`] lists all keys, and its fields document them. A configuration consists of layers,
 //! each of which overrides the one before: the defaults, a profile, files (YAML or JSON), the
-//! environment, and the command line. [`Sources::resolve`] merges the layers. It reports all
-//! errors, each with file, line, key and a remedy. [`Resolved::plan`] is the result from which a
-//! server is built.
+//! environment, and the command line. [`Sources::resolve`] merges the layers. It checks
+//! the text, then the types of all values, then whether they fit together, and reports all errors
+//! of the first step that has any, each with file, line, key and a remedy. [`Resolved::plan`] is the
+//! result from which a server is built.
 //!
 //! ```
 //! use drupe_core::settings::Sources;

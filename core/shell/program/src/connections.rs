@@ -73,7 +73,7 @@ impl LogConnections {
                 let (user, seconds) = (user(*conn), seconds(*conn));
                 let peer = hub.peer(*conn).map_or("-".into(), |peer| peer.to_string());
                 if admits("closed", &format_args!("{conn} {reason} after {seconds:.3} s, user {user}")) {
-                    info!(target: "connections", %conn, peer, %reason, seconds, %user, "closed");
+                    info!(target: "connections", %conn, %peer, %reason, seconds, %user, "closed");
                 }
             }
             Event::Tunnel { status, .. } => self.log_tunnel(hub, status),

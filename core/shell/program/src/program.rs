@@ -51,7 +51,7 @@ impl<R: Runtime + 'static> Program<R> {
         Self {
             name,
             version: "",
-            about: "",
+            about: "A server for long-lived connections",
             catalog: Catalog::new(name),
             makers: AppMakers::default(),
             flags: Vec::new(),
@@ -66,6 +66,8 @@ impl<R: Runtime + 'static> Program<R> {
     }
 
     /// Sets the first line of `--help` and of the manual page.
+    ///
+    /// Default: "A server for long-lived connections".
     #[must_use]
     pub fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
@@ -112,6 +114,16 @@ impl<R: Runtime + 'static> Program<R> {
     #[must_use]
     pub fn codec(self, codec: Custom) -> Self {
         Self { catalog: self.catalog.codec(codec), ..self }
+    }
+
+    /// Adds a target of the application's own log lines, so that `log.targets` may set its level.
+    ///
+    /// An application logs with the macros of [`tracing`](https://docs.rs/tracing):
+    /// `tracing::info!(target: "game", "round {number} begins")`. Its lines have the format, the
+    /// file and the level of all others.
+    #[must_use]
+    pub fn log_target(self, target: &str) -> Self {
+        Self { catalog: self.catalog.log_target(target), ..self }
     }
 
     /// Adds a flag `--NAME VALUE` that sets a key of the configuration, as `--set KEY=VALUE` does.
@@ -195,7 +207,7 @@ impl<R: Runtime + 'static> Program<R> {
         };
         let command = Arguments::command().name(self.name).bin_name(self.name);
         let command = if self.version.is_empty() { command } else { command.version(self.version) };
-        let command = if self.about.is_empty() { command } else { command.about(self.about) };
+        let command = command.about(self.about);
         with_sources(command).mut_subcommand("check", with_sources)
     }
 }

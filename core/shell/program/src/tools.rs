@@ -111,8 +111,14 @@ fn now() -> std::time::Duration {
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(mode).open(path);
-    let hint = "; remove the file, or choose another --out";
-    let mut file = file.map_err(|error| format!("can't write {}: {error}{hint}", path.display()))?;
+    let mut file = file.map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AlreadyExists => "; remove the file, or choose another --out",
+            io::ErrorKind::NotFound => "; create the directory first, or choose another --out",
+            _ => "",
+        };
+        format!("can't write {}: {error}{hint}", path.display())
+    })?;
     Ok(file.write_all(text.as_bytes())?)
 }
 

@@ -190,7 +190,7 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
         // Limits that equal the server's need no copy.
         listen.limits = listen.limits.filter(|limits| *limits != peer);
     }
-    log(&settings.log, problems);
+    log(&settings.log, catalog, problems);
     unapplied(settings, catalog, &mut config.unapplied);
     apps(settings, catalog, problems);
     let MonitorSettings { watchers_max, interval, may_act, may_watch, .. } = settings.monitor;

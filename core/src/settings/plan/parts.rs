@@ -9,6 +9,7 @@ use crate::settings::tree::{LogSettings, MetricsSettings, MonitorSettings, Setti
 use crate::wire::http::Credential;
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// The settings of the monitor.
@@ -68,10 +69,11 @@ pub(super) fn metrics(settings: &MetricsSettings, problems: &mut Problems<'_>) -
 /// The log targets that can have a level of their own.
 const TARGETS: [&str; 4] = ["connections", "messages", "operation", "monitor"];
 
-pub(super) fn log(log: &LogSettings, problems: &mut Problems<'_>) {
-    for target in log.targets.keys().filter(|target| !TARGETS.contains(&target.as_str())) {
-        problems
-            .add(&format!("log.targets.{target}"), format!("unknown target; the targets are {}", TARGETS.join(", ")));
+pub(super) fn log(log: &LogSettings, catalog: &Catalog, problems: &mut Problems<'_>) {
+    let known: Vec<_> = TARGETS.into_iter().chain(catalog.log_targets()).collect();
+    for target in log.targets.keys().filter(|target| !known.contains(&target.as_str())) {
+        let words = format!("unknown target; the targets are {}", known.join(", "));
+        problems.add(&format!("log.targets.{target}"), words);
     }
     if let Some(file) = &log.file {
         if file.directory.is_empty() {
