@@ -53,10 +53,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // The drain of Drupe, on SIGINT and SIGTERM, ends both.
-    tokio::select! {
-        served = axum::serve(listener, routes) => served?,
-        drained = server.run() => drop(drained?),
-    }
+    // The drain of Drupe, on SIGINT and SIGTERM, ends both. Requests of the routes may finish.
+    let (drained, ended) = tokio::sync::oneshot::channel::<()>();
+    let serve = axum::serve(listener, routes).with_graceful_shutdown(async { drop(ended.await) });
+    let serve = tokio::spawn(serve.into_future());
+    server.run().await?;
+    drop(drained);
+    serve.await??;
     Ok(())
 }

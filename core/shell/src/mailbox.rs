@@ -3,6 +3,7 @@ use super::queues::Queues;
 use super::tunnel::TunnelSnapshot;
 use super::{Remote, spared};
 use drupe_core::Metrics;
+use drupe_core::app::AppIndex;
 
 use std::collections::VecDeque;
 
@@ -43,7 +44,7 @@ impl<N> Mailbox<N> {
     /// Returns a handle to the server, for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote<N> {
-        Remote { queues: Queues::Own(Arc::clone(&self.shards)), home: self.number }
+        Remote { queues: Queues::Own(Arc::clone(&self.shards)), home: self.number, app: AppIndex::default() }
     }
 
     /// Takes the queued messages, and sets the waker that is called for the next one.

@@ -3,6 +3,7 @@ use super::queues::{AnyQueues, Queues, Unsent};
 use super::remote_error::RemoteError;
 use super::tunnel::Port;
 use super::{BindError, Channel, TunnelPort, TunnelWatch};
+use drupe_core::app::AppIndex;
 use drupe_core::tunnel::{LinkId, TunnelReport, TunnelStatus};
 use drupe_core::{Command, Config, ConnId, ListenerId, Metrics, Outgoing, Peer};
 
@@ -23,6 +24,8 @@ pub struct Remote<N> {
     pub(super) queues: Queues<N>,
     /// Index of the shard that receives notes.
     pub(super) home: usize,
+    /// The application whose rooms the handle names.
+    pub(super) app: AppIndex,
 }
 
 impl<N> Remote<N> {
@@ -35,7 +38,13 @@ impl<N> Remote<N> {
     where
         N: Send + 'static,
     {
-        Remote { queues: self.queues.converting(convert), home: self.home }
+        Remote { queues: self.queues.converting(convert), home: self.home, app: self.app }
+    }
+
+    /// Returns a handle that names the rooms of one of several [applications](drupe_core::app::Apps).
+    #[must_use]
+    pub fn of_app(self, app: AppIndex) -> Self {
+        Self { app, ..self }
     }
 
     fn queues(&self) -> &dyn AnyQueues<N> {
@@ -191,6 +200,10 @@ impl<N> Remote<N> {
             Command::Quarantine { .. } | Command::Release { .. } => {
                 self.queues().put(0, DriverMessage::Command(command))
             }
+            Command::Publish { room, payload } => {
+                let room = self.app.stored_room(&room).into_owned();
+                self.queues().put(self.home, DriverMessage::Command(Command::Publish { room, payload }))
+            }
             command => self.queues().put(self.home, DriverMessage::Command(command)),
         }
     }
@@ -284,7 +297,7 @@ impl Sum {
 
 impl<N> Clone for Remote<N> {
     fn clone(&self) -> Self {
-        Self { queues: self.queues.clone(), home: self.home }
+        Self { queues: self.queues.clone(), home: self.home, app: self.app }
     }
 }
 

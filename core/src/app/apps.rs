@@ -1,4 +1,4 @@
-use crate::base::{ConnId, ListenerId, Origin};
+use crate::base::{AppIndex, ConnId, ListenerId, Origin};
 use crate::handler::{Contexts, Event, Handler, Hub, NoNote};
 use crate::state::Timer;
 use alloc::borrow::ToOwned;
@@ -14,9 +14,10 @@ use core::fmt;
 /// dials, timers and notes. Events of the whole server, such as [`Draining`](Event::Draining), go
 /// to all applications. A listener that names none of them has the first one.
 ///
-/// All applications share the rooms of the server, by name, and the topics of
-/// [messages between shards](Hub::send_to_shard). Begin names that must not be shared with the name
-/// of the application.
+/// Each application has its own rooms: those of two applications never meet, whatever their names.
+/// The limits of rooms are those of the server, and the names of rooms of all applications but the
+/// first are stored with up to five more bytes. All applications share the topics of [messages
+/// between shards](Hub::send_to_shard).
 ///
 /// ```
 /// use drupe_core::app::{Apps, Chat, Echo};
@@ -30,10 +31,6 @@ use core::fmt;
 pub struct Apps {
     apps: Vec<(String, Box<dyn AnyApp>)>,
 }
-
-/// The index of an application in its [`Apps`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AppIndex(u8);
 
 /// A [note](Handler::Note) for one of several applications.
 pub struct AppNote {

@@ -6,7 +6,8 @@ mod echo;
 mod name;
 mod relay;
 
-pub use apps::{AppIndex, AppNote, Apps};
+pub use crate::base::AppIndex;
+pub use apps::{AppNote, Apps};
 pub use chat::{Chat, Member};
 pub use echo::Echo;
 pub use relay::{Envelope, Relay};

@@ -1,5 +1,6 @@
 //! Basic types: time, identifiers, peers, messages, reasons.
 
+mod app_index;
 mod backoff;
 mod failure;
 #[cfg(feature = "files")]
@@ -23,6 +24,7 @@ pub mod work;
 #[cfg(not(feature = "work"))]
 pub(crate) mod work;
 
+pub use app_index::AppIndex;
 pub use backoff::Backoff;
 pub use failure::{AcceptFailure, Failure, NameError};
 pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};

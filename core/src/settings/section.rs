@@ -15,7 +15,8 @@ use serde_json::Value;
 /// those of the server. The handler reads it with [`Hub::settings`](crate::Hub::settings).
 ///
 /// The doc comments of the fields describe the keys to operators. Keys that the operator does not
-/// set have the values of `Default`, so the type needs no `#[serde(default)]`. Unknown keys are
+/// set have the values of `Default`, so the type needs no `#[serde(default)]`. Structs in maps and
+/// lists need it for each optional key, because they have no defaults. Unknown keys are
 /// errors. For times, sizes and rates, see [`units`](super::units); for passwords, see
 /// [`Secret`](super::Secret).
 ///

@@ -55,17 +55,20 @@ impl Reader<'_> {
         let part = &schema["properties"][name];
         let own = layers.merged.get(name).cloned().unwrap_or_else(|| Value::Object(Map::new()));
         let before = problems.len();
+        // Keys that are left out, to find further errors.
+        let mut removed = Vec::new();
         for (key, words) in unknown_keys(schema, part, &own, name) {
             problems.push(layers.blame(&key, words));
+            removed.push(key);
         }
         let Value::Object(mut own) = own else {
             return problems.push(layers.blame(name, "it takes keys with values"));
         };
         self.read_secrets(schema, part, &mut own, name, problems);
-        if problems.len() > before {
-            return;
-        }
         let mut own = Value::Object([(name.to_owned(), Value::Object(own))].into_iter().collect());
+        for key in &removed {
+            remove(&mut own, key);
+        }
         while problems.len() < PROBLEMS_MAX {
             let mut whole = (section.defaults)();
             if let (Value::Object(whole), Value::Object(own)) = (&mut whole, own[name].clone()) {
@@ -82,12 +85,15 @@ impl Reader<'_> {
                 }
                 Err(error) => error,
             };
-            // Remove the invalid value, to find further errors.
             let (key, problem) = problem(layers, schema, name, &error);
-            problems.push(problem);
+            let missing = problem.words.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
+            if !missing.is_some_and(|(field, _)| removed.contains(&format!("{key}.{field}"))) {
+                problems.push(problem);
+            }
             if !remove(&mut own, &key) {
                 return;
             }
+            removed.push(key);
         }
     }
 
@@ -101,11 +107,16 @@ impl Reader<'_> {
         problems: &mut Vec<SettingsError>,
     ) {
         let part = resolve(schema, part);
-        let Some(properties) = part["properties"].as_object() else { return };
+        let (properties, any) = (part["properties"].as_object(), &part["additionalProperties"]);
+        for (key, value) in own.iter_mut().filter(|(key, _)| !properties.is_some_and(|known| known.contains_key(*key)))
+        {
+            self.read_secrets_below(schema, any, value, &format!("{path}.{key}"), problems);
+        }
+        let Some(properties) = properties else { return };
         for (key, below) in properties {
             let path = format!("{path}.{key}");
-            if let Some(Value::Object(own)) = own.get_mut(key) {
-                self.read_secrets(schema, below, own, &path, problems);
+            if let Some(value) = own.get_mut(key) {
+                self.read_secrets_below(schema, below, value, &path, problems);
             }
             let file_key = format!("{key}_file");
             if !is_secret(schema, below) || !properties.contains_key(&file_key) {
@@ -117,6 +128,27 @@ impl Reader<'_> {
                 Ok(None) => {}
                 Err(error) => problems.push(error),
             }
+        }
+    }
+
+    /// Reads the secrets in a value: a map with keys, or a list of them.
+    fn read_secrets_below(
+        &self,
+        schema: &Value,
+        part: &Value,
+        value: &mut Value,
+        path: &str,
+        problems: &mut Vec<SettingsError>,
+    ) {
+        match value {
+            Value::Object(own) => self.read_secrets(schema, part, own, path, problems),
+            Value::Array(list) => {
+                let items = &resolve(schema, part)["items"];
+                for (number, value) in list.iter_mut().enumerate() {
+                    self.read_secrets_below(schema, items, value, &format!("{path}[{number}]"), problems);
+                }
+            }
+            _ => {}
         }
     }
 }

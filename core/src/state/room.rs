@@ -59,7 +59,7 @@ impl Rooms {
     }
 
     /// Returns the slots of a room's members, grouped by encoding.
-    pub(crate) fn members(&self, name: &str) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn members<'r>(&'r self, name: &str) -> impl Iterator<Item = u32> + use<'r> {
         let room = self.number(name).and_then(|number| self.get(number));
         room.into_iter().flat_map(|room| room.groups.iter().flat_map(|group| group.members.iter().copied()))
     }

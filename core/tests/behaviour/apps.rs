@@ -183,6 +183,63 @@ fn dials_belong_to_the_application_that_dialled() {
     assert_eq!(world.events(), ["two: opened true with Text(\"\")", "two: message \"hello\" with Text(\"x\")"]);
 }
 
+/// A handler that lets its peers join, publish and count rooms by name.
+struct Rooms;
+
+impl Handler for Rooms {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        let Event::Message { conn, payload } = event else { return };
+        let (verb, room) = payload.as_str().and_then(|line| line.split_once(' ')).expect("a verb and a room");
+        match verb {
+            "join" => drop(hub.join(conn, room).expect("there is room")),
+            "say" => drop(hub.publish(room, "hello")),
+            "leave" => drop(hub.leave(conn, room)),
+            _ => {
+                let rooms: Vec<_> = hub.rooms().map(|(name, count)| format!("{name:?} {count}")).collect();
+                let own: Vec<_> = hub.rooms_of(conn).map(|name| format!("{name:?}")).collect();
+                let counted = hub.members(room).count();
+                assert_eq!(counted, hub.member_count(room));
+                hub.send(conn, &format!("{} | {} | {counted}", rooms.join(", "), own.join(", ")));
+            }
+        }
+    }
+}
+
+#[test]
+fn rooms_of_two_applications_never_meet() {
+    let listen =
+        |port: u16, app: &str| format!("tcp://127.0.0.1:{port}").parse::<Listen>().expect("an address").app(app.into());
+    let config = Config::listening([listen(7000, "one"), listen(7001, "two")]);
+    let mut hub = TestHub::with_config(config, Apps::new().with("one", Rooms).with("two", Rooms));
+    let peer = Peer::Address(([127, 0, 0, 1], 40_000).into());
+    let connect =
+        |hub: &mut TestHub<Apps>, listener| hub.try_connect(ListenerId::new(listener), peer).expect("admitted");
+    let (one, other, two) = (connect(&mut hub, 0), connect(&mut hub, 0), connect(&mut hub, 1));
+    // Whatever a peer names: what the server stores for the other application as well.
+    for room in ["a", "\u{1f}1\u{1f}a", "1\u{1f}a"] {
+        for conn in [one, two] {
+            hub.line(conn, &format!("join {room}"));
+        }
+        hub.clear();
+        hub.line(other, &format!("say {room}"));
+        assert_eq!((hub.lines(one), hub.lines(two)), (vec!["hello".to_string()], vec![]), "{room:?}");
+        hub.clear();
+        hub.line(two, &format!("say {room}"));
+        assert_eq!((hub.lines(one), hub.lines(two)), (vec![], vec!["hello".to_string()]), "{room:?}");
+        hub.clear();
+        hub.line(two, &format!("list {room}"));
+        assert_eq!(hub.lines(two), [format!("{room:?} 1 | {room:?} | 1")]);
+        for conn in [one, two] {
+            hub.line(conn, &format!("leave {room}"));
+        }
+        hub.line(one, &format!("list {room}"));
+        assert_eq!(hub.lines(one), [" |  | 0".to_string()]);
+    }
+}
+
 #[test]
 fn notes_reach_only_the_application_that_they_are_for() {
     let mut world = World::new();

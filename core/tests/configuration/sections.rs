@@ -32,6 +32,12 @@ struct Game {
 struct Map {
     /// Its width.
     width: u16,
+    /// The password of the map.
+    #[serde(default)]
+    word: Secret,
+    /// A file with the password of the map.
+    #[serde(default)]
+    word_file: String,
 }
 
 /// The rules of scoring.
@@ -132,6 +138,10 @@ fn section_errors_name_place_key_and_remedy() {
         ("game: 7\n", "my.yaml:1: game: it takes keys with values"),
         ("game:\n  score: { win: 1, draw: 2 }\n", "my.yaml:2: game.score.draw: a draw can't be worth more than a win"),
         ("game:\n  referee: 1234\n", "my.yaml:2: game.referee: a secret is text: put it in quotes"),
+        (
+            "game:\n  maps:\n    a: { width: 1, word_file: lost }\n",
+            "my.yaml:3: game.maps.a.word_file: can't read lost: there is no such file",
+        ),
         ("game:\n  referee_file: lost\n", "my.yaml:2: game.referee_file: can't read lost: there is no such file"),
         ("game:\n  referee_file: empty\n", "my.yaml:2: game.referee_file: the first line of empty is empty"),
         ("game:\n  referee: x\n  referee_file: good\n", "my.yaml:3: game.referee_file: game.referee is set as well"),
@@ -148,6 +158,16 @@ fn section_errors_name_place_key_and_remedy() {
     ] {
         let problems = file(text).resolve().map(drop).expect_err(text).to_string();
         assert!(problems.contains(words), "{text}\n{words}\n{problems}");
+    }
+    // A secret of a map is read from its file.
+    let plan = file("game:\n  maps:\n    a: { width: 1, word_file: good }\n").resolve().expect("valid").plan;
+    assert_eq!(plan.config.sections.get::<Game>().expect("the section").maps["a"].word.reveal(), "hush");
+    // An unknown key hides no other error, and what was wrong is not missing.
+    let text = "game:\n  playerz: 3\n  players: x\n  maps:\n    a: { width: x }\n    b: { depth: 1, width: 2 }\n";
+    let problems = file(text).resolve().map(drop).expect_err("four").to_string();
+    assert_eq!(problems.lines().count(), 4, "{problems}");
+    for key in ["game.playerz: ", "game.players: ", "game.maps.a.width: ", "game.maps.b.depth: "] {
+        assert!(problems.contains(key), "{key}: {problems}");
     }
     // All errors are reported at once, those of the server and those of sections.
     let problems = file("workers: x\ngame:\n  players: x\n  score: { win: y, draw: z }\n").resolve().expect_err("four");

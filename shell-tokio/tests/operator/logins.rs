@@ -3,7 +3,7 @@
 #![allow(clippy::panic, clippy::expect_used, clippy::print_stderr, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-use crate::support::{Directory, Program};
+use crate::support::{Directory, Program, read};
 use drupe_tokio::core::kit::auth::{Claims, TokenKey};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -57,6 +57,12 @@ fn four_workers_share_one_login_failure_limit() {
     answers.sort();
     let expected: Vec<_> = [vec!["not well formed"; 3], vec!["too many failures"; 9]].concat();
     assert_eq!(answers, expected);
+    // The log says why each of them failed.
+    program.signal("-TERM");
+    assert_eq!(program.wait(), Some(0));
+    let log = read(&directory.0.join("log"));
+    let failed = |cause: &str| log.lines().filter(|line| line.contains("login failed") && line.contains(cause)).count();
+    assert_eq!((failed("not well formed"), failed("too many failures")), (3, 9), "{log}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use drupe_core::settings::{
     AuthenticationPlan, Catalog, HashedPasswords, KeySetSource, MonitorPlan, Plan, Resolved, SettingsError,
 };
 use drupe_core::tls::TicketKeys;
-use drupe_core::{Config, Part, Sections};
+use drupe_core::{Config, ConnId, Part, Sections};
 use drupe_shell::{Remote, secret};
 use rustls::crypto::{CryptoProvider, ring};
 use std::sync::mpsc::SyncSender;
@@ -122,7 +122,12 @@ impl Parts {
 
     fn authentication(&self, plan: &AuthenticationPlan, remote: &Remote<AppNote>) -> Authentication<SharedAccounts> {
         let accounts = self.accounts.of_worker(remote.clone());
-        let mut layer = Authentication::new(accounts, self.secret).limits(plan.limits).duplicates(plan.duplicates);
+        let logs = self.logs.clone();
+        let on_failure = move |conn: ConnId, reason: &str| logs.failed_login(conn, reason);
+        let mut layer = Authentication::new(accounts, self.secret)
+            .on_failure(on_failure)
+            .limits(plan.limits)
+            .duplicates(plan.duplicates);
         if plan.token_in_query {
             layer = layer.token_in_query();
         }

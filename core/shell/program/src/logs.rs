@@ -7,7 +7,7 @@ use drupe_core::app::AppNote;
 use drupe_core::kit::monitor::LogTail;
 use drupe_core::settings::{FormatChoice, LevelChoice, LogSettings};
 use drupe_core::text::neutralize;
-use drupe_core::{Command, Metrics, Time};
+use drupe_core::{Command, ConnId, Metrics, Time};
 use drupe_shell::Remote;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -78,6 +78,13 @@ impl Logs {
         let Some(verdict) = self.admit(kind, "connections", level) else { return false };
         self.tail.push(&line());
         verdict.is_logged
+    }
+
+    /// Logs a failed login. The line that opened its connection names the address.
+    pub(crate) fn failed_login(&self, conn: ConnId, reason: &str) {
+        if self.admits_line("login failed", Level::INFO, || format!("login failed: {conn} {reason}")) {
+            info!(target: "connections", %conn, reason, "login failed");
+        }
     }
 
     /// Logs a command that a watcher sent to the monitor.

@@ -25,7 +25,8 @@ impl<N> Start<'_, N> {
         self.sections.get().unwrap_or_default()
     }
 
-    /// Returns a handle to the server. Its notes go to this application on this worker.
+    /// Returns a handle to the server. Its notes go to this application on this worker, and it names
+    /// the rooms of this application.
     #[must_use]
     pub fn remote(&self) -> Remote<N> {
         self.remote.clone()
@@ -46,7 +47,7 @@ impl AppMakers {
     {
         self.0.push(Arc::new(move |apps, sections, remote| {
             let index: AppIndex = apps.next_index();
-            let remote = remote.converting(move |note| AppNote::new(index, note));
+            let remote = remote.converting(move |note| AppNote::new(index, note)).of_app(index);
             let handler = make(&Start { sections, remote });
             apps.with(name, handler)
         }));

@@ -100,7 +100,8 @@ impl<C> Hub<'_, C> {
         self.state.listen_of(conn)
     }
 
-    /// Returns the wire's name: `lines`, `length`, `telnet`, `websocket` or `ws+telnet`.
+    /// Returns the name of the wire: `lines`, `length`, `telnet`, `websocket`, `ws+telnet`, `raw`,
+    /// `delimited`, or the name of a codec.
     #[must_use]
     pub fn wire_name(&self, conn: ConnId) -> Option<&'static str> {
         self.state.conns.get(conn).map(Conn::wire_name)

@@ -25,14 +25,16 @@ impl<C> Hub<'_, C> {
     /// Returns for how many it was queued. On a server of several [shards](crate::Shard), members
     /// on other shards get it a moment later and are not counted.
     pub fn publish<'p>(&mut self, room: &str, payload: impl Into<Outgoing<'p>>) -> usize {
-        self.state.publish_everywhere(room, &[], payload.into())
+        let room = self.stored(room);
+        self.state.publish_everywhere(&room, &[], payload.into())
     }
 
     /// Queues a message for every member of a room except the connections in `except`.
     ///
     /// Otherwise like [`publish`](Self::publish).
     pub fn publish_except<'p>(&mut self, room: &str, except: &[ConnId], payload: impl Into<Outgoing<'p>>) -> usize {
-        self.state.publish_everywhere(room, except, payload.into())
+        let room = self.stored(room);
+        self.state.publish_everywhere(&room, except, payload.into())
     }
 
     /// Sets which representation of an [`Outgoing`] a connection receives from now on.

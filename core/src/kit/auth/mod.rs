@@ -147,7 +147,12 @@ pub struct Authentication<P> {
     wrong: BTreeMap<ConnId, u32>,
     /// Users reported to the first shard. Empty with [`DuplicateLogin::KeepBoth`].
     sessions: BTreeMap<ConnId, Arc<str>>,
+    /// The function that receives failed attempts.
+    on_failure: Option<OnFailure>,
 }
+
+/// A function that receives the connection of a failed attempt, and why it failed.
+type OnFailure = Box<dyn FnMut(ConnId, &str) + Send>;
 
 /// A connection that is not authenticated yet.
 struct Waiting {
@@ -199,7 +204,17 @@ impl<P> Authentication<P> {
             ready: VecDeque::new(),
             wrong: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            on_failure: None,
         }
+    }
+
+    /// Sets a function that receives each failed attempt: the connection, and the reason that the
+    /// peer gets, such as `the token has expired`. For a log; the reason contains no secrets.
+    ///
+    /// It is not called for a connection that ends before it tries to authenticate.
+    #[must_use]
+    pub fn on_failure(self, call: impl FnMut(ConnId, &str) + Send + 'static) -> Self {
+        Self { on_failure: Some(Box::new(call)), ..self }
     }
 
     /// Sets the limits on login attempts.

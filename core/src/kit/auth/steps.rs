@@ -113,17 +113,15 @@ impl<P> Authentication<P> {
                 self.wrong(hub, conn, &reason);
             }
             (Answer::Connected, _) => {
-                refuse(hub, conn, "this user is already connected");
+                self.refuse(hub, conn, "this user is already connected");
                 hub.end(conn, Reason::Forbidden);
             }
             (Answer::Wait(seconds), _) => {
                 let words = format!("too many failures; try again in {seconds} s");
+                self.refuse(hub, conn, &words);
                 if self.waiting.contains_key(&conn) {
                     hub.state.metrics.authentication_failures += 1;
-                    refuse(hub, conn, &words);
                     hub.end(conn, Reason::Unauthorized);
-                } else {
-                    refuse(hub, conn, &words);
                 }
             }
             // The answer does not belong to this attempt.
@@ -376,6 +374,14 @@ impl<P> Authentication<P> {
         }
     }
 
+    /// Tells a peer and the log why its attempt failed.
+    fn refuse<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+        refuse(hub, conn, reason);
+        if let Some(call) = &mut self.on_failure {
+            call(conn, reason);
+        }
+    }
+
     /// Handles a wrong proof. Ends the connection if there were too many.
     fn wrong<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         if self.waiting.contains_key(&conn) {
@@ -386,7 +392,7 @@ impl<P> Authentication<P> {
             return;
         }
         hub.state.metrics.authentication_failures += 1;
-        refuse(hub, conn, reason);
+        self.refuse(hub, conn, reason);
         let wrong = self.wrong.entry(conn).or_default();
         *wrong += 1;
         if *wrong >= self.limits.tries {
@@ -395,7 +401,7 @@ impl<P> Authentication<P> {
     }
 
     pub(super) fn count_failure<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
-        refuse(hub, conn, reason);
+        self.refuse(hub, conn, reason);
         hub.state.metrics.authentication_failures += 1;
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };
         waiting.tries += 1;

@@ -98,7 +98,7 @@ settings! {
         scopes_claim: String = String::from("scope");
         /// The required issuer of tokens (`iss`); if empty, any issuer is accepted.
         issuer: String = String::new();
-        /// The required audience of tokens (`aud`); if empty, any audience is accepted.
+        /// The required audience of tokens (`aud`); if empty, tokens that have one are refused.
         audience: String = String::new();
         /// Tolerated clock difference, at most 5m.
         leeway: Span = Span(Duration::ZERO);
