@@ -194,6 +194,8 @@ impl Source {
         while let Some(token) = tokens.get(at) {
             let next = |ahead: usize| tokens.get(at + ahead).map_or("", String::as_str);
             match token.as_str() {
+                // What a return type captures (`+ use<'a>`) is no import.
+                "use" if next(1) == "<" => {}
                 "use" => {
                     let is_exported = at > 0 && (tokens[at - 1] == "pub" || tokens[at - 1] == ")");
                     let end = at + tokens[at..].iter().position(|token| token == ";").expect("the end of an import");
