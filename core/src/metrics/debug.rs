@@ -1,4 +1,4 @@
-//! The `Debug` output of metrics: only what is not zero, by its name, which ends with the unit.
+//! The `Debug` output of metrics, without zeros and empty lists.
 
 use super::{ByReason, Histogram, Metrics};
 use core::fmt;
@@ -71,7 +71,7 @@ impl fmt::Debug for Histogram {
     }
 }
 
-/// A text without quotes.
+/// A text whose `Debug` output has no quotes.
 struct Plain(&'static str);
 
 impl fmt::Debug for Plain {

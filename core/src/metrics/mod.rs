@@ -15,7 +15,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Counters and gauges of a machine.
+/// Metrics of a machine: counters, gauges, histograms, and lists of recent events.
 ///
 /// Counters only rise; gauges hold the value at the time of the call.
 #[derive(Clone, Default)]
@@ -34,7 +34,7 @@ pub struct Metrics {
     pub refused: ByReason,
     /// Connections of [`Metrics::opened`] that ended (counter), by [`Reason`].
     pub ended: ByReason,
-    /// Ended connections that were served only pages, health or metrics over HTTP (counter).
+    /// Ended connections that received HTTP responses but did not upgrade (counter).
     pub http_ended: ByReason,
     /// Open connections (gauge).
     pub open: u64,
@@ -60,7 +60,7 @@ pub struct Metrics {
     pub bytes_in: u64,
     /// Bytes written (counter).
     pub bytes_out: u64,
-    /// Messages decoded and served (counter).
+    /// Messages decoded and delivered to the handler (counter).
     pub messages_in: u64,
     /// Messages queued, once per recipient (counter).
     pub messages_out: u64,
@@ -84,7 +84,7 @@ pub struct Metrics {
     pub rate_exceeded: u64,
     /// Messages discarded because they exceeded a rate (counter).
     pub rate_dropped: u64,
-    /// Failed outgoing connection attempts (counter).
+    /// Failed outgoing connection attempts, including failed handshakes (counter).
     pub dial_errors: u64,
     /// Panics of the handler and of connection tasks (counter).
     pub handler_panics: u64,
@@ -100,7 +100,9 @@ pub struct Metrics {
     pub requests_health: u64,
     /// HTTP requests served for `/metrics` (counter).
     pub requests_metrics: u64,
-    /// HTTP requests served for pages and their resources (counter).
+    /// HTTP requests served with pages, files or responses of the application (counter).
+    ///
+    /// Includes requests without a credential, which are answered with 401.
     pub requests_page: u64,
     /// HTTP requests refused (counter), each with an [`Event::RequestRefused`](crate::Event).
     pub requests_refused: ByReason,
@@ -110,11 +112,11 @@ pub struct Metrics {
     pub reloads: u64,
     /// Reported [reload failures](crate::Command::ReloadFailed) (counter).
     pub reload_failures: u64,
-    /// Reported [log lines](crate::Command::LogLoss) above the rate limit (counter).
+    /// Log lines dropped above the rate limit, as [reported](crate::Command::LogLoss) (counter).
     pub log_lines_left_out: u64,
     /// Log lines that could not be written, as [reported](crate::Command::LogLoss) (counter).
     pub log_lines_lost: u64,
-    /// Shards that report that they are not ready (gauge).
+    /// Shards that are draining, including the grace period (gauge).
     pub draining: u64,
     /// Connections that a drain ended at its deadline although work was in progress (counter).
     pub drain_unfinished: u64,
@@ -128,7 +130,7 @@ pub struct Metrics {
     pub tunnels: Vec<TunnelMetrics>,
     /// Counters and gauges of the application, in the order of their registration.
     pub application: Vec<Series>,
-    /// Histogram of the messages served per turn of the loop.
+    /// Histogram of the messages delivered per turn, without turns that had none.
     pub turn_messages: Histogram,
     /// Histogram of the round-trip times of pings, in microseconds.
     pub round_trip_us: Histogram,
@@ -143,12 +145,12 @@ pub struct Metrics {
     pub work_longest_ms: u64,
     /// Time of the last error of each kind, in seconds since 1970 (gauge). 0 if there was none.
     pub error_last_unix_secs: ByReason,
-    /// The last errors and connections, and what took longest.
+    /// Recent errors, recently ended connections, and the longest connections and work.
     pub recent: Recent,
 }
 
 impl Metrics {
-    /// Adds the metrics of another part of the same server.
+    /// Merges the metrics of another shard of the same server.
     ///
     /// The peak of queued bytes is the sum of both peaks, which is an upper bound.
     pub fn add(&mut self, other: &Self) {
@@ -169,9 +171,9 @@ impl Metrics {
         self.recent.add(other.recent);
     }
 
-    /// Adds counters and gauges that are in the order of [`numbers`](Self::numbers).
+    /// Merges values in the order of [`numbers`](Self::numbers): as a sum, or as a maximum.
     ///
-    /// Surplus numbers are ignored, missing ones add nothing.
+    /// Surplus values are ignored, missing ones add nothing.
     pub(crate) fn add_numbers(&mut self, numbers: &[u64]) {
         let maxima = self.maxima_mut().count();
         for (place, (mine, &theirs)) in self.numbers_mut().zip(numbers).enumerate() {
@@ -179,12 +181,12 @@ impl Metrics {
         }
     }
 
-    /// Returns all counters and gauges, in an order that is the same on all shards.
+    /// Returns the values of all metrics, in an order that is the same on all shards.
     pub(crate) fn numbers(&self) -> Vec<u64> {
         self.clone().numbers_mut().map(|number| *number).collect()
     }
 
-    /// Returns the gauges of which the sum over shards is the maximum.
+    /// Returns the gauges that shards merge as their maximum instead of their sum.
     fn maxima_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         let plain = [&mut self.uptime_secs, &mut self.connection_longest_ms, &mut self.work_longest_ms];
         plain.into_iter().chain(&mut self.error_last_unix_secs.0)
@@ -366,7 +368,7 @@ impl TunnelMetrics {
     }
 }
 
-/// One counter per [`Reason`].
+/// One number per [`Reason`]: a count or a timestamp.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ByReason([u64; Reason::ALL.len()]);
 
@@ -381,13 +383,13 @@ impl ByReason {
         self.0[reason.place()] += 1;
     }
 
-    /// Sets the entry of a reason to `value`, unless it is larger already.
+    /// Raises the number of a reason to `value`, if that is greater.
     pub(crate) fn raise(&mut self, reason: Reason, value: u64) {
         let number = &mut self.0[reason.place()];
         *number = (*number).max(value);
     }
 
-    /// Returns the count for one reason.
+    /// Returns the number for one reason.
     #[must_use]
     pub fn get(&self, reason: Reason) -> u64 {
         self.0[reason.place()]
@@ -399,7 +401,7 @@ impl ByReason {
         self.0.iter().sum()
     }
 
-    /// Returns each reason with its count.
+    /// Returns each reason with its number.
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         Reason::ALL.iter().copied().zip(self.0.iter().copied())
     }

@@ -1,4 +1,4 @@
-//! Bounded lists of what happened last and of what took longest.
+//! Bounded lists of recent errors and connections, and of the longest connections and work.
 
 use crate::base::{Peer, Reason, Time, UnixTime};
 use crate::config::MetricsOptions;
@@ -27,7 +27,7 @@ pub struct ConnectionSummary {
     pub peer: Arc<str>,
 }
 
-/// Work that a [ticket](crate::Hub::ticket) stood for.
+/// The work of a [ticket](crate::Hub::ticket) that was redeemed or expired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkSummary {
@@ -35,7 +35,7 @@ pub struct WorkSummary {
     pub at: Time,
     /// Time from the issue of the ticket until its end.
     pub duration: Duration,
-    /// Whether the answer arrived in time. Otherwise the ticket expired.
+    /// Whether the ticket was redeemed in time. Otherwise it expired.
     pub finished: bool,
     /// The peer of the connection, as in [`ConnectionSummary::peer`].
     pub peer: Arc<str>,
@@ -85,7 +85,7 @@ pub(crate) const fn is_error(reason: Reason) -> bool {
     )
 }
 
-/// The last errors and connections, and what took longest.
+/// Recent errors, recently ended connections, and the longest connections and work.
 ///
 /// The operator chooses the [length](crate::MetricsOptions) of each list.
 /// [`Hub::reset_recent_metrics`](crate::Hub::reset_recent_metrics) clears them.
@@ -120,7 +120,7 @@ impl Recent {
         push(&mut self.errors, error, options.errors_max());
     }
 
-    /// Adds the lists of another part of the same server. Each list keeps the longer one's length.
+    /// Merges the lists of another shard. Each merged list is as long as the longer of the two.
     pub(super) fn add(&mut self, other: Self) {
         let most = self.errors.len().max(other.errors.len());
         merge(&mut self.errors, other.errors, most, |one| one.at);

@@ -21,22 +21,22 @@ struct Meta {
     labels: Vec<(String, String)>,
 }
 
-/// A registered counter or gauge.
+/// The id of a registered counter or gauge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId(u16);
 
-/// The error of a counter or gauge that cannot be registered.
+/// The error for a counter or gauge that cannot be registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the metric {name:?}: {problem}")]
 #[non_exhaustive]
 pub struct SeriesError {
     /// The name of the counter or gauge.
     pub name: String,
-    /// The problem with it.
+    /// Why it cannot be registered.
     pub problem: SeriesProblem,
 }
 
-/// A problem with a counter or gauge.
+/// The reason why a counter or gauge cannot be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesProblem {
@@ -49,7 +49,7 @@ pub enum SeriesProblem {
     /// The name is invalid.
     #[error("a name has 1 to 100 letters, digits, _ or :, and does not begin with a digit or drupe_")]
     Name,
-    /// The name does not fit the kind.
+    /// The name of a counter lacks the suffix `_total`, or that of a gauge has it.
     #[error("the name of a counter ends with _total, and no other does")]
     Suffix,
     /// The help text is too long.
@@ -61,10 +61,10 @@ pub enum SeriesProblem {
          __, and names and values have at most 100 bytes"
     )]
     Label,
-    /// Another series has the name and the labels.
+    /// Another series has the same name and labels.
     #[error("another one has the same name and labels")]
     Duplicate,
-    /// Another series of the name has another kind, help text, or other names of labels.
+    /// Another series with this name has another kind, help text or label names.
     #[error("another one of this name has another kind, help text, or other names of labels")]
     Different,
 }
@@ -125,7 +125,7 @@ impl Series {
         self.value
     }
 
-    /// Returns the series without its value.
+    /// Returns a copy of the series with the value 0.
     pub(super) fn reset(&self) -> Self {
         Self { value: 0, ..self.clone() }
     }
@@ -152,14 +152,14 @@ impl Series {
         }
     }
 
-    /// Returns `true` if both may have the same name.
+    /// Returns `true` if kind, help text and label names are the same, as one name requires.
     fn is_like(&self, other: &Self) -> bool {
         let names = |series: &Self| series.labels().map(|(name, _)| String::from(name)).collect::<Vec<_>>();
         self.help() == other.help() && self.is_counter() == other.is_counter() && names(self) == names(other)
     }
 }
 
-/// Adds a series to those of a server.
+/// Validates a series, and adds it with the value 0.
 pub(crate) fn register(all: &mut Vec<Series>, series: Series, is_late: bool) -> Result<SeriesId, SeriesError> {
     let mut same = all.iter().filter(|other| other.name() == series.name());
     let problem = match series.check() {
@@ -177,7 +177,7 @@ pub(crate) fn register(all: &mut Vec<Series>, series: Series, is_late: bool) -> 
     Ok(id)
 }
 
-/// Adds to a counter or gauge.
+/// Adds `by` to a counter or gauge. Saturates.
 pub(crate) fn increase(all: &mut [Series], id: SeriesId, by: u64) {
     if let Some(series) = all.get_mut(usize::from(id.0)) {
         series.value = series.value.saturating_add(by);
@@ -191,7 +191,7 @@ pub(crate) fn set(all: &mut [Series], id: SeriesId, value: u64) {
     }
 }
 
-/// Checks the name of a metric, which may have colons, or of a label.
+/// Returns `true` for a valid name of a metric, or of a label, which has no colons.
 fn is_name(name: &str, is_metric: bool) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || is_metric && byte == b':';
     name.len() <= NAME_MAX_BYTES

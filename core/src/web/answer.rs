@@ -57,7 +57,7 @@ pub(crate) enum Outcome {
 pub(crate) enum Endpoint {
     Health,
     Metrics,
-    /// Pages and their resources.
+    /// Pages, files, responses of the application, and requests for a missing credential.
     Page,
 }
 
@@ -249,9 +249,9 @@ where
 /// The refusal of a request for a path that nothing serves.
 const NOTHING: Refused = Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is nothing at this path");
 
-/// Returns `true` if the files of the listener serve a path, or refuse it.
+/// Returns `true` if a path is looked up in the files instead of the built-in pages.
 ///
-/// They go before the page, but not before the monitor and the WebSocket.
+/// The files go before the page, but not before the monitor and the WebSocket.
 fn is_for_files(path: &str, http: &Http) -> bool {
     let is_monitor = http.monitor.is_some() && matches!(path, MONITOR_PATH | "/monitor.js" | "/monitor.css");
     let is_page = || http.page && matches!(path, "/" | "/drupe.js" | "/drupe.css" | "/drupe.svg");

@@ -1,4 +1,4 @@
-//! The pages, health checks, metrics and monitor access of an HTTP listener.
+//! Responses of an HTTP listener: pages, files, health checks, metrics, refusals and upgrades.
 
 mod answer;
 

@@ -1,7 +1,7 @@
 use crate::base::setters;
 use core::time::Duration;
 
-/// Limits on what a decoder stores for one connection, and for how long.
+/// Limits on the messages of one connection: their size, duration and number per turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Budget {
@@ -11,7 +11,7 @@ pub struct Budget {
     ///
     /// Further bytes do not extend it. With zero, a message must arrive in one piece.
     pub message_deadline: Duration,
-    /// Maximum number of messages that are served per connection and turn. 0 counts as 1.
+    /// Maximum number of messages and control events per connection and turn. 0 counts as 1.
     pub messages_per_turn: u32,
 }
 

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-/// Reserves room for `more` bytes: doubles the capacity, but not beyond `max`.
+/// Reserves room for `more` bytes: doubles the capacity, but exceeds `max` only if needed.
 pub(crate) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
     let needed = buffer.len() + more;
     if needed > buffer.capacity() {

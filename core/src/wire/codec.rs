@@ -79,7 +79,7 @@ pub trait Codec: Sync + fmt::Debug {
     /// [`Metrics::messages_unsendable`](crate::Metrics).
     fn encode(&self, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), CodecError>;
 
-    /// Returns the greatest number of bytes that a frame has beside its content. Default: 64.
+    /// Returns the greatest number of bytes that a frame has besides its content. Default: 64.
     ///
     /// A frame, header included, is at most this much longer than the longest message.
     fn framing_max_bytes(&self) -> u16 {
@@ -97,7 +97,7 @@ pub trait Codec: Sync + fmt::Debug {
 /// It looks at the front of the bytes and says what is there. It stores no bytes: what is
 /// incomplete is kept for it, within the budget, and presented again together with what follows.
 pub trait FrameDecoder: Send + fmt::Debug {
-    /// Looks at the front of `bytes`, which is never empty, and says what is there.
+    /// Decodes the frame at the front of `bytes`, which is never empty.
     ///
     /// `bytes` begins where the last frame ended and may hold several frames. Look at the front
     /// only. Bytes that are presented again count again against the rate in bytes, so ask for as
@@ -108,7 +108,7 @@ pub trait FrameDecoder: Send + fmt::Debug {
     /// [`Reason::MalformedFrame`](crate::Reason::MalformedFrame).
     fn decode(&mut self, bytes: &[u8], context: &mut DecodeContext<'_>) -> Result<Frame, CodecError>;
 
-    /// Says what the incomplete `bytes` are, now that the input has ended. They may be empty.
+    /// Decodes the incomplete `bytes` at the end of the input. They may be empty.
     ///
     /// By default, and with [`Frame::More`], an incomplete frame is cut off.
     ///
@@ -131,7 +131,7 @@ pub trait FrameDecoder: Send + fmt::Debug {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Frame {
-    /// Nothing complete. At least this many more bytes are needed.
+    /// An incomplete frame. At least this many more bytes are needed.
     ///
     /// The decoder is not called before they are there. If the frame would be longer than the
     /// budget allows, the connection ends at once, and nothing is stored.
@@ -164,7 +164,7 @@ pub enum Frame {
     },
 }
 
-/// What a [`FrameDecoder`] may know and do beside looking at the bytes.
+/// The context of a call of a [`FrameDecoder`]: limits, progress, and a buffer for a message.
 #[derive(Debug)]
 pub struct DecodeContext<'a> {
     pub(super) seen: usize,
@@ -212,7 +212,7 @@ pub struct Custom {
 }
 
 impl Custom {
-    /// Asks a codec for its properties.
+    /// Creates a wire from a codec, whose properties are read once.
     ///
     /// # Errors
     /// If its name cannot be used.
@@ -285,12 +285,12 @@ impl fmt::Debug for Custom {
 )]
 #[non_exhaustive]
 pub struct CodecNameError {
-    /// The name.
+    /// The name that cannot be used.
     pub name: &'static str,
 }
 
 const NAME_MAX_BYTES: usize = 32;
-/// The longest encoded frame: as long as the longest message.
+/// Maximum size of an encoded frame, in bytes: the greatest limit for a message.
 const FRAME_MAX_BYTES: u64 = 1 << 30;
 /// Reserved names, which a codec cannot have: schemes, wires and settings of Drupe.
 const OUR_NAMES: [&str; 19] = [

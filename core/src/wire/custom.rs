@@ -29,7 +29,7 @@ pub struct CustomDecoder {
     start: StreamStart,
     /// The beginning of an incomplete frame.
     partial: Vec<u8>,
-    /// The length that the frame has at least. The codec is not called before.
+    /// Minimum length of the incomplete frame. The codec is not called with fewer bytes.
     needed: usize,
     /// Number of bytes of the incomplete frame that were presented before.
     seen: usize,
@@ -189,7 +189,7 @@ impl CustomDecoder {
         }
     }
 
-    /// Returns `true` if a frame has begun and is not complete, or the codec says so.
+    /// Returns `true` if a frame is incomplete, or the codec's decoder is inside a message.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         self.is_partial || !self.partial.is_empty()
@@ -203,7 +203,7 @@ impl CustomDecoder {
         self.start.is_http()
     }
 
-    /// Asks the codec what is at the front of `bytes`, and checks its answer.
+    /// Calls the codec's decoder with `bytes`, and checks its result.
     fn ask(&mut self, bytes: &[u8], seen: usize, written: &mut Vec<u8>, limits: Limits) -> Result<Answer, DecodeError> {
         written.clear();
         let mut context = DecodeContext { seen, max: limits.message, written, is_over: false };
@@ -241,9 +241,9 @@ impl Limits {
     }
 }
 
-/// An answer of a codec that follows the rules.
+/// A checked result of a codec's decoder.
 enum Answer {
-    /// The frame has at least this length, which is more than what is there.
+    /// The frame is incomplete and has at least this length.
     More(usize),
     Frame {
         used: usize,
@@ -257,11 +257,11 @@ enum Content {
     Range(Range<usize>, bool),
     /// In the buffer of the call.
     Written,
-    /// Nowhere.
+    /// The frame has no message.
     None,
 }
 
-/// Checks an answer of a codec against its rules and the limits.
+/// Checks a result of a codec's decoder against the contract and the limits.
 fn check(frame: Frame, bytes: &[u8], is_over: bool, limits: Limits, is_last: bool) -> Result<Answer, DecodeError> {
     let too_large = DecodeError::TooLarge { max: limits.message };
     let (used, content) = match frame {

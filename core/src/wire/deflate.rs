@@ -38,7 +38,7 @@ pub(crate) fn compressor(format: Format) -> Box<CompressorOxide> {
     Box::new(CompressorOxide::new(create_comp_flags_from_zip_params(LEVEL, format as i32, 0)))
 }
 
-/// Compresses and flushes `bytes`, and appends the result to `out`.
+/// Compresses `bytes` with the flush mode `flush`, and appends the result to `out`.
 pub(crate) fn compress(state: &mut CompressorOxide, mut bytes: &[u8], flush: MZFlush, out: &mut Vec<u8>) {
     let mut buffer = [0; PIECE_BYTES];
     loop {
@@ -56,7 +56,7 @@ pub(crate) fn compress(state: &mut CompressorOxide, mut bytes: &[u8], flush: MZF
 #[derive(Default)]
 pub(crate) struct Inflate {
     state: Box<DecompressorOxide>,
-    /// Whether part of the first block's header was read.
+    /// Whether the fixed cost of the first block has been added.
     has_begun: bool,
 }
 

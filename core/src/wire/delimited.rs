@@ -112,7 +112,7 @@ impl fmt::Debug for Delimiter {
 #[error("a delimiter has 1 to 8 bytes, not {bytes}")]
 #[non_exhaustive]
 pub struct DelimiterError {
-    /// The number of bytes.
+    /// The length of the refused delimiter, in bytes.
     pub bytes: usize,
 }
 

@@ -65,7 +65,7 @@ impl Encoding {
         }
     }
 
-    /// Appends `payload` to `out` without delimiters. Returns `false` if the wire requires them.
+    /// Appends `payload` to `out` without framing. Returns `false` if the wire requires framing.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Lines(_) | Self::Raw => out.extend_from_slice(payload.as_bytes()),

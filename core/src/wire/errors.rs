@@ -35,7 +35,7 @@ pub enum DecodeError {
     /// The application's [codec](super::Codec) refuses the input.
     #[error("the input breaks the protocol: {0}")]
     Codec(#[from] CodecError),
-    /// The application's [codec](super::Codec) breaks its own rules.
+    /// The application's [codec](super::Codec) violated the contract of its trait, or panicked.
     #[error("the codec failed: {0}")]
     CodecFault(#[from] CodecFault),
 }
@@ -69,11 +69,11 @@ impl CodecError {
     }
 }
 
-/// How a [codec](super::Codec) broke its own rules.
+/// How a [codec](super::Codec) violated the contract of its trait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecFault {
-    /// A frame has more bytes than there are.
+    /// The codec returned a frame that is longer than its input.
     #[error("it used {used} of {given} bytes")]
     UsedTooMuch {
         /// The length of the frame, in bytes.
@@ -81,13 +81,13 @@ pub enum CodecFault {
         /// Number of bytes that the codec was given.
         given: usize,
     },
-    /// A frame has no bytes.
+    /// The codec returned a frame of 0 bytes.
     #[error("it returned a frame without using a byte")]
     NoProgress,
     /// The message is not within its frame.
     #[error("the message is not within its frame")]
     OutsideFrame,
-    /// The codec needs more bytes, but none.
+    /// The codec asked for 0 more bytes.
     #[error("it asked for 0 more bytes")]
     AskedForNothing,
     /// The codec asked for more bytes although a frame was complete without any of them.

@@ -38,7 +38,7 @@ pub enum LineEnding {
     CrLf,
 }
 
-/// How a received line that is not UTF-8 is handled.
+/// How a received message that is not UTF-8 is handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidUtf8 {
@@ -49,7 +49,7 @@ pub enum InvalidUtf8 {
     ///
     /// The result counts against the size limit, and U+FFFD has three bytes.
     Replace,
-    /// Lines are not checked, and every message is [`Payload::Binary`].
+    /// Messages are not checked, and each is [`Payload::Binary`].
     Bytes,
 }
 
@@ -176,7 +176,7 @@ struct Ending {
     used: usize,
 }
 
-/// Converts a line into a message, and handles invalid UTF-8 according to `policy`.
+/// Converts bytes into a message, and handles invalid UTF-8 according to `policy`.
 pub(crate) fn text<'a>(
     line: &'a [u8],
     policy: InvalidUtf8,

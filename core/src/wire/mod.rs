@@ -87,7 +87,7 @@ pub enum Wire {
     WebSocket(WebSocket),
     /// Telnet in WebSocket messages, after the WebSocket handshake.
     WsTelnet(WsTelnet),
-    /// Bytes as they arrive, without messages.
+    /// Bytes as they arrive, without message boundaries.
     Raw(Raw),
     /// Messages that end with a delimiter.
     Delimited(Delimited),
@@ -276,7 +276,7 @@ impl Decoder {
         matches!(self, Self::Telnet(_) | Self::WebSocket(_) | Self::WsTelnet(_))
     }
 
-    /// Returns how long the decoder waits for more input before it interprets what it has.
+    /// Returns how long to wait for input before a pending escape character becomes a key, if any.
     pub(crate) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Telnet(session) => session.wait(),
@@ -286,7 +286,7 @@ impl Decoder {
         }
     }
 
-    /// Interprets what the decoder has, once [`wait`](Self::wait) has elapsed or input has ended.
+    /// Turns a pending escape into a key, once [`wait`](Self::wait) has elapsed or input has ended.
     pub(crate) fn on_timeout(&mut self) {
         match self {
             Self::Telnet(session) => session.on_timeout(),

@@ -13,7 +13,7 @@ use core::time::Duration;
 pub enum Protocol {
     /// A fixed wire.
     Spoken(Wire),
-    /// A wire that is detected from the peer's first bytes.
+    /// A wire or HTTP, detected from the peer's first bytes.
     Auto(Auto),
     /// HTTP, with upgrade to WebSocket.
     Http(Arc<Http>),

@@ -6,7 +6,7 @@ use crate::wire::telnet::{KeyDecoder, Signal};
 use alloc::boxed::Box;
 use core::time::Duration;
 
-/// Raw bytes: the stream has no messages of its own.
+/// Raw bytes: a stream without message boundaries.
 ///
 /// A received message is a piece of the stream, as long as what has arrived and at most
 /// [`message_max_bytes`](Budget::message_max_bytes). It says nothing about how the peer wrote the

@@ -33,7 +33,7 @@ enum End {
     Open,
     /// A close frame arrived, and the decoder yields what the session still holds.
     Draining(Item<'static>),
-    /// The decoder has yielded the session's last line.
+    /// The session has ended, and the decoder yields [`Item::Closed`] next.
     Finished(Item<'static>),
     /// The decoder has yielded [`Item::Closed`].
     Reported,

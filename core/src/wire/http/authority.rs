@@ -120,7 +120,7 @@ impl fmt::Display for Authority {
     }
 }
 
-/// Normalizes a host for comparisons.
+/// Validates a host, and normalizes it for comparisons.
 fn normal(host: &str) -> Result<String, &'static str> {
     if host.is_empty() {
         return Err("the host is missing");

@@ -25,13 +25,13 @@ const POLICY: &str = "default-src 'self'; base-uri 'self'; form-action 'self'; f
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Files {
-    /// The folder from which they are read. Empty if they are not from a folder.
+    /// The folder from which the files are read. Empty if there is none.
     pub folder: String,
     /// The value of `Content-Security-Policy` in their responses. Empty for none.
     pub policy: String,
     table: Arc<BTreeMap<String, File>>,
     bytes: usize,
-    /// Whether the folder was read.
+    /// Whether the folder, if there is one, has been read.
     is_loaded: bool,
 }
 
@@ -46,18 +46,18 @@ pub(crate) struct File {
     pub(crate) body: Vec<u8>,
 }
 
-/// The error of files that cannot be served.
+/// The error for a file or folder that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path:?}: {problem}")]
 #[non_exhaustive]
 pub struct FilesError {
-    /// The path of the file.
+    /// The path of the file or folder.
     pub path: String,
-    /// The problem with the file.
+    /// Why it cannot be served.
     pub problem: FilesProblem,
 }
 
-/// A problem with a file that is to be served.
+/// The reason why a file or folder cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilesProblem {
@@ -90,7 +90,7 @@ pub enum FilesProblem {
 /// The result of looking a path up.
 pub(crate) enum Found<'a> {
     File(&'a File),
-    /// A folder, whose path lacks the slash at its end.
+    /// A folder with an index file, requested without the slash at its end.
     Folder,
     Nothing,
     /// No file can have this path.
@@ -107,13 +107,13 @@ impl Files {
     /// Maximum depth of folders.
     pub const DEPTH_MAX: usize = 16;
 
-    /// Creates an empty set of files, for files that the program brings itself.
+    /// Creates an empty set, to which the program adds files with [`file`](Self::file).
     #[must_use]
     pub fn new() -> Self {
         Self { folder: String::new(), policy: POLICY.to_owned(), table: Arc::default(), bytes: 0, is_loaded: true }
     }
 
-    /// Names a folder that is not read yet. No server starts with it.
+    /// Creates settings for a folder that is not read yet. No server starts with them.
     #[must_use]
     pub fn pending(folder: impl Into<String>) -> Self {
         Self { is_loaded: false, ..Self::new().folder(folder.into()) }
@@ -154,7 +154,7 @@ impl Files {
         Ok(self)
     }
 
-    /// Returns `true` unless a folder is named that was not read.
+    /// Returns `false` if the files are those of a folder that was not read yet.
     #[must_use]
     pub const fn is_loaded(&self) -> bool {
         self.is_loaded

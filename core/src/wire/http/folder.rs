@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 impl Files {
-    /// Reads every file below a folder.
+    /// Reads the files of a folder and of its subfolders.
     ///
     /// Names that begin with a dot are left out, except `.well-known`. Links inside of the folder
     /// are followed.

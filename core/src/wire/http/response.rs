@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpResponse {
-    /// The status code, 200 to 599, but none without a body (204, 205, 304).
+    /// The status code, 200 to 599, except 204, 205 and 304, which have no body.
     pub status: u16,
     /// The type of the body, such as `application/json`.
     pub content_type: String,
@@ -18,7 +18,7 @@ pub struct HttpResponse {
 
 setters!(HttpResponse { status: u16, content_type: String, body: Vec<u8> });
 
-/// The error of a response that is not sent.
+/// The error for a response that cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RespondError {
@@ -28,7 +28,7 @@ pub enum RespondError {
     /// The status code cannot be used.
     #[error("the status {0} can't be used: it must be 200 to 599, and not 204, 205 or 304")]
     Status(u16),
-    /// The content type is not printable ASCII, or empty.
+    /// The content type is empty or not printable ASCII.
     #[error("the content type must be printable ASCII, such as text/plain")]
     ContentType,
     /// The body is too long.
