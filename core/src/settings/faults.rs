@@ -1,4 +1,4 @@
-//! Faults of a catalog itself, which the author of the program made.
+//! Checks of a catalog for mistakes of the program's author, such as duplicate names.
 
 use super::catalog::Catalog;
 use super::schema::{is_secret, keys_of_server, resolve};
@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use serde_json::Value;
 
-/// Returns the first fault of a catalog.
+/// Returns a description of the first fault of a catalog, if any.
 pub(super) fn fault(catalog: &Catalog) -> Option<String> {
     let (own, sections) = (keys_of_server(), catalog.sections());
     for (number, section) in sections.iter().enumerate() {

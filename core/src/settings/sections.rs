@@ -41,7 +41,7 @@ pub(super) fn sections(
     if problems.is_empty() { Ok(typed) } else { Err(SettingsErrors(problems)) }
 }
 
-/// What the conversion of a section needs.
+/// A converter of sections, with the layers, the catalog and the reader of secret files.
 struct Reader<'a> {
     layers: &'a Layers,
     catalog: &'a Catalog,
@@ -153,9 +153,9 @@ impl Reader<'_> {
     }
 }
 
-/// Finds all keys that a part of the schema does not have.
+/// Returns the keys of a value that its schema does not have, each with its error text.
 ///
-/// Returns each with its error text. Parts that are one of several kinds are left to serde.
+/// Parts that are one of several kinds are left to serde.
 fn unknown_keys(schema: &Value, part: &Value, value: &Value, path: &str) -> Vec<(String, String)> {
     let part = resolve(schema, part);
     if let (Some(items), Value::Array(list)) = (part.get("items"), value) {

@@ -42,7 +42,7 @@ pub(super) fn typed(layers: &Layers, catalog: &Catalog) -> Result<Settings, Sett
 /// The maximum number of reported errors.
 pub(super) const PROBLEMS_MAX: usize = 50;
 
-/// Converts a type error in the value of `of` to an error of its key.
+/// Converts a serde error in the value of the key `of` to an error with its key and origin.
 ///
 /// `of` is empty for the whole configuration. Returns the key and the error.
 pub(super) fn problem(

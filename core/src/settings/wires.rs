@@ -1,4 +1,4 @@
-//! Conversion of the settings of wires that have no options in common with others.
+//! Conversion of the settings of raw, delimited and custom wires.
 
 use super::plan::problems::Problems;
 use super::tree::{InvalidChoice, ListenerSettings, RawChoice};

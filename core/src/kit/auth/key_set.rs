@@ -26,8 +26,8 @@ const KID_MAX_BYTES: usize = 256;
 /// The public keys of an issuer of tokens, for RS256, ES256 and EdDSA.
 ///
 /// A token names its key by its `kid`. A token without one is accepted only if the set has one key
-/// of its algorithm. Keys that the set has for other purposes, or that cannot be used, are
-/// [skipped](Self::skipped) (RFC 7517 section 5).
+/// of its algorithm. Keys that cannot be used are [skipped](Self::skipped) (RFC 7517 section 5).
+/// Keys for other uses than signatures (`use`) are ignored.
 #[derive(Clone, Debug)]
 pub struct KeySet {
     keys: Vec<(Option<String>, TokenKey)>,
@@ -51,7 +51,7 @@ pub struct SkippedKey {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// The key is not an object with text where text belongs, or lacks a member that its type has.
+    /// The key is not a JSON Web Key: a member is missing, malformed or too long.
     #[error("it is not a well-formed key")]
     Malformed,
     /// The type of the key is unknown (`kty`).
@@ -69,7 +69,7 @@ pub enum SkipReason {
     /// A private key (`d`), which everybody who can read the set could sign with.
     #[error("it contains the private key; publish the public part only")]
     Private,
-    /// The key is for other operations than verifying (`key_ops`).
+    /// The `key_ops` of the key do not include `verify`.
     #[error("it is not for verifying signatures")]
     Operations,
     /// The numbers of the key are weak or invalid.
@@ -169,7 +169,7 @@ impl KeySet {
         self.keys.iter().map(|(kid, _)| kid.as_deref())
     }
 
-    /// Returns the keys that are meant for signatures, and cannot be used here.
+    /// Returns the keys that cannot be used, except those for other uses than signatures (`use`).
     #[must_use]
     pub fn skipped(&self) -> &[SkippedKey] {
         &self.skipped
@@ -283,12 +283,12 @@ fn bytes(text: Option<&str>) -> Result<Vec<u8>, SkipReason> {
     URL_SAFE_NO_PAD.decode(text.ok_or(SkipReason::Malformed)?).map_err(|_| SkipReason::Malformed)
 }
 
-/// Decodes a coordinate, which has its full length (RFC 7518 section 6.2.1.2).
+/// Decodes a coordinate of exactly 32 bytes (RFC 7518 section 6.2.1.2).
 fn coordinate(text: Option<&str>) -> Result<[u8; 32], SkipReason> {
     bytes(text)?.try_into().map_err(|_| SkipReason::Malformed)
 }
 
-/// Returns text of the set for people: printable, and at most 64 characters.
+/// Returns text of the set in printable form, truncated to 64 characters.
 fn shown(text: &str) -> String {
     let mut short: String = text.chars().take(64).collect();
     if short.len() < text.len() {
@@ -301,7 +301,7 @@ fn duplicate_words(kid: Option<&str>) -> String {
     kid.map_or_else(|| "have no kid".to_owned(), |kid| format!("have the same kid {kid:?}"))
 }
 
-/// Returns the reasons of skipped keys, for the end of a sentence. Names the first four keys.
+/// Formats the first four skipped keys and their reasons, to append to an error or warning.
 fn skipped_words(skipped: &[SkippedKey]) -> String {
     let mut words = String::new();
     for (number, key) in skipped.iter().take(SHOWN_MAX).enumerate() {

@@ -2,7 +2,7 @@ use crate::base::setters;
 use crate::config::Rate;
 use core::time::Duration;
 
-/// Limits on guessing passwords and tokens.
+/// Limits on authentication: the time that it may take, and the number and rate of wrong proofs.
 ///
 /// All limits are for the whole server, however many [shards](crate::Shard) it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

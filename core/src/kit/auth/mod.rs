@@ -352,7 +352,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Handles an event that the wrapped handler may receive.
+    /// Handles an event of a connection that needs no further authentication, or of no connection.
     fn when_known<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H)
     where
         P: Provider<H::Note>,

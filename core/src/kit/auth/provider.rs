@@ -26,7 +26,7 @@ pub trait Provider<N> {
         None
     }
 
-    /// Returns the iteration count of password hashes. Default: 10,000.
+    /// Returns the iteration count of the fake credentials of unknown users. Default: 10,000.
     ///
     /// If all users have the same number, a user that does not exist costs as much work as one that
     /// does.
@@ -80,7 +80,7 @@ impl From<Result<(Identity, Option<SingleUse>), TokenError>> for Verdict {
     }
 }
 
-/// A table of users with passwords, tokens or both: the built-in [`Provider`].
+/// The built-in [`Provider`]: a table of users with passwords, and an optional token verifier.
 ///
 /// Each shard may have a clone, because a running server does not change it.
 #[derive(Clone, Debug, Default)]

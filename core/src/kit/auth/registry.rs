@@ -84,7 +84,7 @@ pub(super) enum Answer {
     Wrong(Option<String>),
     /// The user is connected already, so the connection must end.
     Connected,
-    /// There were too many failures, so the first shard does not reveal the outcome of the proof.
+    /// Too many proofs have failed: this one is not checked, or its outcome is not revealed.
     ///
     /// The peer may try again after this number of seconds.
     Wait(u64),
@@ -299,7 +299,7 @@ impl Sessions {
     }
 }
 
-/// Serialization of a value as its `Display` text.
+/// Serializes a value as its `Display` text, and parses it with `FromStr`.
 mod as_text {
     use alloc::string::String;
     use core::fmt::Display;

@@ -1,4 +1,4 @@
-//! The scopes of a token, from the claim that the operator names.
+//! Parsing of the scopes of a token, from the claim `scope` or another claim.
 
 use super::refusal::TokenError;
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! RS256 and ES256: what the core asks of an implementation of RSA and of elliptic curves.
+//! Verification of RS256 and ES256 signatures by an implementation outside of the core.
 //!
 //! The core has HMAC and Ed25519 itself: both are small and run without `std`. It has no RSA. The
 //! crate `rsa` does not run in constant time (RUSTSEC-2023-0071), and crates of tokens, such as
@@ -12,7 +12,7 @@
 
 use core::fmt;
 
-/// An implementation of the signatures RS256 and ES256 (RFC 7518 sections 3.3 and 3.4).
+/// A verifier of RS256 and ES256 signatures (RFC 7518 sections 3.3 and 3.4).
 ///
 /// It only verifies. With the feature `tls`, [`RustlsSignatures`] is one.
 pub trait SignatureVerifier: fmt::Debug + Send + Sync {
@@ -38,7 +38,7 @@ mod with_rustls {
     use rustls::crypto::CryptoProvider;
     use rustls::pki_types::{AlgorithmIdentifier, SignatureVerificationAlgorithm, alg_id};
 
-    /// The signatures of a cryptography provider of rustls, such as `ring` or `aws_lc_rs`.
+    /// A [`SignatureVerifier`] of a rustls cryptography provider, such as `ring` or `aws_lc_rs`.
     #[derive(Clone, Copy, Debug)]
     pub struct RustlsSignatures {
         rs256: &'static dyn SignatureVerificationAlgorithm,
@@ -46,7 +46,7 @@ mod with_rustls {
     }
 
     impl RustlsSignatures {
-        /// Returns the signatures of a provider, or `None` if it lacks RSA or P-256.
+        /// Creates a verifier from a provider. Returns `None` if it lacks RSA or P-256.
         #[must_use]
         pub fn new(provider: &CryptoProvider) -> Option<Self> {
             let find = |key: AlgorithmIdentifier, signature: AlgorithmIdentifier| {

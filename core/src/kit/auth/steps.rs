@@ -374,7 +374,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Tells a peer and the log why its attempt failed.
+    /// Sends a peer the reason why its attempt failed, and passes it to `on_failure`.
     fn refuse<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         refuse(hub, conn, reason);
         if let Some(call) = &mut self.on_failure {

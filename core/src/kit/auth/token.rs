@@ -64,7 +64,7 @@ impl Tokens {
         self.key_set.as_deref()
     }
 
-    /// Returns the key set as what [`of_key_set`](Self::of_key_set) takes, if there is one.
+    /// Returns the key set in the form that [`of_key_set`](Self::of_key_set) takes, if any.
     #[must_use]
     pub fn shared_keys(&self) -> Option<Arc<KeySet>> {
         self.key_set.clone()

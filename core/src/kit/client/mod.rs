@@ -101,7 +101,7 @@ pub struct Client<F> {
     parked: BTreeMap<u64, Call>,
     /// The SCRAM nonces of this client, created for the first login.
     nonces: Option<Nonces>,
-    /// Whether the client was told to finish: its current or next connection is the last.
+    /// Whether the client got a `Finish` command: its current or next connection is the last.
     finished: bool,
     /// Whether the server reads too slowly.
     stalled: bool,

@@ -9,7 +9,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-/// Number of characters of a text that an error shows.
+/// Maximum number of characters of a text that an error shows.
 const SHOWN_MAX: usize = 32;
 
 /// The nodes that constrain one value.
@@ -419,7 +419,7 @@ impl<'de, 'n, A: EnumAccess<'de>> EnumAccess<'de> for Variants<'n, A> {
     }
 }
 
-/// The content of a variant.
+/// The content of an enum variant, whose values must meet constraints.
 struct Content<'n, A> {
     inner: A,
     active: Active<'n>,

@@ -1,4 +1,4 @@
-//! Compilation of a JSON Schema into nodes, of which each constrains one kind of value.
+//! Compilation of a JSON Schema into nodes, each of which constrains one value.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! Constraints on what peers send, from the JSON Schema of its type.
+//! Constraints on the values that peers send, from the JSON Schemas of their types.
 //!
 //! [`Router::on_validated`](super::Router::on_validated) and [`Rpc`](super::rpc::Rpc) check each
 //! value while they parse it, from programs and from people alike. The schema is compiled once,

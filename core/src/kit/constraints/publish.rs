@@ -44,7 +44,7 @@ pub(crate) fn remove_unenforced(schema: &mut Value, weak: &mut BTreeSet<String>)
     remove(schema, true, weak);
 }
 
-/// Removes the constraints that are not enforced wherever the definitions are used.
+/// Removes from each definition the constraints that are not enforced at all of its uses.
 pub(crate) fn remove_unenforced_of_all(definitions: &mut Map<String, Value>, weak: &mut BTreeSet<String>) {
     loop {
         let before = weak.len();

@@ -30,7 +30,7 @@ pub struct Cx<'a, A: App> {
     pub hub: Hub<'a, A::Context>,
     pub(crate) calls: &'a mut Calls<Then<A>>,
     conn: ConnId,
-    /// The id of the message that is being served.
+    /// The id of the message that is being handled.
     pub(super) id: Option<MessageId<'a>>,
     /// The default context, used if the connection is gone.
     nowhere: Option<A::Context>,
@@ -58,7 +58,7 @@ impl<'a, A: App> Scope<'a, A> {
         negotiated(message, |message| self.hub.publish(room, message))
     }
 
-    /// Publishes a value as [`publish_as`](Self::publish_as), except to these connections.
+    /// Publishes a value like [`publish_as`](Self::publish_as), except to these connections.
     pub fn publish_as_except(
         &mut self,
         room: &str,
@@ -91,7 +91,7 @@ impl<A: App> Cx<'_, A> {
         self.conn
     }
 
-    /// Returns the `id` of the message that is being served, as JSON: a string or a number.
+    /// Returns the `id` of the message that is being handled, as JSON: a string or a number.
     ///
     /// `None` if the message has none, for commands, and outside of message functions. A sender
     /// that gives each message an id can tell which answer belongs to which message.
@@ -138,7 +138,7 @@ impl<A: App> Cx<'_, A> {
 
     /// Sends a value to this connection: as JSON to programs, in its `Display` form to people.
     ///
-    /// A JSON object without an `id` gets the [`id`](Self::id) of the message that is being served.
+    /// A JSON object without an `id` gets the [`id`](Self::id) of the message being handled.
     pub fn reply_as(&mut self, message: &(impl Serialize + fmt::Display)) -> bool {
         let (conn, id) = (self.conn, self.id);
         negotiated(message, |message| match (message, id) {
@@ -151,7 +151,7 @@ impl<A: App> Cx<'_, A> {
 
     /// Sends a value to this connection as JSON, even if its peer is a person.
     ///
-    /// A JSON object without an `id` gets the [`id`](Self::id) of the message that is being served.
+    /// A JSON object without an `id` gets the [`id`](Self::id) of the message being handled.
     /// Returns false if it cannot be sent or serialized.
     pub fn reply_json(&mut self, message: &impl Serialize) -> bool {
         let Ok(json) = serde_json::to_string(message) else { return false };

@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use serde::Serialize;
 
-/// The error that a sender receives if its message was not served.
+/// The error that a sender receives if its message was refused or its function failed.
 ///
 /// A program gets `{"type":"error","of":"say","code":"invalid","path":"to.name","reason":"..."}`,
 /// without `path` if it concerns the whole message. If the message had an [`id`](super::Cx::id),
@@ -88,7 +88,7 @@ impl fmt::Display for Response<'_> {
     }
 }
 
-/// The return value of a message function: nothing, or a result with a [`MessageError`].
+/// The return value of a message function: nothing, a value to ignore, or a `Result`.
 ///
 /// The operator `?` converts every error. A closure that uses it ends with `Ok(())`, and its error
 /// type is inferred. A closure may also return what [`Cx::reply`](super::Cx::reply),

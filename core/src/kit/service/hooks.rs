@@ -22,7 +22,7 @@ type Note<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, <A as App>::Note) + Send
 type Other<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, Event<'_, <A as App>::Note>) + Send>;
 type Log = Box<dyn FnMut(&str, &str) + Send>;
 
-/// The hooks of an application: one optional function per kind of event.
+/// The hooks of an application: one optional function per kind of event, and periodic ones.
 pub(super) struct Hooks<A: App> {
     pub(super) text: Option<Plain<A>>,
     pub(super) binary: Option<Binary<A>>,

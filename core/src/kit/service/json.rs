@@ -11,7 +11,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The top-level members of a message that decide how it is served.
+/// The top-level members of a message that decide how it is dispatched.
 #[derive(Deserialize)]
 pub(super) struct Head<'a> {
     #[serde(rename = "type", borrow, default)]

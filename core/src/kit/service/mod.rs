@@ -32,9 +32,9 @@ use json::{Head, Source, reason_of};
 
 /// A [`Handler`] built from functions for messages, commands, calls and events.
 ///
-/// The first bytes of a message decide how it is served, on every wire:
+/// The first bytes of a message decide how it is dispatched, on every wire:
 ///
-/// | message | served by |
+/// | message | handled by |
 /// |---|---|
 /// | a JSON object with `jsonrpc`, or a JSON array | [`rpc`](Self::rpc) |
 /// | another JSON object | the function of [`router`](Self::router) for its `type`, or its [fallback](Router::fallback) |
@@ -43,8 +43,8 @@ use json::{Head, Source, reason_of};
 /// | binary | [`on_binary`](Self::on_binary) |
 ///
 /// The server answers in the peer's representation: JSON after a JSON message, text after a command
-/// or other text that was served. Before that, it uses the default of the wire
-/// ([`Representation`]). A message that cannot be served is answered with a [`MessageError`].
+/// or other text that was handled. Before that, it uses the default of the wire
+/// ([`Representation`]). A message that cannot be handled is answered with a [`MessageError`].
 ///
 /// A JSON object may have an `id`, a string or number of at most 64 bytes. Errors and
 /// [answers](Cx::reply_as) to it have the same `id`.

@@ -22,7 +22,7 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Sets the function called for binary messages. By default, UTF-8 is served as text.
+    /// Sets the function called for binary messages. By default, UTF-8 is handled as text.
     #[must_use]
     pub fn on_binary(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, &[u8]) + Send + 'static) -> Self {
         self.hooks.binary = Some(Box::new(act));
@@ -99,7 +99,7 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Sets the function that logs internal errors of methods. It gets the method and the cause.
+    /// Sets the function called for internal errors of methods, with the method and the cause.
     #[must_use]
     pub fn on_error(mut self, act: impl FnMut(&str, &str) + Send + 'static) -> Self {
         self.hooks.error = Some(Box::new(act));

@@ -51,16 +51,16 @@ pub trait Guard<A: App>: Send {
         true
     }
 
-    /// Called before a message is served.
+    /// Called before the function of a message is called. May refuse the message.
     ///
     /// # Errors
-    /// The message is not served, and its sender gets the error.
+    /// The message is not handled, and its sender gets the error.
     fn before(&mut self, app: &mut A, cx: &mut Cx<'_, A>, kind: &str) -> Result<(), MessageError> {
         let _ = (app, cx, kind);
         Ok(())
     }
 
-    /// Called after a message that this guard passed was served, or refused by a later guard.
+    /// Called after a message that this guard accepted was handled, or refused by a later guard.
     fn after(&mut self, app: &mut A, cx: &mut Cx<'_, A>, kind: &str, result: &Result<(), MessageError>) {
         let _ = (app, cx, kind, result);
     }
@@ -95,7 +95,7 @@ impl<A: App> Guard<A> for RequireScope {
     }
 }
 
-/// Maximum number of nested routers above a fallback.
+/// Maximum nesting depth of a router whose fallback can be found.
 const PREFIXES_MAX: usize = 16;
 
 impl<A: App> Default for Router<A> {
@@ -266,7 +266,7 @@ impl<A: App> Router<A> {
         self.knows(kind) || self.prefix(kind).is_some()
     }
 
-    /// Returns whether the fallback of a nested router serves a type.
+    /// Returns whether a nested router has a fallback for a type.
     pub(super) fn is_nested(&self, kind: &str) -> bool {
         self.prefix(kind).is_some_and(|prefix| !prefix.is_empty())
     }
@@ -290,7 +290,7 @@ impl<A: App> Router<A> {
         self.routes.iter().filter(shown).map(|(kind, route)| (kind.as_str(), route.usage.as_str())).collect()
     }
 
-    /// Serves a message. Does nothing if its type has no function.
+    /// Passes a message through its guards to its function or fallback, if it has one.
     pub(super) fn serve(
         &mut self,
         app: &mut A,
