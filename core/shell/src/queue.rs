@@ -34,7 +34,9 @@ pub enum DriverMessage<N> {
     Connection(ListenerId, Peer, Arrival<OsStream>),
     /// A channel from a tunnel, for [`Machine::accepted`](drupe_core::Machine::accepted).
     Channel(ListenerId, Peer, Box<dyn Channel>),
-    /// A connection that another server hands over, for [`Machine::accepted`](drupe_core::Machine::accepted).
+    /// A connection that another server hands over.
+    ///
+    /// For [`Machine::accepted`](drupe_core::Machine::accepted).
     Mount(Box<Mounting>),
     /// An event of an SSH connection.
     ///

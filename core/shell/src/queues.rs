@@ -15,7 +15,7 @@ pub(super) enum Queues<N> {
     Converted(Arc<dyn AnyQueues<N> + Send + Sync>),
 }
 
-/// A message that was not queued because the shard has ended. Only a channel is returned.
+/// The error of a message to an ended shard, with the channel of the message, if any.
 pub(super) struct Unsent(pub(super) Option<Box<dyn Channel>>);
 
 /// The operations of [`Queues`], by the number of the shard.

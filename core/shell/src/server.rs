@@ -223,7 +223,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     }
 }
 
-/// Refuses a configuration with settings that no component applies.
+/// Refuses a configuration with unloaded files, unapplied settings or duplicate mounts.
 pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
     let refuse = |listen: Option<&Listen>, words: String| {
         let address = listen.map_or_else(|| "no address".into(), |listen| listen.bound(&listen.address));

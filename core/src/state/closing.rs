@@ -170,7 +170,7 @@ impl State {
         }
     }
 
-    /// Returns `true` if an open connection has an unredeemed ticket, an offloaded job or a working task.
+    /// Returns `true` if a connection has an unredeemed ticket, an offloaded job or a working task.
     pub(crate) fn is_working(&self, id: ConnId) -> bool {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.has_no_reason()) else { return false };
         conn.working || self.jobs.has(id) || self.tickets.of(id).next().is_some()

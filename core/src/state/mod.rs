@@ -94,7 +94,7 @@ pub(crate) struct State {
     pub(crate) listeners: Listeners,
     /// The counters. Their `recent` is empty.
     pub(crate) metrics: Metrics,
-    /// The last errors and connections, and what took longest.
+    /// The recent errors and connections, and the longest connections and pieces of work.
     pub(crate) recent: Recent,
     /// Events that wait until the handler has returned.
     pub(crate) pending: VecDeque<Pending>,
@@ -138,7 +138,7 @@ pub(crate) enum RequestState {
     /// There is no request.
     #[default]
     None,
-    /// The handler is called with a request.
+    /// The handler is processing a request and has not responded.
     Waits,
     Answered(HttpResponse),
 }

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 impl State {
-    /// Records that a connection ended, for its duration and possibly as an error.
+    /// Records the duration and reason of an ended connection, also as an error if it is one.
     pub(super) fn record_end(&mut self, id: ConnId, reason: Reason, duration: Duration) {
         let Some(conn) = self.conns.get(id) else { return };
         let (at, wire, peer) = (self.now, Conn::wire_name(conn), self.shown(id));
@@ -63,7 +63,7 @@ impl State {
         self.recent.worked(WorkSummary { at, duration, finished, peer }, &self.config.metrics);
     }
 
-    /// Clears the recent errors, and the recent and longest durations. Counters stay.
+    /// Clears the recent errors and connections, and the longest durations. Counters stay.
     pub(crate) fn reset_recent(&mut self) {
         self.recent = Recent::default();
         (self.metrics.connection_longest_ms, self.metrics.work_longest_ms) = (0, 0);

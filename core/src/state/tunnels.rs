@@ -95,7 +95,7 @@ fn tunnel_of(listeners: &Listeners, origin: Origin) -> Option<&String> {
     listeners.of(origin)?.address.forward().map(|forward| &forward.tunnel)
 }
 
-/// Returns the number of a tunnel's open connections on all shards.
+/// Returns the number of a tunnel's connections on all shards.
 fn channels(listeners: &Listeners, admission: &Admission, name: &str) -> u64 {
     let is_through = |forward: &Forward| forward.tunnel == name;
     let of_tunnel = listeners.all().filter(|(_, listen)| listen.address.forward().is_some_and(is_through));

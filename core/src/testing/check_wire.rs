@@ -14,7 +14,7 @@ pub enum WireDefect {
     /// The decoder yielded more items than the input can hold.
     #[error("the decoder yields items without end")]
     NoEnd,
-    /// The codec broke its own rules.
+    /// The codec violated the contract of [`Codec`](crate::wire::Codec).
     #[error("the codec failed: {0}")]
     Fault(CodecFault),
     /// A message is longer than the budget allows.
@@ -22,25 +22,25 @@ pub enum WireDefect {
     TooLong {
         /// The length of the message, in bytes.
         bytes: usize,
-        /// The length of the longest message, in bytes.
+        /// The maximum length of a message, in bytes.
         max: usize,
     },
-    /// The split of the input changes the messages or the reason of the end.
+    /// Decoding the input in pieces changes the messages or the final error.
     #[error("split into pieces of {pieces:?} bytes, the input gives {split:?}, but at once {whole:?}")]
     Split {
         /// The lengths of the pieces.
         pieces: Vec<usize>,
-        /// The outcome of the pieces.
+        /// The outcome of decoding the pieces.
         split: WireOutcome,
-        /// The outcome of the whole.
+        /// The outcome of decoding the whole input at once.
         whole: WireOutcome,
     },
-    /// Encoded and decoded again, the messages are others.
+    /// The messages change when they are encoded and decoded again.
     #[error("encoded and decoded again, {before:?} gives {after:?}")]
     RoundTrip {
-        /// The messages.
+        /// The messages before encoding.
         before: Vec<PayloadBuf>,
-        /// What they became.
+        /// The outcome of decoding the encoded messages.
         after: WireOutcome,
     },
 }
@@ -48,7 +48,7 @@ pub enum WireDefect {
 /// The messages of a stream, and the reason of the error that stopped it, if any.
 pub type WireOutcome = (Vec<PayloadBuf>, Option<Reason>);
 
-/// Checks that a wire keeps its promises for a stream of any bytes.
+/// Checks a wire's decoder and encoder with a stream of arbitrary bytes.
 ///
 /// Decoded at once, byte by byte, and in pieces of these lengths (in a cycle), the stream gives the
 /// same messages. No message exceeds the budget. No codec breaks its rules. The messages survive

@@ -1,4 +1,4 @@
-//! A small codec, for tests and as an example of one.
+//! A codec for netstrings, for tests and as an example.
 
 use crate::base::Payload;
 use crate::wire::{Codec, CodecError, DecodeContext, Frame, FrameDecoder};
@@ -27,7 +27,7 @@ use alloc::vec::Vec;
 #[expect(clippy::exhaustive_structs, reason = "it has no options")]
 pub struct Netstrings;
 
-/// Length of the longest number in front of the colon.
+/// Maximum number of digits in front of the colon.
 const DIGITS_MAX: usize = 9;
 
 impl Codec for Netstrings {

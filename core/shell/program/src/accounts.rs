@@ -16,7 +16,7 @@ const WAITING_MAX: usize = 1_024;
 #[derive(Clone)]
 pub(crate) struct SharedAccounts {
     accounts: Arc<Mutex<Arc<Accounts>>>,
-    /// The queue of the thread that fetches keys.
+    /// Sender of requests to the thread that fetches keys.
     wanted: SyncSender<Wanted>,
     /// The handle to the worker of these accounts.
     remote: Option<Remote<AppNote>>,
@@ -46,7 +46,7 @@ impl SharedAccounts {
         }
     }
 
-    /// Tells the thread that fetches keys of another source.
+    /// Sends a new source of keys to the thread that fetches them.
     pub(crate) fn source_changed(&self, source: Option<KeySetUrl>) {
         // The thread ends with the process only.
         let _ = self.wanted.send(Wanted::Source(source));
@@ -66,18 +66,18 @@ impl SharedAccounts {
     }
 }
 
-/// What the thread that refreshes the keys is asked for.
+/// A request to the thread that refreshes the keys.
 pub(crate) enum Wanted {
-    /// The verdict on a token of an unknown key, after a fetch.
+    /// Verify a token of an unknown key again, after a fetch unless the last one is too recent.
     Verdict { conn: ConnId, token: String, remote: Remote<AppNote> },
-    /// Keys from another source. `None`: no keys from a URL.
+    /// Fetch the keys from this URL from now on. `None`: fetch no keys.
     Source(Option<KeySetUrl>),
 }
 
-/// A verdict for a connection, as the note of no application.
+/// A note with the verdict on a connection's token, for the authentication layer.
 pub(crate) struct VerdictNote(pub(crate) ConnId, pub(crate) Verdict);
 
-/// Returns the queue of the thread that refreshes the keys.
+/// Creates the request queue of the thread that refreshes the keys.
 pub(crate) fn queue() -> (SyncSender<Wanted>, Receiver<Wanted>) {
     sync_channel(WAITING_MAX)
 }

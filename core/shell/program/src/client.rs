@@ -61,7 +61,7 @@ type Failure = Box<dyn std::error::Error>;
 /// The result of `drupe client`, as its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The input was sent, and one side closed the connection in order.
+    /// The input was sent, and one side closed the connection cleanly.
     Ended = 0,
     /// There was no connection, the login failed, or the output could not be written.
     Failed = 1,

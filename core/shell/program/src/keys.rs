@@ -18,12 +18,12 @@ use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tracing::Level;
 
-/// Returns where the keys of a plan come from, if they are a set.
+/// Returns the source of a plan's key set, if it has one.
 pub(crate) fn source(plan: &Plan) -> Option<KeySetSource> {
     plan.authentication.as_ref()?.key_set()
 }
 
-/// Returns the URL of the keys of a plan, if they come from one.
+/// Returns the URL of a plan's key set, if it has one.
 pub(crate) fn url(plan: &Plan) -> Option<KeySetUrl> {
     match source(plan)? {
         KeySetSource::Url(url) => Some(url),
@@ -49,7 +49,7 @@ pub(crate) fn load(source: &KeySetSource, provider: &Arc<CryptoProvider>) -> Res
     KeySet::parse(&text, &verifier).map(Arc::new).map_err(|error| format!("{place}: {error}"))
 }
 
-/// Checks a source without a request.
+/// Checks a source: loads a file, but does not fetch a URL.
 pub(crate) fn check(source: &KeySetSource, provider: &Arc<CryptoProvider>) -> Result<(), String> {
     match source {
         #[cfg(feature = "jwks")]
@@ -123,7 +123,7 @@ impl Refresher {
         }
     }
 
-    /// Fetches the keys. Returns when the fetch ended.
+    /// Fetches and replaces the keys. Returns the time at which the fetch ended.
     fn refresh(&self) -> Instant {
         let Some(url) = &self.url else { return Instant::now() };
         let source = KeySetSource::Url(url.clone());
@@ -148,7 +148,7 @@ impl Refresher {
     }
 }
 
-/// Warns of keys that are not used.
+/// Logs a warning about the keys of a set that were skipped, if there are any.
 pub(crate) fn warn(source: &KeySetSource, keys: &KeySet, logs: &Logs) {
     if let Some(warning) = keys.warning() {
         logs.operation(Level::WARN, &format!("{}: {warning}", source.key()));

@@ -31,7 +31,7 @@ struct Counts {
 }
 
 impl Losses {
-    /// Waits until lines were lost or left out, or until lines can be written again.
+    /// Waits until a line is left out or fails to be written, or until writing works again.
     pub(crate) fn news(&self) {
         let (news, signal) = &self.0.news;
         let waiting = news.lock().unwrap_or_else(PoisonError::into_inner);

@@ -142,7 +142,7 @@ impl<R: Runtime + 'static> Program<R> {
         self.run_matches(&matches)
     }
 
-    /// As [`run`](Self::run), with these arguments. The first one is the name of the program.
+    /// Runs as [`run`](Self::run) does, with these arguments. The first is the program's name.
     #[must_use]
     pub fn run_from<I: IntoIterator<Item: Into<OsString> + Clone>>(self, arguments: I) -> ExitCode {
         let matches = self.command().get_matches_from(arguments);

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tracing::Level;
 
-/// What serving needs: the name of the program, its arguments, its keys and its applications.
+/// The server command: the program's name, arguments, configuration catalog and applications.
 pub(crate) struct Serve<'a> {
     pub(crate) program: &'static str,
     pub(crate) arguments: &'a SourceArguments,

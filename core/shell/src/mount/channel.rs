@@ -18,7 +18,7 @@ pub struct Mounting {
 /// Maximum size of a response that is not an upgrade, in bytes.
 const RESPONSE_MAX_BYTES: usize = 1 << 20;
 
-/// What the other server and a mounted connection share, until the connection has its stream.
+/// State that the other server and a mounted connection share: the result and the stream.
 #[derive(Default)]
 pub(crate) struct Handoff(Mutex<State>);
 
@@ -29,11 +29,11 @@ type Attached = (Box<dyn MountedIo>, Vec<u8>);
 struct State {
     /// The result for the other server, until it takes it.
     outcome: Option<Result<MountResponse, MountError>>,
-    /// Whether there was a result, taken or not. The first one counts.
+    /// Whether the result was set. Later results are ignored.
     is_decided: bool,
     /// The stream and the bytes already read from it, until the connection takes them.
     io: Option<Attached>,
-    /// Whether the other server gave the connection up.
+    /// Whether the other server has dropped its half of the request.
     is_abandoned: bool,
     /// The waker of the task that waits for the result.
     waiting: Option<Waker>,
@@ -46,7 +46,7 @@ impl Handoff {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the result, unless there was one.
+    /// Sets the result, unless one is set. A recorded refusal takes the place of `Closed`.
     pub(super) fn decide(&self, outcome: Result<MountResponse, MountError>) {
         let mut state = self.lock();
         if state.is_decided {
@@ -197,7 +197,7 @@ impl MountedChannel {
         Ok(length.saturating_sub(before))
     }
 
-    /// Passes on a response that is not an upgrade, at its end.
+    /// Passes the complete response to the other server, unless it was an upgrade.
     fn finish_response(&mut self) {
         if let Some(response) = self.response.take()
             && let Some((mut head, length)) = MountResponse::parse(&response)

@@ -9,7 +9,7 @@ use drupe_core::{Identity, Origin, Representation};
 /// For all else, such as the listener's options or the traffic, ask the hub:
 /// `connection.with_hub(|hub, conn| hub.traffic(conn)).await`.
 impl Connection {
-    /// Returns the user of the connection and the user's scopes, if known now.
+    /// Returns the connection's identity, with user and scopes, if it is authenticated.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
         self.sender.identity()

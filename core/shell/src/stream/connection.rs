@@ -45,7 +45,7 @@ pub(super) struct Shared {
     pub(super) live: Arc<Live>,
 }
 
-/// What is known about a connection when it opens.
+/// The properties of a connection that are fixed when it opens.
 pub(super) struct Opening {
     pub(super) peer: Peer,
     pub(super) origin: Origin,

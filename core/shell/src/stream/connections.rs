@@ -63,7 +63,7 @@ impl<R: Runtime + AsyncRuntime> Server<Connections, R> {
 }
 
 impl<H: Handler<Context = Linked, Note = Ready>, R: Runtime + AsyncRuntime> Server<H, R> {
-    /// Binds a server as [`serve`](Server::serve), with layers in front of the tasks.
+    /// Binds a server like [`serve`](Server::serve), with layers in front of the tasks.
     ///
     /// `wrap` adds the layers. A task begins once they have passed its connection on: behind
     /// [`Authentication`], once the peer is authenticated, so that the task knows its
@@ -180,7 +180,7 @@ fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Path>> {
     hub.context(conn)?.link.clone()
 }
 
-/// Copies what may change about a connection to where its task sees it.
+/// Copies a connection's identity and representation to the state that its task reads.
 fn refresh(hub: &mut Hub<'_, Linked>, conn: ConnId) {
     let identity = hub.identity(conn).cloned();
     if let Some(context) = hub.context(conn) {

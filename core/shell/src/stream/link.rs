@@ -152,7 +152,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         self.done();
     }
 
-    /// Returns `true` if the task is handling a message or works, or if messages are queued for it.
+    /// Returns `true` if the task is handling a message or other work, or has messages queued.
     pub(crate) fn is_working(&self) -> bool {
         let state = self.lock();
         state.working || state.works > 0 || !state.inbox.is_empty()

@@ -44,7 +44,7 @@ pub struct Ready {
     pub(super) panicked: bool,
 }
 
-/// What may change about a connection while it is open. The machine's side keeps it up to date.
+/// A connection's identity and representation, which the machine's side keeps up to date.
 #[derive(Default)]
 pub(super) struct Live(Mutex<Facts>);
 

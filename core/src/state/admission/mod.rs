@@ -137,7 +137,7 @@ impl Admission {
         self.pending_auth = self.pending_auth.saturating_sub(1);
     }
 
-    /// Removes a connection from the counts to which [`count_in`](Self::count_in) added it.
+    /// Removes an ended connection from all counts but that of unauthenticated connections.
     pub(crate) fn count_out(&mut self, listener: Option<ListenerId>, peer: Peer) {
         self.total = self.total.saturating_sub(1);
         let Some(listener) = listener else { return };

@@ -294,7 +294,7 @@ impl Entry {
     }
 }
 
-/// Returns a description as it is kept, logged and shown on pages: shortened and neutralized.
+/// Truncates and neutralizes a description, for storage, logs and pages.
 pub(super) fn shown(words: &str) -> String {
     let start = Payload::Text(words).start(WORDS_MAX_BYTES);
     neutralize(start.as_str().unwrap_or_default()).into_owned()

@@ -28,7 +28,7 @@ struct Begun {
     held: u32,
 }
 
-/// Number of indexed rooms at which rooms without segments are removed from the index.
+/// Number of indexed rooms at which outdated entries are removed from the index.
 const SEARCHED_MAX: usize = 128;
 /// Number of gaps up to which the segments are never compacted.
 const GAPS_MAX: usize = 64;
@@ -92,7 +92,7 @@ impl Earlier {
 
     /// Returns the first segment of a room that reaches beyond the `begun` bytes at the front.
     ///
-    /// The result is its place, the segment, and how many of those bytes it has.
+    /// The result is its index, the segment, and how many of those bytes it has.
     pub(super) fn oldest(&mut self, room: u32, begun: u32) -> Option<(usize, Segment, u32)> {
         let (mut place, held) = self.behind(begun);
         if held > 0 {
@@ -116,7 +116,7 @@ impl Earlier {
         Some((place, *self.segments.get(place)?, 0))
     }
 
-    /// Returns the place of the first segment that reaches beyond the first `bytes` bytes.
+    /// Returns the index of the first segment that reaches beyond the first `bytes` bytes.
     ///
     /// The result also says how many of those bytes the segment has.
     fn behind(&mut self, bytes: u32) -> (usize, u32) {
@@ -135,7 +135,7 @@ impl Earlier {
         (place, held)
     }
 
-    /// Replaces the segment at a place with its rest, after part of it was skipped.
+    /// Replaces the segment at an index with the rest of it, after its front was skipped.
     ///
     /// The rest is not empty.
     pub(super) fn shorten(&mut self, place: usize, rest: Segment) {
@@ -144,7 +144,7 @@ impl Earlier {
         }
     }
 
-    /// Splits the segment at a place into its begun front and `rest`, which may be empty.
+    /// Splits the segment at an index into its begun front and `rest`, which may be empty.
     pub(super) fn split(&mut self, place: usize, front: Segment, rest: Segment) {
         self.begun = None;
         self.shorten(place, front);
@@ -153,7 +153,7 @@ impl Earlier {
         }
     }
 
-    /// Removes the segment at a place.
+    /// Removes the segment at an index.
     pub(super) fn remove(&mut self, place: usize) {
         if place == 0 {
             return self.pop_front();

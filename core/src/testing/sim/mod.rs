@@ -425,7 +425,7 @@ where
         self.check();
     }
 
-    /// Drains the server over links that have become steady, until no connection is left.
+    /// Makes all links steady, and drains the server until no connection is left.
     ///
     /// # Panics
     /// If a connection is left or a guarantee is broken; or if there are peers and none was ever

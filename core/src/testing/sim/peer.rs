@@ -127,7 +127,7 @@ pub(super) enum Socket {
     Closed,
 }
 
-/// Number of bytes that a socket with free buffer space accepts.
+/// The `writable` of a link that accepts any number of bytes.
 pub(super) const ROOMY: usize = usize::MAX >> 1;
 
 impl<A: Actor> PeerEnd<A> {

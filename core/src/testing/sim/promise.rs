@@ -142,7 +142,7 @@ where
         self.promise(is_bounded, &format!("one fact costs a bounded number of steps, not {steps} for {bytes} bytes"));
     }
 
-    /// Checks that the server has served each peer since `since` as far as its rates allow.
+    /// Checks that no input has waited since `since` for longer than the rates justify.
     pub(super) fn check_patience(&self, since: Time) {
         for end in &self.ends {
             let Socket::Open(conn) = end.socket else { continue };

@@ -54,7 +54,7 @@ pub(super) trait Codec {
     /// If the wire does not allow these bytes.
     fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, out: &mut Vec<u8>) -> Result<(), String>;
 
-    /// Called when the server closed its half in good order.
+    /// Called when the server closed its half cleanly.
     fn finished(&mut self, heard: &mut Vec<String>) -> Result<(), String> {
         self.within_mut().map_or(Ok(()), |within| within.finished(heard))
     }

@@ -249,7 +249,7 @@ impl Client {
         self.sessions.last().map_or(&[], |session| &session.heard)
     }
 
-    /// Returns all connections of the client, in order, including refused ones.
+    /// Returns the records of the client's connections, in order, including refused ones.
     #[must_use]
     pub fn sessions(&self) -> &[Session] {
         &self.sessions

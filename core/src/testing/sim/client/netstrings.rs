@@ -1,4 +1,4 @@
-//! A codec for netstrings, written without the one of the server.
+//! A codec for netstrings, independent of the server's.
 
 use super::codec::{Codec, shown, text};
 use crate::base::Random;

@@ -5,7 +5,7 @@ use crate::base::Random;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Messages end with different bytes in each direction; on delimited wires, with the same.
+/// A codec whose messages end with set bytes, which may differ between the directions.
 pub(super) struct Parts {
     /// The bytes after each sent message.
     ending: Vec<u8>,
