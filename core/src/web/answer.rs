@@ -254,7 +254,12 @@ const NOTHING: Refused = Refused::new(Status::NOT_FOUND, Reason::NotFound, "ther
 /// The files go before the page, but not before the monitor and the WebSocket.
 fn is_for_files(path: &str, http: &Http) -> bool {
     let is_monitor = http.monitor.is_some() && matches!(path, MONITOR_PATH | "/monitor.js" | "/monitor.css");
-    let is_page = || http.page && matches!(path, "/" | "/drupe.js" | "/drupe.css" | "/drupe.svg");
+    let is_page = || match path {
+        // The monitor's page needs them too.
+        "/drupe.css" | "/drupe.svg" => http.page || http.monitor.is_some(),
+        "/" | "/drupe.js" => http.page,
+        _ => false,
+    };
     let is_found = |files: &Files| !matches!(files.find(path), Found::Nothing) || !is_page();
     !is_monitor && http.path.as_deref() != Some(path) && http.files.as_ref().is_some_and(is_found)
 }

@@ -23,7 +23,7 @@ use std::{env, process, thread};
 /// Arguments of `drupe client`.
 #[derive(Args)]
 #[command(after_help = "Exit codes:
-  0  the input was sent, and one side closed the connection in order
+  0  the input was sent, and one side closed the connection cleanly
   1  the connection could not be made, the login failed, or the output could not be written
   2  the arguments are invalid
   3  the connection ended for another reason (printed, such as reset or malformed_frame), or input was not sent")]

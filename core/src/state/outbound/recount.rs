@@ -29,7 +29,7 @@ impl Outbound {
             }
         }
         same("queued bytes", self.queued, queued)?;
-        ensure(self.watermark_events.is_empty(), || "watermark_events of watermarks are pending".into())?;
+        ensure(self.watermark_events.is_empty(), || "watermark events are pending".into())?;
         self.logs.recount(&references)?;
         for &log in self.current.iter().flatten().filter(|&&log| log != NO_LOG) {
             ensure(self.logs.owner(log) == NOBODY, || format!("log {log} is shared and has an owner"))?;
