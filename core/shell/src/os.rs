@@ -126,7 +126,7 @@ pub fn tune(stream: &impl AsFd) {
     let _ = socket.set_out_of_band_inline(true);
 }
 
-/// Sets the options that accepted connections do not inherit from their listener on all systems.
+/// Sets the options that only some systems copy from a listener to its accepted connections.
 pub fn tune_accepted(stream: &impl AsFd) {
     let _ = SockRef::from(stream).set_tcp_nodelay(true);
 }

@@ -84,7 +84,7 @@ impl TunnelWatch {
         poll_fn(|cx| self.poll_shown(cx)).await.map(|(_, statuses)| statuses)
     }
 
-    /// Waits for a change. Returns the SSH connections to keep open, or `None` after the end.
+    /// Waits for a change. Returns the SSH connections to make, keep or close; `None` once the server ended.
     pub async fn next_intents(&mut self) -> Option<Vec<TunnelIntent>> {
         poll_fn(|cx| self.poll_shown(cx)).await.map(|(intents, _)| intents)
     }

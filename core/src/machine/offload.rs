@@ -1,4 +1,4 @@
-//! Facts for shells that run jobs of the handler.
+//! Offloaded jobs of the handler: the shell takes a job, runs it, and reports the outcome.
 
 use super::Machine;
 use crate::base::{ConnId, Time};

@@ -143,7 +143,7 @@ pub(crate) enum RequestState {
     Answered(HttpResponse),
 }
 
-/// Maximum number of addresses whose failed HTTP credentials are remembered.
+/// Maximum number of addresses whose failed HTTP authentications are counted.
 const MONITOR_ADDRESSES_MAX: usize = 1_024;
 
 /// An event that waits for delivery to the handler.

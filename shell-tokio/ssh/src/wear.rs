@@ -1,4 +1,4 @@
-//! The wear of an SSH connection: counts of channels whose memory only a renewal frees.
+//! Channel counts that decide when to renew an SSH connection, whose memory only that frees.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;

@@ -113,7 +113,7 @@ impl<C> Hub<'_, C> {
         self.state.conns.get(conn).map_or(0, |_| self.state.outbound.pending(conn.slot()))
     }
 
-    /// Sets the user of a connection and the user's scopes from now on.
+    /// Sets the identity of a connection: user, scopes and expiry. It replaces an earlier one.
     ///
     /// Returns `false` if the connection is over. Emits
     /// [`Event::Authenticated`](crate::Event::Authenticated) if the user is another than before.

@@ -201,7 +201,7 @@ impl<P> Authentication<P> {
         self.consult(hub, Question::Identified { conn, user: user.to_string(), enters: false }, within);
     }
 
-    /// Checks a proof that the first shard has permitted, or answers a first SCRAM message.
+    /// Checks a proof or answers a first SCRAM message, after the first shard has permitted it.
     fn look_at<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, candidate: Candidate, within: &mut H)
     where
         P: Provider<H::Note>,

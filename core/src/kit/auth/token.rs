@@ -258,7 +258,7 @@ mod tests {
         tokens.verify(token, Some(UnixTime::from_secs(NOW)))
     }
 
-    /// Returns a token with any header, signed with HS256 by any secret.
+    /// Returns a token with the given header and claims, signed with HS256 and the given secret.
     fn forged(header: &str, claims: &str, secret: &[u8]) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = hmac(secret, signed.as_bytes());

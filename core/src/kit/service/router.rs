@@ -21,7 +21,7 @@ type Serve<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, RawMessage<'_>) -> Result<
 /// of declaration; the last field takes the rest.
 pub struct Router<A: App> {
     routes: BTreeMap<String, Route<A>>,
-    /// The fallbacks of this router (`""`) and of nested ones, by their prefix with its dot.
+    /// Fallbacks by prefix: `""` for that of this router, `admin.` for that of one nested as `admin`.
     fallbacks: BTreeMap<String, Route<A>>,
     /// The guards of this router and of all merged ones.
     guards: Vec<Box<dyn Guard<A>>>,

@@ -83,7 +83,7 @@ settings! {
         /// The URL of such keys, which the server fetches at the start and then regularly.
         /// It begins with `https://`, or with `http://` for a server on this machine.
         jwks_url: String = String::new();
-        /// Certificates (PEM) of the authorities of `jwks_url`; if empty, those of the system.
+        /// A file with the CA certificates (PEM) for the server of `jwks_url`; if empty, the system's.
         #[schemars(extend("format" = PATH))]
         jwks_authorities: String = String::new();
         /// Interval between fetches of `jwks_url`.

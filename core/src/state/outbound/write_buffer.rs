@@ -13,7 +13,7 @@ impl Outbound {
         self.encoding(encoding).is_buffered()
     }
 
-    /// Buffers a message for `members` without `except`. Returns the number of recipients.
+    /// Buffers a message for all `members` other than `except`. Returns the number of recipients.
     ///
     /// All members have this encoding.
     ///
