@@ -168,21 +168,24 @@ impl<'s> Compiler<'s> {
         let Some(members) = schema.as_object() else { return index };
         let count = |name: &str| members.get(name).and_then(Value::as_u64);
         let span = |least: &str, most: &str| Span { least: count(least), most: count(most) };
-        let bound = |inclusive: &str, exclusive: &str| {
-            let of =
-                |keyword: &str| members.get(keyword).filter(|_| !is_of_type(members, keyword)).and_then(Number::of);
-            let inclusive = of(inclusive).map(|value| Bound { value, is_exclusive: false });
-            inclusive.or(of(exclusive).map(|value| Bound { value, is_exclusive: true }))
-        };
+        let of = |keyword: &str| members.get(keyword).filter(|_| !is_of_type(members, keyword)).and_then(Number::of);
+        let inclusive = |keyword: &str| of(keyword).map(|value| Bound { value, is_exclusive: false });
+        let exclusive = |keyword: &str| of(keyword).map(|value| Bound { value, is_exclusive: true });
         let mut node = Node {
             length: span("minLength", "maxLength"),
             items: span("minItems", "maxItems"),
             members: span("minProperties", "maxProperties"),
-            minimum: bound("minimum", "exclusiveMinimum"),
-            maximum: bound("maximum", "exclusiveMaximum"),
+            minimum: inclusive("minimum"),
+            maximum: inclusive("maximum"),
             multiple_of: count("multipleOf").filter(|&number| number > 0),
             ..Node::default()
         };
+        let (minimum, maximum) = (exclusive("exclusiveMinimum"), exclusive("exclusiveMaximum"));
+        if minimum.is_some() || maximum.is_some() {
+            // They hold beside the inclusive bounds.
+            node.also.push(self.nodes.len());
+            self.nodes.push(Node { minimum, maximum, ..Node::default() });
+        }
         if let Some(Value::Object(properties)) = members.get("properties") {
             node.properties = properties.iter().map(|(name, schema)| (name.clone(), self.node(schema))).collect();
         }

@@ -17,7 +17,7 @@ struct Order {
     name: Option<String>,
     #[schemars(length(max = 2), inner(range(max = 5)))]
     marks: Option<Vec<u8>>,
-    #[schemars(extend("multipleOf" = 5, "exclusiveMaximum" = 20))]
+    #[schemars(extend("multipleOf" = 5, "exclusiveMaximum" = 20, "maximum" = 50))]
     step: Option<i32>,
     #[schemars(range(min = 0.5))]
     share: Option<f64>,

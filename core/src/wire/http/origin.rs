@@ -175,6 +175,7 @@ mod tests {
             ("https://example.org:+443", "from 1 to 65535"),
             ("https://127.1", "not a valid IPv4 address"),
             ("https://0x7f000001", "not a valid IPv4 address"),
+            ("https://0X7F000001", "not a valid IPv4 address"),
             ("https://::1", "in brackets"),
             ("https://[::1", "no valid IPv6 address"),
             ("https://[::1]x", "follow the brackets"),
