@@ -5,7 +5,9 @@ use crate::base::Reason;
 use crate::config::{Action, Gcra, Rate};
 
 impl State {
-    /// Charges received messages and bytes to a connection's rates. Returns how to treat them.
+    /// Charges received messages and bytes to a connection's rates, and penalizes an excess.
+    ///
+    /// Returns the action of the ladder, or [`Action::Serve`] without an excess or in a dry run.
     pub(crate) fn charge(&mut self, index: u32, messages: u64, bytes: u64) -> Action {
         let Some(rates) = self.conns.at(index).map(|conn| self.limits_of(conn).rates) else { return Action::Serve };
         if rates.messages.is_none() && rates.bytes.is_none() {

@@ -12,7 +12,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// What a connection writes before it ends.
+/// Which queued output a connection still writes before it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// Everything that is queued.
@@ -117,9 +117,10 @@ impl State {
         self.progress_closing(index);
     }
 
-    /// Closes our half of a connection, and the connection itself once the peer has ended its half.
+    /// Closes our half of a connection after its queued output, and removes it from its rooms.
     ///
-    /// WebSocket has no halves and telnet must answer negotiation, so those connections end.
+    /// The connection ends once the peer has ended its half, too. WebSocket has no halves and
+    /// telnet must answer negotiation, so those connections end at once.
     pub(crate) fn finish(&mut self, id: ConnId) {
         let Some(index) = self.open_slot(id) else { return };
         let Some(conn) = self.conns.at_mut(index).filter(|conn| !conn.finished) else { return };
@@ -138,7 +139,9 @@ impl State {
         }
     }
 
-    /// Discards input of an ending connection: at full speed first, then at the connection's rate.
+    /// Counts discarded input of an ending connection. Above `discard_max_bytes`, limits its rate.
+    ///
+    /// If the shell reads although the rate limit pauses reading, the connection is over.
     ///
     /// Unread input would reset the connection, and output in transit to the peer would be lost
     /// (RFC 1122 section 4.2.2.13).
@@ -170,15 +173,15 @@ impl State {
         }
     }
 
-    /// Returns `true` if a connection has an unredeemed ticket, an offloaded job or a working task.
+    /// Returns `true` if a connection that is not ending has a ticket, a job or other work.
     pub(crate) fn is_working(&self, id: ConnId) -> bool {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.has_no_reason()) else { return false };
         conn.working || self.jobs.has(id) || self.tickets.of(id).next().is_some()
     }
 
-    /// Lets a waiting drain continue, because the work for a connection is done.
+    /// Makes a drain that waits for a connection's work check that connection again.
     ///
-    /// The drain checks the connection again once the answer is sent.
+    /// The check follows once the answer is sent.
     pub(crate) fn work_ended(&mut self, id: ConnId) {
         let now = self.now;
         if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.drain_waits) {
@@ -188,7 +191,7 @@ impl State {
         }
     }
 
-    /// Sets whether the application has work without a ticket in progress for a connection.
+    /// Sets whether work that has no ticket is in progress for a connection.
     pub(crate) fn set_working(&mut self, id: ConnId, working: bool) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.working = working;
@@ -233,7 +236,9 @@ impl State {
         }
     }
 
-    /// Starts the linger of an ending connection, or forgets it, once its queue is empty.
+    /// Starts the linger of an ending connection whose queue is empty, or marks it as over.
+    ///
+    /// It is over at once if the peer has ended its half and TLS is not in use.
     pub(crate) fn progress_closing(&mut self, index: u32) {
         let until = self.now + self.config.closing.linger;
         let Some(conn) = self.conns.at_mut(index) else { return };
@@ -264,7 +269,9 @@ impl State {
         self.pending.is_empty() && self.over.is_empty() && !self.drain_wanted
     }
 
-    /// Frees the slots of connections that are over. Their events have been delivered.
+    /// Frees the slots of connections that are over, and schedules their dials' next attempts.
+    ///
+    /// The events of these connections have been delivered.
     pub(crate) fn free_ended(&mut self) {
         while let Some(index) = self.over.pop() {
             let id = self.conns.id(index);

@@ -48,7 +48,7 @@ pub(crate) struct Conn {
     pub(crate) discard_message: bool,
     /// Whether the application is done sending, so that our half closes once everything is written.
     pub(crate) finished: bool,
-    /// Whether the application has paused the connection.
+    /// Whether the application has paused reading from the connection.
     pub(crate) paused: bool,
     pub(crate) half_open: bool,
     pub(crate) notices: bool,
@@ -58,11 +58,11 @@ pub(crate) struct Conn {
     pub(crate) refuses_http: bool,
     /// Time before which the shell does not read, because a rate was exceeded.
     pub(crate) rate_pause: Option<Time>,
-    /// When a drain ends the connection.
+    /// When a drain ends the connection, or checks whether its work is done.
     pub(crate) drain_at: Option<Time>,
     /// Whether a drain waits for work in progress before it ends the connection.
     pub(crate) drain_waits: bool,
-    /// Whether the application has work without a ticket in progress for the connection.
+    /// Whether work that has no ticket is in progress for the connection.
     pub(crate) working: bool,
     /// Bytes read and discarded since the connection began to end.
     pub(crate) discarded: u32,
@@ -82,7 +82,7 @@ pub(crate) struct Conn {
     pub(crate) strikes: Strikes,
     pub(crate) rooms: Vec<u32>,
     pub(crate) identity: Option<Box<Identity>>,
-    /// Settings of the listener at accept time, kept while the protocol is undecided.
+    /// Protocol and TLS settings of the listener at accept time, kept until the protocol is known.
     pub(crate) offered: Option<Box<Offered>>,
     pub(crate) secured: Option<Box<Secured>>,
     /// Bytes read and written, messages received, and the last round-trip time.
@@ -232,7 +232,7 @@ impl Conn {
         }
     }
 
-    /// Returns the address under which the connection is counted.
+    /// Returns the peer under whose address the connection is counted. `Local` if under none.
     pub(crate) fn counted_as(&self) -> Peer {
         if self.uncounted { Peer::Local } else { self.peer }
     }
@@ -261,7 +261,7 @@ impl Conn {
         Some(self.last_byte_at.max(self.kept_alive_at) + interval)
     }
 
-    /// Restarts the peer's time limits after a period in which the peer could not send.
+    /// Restarts the silence, idle and message time limits after a period without reading.
     pub(crate) fn may_speak_again(&mut self, now: Time) {
         self.last_byte_at = now;
         self.last_message_at = now;

@@ -39,7 +39,7 @@ pub enum Why {
     Handshake,
     /// The warning that precedes the idle timeout.
     IdleWarning,
-    /// A telnet peer pressed Escape, and nothing followed.
+    /// The peer sent an Escape byte and nothing after it, so the byte is the Escape key.
     Key,
     /// A keep-alive is due.
     KeepAlive,
@@ -53,7 +53,7 @@ pub enum Why {
     Timer,
     /// The next attempt to connect is due, or an attempt times out.
     Dial,
-    /// A tunnel connects, sends a keep-alive, times out or ends.
+    /// A tunnel connects, requests a forward again, sends a keep-alive or times out.
     Tunnel,
     /// A paused listener accepts again.
     Accept,

@@ -74,7 +74,7 @@ impl Dials {
         }
     }
 
-    /// Returns the attempts that the shell should make.
+    /// Returns the id and the address of each dial that the shell should connect.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = (DialId, &str)> {
         let visited = self.entries.iter().inspect(|_| work::step(1));
         let wanted = visited.filter(|(_, entry)| matches!(entry.state, State::Wanted(_)));
@@ -94,7 +94,7 @@ impl Dials {
         self.changed.pop_first()
     }
 
-    /// Returns the opening handshake and the expected `Sec-WebSocket-Accept` value of a dial.
+    /// Returns a WebSocket dial's opening handshake and expected `Sec-WebSocket-Accept` value.
     pub(crate) fn handshake(&self, id: DialId) -> Option<(&OpeningHandshake, &str)> {
         let entry = self.entries.get(&id)?;
         match &entry.dial.protocol {
@@ -140,13 +140,15 @@ impl Dials {
         Some(at)
     }
 
-    /// Returns when the next attempt starts or times out.
+    /// Returns the earliest time at which an attempt starts or times out.
     pub(crate) fn next(&self) -> Option<Time> {
         work::step(1);
         self.by_time.first().map(|&(at, _)| at)
     }
 
-    /// Starts attempts whose wait is over. Stops at an attempt that timed out, and returns it.
+    /// Starts attempts whose wait is over. Returns the first dial whose attempt timed out.
+    ///
+    /// Later attempts than that one are left for the next call.
     pub(crate) fn take_overdue(&mut self, now: Time) -> Option<DialId> {
         while let Some(&(_, id)) = self.by_time.first().filter(|(at, _)| *at <= now) {
             let entry = self.take(id)?;

@@ -45,7 +45,7 @@ impl State {
         Some(self.wall_clock.map_or(self.now, |clock| clock.time(expires_at)))
     }
 
-    /// Removes a connection that is over from its user's list.
+    /// Removes an ending connection from its user's list.
     pub(crate) fn forget_user(&mut self, id: ConnId) {
         if let Some(identity) = self.conns.get(id).and_then(|conn| conn.identity.as_ref()) {
             self.users.remove(&identity.user, id);

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
-/// The labels of open connections. An entry ends with its connection.
+/// The labels of connections. An entry is removed when its connection's slot is freed.
 #[derive(Debug, Default)]
 pub(crate) struct Labels(BTreeMap<ConnId, Box<str>>);
 
@@ -15,7 +15,9 @@ impl Labels {
         self.0.get(&conn).map(|label| &**label)
     }
 
-    /// Sets the label of an open connection. An empty label removes it.
+    /// Sets a connection's label, if the connection is open. An empty label removes the old one.
+    ///
+    /// The label is neutralized and truncated.
     pub(super) fn set(&mut self, conn: ConnId, label: &str, is_open: bool) {
         let kept: String = neutralize(label).chars().take(LABEL_MAX_CHARS).collect();
         if kept.is_empty() {

@@ -27,7 +27,7 @@ struct Entry {
     rests_until: Option<Time>,
     /// Accept failures since the last success or pause.
     failures: u8,
-    /// Why the listener is paused, as reported to the handler.
+    /// Why the listener paused, as reported to the handler. `None` after a successful accept.
     paused: Option<AcceptFailure>,
     /// Number of the listener's connections on this shard.
     connections: u32,
@@ -151,7 +151,7 @@ impl Listeners {
     /// Records a failed accept, which may pause the listener.
     ///
     /// It pauses at once if the process is out of resources, otherwise after many failures in a
-    /// row. Returns true if it was not paused before.
+    /// row. Returns true if this pauses a listener that was not paused before.
     pub(crate) fn accept_failed(&mut self, id: ListenerId, failure: AcceptFailure, until: Time) -> bool {
         let Some(place) = self.place(id).filter(|&place| !self.entries[place].is_retired) else { return false };
         let entry = &mut self.entries[place];

@@ -108,7 +108,7 @@ pub(crate) struct State {
     pub(crate) http_kept: u64,
     /// MSSP variables that telnet servers send to crawlers.
     pub(crate) server_status: Vec<(String, String)>,
-    /// The limits for listeners without limits of their own.
+    /// The limits for dialled connections, and for listeners without limits of their own.
     pub(crate) limits: PeerLimits,
     /// Time at which accepting stops. If set, the server reports that it is not ready.
     pub(crate) shutdown_at: Option<Time>,
@@ -210,7 +210,9 @@ impl State {
         self.labels.set(conn, label, is_open);
     }
 
-    /// Opens a slot for a connection. With `wait`, its protocol must be known within that time.
+    /// Adds a connection and returns its id. With a time limit, its protocol is undecided at first.
+    ///
+    /// The limit is the listener's for the proxy header or for TLS, if it has one, else `wait`.
     pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
         let listen = self.listeners.of(origin);
         let (step, wait) = match listen {
@@ -259,7 +261,9 @@ impl State {
         id
     }
 
-    /// Returns how many of the first bytes belong to a proxy header, which precedes TLS.
+    /// Returns how many of `bytes` go to the parser of proxy headers. The others follow the header.
+    ///
+    /// All bytes go there if the header is incomplete or invalid, and none if no header is due.
     pub(crate) fn length_of_header(&self, id: ConnId, bytes: &[u8]) -> usize {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.step == HandshakeStep::Header && conn.is_undecided())
         else {
@@ -303,7 +307,7 @@ impl State {
         }
     }
 
-    /// Sets how long a connection may take to send an HTTP request.
+    /// Marks an undecided connection as HTTP, and sets the time limit for its next request.
     pub(crate) fn await_request(&mut self, id: ConnId, wait: Duration) {
         let until = self.now + wait;
         // The handler may have ended the connection when it learned of a refused request.
@@ -411,7 +415,7 @@ impl State {
         }
     }
 
-    /// Records a successful accept. Returns true if the handler gets an event.
+    /// Records a successful accept. Queues an event and returns true if the listener was paused.
     pub(crate) fn accept_succeeded(&mut self, listener: ListenerId) -> bool {
         let is_news = self.listeners.accepted(listener);
         if is_news {
@@ -425,12 +429,12 @@ impl State {
         self.metrics.opened - self.metrics.ended.total()
     }
 
-    /// Returns a snapshot of the counters and gauges.
+    /// Returns a snapshot of the metrics, including the lists of [`Recent`].
     pub(crate) fn metrics(&self) -> Metrics {
         Metrics { recent: self.recent.clone(), ..self.counters() }
     }
 
-    /// Returns a snapshot of the counters and gauges, without the recent errors and durations.
+    /// Returns a snapshot of the metrics, without the lists of [`Recent`].
     pub(crate) fn counters(&self) -> Metrics {
         let mut metrics = self.metrics.clone();
         metrics.labels = self.config.metrics.labels.clone();

@@ -41,7 +41,7 @@ impl Outbox {
         self.messages.pop_front()
     }
 
-    /// Chooses the shard with the fewest connections for a new one, and counts it there.
+    /// Returns the shard with the fewest accepted connections, and counts a new connection there.
     pub(crate) fn place(&mut self) -> u8 {
         let fewest = self.placed.iter().enumerate().min_by_key(|(_, count)| **count).map_or(0, |(shard, _)| shard);
         self.placed[fewest] = self.placed[fewest].saturating_add(1);

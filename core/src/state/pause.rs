@@ -1,4 +1,4 @@
-//! Time in which the server did not run: it was stopped, its machine slept, or a worker was busy.
+//! Time in which the server did not run: it was stopped, its host slept, or a worker was busy.
 //!
 //! A shell calls [`elapsed`](crate::Machine::elapsed) at the deadline. If the next fact comes much
 //! later than the deadline, nothing was served meanwhile: no byte was read or written, and no ping

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 impl State {
-    /// Records the duration and reason of an ended connection, also as an error if it is one.
+    /// Records an ended connection. Unless its end was regular, records an error as well.
     pub(super) fn record_end(&mut self, id: ConnId, reason: Reason, duration: Duration) {
         let Some(conn) = self.conns.get(id) else { return };
         let (at, wire, peer) = (self.now, Conn::wire_name(conn), self.shown(id));
@@ -24,7 +24,7 @@ impl State {
         self.record_error(reason, peer);
     }
 
-    /// Records the refusal of a peer.
+    /// Records the refusal of a peer as an error, unless the reason is that of a regular end.
     pub(crate) fn record_refusal(&mut self, peer: Peer, reason: Reason) {
         self.record_error(reason, network_of(peer));
     }

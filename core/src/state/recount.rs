@@ -111,7 +111,7 @@ impl State {
         self.conns.ids().filter_map(|id| self.conns.get(id)).filter(|conn| is_counted(conn)).count()
     }
 
-    /// Checks the counts of the first shard against all shards.
+    /// Checks the counts on the first shard against the connections and rooms of all shards.
     pub(crate) fn recount_admission(&self, shards: &[&Self]) -> Recounted {
         let conns = || shards.iter().flat_map(|shard| shard.conns.ids().filter_map(|id| shard.conns.get(id)));
         let mut per_listener = BTreeMap::<ListenerId, u32>::new();

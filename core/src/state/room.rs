@@ -31,7 +31,7 @@ pub(crate) struct Room {
     count: u32,
 }
 
-/// All rooms that have members.
+/// All rooms that have members, and the slow policies that outlast a room's members.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
     numbers: BTreeMap<Box<str>, RoomNumber>,

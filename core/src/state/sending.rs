@@ -146,7 +146,7 @@ impl State {
         self.settle_watermarks();
     }
 
-    /// Resumes reading from a connection that was stalled.
+    /// Resumes reading from a connection that was stalled. Queues an event if it is open.
     pub(super) fn drained(&mut self, index: u32) {
         let id = self.conns.id(index);
         if let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) {
@@ -204,7 +204,7 @@ mod tests {
         static COMPARED: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// A number that counts its comparisons.
+    /// A number whose comparisons are counted in `COMPARED`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     struct Counted(u32);
 

@@ -16,7 +16,7 @@ enum Line {
 }
 
 impl State {
-    /// Calls `act` with the session of an open telnet connection, and sends its output.
+    /// Calls `act` with the session of an open telnet connection, and sends the session's output.
     pub(crate) fn with_session<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session) -> T) -> Option<T> {
         let index = self.open_slot(id)?;
         // What was sent before must go first.
@@ -41,7 +41,7 @@ impl State {
         Some(true)
     }
 
-    /// Sends the messages that were buffered during this fact.
+    /// Flushes the write buffers of all connections.
     pub(crate) fn flush_write_buffers(&mut self) {
         while let Some(index) = self.outbound.next_buffered() {
             self.flush_write_buffer(index);
@@ -70,7 +70,9 @@ impl State {
         }
     }
 
-    /// Queues a session's output, including the edited line. Returns whether there was any output.
+    /// Queues a wire's answers and output, including the edited line.
+    ///
+    /// Returns whether there were any.
     pub(crate) fn deliver(&mut self, index: u32) -> bool {
         self.deliver_as(index, Some(SlowPolicy::Close), Line::Drawn)
     }

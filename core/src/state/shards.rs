@@ -81,7 +81,7 @@ impl State {
         self.outbox.messages.push_back((Addressee::First, ShardMessage::Authenticated));
     }
 
-    /// Admits the client that a proxy reported. Returns `None` if the first shard must decide.
+    /// Admits or refuses the client that a proxy reported. `None` if the first shard must decide.
     pub(crate) fn arrived(&mut self, id: ConnId, peer: Peer) -> Option<Result<(), Reason>> {
         // A connection that is counted under an address is not from a trusted proxy.
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.uncounted) else { return Some(Ok(())) };

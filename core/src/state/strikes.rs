@@ -9,7 +9,7 @@ pub(crate) struct Strikes {
 }
 
 impl Strikes {
-    /// Adds a strike, after forgetting old ones. Returns the count.
+    /// Adds a strike. Returns the count, which restarts after `forgive_after` without a strike.
     pub(crate) fn add(&mut self, now: Time, forgive_after: Duration) -> u32 {
         if now.since(self.last) > forgive_after {
             self.count = 0;

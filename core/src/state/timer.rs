@@ -15,7 +15,7 @@ pub struct Timer {
     pub conn: Option<ConnId>,
     /// Name of the timer.
     pub name: &'static str,
-    /// Key that distinguishes timers with the same name. 0 if there is only one.
+    /// Key that distinguishes timers with the same name. 0 by default.
     pub key: u64,
     /// The index of the application that set the timer, if it has no connection.
     pub(crate) app: u8,
@@ -34,7 +34,7 @@ impl Timer {
         Self { conn: Some(conn), name, key: 0, app: 0 }
     }
 
-    /// Returns the timer with this key among those with the same name.
+    /// Returns this timer with its key set to `key`.
     #[must_use]
     pub const fn keyed(self, key: u64) -> Self {
         Self { key, ..self }
@@ -167,7 +167,7 @@ impl Agenda {
         self.entries.iter().map(|&(_, index)| index)
     }
 
-    /// Removes and returns the earliest entry that is due at `now`.
+    /// Removes the earliest entry that is due at `now`, and returns its index.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<u32> {
         work::step(1);
         let (at, index) = self.next()?;

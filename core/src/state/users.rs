@@ -18,7 +18,7 @@ enum Connections {
         /// The sequence number of each connection.
         numbers: BTreeMap<ConnId, u64>,
         next: u64,
-        /// Connections in the order of their numbers. Empty after a change, until the next query.
+        /// Connections in the order of their numbers. Unset after a change, until the next query.
         listed: OnceCell<Vec<ConnId>>,
     },
 }

@@ -3,7 +3,7 @@
 use crate::base::{ConnId, Payload, PayloadBuf};
 use alloc::collections::{BTreeSet, VecDeque};
 
-/// Maximum number of waiting copies. Further ones are only counted.
+/// Maximum number of waiting copies. Further messages are counted but not copied.
 const WAITING_MAX: usize = 256;
 /// Maximum number of bytes that are copied of a message.
 const COPY_MAX_BYTES: usize = 4 << 10;
@@ -49,7 +49,7 @@ impl Watched {
         core::mem::take(&mut self.missed)
     }
 
-    /// Returns the next copy. Call it until there is none.
+    /// Removes and returns the oldest copy. Messages are copied again once this returns `None`.
     pub(crate) fn next(&mut self) -> Option<Copied> {
         let copied = self.sent.pop_front();
         self.is_telling = copied.is_some();

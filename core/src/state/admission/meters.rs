@@ -20,7 +20,7 @@ impl<K: Ord + Clone> Meters<K> {
         Self { meters: BTreeMap::new(), by_rest: BTreeSet::new(), keys_max }
     }
 
-    /// Charges one unit if it conforms at `now`.
+    /// Charges one unit to a key's meter if it conforms to the rate at `now`.
     ///
     /// # Errors
     /// The moment from which it conforms; nothing was charged.
@@ -31,7 +31,7 @@ impl<K: Ord + Clone> Meters<K> {
         Ok(())
     }
 
-    /// Checks whether one unit would conform at `now`, without charging it.
+    /// Checks whether one unit would conform to the rate at `now`, without charging it.
     ///
     /// # Errors
     /// The moment from which it would conform.

@@ -16,7 +16,7 @@ use alloc::collections::BTreeMap;
 /// Maximum number of addresses whose arrival rates are remembered.
 const ADDRESSES_MAX: usize = 16_384;
 
-/// Counts of connections, and the decision whether to accept a new one.
+/// State for admission: counts of connections, arrival rates of addresses, and the quarantine.
 #[derive(Debug)]
 pub(crate) struct Admission {
     total: u32,
@@ -41,7 +41,7 @@ impl Default for Admission {
     }
 }
 
-/// Inputs of an admission decision, besides the counts.
+/// Time, configuration and random bits for an admission decision.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
     pub(crate) now: Time,
@@ -52,7 +52,7 @@ pub(crate) struct Rules<'a> {
 }
 
 impl Admission {
-    /// Accepts a peer, or returns the first reason not to.
+    /// Accepts and counts a peer's connection, or returns the first reason to refuse it.
     ///
     /// In a dry run, `would_refuse` counts the reasons that are not enforced.
     pub(crate) fn admit(
@@ -74,7 +74,9 @@ impl Admission {
         Ok(())
     }
 
-    /// Checks a peer's address and its limits, without counting a connection.
+    /// Runs only the address checks of [`admit`](Self::admit), and counts no connection.
+    ///
+    /// A connection that passes is charged to the arrival rate of its address.
     pub(crate) fn admit_address(
         &mut self,
         rules: Rules<'_>,
@@ -97,7 +99,9 @@ impl Admission {
         is_refused.then_some(Reason::Quarantined)
     }
 
-    /// Returns the reason if a limit per address, or on unauthenticated connections, is exceeded.
+    /// Returns the reason if a limit per address or the early drop refuses the peer.
+    ///
+    /// The arrival rate of the address is charged if nothing else refuses the peer.
     fn too_many(&mut self, rules: Rules<'_>, peer: Peer) -> Option<Reason> {
         let Rules { now, config, chance, .. } = rules;
         let (Peer::Address(address), Some(key)) = (peer, peer.key()) else { return None };
@@ -201,7 +205,7 @@ fn count_down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
     }
 }
 
-/// Enforces a refusal, or only counts it in a dry run.
+/// Returns a refusal as an error. In a dry run, counts it and returns `Ok` instead.
 fn enforce(rules: Rules<'_>, objection: Option<Reason>, would_refuse: &mut ByReason) -> Result<(), Reason> {
     match objection {
         Some(reason) if rules.config.dry_run => {

@@ -4,7 +4,7 @@ use crate::base::{AddressKey, Time};
 use crate::config::QuarantineLimits;
 use alloc::collections::{BTreeMap, BTreeSet};
 
-/// The addresses in quarantine.
+/// The addresses in quarantine, each with the time at which its cool-down ends.
 #[derive(Debug, Default)]
 pub(crate) struct Quarantine {
     until: BTreeMap<AddressKey, Time>,
@@ -12,7 +12,9 @@ pub(crate) struct Quarantine {
 }
 
 impl Quarantine {
-    /// Refuses `key` from now until the cool-down is over.
+    /// Puts an address into quarantine for the cool-down. If full, evicts the soonest to expire.
+    ///
+    /// Does nothing if `addresses_max` is 0.
     pub(crate) fn add(&mut self, now: Time, key: AddressKey, limits: QuarantineLimits) {
         self.expire(now);
         self.forget(key);

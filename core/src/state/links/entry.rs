@@ -42,7 +42,7 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// Keep-alive of a tunnel: the time of the next request, and the numbers of requests.
+/// Keep-alive of a tunnel: time of the next request, and numbers of sent and unanswered ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Alive {
     pub(super) ask_at: Time,
@@ -176,6 +176,8 @@ impl Entry {
     }
 
     /// Requests a keep-alive from the shell, or fails the link if too many are unanswered.
+    ///
+    /// Returns true if the link failed.
     fn ask(&mut self, now: Time, since: Time, alive: Alive, random: &mut Random) -> bool {
         let keep_alive = self.tunnel.keep_alive;
         if alive.unanswered >= keep_alive.count_max.max(1) {

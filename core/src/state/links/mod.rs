@@ -24,7 +24,9 @@ pub(crate) struct Tunnels {
 }
 
 impl Tunnels {
-    /// Applies the configured tunnels, and the listeners on their far sides.
+    /// Applies the configured tunnels, and the listeners that accept through them.
+    ///
+    /// Does nothing in a drain.
     pub(crate) fn configure(&mut self, now: Time, tunnels: &[Tunnel], listeners: &[(ListenerId, &Listen)]) {
         if self.leaving {
             return;
@@ -172,7 +174,7 @@ impl Tunnels {
         })
     }
 
-    /// Returns the statuses of configured tunnels, and of removed ones that are not yet closing.
+    /// Returns the statuses of configured tunnels, and of removed ones not yet closing or given up.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.entries.iter().filter(|entry| !entry.retired || entry.is_wanted()).map(Entry::status)
     }

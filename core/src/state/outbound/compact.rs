@@ -67,7 +67,7 @@ impl Outbound {
         self.logs.held()
     }
 
-    /// Appends a segment or a copy of it to a queue. The caller holds one reference to the segment.
+    /// Appends a segment or a copy of it to a queue. Takes over the caller's reference to it.
     pub(super) fn requeue(&mut self, at: usize, mut segment: Segment, copies: bool) {
         if copies {
             work::step(segment.len() as usize);

@@ -14,7 +14,7 @@ pub(super) struct Earlier {
     first: u64,
     /// Number of gaps: empty segments in place of segments removed from the middle.
     gaps: usize,
-    /// Per room, a number below which no segment has skippable messages of the room.
+    /// Per room, a segment number below which no segment has skippable messages of the room.
     searched: BTreeMap<u32, u64>,
     /// The position behind the begun bytes at the front, if known.
     begun: Option<Begun>,

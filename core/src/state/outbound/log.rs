@@ -9,7 +9,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// Length, in bytes, at which a log takes no more messages. A single message may be longer.
+/// Maximum length of a shared log, in bytes. A log of a single message may be longer.
 const LOG_FULL_BYTES: usize = 1 << 20;
 /// Length, in bytes, at which a slow connection's own log is replaced, to free its written part.
 pub(super) const OWN_LOG_FULL_BYTES: usize = 64 << 10;
@@ -120,7 +120,7 @@ impl Logs {
         self.free.push(log);
     }
 
-    /// Ends appending to a log, and frees its spare memory.
+    /// Frees the spare memory of a log that takes no more messages. Removes an unreferenced log.
     pub(super) fn seal(&mut self, log: u32) {
         if self.is_unused(log) {
             return self.remove(log);
@@ -138,7 +138,7 @@ impl Logs {
         (log.owner == NOBODY && needed < COPY_ALWAYS_BYTES) || (needed as usize) * 2 < log.bytes.len()
     }
 
-    /// Returns `true` if `own` is a log of `owner` with space for `more` bytes.
+    /// Returns `true` if `own` is a referenced log of `owner` with space for `more` bytes.
     pub(super) fn may_grow(&self, own: u32, owner: u32, more: u32) -> bool {
         let log = self.logs.get(own as usize).filter(|log| log.owner == owner && log.references > 0);
         log.is_some_and(|log| log.bytes.len() + more as usize <= OWN_LOG_FULL_BYTES)
@@ -161,7 +161,7 @@ impl Logs {
         Segment { log: own, start, end, room: segment.room }
     }
 
-    /// Returns the bytes left of a segment's first message, or 0 if that message is whole.
+    /// Returns the number of bytes left of a segment's first message, or 0 if it is whole.
     pub(super) fn rest_of_message(&self, segment: Segment) -> u32 {
         let ends = &self.logs[segment.log as usize].ends;
         let next = ends.partition_point(|&end| end <= segment.start);
@@ -195,7 +195,7 @@ impl Logs {
         self.logs[log as usize].owner
     }
 
-    /// Checks the number of references to each log, and that unreferenced logs are empty.
+    /// Checks the reference counts and memory of logs, and that unreferenced logs are empty.
     #[cfg(feature = "sim")]
     pub(super) fn recount(&self, references: &BTreeMap<u32, u32>) -> Recounted {
         for (number, log) in (0..).zip(&self.logs) {

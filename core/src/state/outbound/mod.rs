@@ -60,7 +60,7 @@ pub(crate) struct Outbound {
     /// The current log of each encoding, by class. `NO_LOG` before the first message.
     current: Vec<[u32; 2]>,
     logs: Logs,
-    /// The last segment of each connection. Publishing touches nothing else while none is slow.
+    /// The last queued segment of each connection, by slot.
     tails: Vec<Tail>,
     queues: Vec<Queue>,
     /// Connections whose intent may have changed since the shell last read it.
@@ -72,7 +72,7 @@ pub(crate) struct Outbound {
     blocked: DenseSet,
     /// Watermark events, oldest first.
     watermark_events: VecDeque<WatermarkEvent>,
-    /// Slow members that did not get the last published message.
+    /// Slow connections for which the last published or buffered message was not queued.
     refused: Vec<u32>,
     /// Connections that rose above the high mark and have not fallen to the low mark yet.
     stalled: DenseSet,
@@ -183,7 +183,7 @@ impl Outbound {
         Ok(self.push_private(index, segment, policy))
     }
 
-    /// Queues raw bytes at the end. Returns false if the connection is too slow for them.
+    /// Queues raw bytes at the end. Returns false if they are too long or the connection too slow.
     pub(crate) fn send_raw(&mut self, index: u32, bytes: &[u8], policy: Option<SlowPolicy>) -> bool {
         let encoding = self.queues[index as usize].encoding;
         let write = |out: &mut Vec<u8>| {
@@ -212,7 +212,7 @@ impl Outbound {
         queued
     }
 
-    /// Queues a message for `members` without `except`. Returns the number of recipients.
+    /// Queues a message for all `members` other than `except`. Returns the number of recipients.
     ///
     /// All members have the encoding with this number.
     pub(crate) fn publish(
@@ -256,7 +256,7 @@ impl Outbound {
         Ok(recipients)
     }
 
-    /// Returns those of `conns` for which the last message with this encoding was queued.
+    /// Returns those of `conns` with this encoding for which the last published message was queued.
     pub(crate) fn taken_by(&mut self, conns: &[ConnId], number: u16) -> impl Iterator<Item = ConnId> {
         if !conns.is_empty() {
             self.refused.sort_unstable();
@@ -284,13 +284,13 @@ impl Outbound {
         self.changed.insert(index);
     }
 
-    /// Drops queued messages, except the rest of a partly written one. Control bytes stay.
+    /// Drops queued and buffered output, except control bytes and the rest of a begun message.
     pub(crate) fn discard(&mut self, index: u32) {
         self.queues[index as usize].write_buffer = LazyBox::default();
         self.retain(index, |_| false);
     }
 
-    /// Drops the application's messages, except the rest of a begun one.
+    /// Drops queued application messages, except the rest of a begun one. Raw bytes stay.
     pub(crate) fn discard_messages(&mut self, index: u32) {
         self.retain(index, |segment| segment.room == RAW);
     }
@@ -360,7 +360,7 @@ impl Outbound {
         segment
     }
 
-    /// Appends a message to the log for its encoding and class. The caller holds one reference.
+    /// Appends a message to the log of its encoding and class. The caller must release the segment.
     fn append(
         &mut self,
         encoding: u16,

@@ -24,9 +24,9 @@ pub(super) struct Queue {
     pub(super) encoding: u16,
     /// Whether the queue rose above the high mark and has not fallen to the low mark yet.
     pub(super) stalled: bool,
-    /// Bytes at the front that control data must follow, because they are sealed or begun.
+    /// Number of bytes at the front that precede control data, because they are sealed or begun.
     pub(super) begun: u32,
-    /// A log of this connection alone, or `NO_LOG` if it was never slow.
+    /// Number of the log that only this connection uses, or `NO_LOG`.
     pub(super) own: u32,
     pub(super) earlier_bytes: usize,
     pub(super) earlier: LazyBox<Earlier>,
@@ -53,7 +53,7 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Returns `true` if only a tail is queued and the socket is not full.
+    /// Returns `true` if only a tail is queued, no byte of it is begun, and the socket is not full.
     pub(super) fn is_plain(&self) -> bool {
         self.earlier.is_empty() && self.deadline.is_none() && self.control.is_empty() && self.begun == 0
     }
@@ -80,7 +80,7 @@ impl Queue {
         }
     }
 
-    /// Frees unused memory.
+    /// Frees the memory of empty containers: of the earlier segments and of the control data.
     pub(super) fn shrink(&mut self) {
         if self.earlier.is_empty() {
             self.earlier = LazyBox::default();

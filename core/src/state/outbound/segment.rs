@@ -9,7 +9,7 @@ pub(super) struct Segment {
     pub(super) log: u32,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// Tag of the room whose policy may skip these messages.
+    /// Tag of the room whose slow policy may skip these messages, or `PRIVATE` or `RAW`.
     pub(super) room: u32,
 }
 

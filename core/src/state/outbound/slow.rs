@@ -89,7 +89,7 @@ impl Outbound {
         }
     }
 
-    /// Ends the stall at the low mark, and clears the write deadline of an empty queue.
+    /// Ends the stall at or below the low mark, and the write deadline once the queue is empty.
     pub(super) fn recheck_marks(&mut self, index: u32) {
         let at = index as usize;
         let pending = self.pending(index);

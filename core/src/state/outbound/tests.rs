@@ -302,6 +302,8 @@ fn private_messages_of_a_straggler_pin_no_large_log() {
 }
 
 /// Runs `turn` a hundred times. Connection 0 writes nothing, connection 1 everything.
+///
+/// Returns the memory of the logs and the number of queued bytes.
 fn held_by_a_straggler(limits: OutboundLimits, mut turn: impl FnMut(&mut Outbound, u16)) -> (usize, u64) {
     let mut out = outbound(limits);
     let wire = out.intern(LINES);

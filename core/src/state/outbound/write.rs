@@ -143,7 +143,7 @@ impl Outbound {
         }
     }
 
-    /// Returns the bytes left of the first message in the queue, or 0 if it is not begun.
+    /// Returns the number of bytes left of the queue's first message, or 0 if it is not begun.
     fn rest_of_begun(&self, at: usize) -> u32 {
         let front = self.queues[at].segments(self.tails[at]).next();
         front.map_or(0, |segment| self.logs.rest_of_message(segment))
