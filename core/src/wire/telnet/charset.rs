@@ -8,7 +8,7 @@ pub enum Charset {
     /// UTF-8 (RFC 3629).
     #[default]
     Utf8,
-    /// ISO 8859-1: each byte is the code point of the same number.
+    /// ISO 8859-1, in which each byte encodes the code point of the same number.
     Latin1,
     /// IBM code page 437, used by BBS clients. Bytes below 0x80 are ASCII.
     Cp437,
@@ -16,7 +16,7 @@ pub enum Charset {
     Ascii,
 }
 
-/// The upper half of code page 437, from byte 0x80 on (Unicode Consortium's `CP437.TXT`).
+/// The characters of bytes 0x80 to 0xff in code page 437 (Unicode Consortium's `CP437.TXT`).
 const CP437: [char; 128] = [
     'Ç', 'ü', 'é', 'â', 'ä', 'à', 'å', 'ç', 'ê', 'ë', 'è', 'ï', 'î', 'ì', 'Ä', 'Å', 'É', 'æ', 'Æ', 'ô', 'ö', 'ò', 'û',
     'ù', 'ÿ', 'Ö', 'Ü', '¢', '£', '¥', '₧', 'ƒ', 'á', 'í', 'ó', 'ú', 'ñ', 'Ñ', 'ª', 'º', '¿', '⌐', '¬', '½', '¼', '¡',
@@ -78,7 +78,9 @@ impl Charset {
         NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, charset)| charset)
     }
 
-    /// Returns the character of a byte. In UTF-8 and US-ASCII, only bytes below 0x80 have one.
+    /// Returns the character that a single byte encodes, if any.
+    ///
+    /// In UTF-8 and US-ASCII, only bytes below 0x80 encode a character by themselves.
     #[must_use]
     pub fn decode(self, byte: u8) -> Option<char> {
         match self {
@@ -109,7 +111,7 @@ impl Charset {
         }
     }
 
-    /// Decodes `bytes` and appends the text to `out`. Invalid bytes become U+FFFD.
+    /// Decodes `bytes` and appends the text to `out`. Each invalid sequence becomes U+FFFD.
     pub(crate) fn decode_all(self, bytes: &[u8], out: &mut String) {
         if self == Self::Utf8 {
             for chunk in bytes.utf8_chunks() {
@@ -158,7 +160,7 @@ impl CharDecoder {
         }
     }
 
-    /// Returns the first bytes of an incomplete character.
+    /// Returns the bytes of the incomplete UTF-8 sequence, or none if no sequence is pending.
     pub(crate) fn begun(&self) -> &[u8] {
         &self.begun[..usize::from(self.count & 3)]
     }

@@ -11,11 +11,11 @@ use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::CompressorOxide;
 use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_COMPUTE_ADLER32, TINFL_FLAG_PARSE_ZLIB_HEADER};
 
-/// Limit on the output, in bytes, and on the cost of one call of `Inflater::inflate`.
+/// Limit on the output bytes, and separate limit on the cost, of one `Inflater::inflate` call.
 ///
 /// It bounds the work that a short compressed input can cause in one call.
 const INFLATED_MAX_BYTES: usize = 4096;
-/// Longest back-reference in a deflate stream, in bytes (RFC 1951 section 2).
+/// Size of the deflate window, in bytes: how far a back-reference may reach (RFC 1951).
 const WINDOW_BYTES: usize = 32 << 10;
 
 pub(super) struct Compressor(Box<CompressorOxide>);
@@ -31,7 +31,7 @@ impl Compressor {
         Self(compressor(Format::Zlib))
     }
 
-    /// Appends the compressed `bytes` to `out`, flushed so that the peer can decode all of them.
+    /// Compresses `bytes` and appends the result to `out`, flushed so that the peer can decode it.
     pub(super) fn compress(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         compress(&mut self.0, bytes, MZFlush::Sync, out);
     }
@@ -87,7 +87,7 @@ impl Inflater {
         self.ended && !self.is_ready()
     }
 
-    /// Inflates the front of `input`. Returns the number of bytes used and the cost.
+    /// Inflates the front of `input` into `ready`. Returns the number of bytes used and the cost.
     pub(super) fn inflate(&mut self, input: &[u8]) -> Result<(usize, usize), DecodeError> {
         const FLAGS: u32 = TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_COMPUTE_ADLER32;
         if self.broken {
@@ -106,7 +106,7 @@ impl Inflater {
         if self.broken && self.ready.is_empty() { Err(DecodeError::Compression) } else { Ok((taken, taken.max(cost))) }
     }
 
-    /// Returns `true` if another call without input may yield output or an error.
+    /// Returns `true` if `inflate` may yield output or an error without further input.
     pub(super) fn has_more(&self) -> bool {
         self.broken || self.has_more
     }

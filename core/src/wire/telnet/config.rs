@@ -16,7 +16,7 @@ pub struct Telnet {
     ///
     /// The default is [`InvalidUtf8::Replace`], for old clients.
     pub invalid_utf8: InvalidUtf8,
-    /// The initial character set, until the peer agrees to another (RFC 2066).
+    /// The initial character set, used until another is negotiated (RFC 2066).
     pub charset: Charset,
     /// Whether to send `IAC DO TERMINAL-TYPE` at once, to detect a peer that speaks telnet.
     ///
@@ -49,7 +49,7 @@ setters!(Telnet {
 });
 
 impl Default for Telnet {
-    /// Returns line mode and UTF-8 with a probe, without MUD protocols or keep-alive.
+    /// Returns line mode, UTF-8 with invalid text replaced, and the probe; all else is off.
     fn default() -> Self {
         Self {
             mode: InputMode::Line,

@@ -15,11 +15,11 @@ const HISTORY_MAX_BYTES: usize = 4096;
 /// The effect of a key on the input line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edited {
-    /// The key had no visible effect.
+    /// The key had no effect.
     Nothing,
-    /// Text was added at the end of the line.
+    /// A new grapheme cluster was added at the end of the line.
     Appended,
-    /// The line or the cursor has changed.
+    /// The line or the cursor has changed in any way other than `Appended`.
     Changed,
     /// The peer asked to clear the screen.
     Cleared,
@@ -42,7 +42,7 @@ pub(crate) struct TooLong;
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
     left: Clusters,
-    /// Clusters from the cursor on; the one at the cursor is on top of the stack.
+    /// Clusters from the cursor on; the cluster at the cursor is on top of the stack.
     right: Clusters,
     history: VecDeque<Clusters>,
     history_bytes: usize,
@@ -58,7 +58,7 @@ struct Clusters {
 }
 
 impl Editor {
-    /// Applies a key to the line, which grows to at most `max` bytes.
+    /// Applies a key to the line and returns the effect. Rejects typing beyond `max` bytes.
     pub(crate) fn key(&mut self, key: Key, max: usize) -> Result<Edited, TooLong> {
         Ok(match key {
             Key::Char(c) => return self.insert(c, max),
@@ -83,7 +83,7 @@ impl Editor {
         })
     }
 
-    /// Returns how many bytes a key moves or copies, or 0 if the line's length does not matter.
+    /// Returns how many bytes, at most, a key moves or copies, or 0 if at most one cluster moves.
     pub(crate) fn cost(&self, key: Key) -> usize {
         match key {
             Key::Home | Key::Ctrl('a') => self.left.text.len(),
@@ -94,7 +94,7 @@ impl Editor {
         }
     }
 
-    /// Returns the cost of drawing the line: its bytes, and extra for multi-byte characters.
+    /// Returns the cost of drawing: 1 per byte, and 4 more per byte beyond the first of a cluster.
     ///
     /// Drawing a multi-byte character requires a look-up of its width.
     pub(crate) fn drawing_cost(&self) -> usize {
@@ -157,7 +157,9 @@ impl Editor {
         self.left.text.len() + self.right.text.len()
     }
 
-    /// Empties the line and returns its text. If `remembered`, adds the text to the history.
+    /// Empties the line and returns its text. If `remembered`, may add the text to the history.
+    ///
+    /// The history leaves out blank lines, repetitions of its last line, and lines over its limit.
     pub(crate) fn take(&mut self, remembered: bool) -> String {
         let line = self.take_clusters();
         self.recalled = None;
@@ -189,12 +191,14 @@ impl Editor {
         }
     }
 
-    /// Returns the history index of the next older line.
+    /// Returns the history index of the next older line, if any.
     fn older(&self) -> Option<usize> {
         self.recalled.as_ref().map_or(self.history.len(), |&(place, _)| place).checked_sub(1)
     }
 
-    /// Returns the history index of the next newer line; the end index means the typed line.
+    /// Returns the history index of the next newer line; the history's length means the typed line.
+    ///
+    /// `None` if the typed line is shown already.
     fn newer(&self) -> Option<usize> {
         self.recalled.as_ref().map(|&(place, _)| place + 1)
     }
@@ -280,7 +284,7 @@ fn is_boundary(text: &str, at: usize) -> bool {
     GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0) != Ok(false)
 }
 
-/// Calls `step` until it returns `false`. Returns `true` if it ever returned `true`.
+/// Calls `step` until it returns `false`. Returns `true` if any call returned `true`.
 fn all(mut step: impl FnMut() -> bool) -> bool {
     let mut any = false;
     while step() {

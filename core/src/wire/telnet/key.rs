@@ -2,7 +2,7 @@
 //!
 //! Supported are ECMA-48 and the sequences of VT220, xterm, rxvt and the Linux console.
 
-/// A key or key combination that a telnet peer pressed.
+/// A key or key combination that the user of a terminal pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Key {
@@ -53,7 +53,7 @@ impl Key {
     pub const ESCAPE_WAIT: core::time::Duration = core::time::Duration::from_millis(100);
 }
 
-/// Cap on the numeric parameter of an escape sequence; no key has one this large.
+/// Cap on the numeric parameter of an escape sequence, above the parameter of any known key.
 const PARAMETER_MAX: u16 = 999;
 
 /// State of the parser that turns characters into keys.

@@ -5,18 +5,18 @@ use crate::base::work;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-/// Decoder of keys from the bytes of a terminal in UTF-8, without telnet.
+/// Decoder of keys from the UTF-8 bytes that a terminal sends, without telnet.
 #[derive(Debug, Default)]
 pub(crate) struct KeyDecoder {
     chars: CharDecoder,
     parser: KeyParser,
-    /// Keys that are not yielded yet; one byte may complete several.
+    /// Complete keys that are not yielded yet; one byte may complete several keys.
     ready: VecDeque<Key>,
     after_cr: bool,
 }
 
 impl KeyDecoder {
-    /// Takes bytes until a key is complete. Returns the number of bytes used, and the key.
+    /// Decodes the next key. Returns the number of bytes used, and the key if it is complete.
     pub(crate) fn next(&mut self, input: &[u8]) -> (usize, Option<Key>) {
         let mut used = 0;
         loop {

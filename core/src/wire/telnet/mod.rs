@@ -86,7 +86,7 @@ pub fn escape(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Appends a subnegotiation to `out`: `IAC SB option data IAC SE` (RFC 855), with `data` escaped.
+/// Appends `IAC SB option data IAC SE` (RFC 855) to `out`, with `option` and `data` escaped.
 pub fn subnegotiation(option: u8, data: &[u8], out: &mut Vec<u8>) {
     // The option's number may be that of IAC.
     out.extend_from_slice(&[IAC, SB]);

@@ -36,7 +36,7 @@ use alloc::vec::Vec;
 /// an option on and off for ever.
 #[derive(Debug)]
 pub struct Options {
-    /// Every option that was allowed, requested or negotiated, sorted by number.
+    /// One entry for each option that a call or message has named so far, sorted by number.
     entries: Vec<Entry>,
 }
 
@@ -75,7 +75,7 @@ pub enum Side {
     Him,
 }
 
-/// A telnet option that was switched on or off.
+/// The change of a telnet option to on or off, on one side of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -93,12 +93,12 @@ pub struct Change {
 pub struct Answer {
     /// The message to send to the peer, if any.
     pub say: Option<[u8; 3]>,
-    /// The option that the message switched on or off, if any.
+    /// The change of an option to on or off that the message caused, if any.
     pub change: Option<Change>,
 }
 
 impl Options {
-    /// Limit on the peer's requests to switch on one side of an option; further ones are ignored.
+    /// Limit on the peer's requests to switch an option on, per side. Further requests are ignored.
     pub const CHANGES_MAX: u8 = 16;
 
     /// Creates the initial state: all options are off and none is allowed.
@@ -107,7 +107,7 @@ impl Options {
         Self { entries: Vec::new() }
     }
 
-    /// Allows the peer to switch an option on.
+    /// Allows the peer to switch an option on for the given side.
     ///
     /// From now on its `WILL` for its own side, or its `DO` for ours, is accepted.
     pub fn allow(&mut self, side: Side, option: u8) {
@@ -181,7 +181,7 @@ impl Options {
         }
     }
 
-    /// Returns `true` if an option is on, that is, if both sides have agreed to it.
+    /// Returns `true` if an option is on for the given side, that is, if both parties have agreed.
     #[must_use]
     pub fn is_on(&self, side: Side, option: u8) -> bool {
         self.find(option).is_some_and(|entry| entry.party(side).state == State::Yes)

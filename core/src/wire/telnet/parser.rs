@@ -33,7 +33,7 @@ enum State {
     Option(Verb),
     /// The state after IAC SB.
     Begin,
-    /// The state after IAC SB IAC: an `SE` may follow, or the option is 255.
+    /// The state after IAC SB IAC. If another IAC follows, the option is 255.
     BeginCommand,
     /// The state inside a subnegotiation, whose content is kept or dropped.
     Content {
@@ -57,7 +57,7 @@ pub enum Piece<'a> {
     Command(Command),
     /// A negotiation message and its option.
     Negotiation(Verb, u8),
-    /// The parameters of an option, as a subnegotiation carries them, unescaped.
+    /// A subnegotiation: an option and its parameters, unescaped.
     Subnegotiation {
         /// The option's number.
         option: u8,
@@ -149,7 +149,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Returns the byte that follows [`IAC`] in this negotiation.
+    /// Returns the byte that stands for this verb, after [`IAC`], in a negotiation message.
     #[must_use]
     pub const fn byte(self) -> u8 {
         self as u8
@@ -268,7 +268,9 @@ impl Parser {
         step
     }
 
-    /// Drops a subnegotiation that is too long, has no option, or is interrupted by a command.
+    /// Drops a subnegotiation that is too long, lacks an option or is interrupted by a command.
+    ///
+    /// Then handles `byte`, which follows the IAC that ended the subnegotiation.
     fn interrupt(&mut self, byte: u8) -> Step {
         self.dropped += 1;
         self.content = Vec::new();

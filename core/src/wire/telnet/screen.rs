@@ -1,4 +1,4 @@
-//! The input line on the peer's screen: where the cursor is, and how to erase and redraw it.
+//! The input line on the peer's screen: tracking of the cursor, drawing and erasing.
 
 use super::editor::Editor;
 use crate::base::work;
@@ -19,7 +19,7 @@ struct Place {
     column: u32,
 }
 
-/// The content of the line to draw, and the properties of the terminal.
+/// The content of the input line to draw, and the properties of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     pub(crate) prompt: &'a str,
@@ -90,7 +90,7 @@ impl Screen {
         self.cursor = Some(cursor);
     }
 
-    /// Leaves the line on the screen, appends `words`, and moves the cursor below it.
+    /// Leaves the line on the screen, appends `words`, and moves the cursor below the line.
     pub(crate) fn leave(&mut self, view: View<'_>, words: &str, out: &mut String) {
         let cursor = self.cursor.take().unwrap_or_default();
         let (columns, mut end) = (u32::from(view.columns.max(1)), cursor);
@@ -127,7 +127,7 @@ impl Place {
         self.pass_width(columns, u32::try_from(width).unwrap_or(0));
     }
 
-    /// Advances the position by `width` columns. A wide character that does not fit wraps.
+    /// Advances the position by `width` columns, in the next row if this row has too little room.
     fn pass_width(&mut self, columns: u32, width: u32) {
         let width = width.min(columns);
         if self.column + width > columns {
@@ -136,7 +136,9 @@ impl Place {
         self.column += width;
     }
 
-    /// Starts the next row if this one is full: terminals differ in where the cursor is then.
+    /// Starts the next row if the current row is full.
+    ///
+    /// Terminals differ in where the cursor is after the last column.
     fn settle(&mut self, columns: u32, out: &mut String) {
         if self.column >= columns {
             out.push_str("\r\n");
@@ -157,7 +159,7 @@ fn up(rows: u32, out: &mut String) {
     }
 }
 
-/// Returns a prompt without its control sequences (ECMA-48), such as colours.
+/// Returns a prompt without control characters and control sequences (ECMA-48), such as colours.
 fn visible(prompt: &str) -> String {
     let mut rest = prompt.chars();
     let mut text = String::new();

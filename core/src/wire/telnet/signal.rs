@@ -1,6 +1,6 @@
 use super::{Charset, Key, Side};
 
-/// Anything other than a line that a telnet peer sends: a command, key, report or option change.
+/// An event of a telnet connection other than a line, such as a key, a command or a report.
 ///
 /// The signals from [`Resized`](Self::Resized) to [`Charset`](Self::Charset) report that a value in
 /// [`Terminal`](super::Terminal) has changed. The values are not authenticated: a peer may send
@@ -13,9 +13,9 @@ pub enum Signal<'a> {
     /// Of several sizes that arrive together only the last is reported.
     #[non_exhaustive]
     Resized {
-        /// Width of the window, in characters.
+        /// Width of the window, in characters; 0 if unknown.
         columns: u16,
-        /// Height of the window, in rows.
+        /// Height of the window, in rows; 0 if unknown.
         rows: u16,
     },
     /// The peer's list of terminal types is complete (RFC 1091).
@@ -42,7 +42,7 @@ pub enum Signal<'a> {
         /// Whether the option is on now.
         on: bool,
     },
-    /// Parameters of an option that the session leaves to the application.
+    /// Parameters of an option that the application handles instead of the session.
     ///
     /// The option is MSDP (see [`msdp`](super::msdp)), or the application enabled it.
     #[non_exhaustive]

@@ -2,7 +2,7 @@ use super::Charset;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The properties of a telnet peer's terminal, as the peer reported them.
+/// The properties of a telnet peer's terminal, as the peer reported or negotiated them.
 ///
 /// All of it is bounded, and none of it is authenticated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,12 +74,12 @@ impl Terminal {
     pub const TYPES_MAX: usize = 10;
     /// Largest number of environment variables that are kept.
     pub const VARIABLES_MAX: usize = 32;
-    /// Longest name or value that is kept, in bytes.
+    /// Longest variable name, variable value or location that is kept, in bytes.
     pub const TEXT_MAX_BYTES: usize = 256;
     /// Longest terminal type, in characters. The rest is cut off.
     const TYPE_MAX_CHARS: usize = 40;
 
-    /// Returns the value of an environment variable.
+    /// Returns the value of the environment variable `name`, if it is set.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -91,12 +91,14 @@ impl Terminal {
         self.types.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// Returns `true` if the terminal type is `dumb`: it cannot move the cursor back.
+    /// Returns `true` if one of the terminal types is `dumb`, which cannot move the cursor back.
     pub(crate) fn is_dumb(&self) -> bool {
         self.is_type("dumb")
     }
 
-    /// Sets the window size. Returns `true` if it changed. Zero means unspecified (RFC 1073).
+    /// Sets the window size, up to `SIZE_MAX`. Returns `true` if it changed.
+    ///
+    /// A width or height of 0 is unspecified (RFC 1073), and keeps the previous value.
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) -> bool {
         let clamp = |given: u16, before: Option<u16>| if given == 0 { before } else { Some(given.min(Self::SIZE_MAX)) };
         let (columns, rows) = (clamp(columns, self.columns), clamp(rows, self.rows));
@@ -105,7 +107,7 @@ impl Terminal {
         changed
     }
 
-    /// Adds a terminal type or sets the MTTS bits. Returns `true` if another should be requested.
+    /// Adds a terminal type or sets the MTTS bits. Returns `true` if another type should follow.
     pub(crate) fn add_type(&mut self, name: &[u8]) -> bool {
         let name: String = name
             .iter()

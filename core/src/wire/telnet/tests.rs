@@ -76,7 +76,7 @@ proptest! {
     }
 }
 
-/// Each row covers a bug that some telnet library had.
+/// Checks the pieces of each stream. Each row covers a bug that some telnet library had.
 #[test]
 fn parser_splits_streams_into_data_commands_and_options() {
     let ayt = Owned::Command(Command::AreYouThere);

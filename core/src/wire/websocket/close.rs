@@ -33,11 +33,11 @@ impl CloseCode {
     pub const UNAUTHORIZED: Self = Self(4401);
     /// The peer may not do what it requested (an application's code, after HTTP's 403).
     pub const FORBIDDEN: Self = Self(4403);
-    /// The peer did not complete a message in time, or was idle (after HTTP's 408).
+    /// The peer was idle, silent, or did not complete a message in time (after HTTP's 408).
     pub const TIMED_OUT: Self = Self(4408);
     /// Another connection has replaced this one (after HTTP's 409).
     pub const CONFLICT: Self = Self(4409);
-    /// The peer sent too many messages or bytes (after HTTP's 429).
+    /// The peer sent too many messages, bytes or wrong credentials (after HTTP's 429).
     pub const TOO_MANY: Self = Self(4429);
 
     /// Creates a close code from its number.

@@ -26,7 +26,7 @@ use core::time::Duration;
 pub struct WebSocketDecoder {
     socket: WebSocket,
     state: State,
-    /// The incomplete message, if any.
+    /// The message that is incomplete or being inflated, if any.
     message: Option<Message>,
     partial: Vec<u8>,
     /// A complete message that is being inflated. The input after it waits.
@@ -46,15 +46,17 @@ pub struct WebSocketDecoder {
 enum State {
     /// A header, of which `count` bytes have arrived.
     Header { bytes: [u8; HEADER_MAX_BYTES], count: u8 },
-    /// A data frame, of whose content `missing` bytes have not arrived.
+    /// A data frame, with `missing` bytes of its content still to arrive.
     Data { header: Header, missing: usize },
-    /// A control frame, which may occur between the frames of a message.
+    /// A control frame, of whose content `count` bytes have arrived.
+    ///
+    /// It may occur between the frames of a message.
     Control { header: Header, content: [u8; CONTROL_MAX_BYTES], count: u8 },
     /// A close frame was received or sent. Further input is ignored.
     Closed,
 }
 
-/// An incomplete message.
+/// State of a message that is incomplete or being inflated, without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Message {
     is_text: bool,
@@ -73,13 +75,13 @@ enum Step {
     EmptyEnd,
 }
 
-/// Maximum number of empty frames in a message.
+/// Maximum number of empty frames in a message, not counting the final frame.
 const EMPTY_FRAMES_MAX: u16 = 1024;
 /// The state at the start of a frame.
 const START: State = State::Header { bytes: [0; HEADER_MAX_BYTES], count: 0 };
 /// Limit on the bytes of pending pings and pongs, above which no more input is decoded.
 const REPLIES_MAX_BYTES: usize = 4 << 10;
-/// Maximum number of queued control frames. Beyond it, a pong replaces the pending pong.
+/// Number of control frames per `decode`, beyond which a pong replaces the last pending pong.
 ///
 /// RFC 6455 section 5.5.3 allows that.
 const PONGS_MAX: u32 = 16;
@@ -179,7 +181,7 @@ impl WebSocketDecoder {
         self.inflating.is_some()
     }
 
-    /// Returns `true` if a frame or a message is incomplete.
+    /// Returns `true` if a frame or a message is incomplete, or a message is being inflated.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         match self.state {
@@ -222,7 +224,7 @@ impl WebSocketDecoder {
         }
     }
 
-    /// Returns the interval between pings, which is also the silence before the first one.
+    /// Returns the interval between pings, which is also the silence before the first ping.
     pub(crate) const fn ping_interval(&self) -> Option<Duration> {
         self.socket.ping
     }
@@ -238,7 +240,7 @@ impl WebSocketDecoder {
         }
     }
 
-    /// Reads a part of a header or control frame, and handles the frame once it is complete.
+    /// Reads part of a header or of a control frame, and handles the header or frame once complete.
     fn step(&mut self, input: &[u8], used: &mut usize, max: usize, masks: &mut Masks) -> Result<Step, DecodeError> {
         match &mut self.state {
             State::Header { bytes, count } => {
@@ -441,7 +443,7 @@ fn take_header(
     }
 }
 
-/// Parses the code of a close frame. Returns `None` if the frame is empty.
+/// Checks the content of a close frame and returns its code, or `None` if the frame is empty.
 fn close_code(content: &[u8]) -> Result<Option<CloseCode>, DecodeError> {
     match content {
         [] => Ok(None),

@@ -13,24 +13,26 @@ use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::CompressorOxide;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
 
-/// Shortest message that is compressed. Compression hardly shortens smaller ones.
+/// Length of the shortest message that is compressed, in bytes.
+///
+/// Compression hardly shortens smaller messages.
 const WORTH_BYTES: usize = 256;
 /// The end of a message's compressed data, which is not sent (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-/// Smallest output buffer for inflating.
+/// Size of the smallest output buffer for inflating, in bytes.
 const PIECE_BYTES: usize = 4096;
 /// Limit on the cost of inflating in one turn. A costlier message continues in the next turn.
 ///
 /// The limit is high enough for the longest message by default.
 const COST_AT_ONCE: usize = 96 << 10;
-/// Parameters that limit the window of the server and of the client (RFC 7692 section 7.1.2).
+/// Names of the parameters that limit the server's and the client's window (RFC 7692).
 const SERVER_WINDOW: &str = "server_max_window_bits";
 const CLIENT_WINDOW: &str = "client_max_window_bits";
 
 /// The negotiated parameters of permessage-deflate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deflate {
-    /// Base-2 logarithm of the window for compression, in bytes. `None`: too small to compress.
+    /// Base-2 logarithm of the compression window, in bytes. `None` if it is too small to compress.
     window_bits: Option<u8>,
 }
 
@@ -43,7 +45,7 @@ impl Default for Deflate {
 
 impl Deflate {
     const WINDOW_BITS_MAX: u8 = 15;
-    /// Smallest window for which messages are compressed.
+    /// Base-2 logarithm of the smallest window, in bytes, for which messages are compressed.
     ///
     /// With a smaller one, resetting the compressor for each piece takes longer than compressing. A
     /// peer could ask for that on purpose.
@@ -84,7 +86,7 @@ impl Deflate {
         Self { window_bits: Some(window_bits).filter(|&bits| bits >= Self::WINDOW_BITS_WORTH) }
     }
 
-    /// Returns the base-2 logarithm of the window size. `ours` is the parameter that limits it.
+    /// Returns the base-2 logarithm of the window size, which the parameter named `ours` limits.
     ///
     /// Returns `None` if a parameter is unknown, repeated, or has an invalid value (section 7.1).
     fn meet<'p>(parameters: impl Iterator<Item = &'p str>, ours: &str) -> Option<u8> {
@@ -132,7 +134,7 @@ impl fmt::Debug for Deflater {
 }
 
 impl Deflater {
-    /// Compresses the content of a message. Returns `None` if that is not worthwhile.
+    /// Compresses the content of a message. Returns `None` if compression is not worthwhile.
     pub(crate) fn compress(&mut self, content: &[u8], deflate: Deflate) -> Option<Vec<u8>> {
         let window_bits = deflate.window_bits.filter(|_| content.len() >= WORTH_BYTES)?;
         self.count += 1;

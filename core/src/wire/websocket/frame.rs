@@ -46,12 +46,12 @@ const COMPRESSED: u8 = 0x40;
 const RESERVED: u8 = 0x30;
 /// The bit of the second byte that marks a masked frame.
 const MASKED: u8 = 0x80;
-/// Values of the second byte that announce a length of 16 or 64 bits.
+/// Values of the 7-bit length that announce an extended length of 16 or 64 bits.
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
-/// The longest content of a control frame (RFC 6455 section 5.5).
+/// Limit on the content of a control frame, in bytes (RFC 6455 section 5.5).
 pub(super) const CONTROL_MAX_BYTES: usize = 125;
-/// The longest frame header: two bytes, a length of eight and a mask of four.
+/// Size of the longest frame header, in bytes: 2, and 8 for the length and 4 for the mask.
 pub(super) const HEADER_MAX_BYTES: usize = 14;
 
 /// Appends a frame to `out`: a whole message, or a control frame.

@@ -47,7 +47,7 @@ pub enum Role {
     /// The endpoint that accepted the connection.
     #[default]
     Server,
-    /// The endpoint that connected.
+    /// The endpoint that opened the connection.
     Client,
 }
 

@@ -15,7 +15,7 @@ const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
 
 impl Session {
-    /// Takes data from the front of `rest`, up to a line ending, a command, or the cost limit.
+    /// Takes data at the front of `rest`, up to a line ending, a command, or a size or cost limit.
     ///
     /// A line ends with CR LF, CR NUL, CR or LF. CR NUL is a bare CR in RFC 854, which a server
     /// accepts as a line ending (RFC 1123 section 3.3.1).

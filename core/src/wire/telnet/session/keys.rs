@@ -23,7 +23,7 @@ impl Session {
         self.told != InputMode::Line
     }
 
-    /// Takes keys from the front of `rest`, up to a command, a complete item or the cost limit.
+    /// Handles pending input and then `rest`, up to a command, a complete item or the cost limit.
     pub(super) fn take_keys(&mut self, rest: &[u8], kept: &mut Vec<u8>, max: usize) -> (usize, Found) {
         let mut used = 0;
         loop {
@@ -132,7 +132,7 @@ impl Session {
         }
     }
 
-    /// Empties the unfinished line.
+    /// Empties the unfinished line. In character mode, marks it for redrawing.
     pub(super) fn erase_line(&mut self) {
         self.partial.clear();
         if let Some(typing) = &mut self.typing {
@@ -182,7 +182,7 @@ impl Session {
         }
     }
 
-    /// Updates the parts of the line on the peer's screen that are out of date.
+    /// Queues output that updates the line on the peer's screen, and the bell if it must ring.
     pub(super) fn show(&mut self) {
         let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) else { return };
         let mut out = String::new();

@@ -41,7 +41,7 @@ pub struct Session {
     parser: Parser,
     options: Options,
     terminal: Terminal,
-    /// The input mode to request from the peer: the configured one, or that of the application.
+    /// The input mode to request from the peer: the configured mode, or the application's choice.
     wanted: InputMode,
     /// The input mode in which input is decoded now.
     told: InputMode,
@@ -94,7 +94,7 @@ enum Found {
     Signal(Signal<'static>),
     /// A GMCP message, in the buffer.
     Gmcp,
-    /// The parameters of an option, in the buffer.
+    /// The number of an option whose parameters are in the buffer.
     Subnegotiation(u8),
 }
 
@@ -207,7 +207,7 @@ impl Session {
         self.parser.is_partial() || !self.partial.is_empty()
     }
 
-    /// Returns `true` if queued output must stay complete, because it may be compressed.
+    /// Returns `true` if queued output must stay complete and in order, as it may be compressed.
     #[must_use]
     pub const fn is_in_order(&self) -> bool {
         self.in_order
@@ -234,7 +234,7 @@ impl Session {
         }
     }
 
-    /// Returns what the peer reported about its terminal.
+    /// Returns the properties of the peer's terminal.
     #[must_use]
     pub const fn terminal(&self) -> &Terminal {
         &self.terminal
@@ -246,7 +246,7 @@ impl Session {
         self.options.is_on(side, option)
     }
 
-    /// Returns the encoding of messages for this peer from now on.
+    /// Returns the current encoding of messages for this peer.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
         let is_buffered = self.compressor.is_some() || matches!(self.told, InputMode::Character);
@@ -254,7 +254,7 @@ impl Session {
         Encoding::Telnet { charset: self.terminal.charset, path }
     }
 
-    /// Returns the input mode that the peer has agreed to.
+    /// Returns the requested input mode if the peer has agreed to it, and line mode otherwise.
     #[must_use]
     pub fn mode(&self) -> InputMode {
         let shown_by_us = self.options.is_on(Side::Us, option::ECHO) && self.options.is_on(Side::Us, option::SGA);
@@ -285,7 +285,7 @@ impl Session {
         Some(replies)
     }
 
-    /// Queues messages in the session's [encoding](Self::encoding), above the input line.
+    /// Queues messages, already in the session's [encoding](Self::encoding), above the input line.
     pub fn render(&mut self, messages: &[u8]) {
         self.take_line_away();
         self.output.extend_from_slice(messages);
@@ -342,7 +342,7 @@ impl Session {
         on
     }
 
-    /// Returns the keep-alive interval, or `None` if it is off or the peer does not speak telnet.
+    /// Returns the keep-alive interval, if keep-alive is on and the peer speaks telnet.
     #[must_use]
     pub fn keep_alive_interval(&self) -> Option<Duration> {
         self.config.keep_alive.filter(|_| self.terminal.is_telnet)
@@ -353,7 +353,7 @@ impl Session {
         self.control.extend_from_slice(&[IAC, Command::NoOperation.byte()]);
     }
 
-    /// Returns `true` if the line on the peer's screen is out of date.
+    /// Returns `true` if the line on the peer's screen is out of date or the bell must ring.
     pub(crate) fn is_stale(&self) -> bool {
         self.typing.as_ref().is_some_and(|typing| typing.is_stale())
     }
@@ -367,7 +367,7 @@ impl Session {
         self.told != InputMode::Line && self.typing.as_ref().is_some_and(|typing| typing.has_keys())
     }
 
-    /// Appends text to the prompt while the line is erased. Too long a prompt becomes a line.
+    /// Appends text to the prompt. If the prompt becomes too long, queues it as a line instead.
     fn extend_prompt(&mut self, text: &str) {
         self.prompt.push_str(text);
         if self.prompt.len() > PROMPT_MAX_BYTES {

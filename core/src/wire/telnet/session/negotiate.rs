@@ -10,7 +10,7 @@ use crate::wire::telnet::{Charset, IAC, InputMode, Signal, encode, option, subne
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// Options that the peer may switch on without a request by the server.
+/// Options, besides TTYPE, that the peer may switch on without a request by the server.
 ///
 /// Echo by the peer is not among them: RFC 857 forbids that both sides echo.
 const AGREED_TO: [(Side, u8); 14] = [
@@ -183,13 +183,13 @@ impl Session {
         }
     }
 
-    /// Sends the LINEMODE mode: whether the peer edits lines and traps its interrupt key.
+    /// Queues the LINEMODE mode: whether the peer edits lines and traps its interrupt key.
     fn say_linemode(&mut self) {
         let mask = if self.wanted == InputMode::Line { MODE_EDIT | MODE_TRAPSIG } else { 0 };
         subnegotiation(option::LINEMODE, &[MODE, mask], &mut self.control);
     }
 
-    /// Sends the mode of flow control by Control-S and Control-Q (RFC 1372): off in keys mode.
+    /// Queues the mode of flow control by Control-S and Control-Q (RFC 1372): off in keys mode.
     fn say_flow_control(&mut self) {
         const OFF: u8 = 0;
         const ON: u8 = 1;

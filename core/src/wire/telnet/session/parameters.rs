@@ -1,4 +1,4 @@
-//! Handling and answering of the peer's subnegotiations, and messages of MUD protocols.
+//! Handling of the peer's subnegotiations, and queueing of GMCP and MSSP messages.
 
 use super::{Found, Session};
 use crate::base::work;
@@ -13,12 +13,12 @@ const IS: u8 = 0;
 const SEND: u8 = 1;
 /// The INFO verb of NEW-ENVIRON (RFC 1572).
 const INFO: u8 = 2;
-/// Types of the names and values in NEW-ENVIRON, and its escape byte (RFC 1572).
+/// Markers of NEW-ENVIRON (RFC 1572): variable, value, escape and user variable.
 const VAR: u8 = 0;
 const VALUE: u8 = 1;
 const ESC: u8 = 2;
 const USERVAR: u8 = 3;
-/// Maximum number of variables that are read from one subnegotiation.
+/// Maximum number of environment variables that are read from one subnegotiation.
 const VARIABLES_MAX: usize = 128;
 /// Cost of looking up a variable, in equivalent bytes of plain input.
 const VARIABLE_COST: usize = 128;
@@ -34,7 +34,7 @@ const CHARSETS_MAX: usize = 64;
 const CHARSET_COST: usize = 16;
 /// The SLC command of LINEMODE (RFC 1184).
 const SLC: u8 = 3;
-/// Bits of the flags of a special character: the acknowledgement and the level.
+/// Bits in the flags of a special character (RFC 1184): the acknowledgement and the level.
 const SLC_ACK: u8 = 0x80;
 const SLC_LEVELS: u8 = 3;
 /// The highest function number of a special character in RFC 1184.
@@ -60,7 +60,7 @@ impl Session {
         subnegotiation(option::CHARSET, &request, &mut self.control);
     }
 
-    /// Handles the parameters of an option that the peer sent.
+    /// Handles a subnegotiation that the peer sent.
     ///
     /// Ignores options that are off, and malformed parameters (RFC 855).
     pub(super) fn parameters(&mut self, option: u8, content: Vec<u8>, kept: &mut Vec<u8>) -> Found {
@@ -175,7 +175,7 @@ impl Session {
         Found::Signal(Signal::Charset(charset))
     }
 
-    /// Acknowledges the special characters that the peer proposes (LINEMODE SLC, RFC 1184).
+    /// Acknowledges or refuses the special characters that the peer proposes (SLC, RFC 1184).
     ///
     /// Acknowledgements are not answered (RFC 1184 section 2.4). The characters are not kept: the
     /// peer translates them into commands.
@@ -233,7 +233,7 @@ impl Session {
     }
 }
 
-/// Options that the session handles itself. Parameters that it does not understand are ignored.
+/// Options whose malformed or unexpected parameters are ignored, not left to the application.
 const KNOWN: [u8; 13] = [
     option::STATUS,
     option::NAWS,

@@ -32,7 +32,7 @@ pub(super) enum Stale {
     /// Text that was added at the end of the line, from this byte on.
     From(usize),
     Everything,
-    /// The whole line; the screen must be cleared before it is drawn.
+    /// The whole line; the screen must be cleared before the line is drawn.
     Screen,
 }
 
@@ -59,12 +59,12 @@ impl Early {
 }
 
 impl Typing {
-    /// Returns `true` if there are keys to handle without further input.
+    /// Returns `true` if keys, or bytes from line mode, can be handled without further input.
     pub(super) fn has_keys(&self) -> bool {
         !self.keys.is_empty() || !self.early.rest().is_empty()
     }
 
-    /// Takes the unhandled input, encoded in `charset`: the line, keys and incomplete characters.
+    /// Takes the line and unhandled input, encoded in `charset`. Drops keys other than characters.
     pub(super) fn take_leftover(&mut self, charset: Charset) -> Vec<u8> {
         let mut text = self.editor.take(false);
         text.extend(self.keys.drain(..).filter_map(|key| if let Key::Char(c) = key { Some(c) } else { None }));

@@ -8,7 +8,7 @@ use core::ops::Range;
 #[derive(Debug)]
 pub(crate) struct MessageStream {
     frames: WebSocketDecoder,
-    /// Number of the next input bytes that are unmasked content and not consumed.
+    /// Number of bytes at the front of the input that are unmasked content, not yet consumed.
     unmasked: usize,
     /// Whether the current message has had content.
     has_content: bool,
@@ -16,12 +16,12 @@ pub(crate) struct MessageStream {
     failure: Option<DecodeError>,
 }
 
-/// The next piece of the input, and the number of bytes and frames before it.
+/// The result of `MessageStream::next`: a piece, and the numbers of bytes and units used.
 #[derive(Debug)]
 pub(crate) struct Next {
-    /// Number of bytes before the piece.
+    /// Number of bytes used: those before the content, or up to the end of the item.
     pub(crate) used: usize,
-    /// Number of control frames and empty messages in the bytes before the piece.
+    /// Number of control frames and empty messages in the used bytes.
     pub(crate) units: u32,
     pub(crate) piece: Piece,
 }
