@@ -5,7 +5,7 @@ use crate::handler::{Event, Handler, Hub, NoNote};
 use crate::wire::telnet::{InputMode, Key, Signal};
 use core::marker::PhantomData;
 
-/// Creates a handler that calls a function for each line.
+/// Creates a handler that calls a function for each line or other message, as text.
 ///
 /// Invalid UTF-8 is replaced by U+FFFD. `C` is the [state](Handler::Context) of each connection.
 ///

@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// A tracker of the members of rooms, by name.
+/// A tracker of which names are present in which rooms.
 ///
 /// A name may have several connections. It is present from the first one that joins until the last
 /// one that leaves or closes.
@@ -84,7 +84,7 @@ impl Presence {
         self.rooms.iter().map(|(room, names)| (room.as_str(), names.len()))
     }
 
-    /// Returns the name of a connection in a room.
+    /// Returns the name of a connection in a room, or `None` if the connection is not in the room.
     #[must_use]
     pub fn name(&self, conn: ConnId, room: &str) -> Option<&str> {
         self.of.get(&conn)?.iter().find(|(known, _)| known == room).map(|(_, name)| &**name)

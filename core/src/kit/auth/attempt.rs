@@ -16,7 +16,7 @@ pub(super) enum Attempt {
     Asked(Candidate),
     /// The attempt waits for the verdict of the provider.
     Provider,
-    /// A password is being hashed: the user, and the user's credentials when hashing began.
+    /// A password is being hashed. Holds the user name, and the credentials to check against.
     Hashing(String, Box<Credentials>),
     /// The attempt waits for the first shard to accept or reject its outcome.
     Settling(Outcome),
@@ -25,7 +25,7 @@ pub(super) enum Attempt {
 /// A proof that has not been checked yet.
 pub(super) enum Candidate {
     Token(String),
-    /// The client's first SCRAM message, and the user that it names.
+    /// The client's first SCRAM message, and the prepared (SASLprep) user name in it.
     Scram(ClientFirst, String),
     Password {
         user: String,

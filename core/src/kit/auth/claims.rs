@@ -59,7 +59,7 @@ setters!(Claims {
 });
 
 impl Claims {
-    /// Creates the claims of a user, without scopes or time limits.
+    /// Creates claims whose subject is this user, without any other claim.
     #[must_use]
     pub fn of(user: &str) -> Self {
         Self { sub: user.into(), ..Self::default() }

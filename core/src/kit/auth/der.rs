@@ -1,8 +1,8 @@
-//! The little of DER (X.690) that public keys and signatures need: numbers, and sequences of them.
+//! A minimal DER encoder (X.690) for public keys and signatures: `INTEGER` and `SEQUENCE`.
 
 use alloc::vec::Vec;
 
-/// Returns an unsigned big-endian number as a DER `INTEGER`. Leading zeros do not matter.
+/// Encodes an unsigned big-endian number as a DER `INTEGER`, without redundant leading zeros.
 pub(super) fn unsigned(number: &[u8]) -> Vec<u8> {
     let number = trimmed(number);
     // The first bit is the sign.
@@ -11,7 +11,7 @@ pub(super) fn unsigned(number: &[u8]) -> Vec<u8> {
     element(0x02, &[padding, number])
 }
 
-/// Returns elements as a DER `SEQUENCE`.
+/// Returns a DER `SEQUENCE` of these elements, which are encoded already.
 pub(super) fn sequence(elements: &[&[u8]]) -> Vec<u8> {
     element(0x30, elements)
 }

@@ -7,7 +7,7 @@ use crate::wire::Protocol;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-/// Settings of the login dialogue: whether it is enabled, and whether it allows plaintext.
+/// Settings of password logins: whether the dialogue is enabled, and plaintext is allowed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asks {
     pub(super) is_enabled: bool,
@@ -34,7 +34,7 @@ impl Asks {
     }
 }
 
-/// Returns `true` if the last hop of a connection crosses no network.
+/// Returns `true` if the socket of a connection, to its peer or to a proxy, crosses no network.
 fn is_local<C>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
     let Some(listen) = hub.listen(conn) else { return false };
     let is_local = match &listen.address {
@@ -60,7 +60,7 @@ pub(super) struct Dialogue {
     user: Option<String>,
 }
 
-/// The result of a line in the login dialogue: a further prompt, or a complete login.
+/// The result of a line in the dialogue: its next state, or the entered user and password.
 pub(super) enum Step {
     More(Dialogue),
     Password { user: String, password: String },

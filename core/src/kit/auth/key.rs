@@ -34,13 +34,13 @@ enum Kind {
     Hs256(Arc<[u8]>),
     Ed25519Public(VerifyingKey),
     Ed25519(SigningKey),
-    /// The `RSAPublicKey` in DER.
+    /// The `RSAPublicKey` in DER (RFC 8017 appendix A.1.1), and its signature verifier.
     Rs256(Arc<[u8]>, Arc<dyn SignatureVerifier>),
-    /// The public key on P-256 as an uncompressed point (SEC 1 section 2.3.3).
+    /// The P-256 key as an uncompressed point (SEC 1 section 2.3.3), and its signature verifier.
     Es256(Arc<[u8; 65]>, Arc<dyn SignatureVerifier>),
 }
 
-/// The algorithm of a key, which is the `alg` of its tokens.
+/// The algorithm of a key. The header of a token names it (`alg`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Hs256,
@@ -50,8 +50,9 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// Returns the algorithm of a name (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864
-    /// section 2.2). `None` for any other, such as `none`.
+    /// Parses the `alg` of a token or a key. Returns `None` if it is unsupported, such as `none`.
+    ///
+    /// The names are those of RFC 7518 section 3.1, RFC 8037 section 3.1 and RFC 9864 section 2.2.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "HS256" => Some(Self::Hs256),
@@ -82,8 +83,9 @@ pub enum TokenKeyError {
     /// An Ed25519 public key that is not a point on the curve, or is a weak point.
     #[error("these bytes are not a valid Ed25519 public key")]
     NoPublicKey,
-    /// An RSA modulus of fewer than 2048 bits, which an attacker could factor, or of more than
-    /// 8192.
+    /// An RSA modulus of fewer than 2048 or more than 8192 bits.
+    ///
+    /// An attacker could factor a shorter one, and a longer one takes too much work.
     #[error("an RSA key needs {} to {} bits, not {bits}", RSA_BITS.start(), RSA_BITS.end())]
     RsaBits {
         /// The size of the modulus.
@@ -110,7 +112,7 @@ impl TokenKey {
     /// Creates a key that verifies tokens with Ed25519.
     ///
     /// # Errors
-    /// If the bytes are not a public key, or a weak one.
+    /// If the bytes are not a public key, or are a weak one.
     pub fn ed25519_public(key: &[u8; 32]) -> Result<Self, TokenKeyError> {
         let key = VerifyingKey::from_bytes(key).ok().filter(|key| !key.is_weak());
         key.map(|key| Self(Kind::Ed25519Public(key))).ok_or(TokenKeyError::NoPublicKey)
@@ -163,7 +165,7 @@ impl TokenKey {
         }
     }
 
-    /// Signs a token with these claims. Returns `None` if the key is public.
+    /// Creates a signed token with these claims. Returns `None` if the key is public.
     #[must_use]
     pub fn sign(&self, claims: &Claims) -> Option<String> {
         let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, self.algorithm().name());

@@ -35,13 +35,13 @@ pub struct KeySet {
     for_encryption: usize,
 }
 
-/// A key of a set that verifies no tokens.
+/// An unusable key of a key set, and the reason why it is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedKey {
     /// The position of the key in the set, from 0.
     pub index: usize,
-    /// The `kid` of the key, with unprintable characters replaced.
+    /// The `kid` of the key, in printable form, truncated to 64 characters.
     pub kid: Option<String>,
     /// Why the key is not used.
     pub reason: SkipReason,
@@ -54,19 +54,19 @@ pub enum SkipReason {
     /// The key is not a JSON Web Key: a member is missing, malformed or too long.
     #[error("it is not a well-formed key")]
     Malformed,
-    /// The type of the key is unknown (`kty`).
+    /// The type of the key (`kty`) is not supported.
     #[error("keys of the type {0} are not supported")]
     KeyType(String),
     /// The curve is not P-256 or Ed25519.
     #[error("the curve {0} is not supported; use P-256 or Ed25519")]
     Curve(String),
-    /// The algorithm is not RS256, ES256 or EdDSA, or not one of the type of the key.
+    /// The algorithm (`alg`) is not supported, or does not fit the type of the key.
     #[error("the algorithm {0} is not supported for it; use RS256, ES256 or EdDSA")]
     Algorithm(String),
-    /// A secret key (`oct`), which everybody who can read the set could sign with.
+    /// A secret key (`oct`), with which every reader of the set could sign tokens.
     #[error("it is a secret, which does not belong into a set of public keys; use hs256_secret_file")]
     Secret,
-    /// A private key (`d`), which everybody who can read the set could sign with.
+    /// A private key (`d`), with which every reader of the set could sign tokens.
     #[error("it contains the private key; publish the public part only")]
     Private,
     /// The `key_ops` of the key do not include `verify`.
@@ -84,7 +84,7 @@ pub enum KeySetError {
     /// The set is longer than [`KEY_SET_MAX_BYTES`].
     #[error("the key set is longer than {} KiB", KEY_SET_MAX_BYTES >> 10)]
     TooLong,
-    /// The set is not JSON, or not an object with the member `keys`, an array.
+    /// The text is not a JSON object with an array `keys`.
     #[error("this is not a key set (JSON with an array `keys`): {0}")]
     Malformed(String),
     /// The set has more than 256 keys.
@@ -93,10 +93,10 @@ pub enum KeySetError {
     /// The set has no keys.
     #[error("the key set has no keys")]
     Empty,
-    /// Two keys of one algorithm have the same `kid`, or more than one has none.
+    /// Two usable keys of one algorithm have the same `kid`, or both have none.
     #[error("two {algorithm} keys {}", duplicate_words(.kid.as_deref()))]
     Duplicate {
-        /// The `kid`, with unprintable characters replaced.
+        /// The `kid` of the keys, in printable form, truncated to 64 characters.
         kid: Option<String>,
         /// The algorithm of the keys.
         algorithm: &'static str,
@@ -164,7 +164,7 @@ impl KeySet {
         self.keys.len()
     }
 
-    /// Returns the `kid` of each key, and `None` for a key without one.
+    /// Returns the `kid` of each usable key, and `None` for a key without a `kid`.
     pub fn kids(&self) -> impl Iterator<Item = Option<&str>> {
         self.keys.iter().map(|(kid, _)| kid.as_deref())
     }
@@ -183,7 +183,7 @@ impl KeySet {
         (count > 0).then(|| format!("{keys} not used{}", skipped_words(&self.skipped)))
     }
 
-    /// Returns the key of a token with this algorithm and this `kid`.
+    /// Returns the key that verifies tokens with this algorithm and this `kid`.
     pub(super) fn key(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<&TokenKey, TokenError> {
         let of_algorithm = || self.keys.iter().filter(|(_, key)| key.algorithm() == algorithm);
         let Some(kid) = kid else {
@@ -301,7 +301,7 @@ fn duplicate_words(kid: Option<&str>) -> String {
     kid.map_or_else(|| "have no kid".to_owned(), |kid| format!("have the same kid {kid:?}"))
 }
 
-/// Formats the first four skipped keys and their reasons, to append to an error or warning.
+/// Formats the first four skipped keys with their reasons, and the number of the others.
 fn skipped_words(skipped: &[SkippedKey]) -> String {
     let mut words = String::new();
     for (number, key) in skipped.iter().take(SHOWN_MAX).enumerate() {

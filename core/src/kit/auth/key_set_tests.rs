@@ -14,7 +14,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const JWKS: &str = include_str!("vectors/jwks.json");
-/// Tokens: RS256, ES256, EdDSA, RS256 without `kid`, PS256, and RS256 with the `kid` of no key.
+/// Six tokens, one per line.
+///
+/// RS256, ES256, EdDSA, RS256 without `kid`, PS256, and RS256 with the `kid` of no key.
 const TOKENS: &str = include_str!("vectors/tokens.txt");
 const NOW: Option<UnixTime> = Some(UnixTime::from_secs(1_900_000_000));
 
@@ -34,7 +36,7 @@ fn token(number: usize) -> &'static str {
     TOKENS.lines().nth(number).expect("a token")
 }
 
-/// The set with only some of its keys, changed.
+/// Returns the JSON of a set with the keys at these indices, after `change` is applied to each.
 fn set(indices: &[usize], change: impl Fn(&mut Value)) -> String {
     let all: Value = serde_json::from_str(JWKS).expect("JSON");
     let mut keys: Vec<_> = indices.iter().map(|index| all["keys"][*index].clone()).collect();
@@ -221,7 +223,7 @@ fn rsa_key_sizes_are_bounded() {
 }
 
 proptest! {
-    /// The key that a set chooses, against the rule applied to all its keys one by one.
+    /// Compares the key that a set chooses with the result of a naive search through its keys.
     #[test]
     fn key_choice_equals_the_naive_rule(
         kids in proptest::collection::btree_map(proptest::option::of("[a-c]"), 0_usize..3, 1..5),

@@ -12,14 +12,17 @@ pub struct AuthenticationLimits {
     ///
     /// With zero, a connection ends unless its opening request carries a proof.
     pub deadline: Duration,
-    /// Number of wrong proofs after which a connection ends. 0 counts as 1. Default: 3.
+    /// Number of failed attempts after which a connection ends. 0 counts as 1. Default: 3.
+    ///
+    /// Before authentication, a message that is not a proof counts as a failed attempt. If the
+    /// opening request carries a token, the first failed attempt ends the connection.
     pub tries: u32,
     /// Maximum rate of wrong proofs from each address (an IPv4 address or an IPv6 /64).
     ///
     /// Default: 5 in 300 s. Above it, proofs from the address are not checked. A message that is
     /// not a proof only counts as one of the `tries`. Peers without an address are not limited.
     pub per_address: Rate,
-    /// Maximum rate of wrong proofs for each user, over all addresses. Default: 50 in 300 s.
+    /// Maximum rate of wrong passwords for each user, over all addresses. Default: 50 in 300 s.
     ///
     /// An address from which the user has succeeded is exempt, so guesses from other addresses do
     /// not lock the user out there. The server remembers 16,384 such pairs until it stops. Tokens

@@ -122,12 +122,12 @@ const DEADLINE: &str = "drupe::kit::auth::deadline";
 /// Topic of the messages between shards about logins.
 const TOPIC: &str = "drupe::kit::auth";
 
-/// A layer that passes only authenticated connections to the wrapped handler.
+/// A layer that hides incoming connections from the wrapped handler until they authenticate.
 ///
-/// Connections that the application dialled pass without authentication.
+/// Connections that the application dialled need no authentication.
 pub struct Authentication<P> {
     provider: P,
-    /// Key material for the nonces, and for the salts of users that do not exist.
+    /// The secret from which nonces, and fake credentials of unknown users, are derived.
     secret: [u8; 32],
     /// The SCRAM nonces of this machine, created on first use.
     nonces: Option<Nonces>,
@@ -141,11 +141,11 @@ pub struct Authentication<P> {
     /// Attempts in progress: logins of waiting connections, and renewals.
     attempts: BTreeMap<ConnId, Attempt>,
     turns: Turns,
-    /// Connections that may hash a password once this event is handled.
+    /// Connections whose turn to hash a password begins after the current event.
     ready: VecDeque<ConnId>,
-    /// Number of failed renewals of each authenticated connection.
+    /// Number of failed renewals, by authenticated connection.
     wrong: BTreeMap<ConnId, u32>,
-    /// Users reported to the first shard. Empty with [`DuplicateLogin::KeepBoth`].
+    /// User reported to the first shard, by connection. Empty with [`DuplicateLogin::KeepBoth`].
     sessions: BTreeMap<ConnId, Arc<str>>,
     /// The function that receives failed attempts.
     on_failure: Option<OnFailure>,
@@ -174,9 +174,9 @@ struct Waiting {
 }
 
 enum Stage {
-    /// The layer expects any proof.
+    /// The layer expects a proof of any kind.
     Idle,
-    /// The layer expects the client's last SCRAM message.
+    /// A SCRAM exchange is in progress. Holds its server side and the user name.
     Scram(Box<scram::Server>, String),
     /// The peer answers the prompts of the login dialogue.
     Dialogue(Dialogue),
@@ -208,10 +208,11 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Sets a function that receives each failed attempt: the connection, and the reason that the
-    /// peer gets, such as `the token has expired`. For a log; the reason contains no secrets.
+    /// Sets a function that receives the connection and the reason of each failed attempt.
     ///
-    /// It is not called for a connection that ends before it tries to authenticate.
+    /// The peer receives the same reason, such as `the token has expired`. It contains no secrets
+    /// and may be logged. The function is not called for a connection that ends before it tries to
+    /// authenticate, or for a renewal that names another user.
     #[must_use]
     pub fn on_failure(self, call: impl FnMut(ConnId, &str) + Send + 'static) -> Self {
         Self { on_failure: Some(Box::new(call)), ..self }
@@ -474,7 +475,9 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Removes a connection, and reports its end to the first shard if its user was reported.
+    /// Removes the state of a closed connection, except its entry in `waiting`.
+    ///
+    /// Reports its end to the first shard if its user was reported.
     fn forget<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
     where
         P: Provider<H::Note>,

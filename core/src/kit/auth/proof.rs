@@ -7,7 +7,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use serde::{Deserialize, Serialize};
 
-/// An unparsed token, SCRAM message or password that a peer sent.
+/// A proof that a peer sent: a token, a SCRAM message, or a user name and password, unparsed.
 pub(super) enum Proof<'a> {
     Token(Cow<'a, str>),
     Scram(Cow<'a, str>),
@@ -52,7 +52,7 @@ pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
     }
 }
 
-/// A response to a proof, as JSON.
+/// A response to a proof, serializable as JSON.
 #[derive(Serialize)]
 pub(super) struct Response<'a> {
     #[serde(rename = "type")]

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 ///
 /// By default, tokens are refused, and no user has a password.
 pub trait Provider<N> {
-    /// Checks a token that a peer has sent.
+    /// Checks a token that a peer has sent, and returns the verdict.
     fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
         let _ = (conn, token, now);
         Verdict::Refused("tokens are not accepted here".into())
@@ -39,7 +39,7 @@ pub trait Provider<N> {
         Identity::user(user)
     }
 
-    /// Handles a note from outside. Returns the connection and the verdict if the note has one.
+    /// Handles a note from outside. Returns its connection and its verdict, if it has a verdict.
     ///
     /// Such a verdict ends a check that is [`Pending`](Verdict::Pending). It may also authenticate
     /// a connection that sent no proof, or renew an authentication. The application receives any
@@ -80,7 +80,9 @@ impl From<Result<(Identity, Option<SingleUse>), TokenError>> for Verdict {
     }
 }
 
-/// The built-in [`Provider`]: a table of users with passwords, and an optional token verifier.
+/// The built-in [`Provider`]: a table of users, a shared password, and a token verifier.
+///
+/// Each of the three is optional.
 ///
 /// Each shard may have a clone, because a running server does not change it.
 #[derive(Clone, Debug, Default)]
@@ -99,22 +101,22 @@ struct Account {
 }
 
 impl Accounts {
-    /// Creates a table without users.
+    /// Creates accounts with no users, no shared password and no token verifier.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Accepts one shared password for every user name. Such a login has no scopes.
+    /// Accepts a shared password for every user name that is not in the table.
     ///
-    /// A user with a password of its own must use that one.
+    /// Such a login has no scopes. A user in the table must use its own password.
     #[must_use]
     pub fn shared_password(self, credentials: Credentials) -> Self {
         let iterations_max = self.iterations_max.max(credentials.iterations());
         Self { shared: Some(credentials), iterations_max, ..self }
     }
 
-    /// Adds a user with a password and scopes.
+    /// Adds or replaces a user, with a password and scopes.
     ///
     /// The name is prepared as the password is (SASLprep, RFC 4013).
     ///

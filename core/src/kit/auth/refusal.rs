@@ -11,7 +11,7 @@ pub enum TokenError {
     /// The token names a key that the key set does not have.
     #[error("the token is signed with a key that is not known here")]
     UnknownKey,
-    /// The token names no key, and the key set has several of its algorithm.
+    /// The token names no key, and the key set has several keys of the token's algorithm.
     #[error("the token does not name its key (kid), and there are several")]
     AmbiguousKey,
     /// The token has expired.
@@ -23,7 +23,7 @@ pub enum TokenError {
     /// The token has no expiry.
     #[error("the token has no expiry")]
     NoExpiry,
-    /// The token is for another audience, or from another issuer.
+    /// The audience or the issuer of the token is not the expected one.
     #[error("the token is for another audience or from another issuer")]
     Purpose,
     /// The token was used before, or lacks the `jti` that a single-use token needs.

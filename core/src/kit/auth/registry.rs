@@ -30,7 +30,9 @@ pub enum DuplicateLogin {
 /// A question or a report that a shard sends to the first shard.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Question {
-    /// A request to check a proof. Answered with [`Answer::May`] or [`Answer::Wait`].
+    /// A request for permission to check a proof.
+    ///
+    /// Answered with [`Answer::May`] or [`Answer::Wait`].
     May(Claim),
     /// The shard has checked a proof.
     ///
@@ -44,7 +46,7 @@ pub(super) enum Question {
         /// Whether the connection is authenticated already.
         is_renewal: bool,
     },
-    /// A connection has a user without having sent a proof.
+    /// The user of a connection was set by its client certificate or by the application.
     ///
     /// If `enters` is set, a client certificate names the user, and the answer is
     /// [`Answer::Right`] or [`Answer::Connected`]. Otherwise the user of an authenticated
@@ -62,14 +64,14 @@ pub(super) enum Question {
     },
 }
 
-/// A connection, its peer, and the user that it claims to be.
+/// The connection and the peer of an attempt, and the user that the attempt names, if any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claim {
     #[serde(with = "as_text")]
     pub(super) conn: ConnId,
     #[serde(with = "as_text")]
     pub(super) peer: Peer,
-    /// The claimed user. `None` if the proof itself names the user.
+    /// The claimed user. `None` for a token, and for a malformed SCRAM message.
     pub(super) user: Option<String>,
 }
 
@@ -78,11 +80,11 @@ pub(super) struct Claim {
 pub(super) enum Answer {
     /// The shard may check the proof.
     May,
-    /// The first shard accepts the proof.
+    /// The first shard accepts the login or the renewal.
     Right,
     /// The proof was wrong. The reason is set if only the first shard knows it.
     Wrong(Option<String>),
-    /// The user is connected already, so the connection must end.
+    /// The user is connected already, so the new connection must end.
     Connected,
     /// Too many proofs have failed: this one is not checked, or its outcome is not revealed.
     ///
@@ -112,7 +114,7 @@ pub(super) struct Rules {
 }
 
 impl Registry {
-    /// Answers a question, if an answer is due. Also returns the connections to end as replaced.
+    /// Handles a question. Returns the answer, if any, and the connections to end as replaced.
     pub(super) fn answer(&mut self, rules: Rules, question: Question) -> (Option<(ConnId, Answer)>, Vec<ConnId>) {
         let mut replaced = Vec::new();
         let answer = match question {
@@ -176,14 +178,14 @@ impl Registry {
     }
 }
 
-/// The rates of wrong proofs, by address and by user.
+/// The rates of wrong proofs by address and by user, and the user-address pairs that succeeded.
 #[derive(Debug)]
 struct Failures {
     addresses: Meters<AddressKey>,
     users: Meters<Arc<str>>,
-    /// User-address pairs with a success, each with the sequence number of the last one.
+    /// Sequence number of the latest success of each user-address pair that has succeeded.
     ///
-    /// Wrong guesses from other addresses do not lock the user out at these.
+    /// Wrong guesses from other addresses do not lock the user out at such an address.
     right: BTreeMap<(Arc<str>, AddressKey), u64>,
     right_in_order: BTreeMap<u64, (Arc<str>, AddressKey)>,
     counted: u64,
@@ -249,7 +251,9 @@ impl Failures {
     }
 }
 
-/// Connections by user. Empty with [`DuplicateLogin::KeepBoth`].
+/// The connections of each user, and the user of each connection.
+///
+/// Both are empty with [`DuplicateLogin::KeepBoth`].
 #[derive(Debug, Default)]
 struct Sessions {
     by_user: BTreeMap<Arc<str>, BTreeSet<ConnId>>,
@@ -261,7 +265,9 @@ impl Sessions {
         self.by_user.get(user).is_some_and(|conns| conns.iter().any(|other| *other != conn))
     }
 
-    /// Assigns a connection to a user.
+    /// Assigns a connection to a user, and appends the connections that it replaces to `replaced`.
+    ///
+    /// Does nothing with [`DuplicateLogin::KeepBoth`].
     ///
     /// Returns false if `enters` is set, but another connection of the user keeps this one out.
     fn enter(
@@ -400,7 +406,7 @@ mod tests {
     }
 
     proptest! {
-        /// Compares the registry with a plain list.
+        /// Compares the sessions of the registry with a plain list of connections and users.
         #[test]
         fn sessions_agree_with_a_searched_list(steps in prop::collection::vec((0..8u32, 0..3u8, 0..4u8), 0..100), policy in 0..3u8) {
             let duplicates =

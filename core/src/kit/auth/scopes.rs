@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
-/// Returns the scopes in a claim, which is text with spaces, or a list.
+/// Returns the scopes in a claim, which is a space-delimited string or a list of strings.
 ///
 /// The claim whose whole name is `path` is used, such as `https://example.org/roles`. If there is
 /// none, `path` names a claim within others, with dots between them, such as `realm_access.roles`.
@@ -31,7 +31,9 @@ pub(super) fn scopes_at(claims: &Map<String, Value>, path: &str) -> Result<Vec<S
     }
 }
 
-/// Reads the claim `scope`, a space-delimited string (RFC 8693 section 4.2) or a list, as one string.
+/// Deserializes the claim `scope`, a space-delimited string or a list, as one string.
+///
+/// RFC 8693 section 4.2 defines the string.
 pub(super) fn scope_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

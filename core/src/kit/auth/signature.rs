@@ -16,12 +16,12 @@ use core::fmt;
 ///
 /// It only verifies. With the feature `tls`, [`RustlsSignatures`] is one.
 pub trait SignatureVerifier: fmt::Debug + Send + Sync {
-    /// Returns whether `signature` is an RSASSA-PKCS1-v1_5 signature with SHA-256 of `signed`.
+    /// Returns whether an RS256 signature of `signed` is valid (RSASSA-PKCS1-v1_5 with SHA-256).
     ///
     /// `key` is an `RSAPublicKey` in DER (RFC 8017 appendix A.1.1), with 2048 to 8192 bits.
     fn rs256(&self, key: &[u8], signed: &[u8], signature: &[u8]) -> bool;
 
-    /// Returns whether `signature` is an ECDSA signature with P-256 and SHA-256 of `signed`.
+    /// Returns whether an ES256 signature of `signed` is valid (ECDSA with P-256 and SHA-256).
     ///
     /// `key` is an uncompressed point (SEC 1 section 2.3.3), which may not be on the curve.
     /// `signature` is the numbers r and s, 32 bytes each.
@@ -38,7 +38,7 @@ mod with_rustls {
     use rustls::crypto::CryptoProvider;
     use rustls::pki_types::{AlgorithmIdentifier, SignatureVerificationAlgorithm, alg_id};
 
-    /// A [`SignatureVerifier`] of a rustls cryptography provider, such as `ring` or `aws_lc_rs`.
+    /// A [`SignatureVerifier`] that uses a rustls cryptography provider, such as `ring`.
     #[derive(Clone, Copy, Debug)]
     pub struct RustlsSignatures {
         rs256: &'static dyn SignatureVerificationAlgorithm,
@@ -46,7 +46,7 @@ mod with_rustls {
     }
 
     impl RustlsSignatures {
-        /// Creates a verifier from a provider. Returns `None` if it lacks RSA or P-256.
+        /// Creates a verifier. Returns `None` if the provider does not support RS256 and ES256.
         #[must_use]
         pub fn new(provider: &CryptoProvider) -> Option<Self> {
             let find = |key: AlgorithmIdentifier, signature: AlgorithmIdentifier| {

@@ -133,7 +133,7 @@ impl<P> Authentication<P> {
         self.read_if_idle(hub, conn);
     }
 
-    /// Ends a connection's turn to hash a password. The next connection of its address follows.
+    /// Removes a connection from its password queue. If it had the turn, the next one gets it.
     pub(super) fn end_turn(&mut self, conn: ConnId) {
         self.ready.extend(self.turns.leave(conn));
     }
@@ -169,7 +169,7 @@ impl<P> Authentication<P> {
         self.read_if_idle(hub, conn);
     }
 
-    /// Authenticates a connection by its client certificate.
+    /// Accepts a client certificate as the login, at once or after a query to the first shard.
     pub(super) fn enter<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -188,7 +188,7 @@ impl<P> Authentication<P> {
         self.consult(hub, Question::Identified { conn, user, enters: true }, within);
     }
 
-    /// Reports the new user of a connection to the first shard.
+    /// Reports a changed user to the first shard, unless duplicate logins are allowed.
     pub(super) fn identified<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
     where
         P: Provider<H::Note>,
@@ -293,7 +293,7 @@ impl<P> Authentication<P> {
         self.settle(hub, conn, None, outcome, single_use, within);
     }
 
-    /// Reports an outcome to the first shard, which accepts or rejects it.
+    /// Reports an outcome to the first shard. Refuses a renewal for another user without a report.
     pub(super) fn settle<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -374,7 +374,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Sends a peer the reason why its attempt failed, and passes it to `on_failure`.
+    /// Sends the reason of a failed attempt to the peer, and calls `on_failure` with the reason.
     fn refuse<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         refuse(hub, conn, reason);
         if let Some(call) = &mut self.on_failure {
@@ -428,7 +428,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Pauses reading while an attempt is in progress, and resumes it afterwards.
+    /// Pauses reading from a waiting connection if an attempt is in progress, or else resumes it.
     pub(super) fn read_if_idle<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         let is_busy = self.attempts.contains_key(&conn);
         let Some(waiting) = self.waiting.get_mut(&conn).filter(|waiting| waiting.is_paused != is_busy) else { return };

@@ -1,4 +1,4 @@
-//! Tests of the cost of login attempts, in hashes because durations are not reliable.
+//! Tests of the cost of login attempts, measured in hashes: durations are not reliable.
 
 use super::scram::{Credentials, effort};
 use super::{Accounts, Authentication, AuthenticationLimits};

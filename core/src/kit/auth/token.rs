@@ -46,13 +46,13 @@ impl Tokens {
         Self { keys: [(None, key)].into(), ..Self::without_keys() }
     }
 
-    /// Creates a verifier with a set of public keys, of which tokens name one by its `kid`.
+    /// Creates a verifier with a set of public keys, from which the `kid` of a token selects one.
     #[must_use]
     pub fn of_key_set(keys: Arc<KeySet>) -> Self {
         Self { key_set: Some(keys), ..Self::without_keys() }
     }
 
-    /// Replaces the key set. Other keys stay.
+    /// Sets or replaces the key set. Keys that were added one by one stay.
     #[must_use]
     pub fn key_set(self, keys: Arc<KeySet>) -> Self {
         Self { key_set: Some(keys), ..self }
@@ -64,7 +64,7 @@ impl Tokens {
         self.key_set.as_deref()
     }
 
-    /// Returns the key set in the form that [`of_key_set`](Self::of_key_set) takes, if any.
+    /// Returns a shared pointer to the key set, if there is one.
     #[must_use]
     pub fn shared_keys(&self) -> Option<Arc<KeySet>> {
         self.key_set.clone()
@@ -162,7 +162,7 @@ impl Tokens {
         Ok((claims, text))
     }
 
-    /// Verifies a token, and returns the identity that it proves.
+    /// Verifies a token. Returns its identity, and a [`SingleUse`] if tokens are single-use.
     ///
     /// The identity has the scopes and the [claims](Identity::claim) of the token, and expires with
     /// it, after the [leeway](Self::leeway).
@@ -197,7 +197,7 @@ impl Tokens {
         Ok((Identity { expires_at: until_secs.map(UnixTime::from_secs), ..identity }, single_use))
     }
 
-    /// Returns the claims of a token if one of the keys has signed it.
+    /// Verifies the form and the signature of a token. Returns its claims and their JSON text.
     fn signed(&self, token: &str) -> Result<(Claims, Vec<u8>), TokenError> {
         #[derive(Deserialize)]
         struct Header {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The identifier and the expiry of a [single-use](super::Tokens::single_use) token.
+///
+/// Also holds the capacity of the table of used tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SingleUse {
     /// Hexadecimal digest of the issuer and the `jti`.
@@ -28,7 +30,7 @@ pub struct UsedTokens {
 }
 
 impl SingleUse {
-    /// Creates the identifier of a token from its issuer and its `jti`.
+    /// Creates the single-use record of a token from its issuer, `jti`, expiry and table capacity.
     ///
     /// The token expires at `until_secs` since 1970. A table holds up to `most` tokens.
     pub(super) fn new(issuer: Option<&str>, jti: &str, until_secs: u64, most: u32) -> Self {

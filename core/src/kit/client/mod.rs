@@ -33,11 +33,11 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientCommand {
-    /// Sends a message. Without a connection, the message is lost ([`ClientEvent::Unsent`]).
+    /// Sends a message if connected and logged in, or else reports [`ClientEvent::Unsent`].
     Send(OutgoingBuf),
-    /// Sends a message now and on each new connection, instead of the last one with this key.
+    /// Sends a message now and on each new connection. Replaces the subscription with this key.
     Subscribe(String, OutgoingBuf),
-    /// Removes the subscription of a key.
+    /// Removes the subscription with this key. Sends nothing to the server.
     Unsubscribe(String),
     /// Calls a method (JSON-RPC 2.0). [`ClientEvent::Answered`] follows with the same number.
     Call {
@@ -52,7 +52,7 @@ pub enum ClientCommand {
     },
     /// Resumes reading after the event function returned `false` for a message.
     Resume,
-    /// [Closes our half](Hub::finish) once there is a connection, and stops reconnecting.
+    /// [Closes our half](Hub::finish) of the current or next connection, and stops reconnecting.
     Finish,
     /// Closes the connection, and stops reconnecting.
     Close,
@@ -64,7 +64,7 @@ pub enum ClientCommand {
 pub enum ClientEvent<'a> {
     /// The client is connected, and logged in if it has a [`Login`].
     Connected(Peer),
-    /// The server sent a message that is not the answer to a call.
+    /// The server sent a message that the client does not handle itself.
     Message(Payload<'a>),
     /// A call has succeeded or failed.
     Answered {
@@ -73,7 +73,7 @@ pub enum ClientEvent<'a> {
         /// The result of the call, as JSON.
         result: Result<String, CallError>,
     },
-    /// A message was not sent, because the client is not connected and logged in.
+    /// A message was not sent, because the client is not connected or not logged in.
     Unsent,
     /// The connection ended.
     Disconnected(Reason),
@@ -97,7 +97,7 @@ pub struct Client<F> {
     stage: Stage,
     subscriptions: BTreeMap<String, OutgoingBuf>,
     calls: BTreeMap<Ticket, u64>,
-    /// Calls that wait for a connection, or for the server to read faster, by number.
+    /// Calls that have not been sent yet, by number.
     parked: BTreeMap<u64, Call>,
     /// The SCRAM nonces of this client, created for the first login.
     nonces: Option<Nonces>,

@@ -1,4 +1,4 @@
-//! Options of a client: the address that it dials, and its login.
+//! Options of a client, and its login.
 
 use crate::base::{Backoff, OutgoingBuf};
 use crate::config::{Config, Dial, TicketLimits};
@@ -59,7 +59,7 @@ impl ClientOptions {
         self
     }
 
-    /// Creates options for a client that connects once.
+    /// Creates options for a client that dials once, and neither retries nor reconnects.
     #[must_use]
     pub fn once(dial: Dial) -> Self {
         let mut options = Self::new(dial);

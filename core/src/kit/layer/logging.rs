@@ -5,7 +5,7 @@ use crate::wire::http::Request;
 use alloc::format;
 use alloc::string::String;
 
-/// A layer that logs connections, users, refusals and failures, one line for each event.
+/// A layer that logs most events, such as connections, refusals and failures, one line each.
 ///
 /// The content of messages is never logged, only their length. User names and the values of HTTP
 /// requests are [escaped](escape_hidden): they cannot add lines or control a terminal, and hidden

@@ -10,7 +10,7 @@
 //! use drupe_core::testing::TestHub;
 //! use drupe_core::{Event, Handler, Hub};
 //!
-//! /// Discards messages that end with an exclamation mark.
+//! /// Answers messages that end with an exclamation mark, and does not pass them on.
 //! struct Quiet;
 //!
 //! impl<H: Handler> Layer<H> for Quiet {

@@ -34,7 +34,9 @@ pub struct RateLimit {
 pub enum RateBy {
     /// Each connection has a rate of its own.
     Connection,
-    /// Each address (IPv4 or IPv6 /64) has its own rate. Peers without one count by connection.
+    /// Each address (IPv4 or IPv6 /64) has a rate of its own.
+    ///
+    /// Each connection of a peer without an address has a rate of its own.
     Address,
     /// Each user has a rate of its own. Connections without a user count by address.
     User,

@@ -1,10 +1,10 @@
-//! The messages of a watcher.
+//! The commands that watchers send to the monitor.
 
 use alloc::format;
 use alloc::string::String;
 use serde::Deserialize;
 
-/// A message of a watcher.
+/// A command that a watcher sends to the monitor, parsed from JSON.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Command {
@@ -30,7 +30,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Returns the command and its object, for the audit.
+    /// Returns the name of the command, and its session or address, for an audit line.
     pub(super) fn words(&self) -> String {
         let what = match self {
             Self::WatchSession { session_id } | Self::StopWatching { session_id } | Self::Kick { session_id } => {
@@ -42,7 +42,7 @@ impl Command {
         format!("{} {}", self.name(), what.chars().take(64).collect::<String>())
     }
 
-    /// Returns the `type` of the message.
+    /// Returns the name of the command, which is the `type` of the message.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::WatchSession { .. } => "watch_session",

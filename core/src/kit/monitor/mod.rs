@@ -85,7 +85,7 @@ pub struct MonitorLimits {
     pub watchers_max: u32,
     /// Interval of the periodic messages. At least 100 ms. Default: 1 s.
     pub interval: Duration,
-    /// Whether watchers may close connections, quarantine addresses and drain. Default: true.
+    /// Whether watchers may perform [actions](self), such as closing connections. Default: true.
     pub may_act: bool,
     /// Whether watchers may see messages of sessions. Default: true.
     pub may_watch: bool,
@@ -100,12 +100,12 @@ impl Default for MonitorLimits {
     }
 }
 
-/// The last lines of a log, which the threads that write it pass to the monitor.
+/// A shared buffer through which threads pass log lines to the monitor.
 #[derive(Clone, Debug, Default)]
 pub struct LogTail(Arc<Mutex<VecDeque<(u64, String)>>>);
 
 impl LogTail {
-    /// Adds a line to the log. Only the last 200 lines are kept.
+    /// Adds a line with the current time. Only the last 200 lines are kept.
     pub fn push(&self, line: &str) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() >= LINES_MAX {
@@ -127,13 +127,13 @@ pub struct Monitor {
     log: LogTail,
     conceals_unknown: bool,
     audit: Option<Audit>,
-    /// The watchers, and the session that each of them watches.
+    /// The state of each watcher, by the watcher's connection.
     watchers: BTreeMap<ConnId, Watcher>,
     /// Details of each session, beyond those that the hub keeps.
     clients: BTreeMap<ConnId, Client>,
     newest: Option<ConnId>,
     had_quarantine: bool,
-    /// The last `recent` message.
+    /// The last `recent` message sent, or `null`.
     recent: Value,
     /// The last log lines, for watchers that connect later.
     lines: VecDeque<Value>,
@@ -169,7 +169,7 @@ impl Monitor {
         Self { conceals_unknown: true, ..self }
     }
 
-    /// Calls `audit` for each command of a watcher, with a line that has the watcher's address.
+    /// Calls `audit` with a line for each command: the watcher, its address and the command.
     #[must_use]
     pub fn audit(self, audit: impl FnMut(&str) + Send + 'static) -> Self {
         Self { audit: Some(Audit(Box::new(audit))), ..self }

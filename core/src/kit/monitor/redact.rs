@@ -8,7 +8,7 @@ use serde_json::Value;
 const SECRET: &str = "(secret)";
 /// Commands whose arguments are hidden.
 const COMMANDS: [&str; 3] = ["/auth ", "/login ", "/password "];
-/// Names of secrets. The value of each JSON key that contains one is hidden.
+/// Lower-case words that mark a secret, in JSON keys and in other text.
 const KEYS: [&str; 9] =
     ["password", "passwd", "token", "secret", "credential", "authorization", "proof", "scram", "api_key"];
 
@@ -46,7 +46,7 @@ pub(super) fn redacted(message: Payload<'_>) -> String {
     neutralize(text).into_owned()
 }
 
-/// Returns a message as text, without an incomplete character at the end. `None` for binary.
+/// Returns a message as text, without an incomplete last character. `None` if it is not UTF-8.
 fn text_of(message: Payload<'_>) -> Option<&str> {
     let bytes = match message {
         Payload::Text(text) => return Some(text),

@@ -20,7 +20,9 @@ pub(super) struct Client {
 const SHOWN_MAX_CHARS: usize = 200;
 /// Maximum length of the user name, the label and each room shown, in characters.
 const NAME_MAX_CHARS: usize = 64;
-/// Maximum number of rooms shown, so that 500 sessions fit in the queue of a slow watcher.
+/// Maximum number of rooms shown for each session.
+///
+/// With it, 500 sessions fit in the queue of a slow watcher.
 const ROOMS_MAX: usize = 4;
 
 impl Client {

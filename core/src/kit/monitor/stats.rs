@@ -1,4 +1,4 @@
-//! The `stats` message: counters, gauges and tunnels.
+//! The `stats` and `recent` messages of the monitor.
 
 use crate::base::UnixTime;
 use crate::handler::Hub;
@@ -22,7 +22,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Returns the last errors and the recent and longest durations, newest or longest first.
+/// Returns the `recent` message: errors, connections and work, newest or longest first.
 fn recent(m: &Metrics) -> Value {
     let connection = |one: &ConnectionSummary| {
         json!({

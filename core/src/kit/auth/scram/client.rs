@@ -37,7 +37,7 @@ impl ScramClient {
         format!("n,,{}", self.bare)
     }
 
-    /// Returns the client's last message, and the answer that the server must send to it.
+    /// Returns the client's last message, and the only valid answer of the server to that message.
     ///
     /// `server_first` is the first message of the server.
     ///

@@ -24,7 +24,7 @@ use subtle::ConstantTimeEq;
 
 type Key = [u8; 32];
 
-/// Prefix of a stored password.
+/// Prefix of the text form of [`Credentials`].
 const STORED_PREFIX: &str = "SCRAM-SHA-256$";
 /// Maximum length of a SCRAM message, in bytes.
 const MESSAGE_MAX_BYTES: usize = 2_048;
@@ -46,7 +46,7 @@ pub struct Credentials {
     server_key: Key,
 }
 
-/// Why a password is invalid, or why an exchange failed.
+/// Why a user name, a password or stored credentials are invalid, or why an exchange failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScramError {
@@ -56,13 +56,13 @@ pub enum ScramError {
     /// name: 256).
     #[error("the password or the user name is empty, too long or has prohibited characters")]
     Prohibited,
-    /// A message that RFC 5802 section 7 does not allow.
+    /// A message that is malformed (RFC 5802 section 7), too long, or names an `authzid`.
     #[error("malformed SCRAM message")]
     Malformed,
     /// The client requested channel binding.
     #[error("channel binding is not supported")]
     ChannelBinding,
-    /// The other side does not know the password.
+    /// The proof, the nonce or the channel binding in the client's last message is wrong.
     #[error("the proof is wrong")]
     InvalidProof,
     /// A malformed stored password.
@@ -166,7 +166,7 @@ pub fn salt(secret: &[u8; 32], user: &str) -> [u8; 16] {
     salt
 }
 
-/// Checks whether a password can be hashed, without hashing it.
+/// Checks that a password and an iteration count are valid, without hashing the password.
 ///
 /// # Errors
 /// If the password has prohibited characters, is empty or has more than 1,024 bytes, or the

@@ -53,7 +53,7 @@ impl ClientFirst {
         Ok(Self { user, gs2_header, bare: bare.to_owned(), nonce: nonce.to_owned() })
     }
 
-    /// Answers the client's first message with these credentials and this nonce.
+    /// Creates the server that answers this message, with these credentials and this nonce.
     ///
     /// The nonce is the server's own: printable ASCII without commas, unpredictable and never
     /// repeated.
