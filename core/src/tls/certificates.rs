@@ -18,11 +18,11 @@ use rustls::{RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// Certificate files and client-certificate policy of a TLS listener.
+/// TLS settings of a listener: certificate files, client certificates, ALPN and versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsFiles {
-    /// The server's certificates and their keys.
+    /// The paths of the server's certificates and of their private keys.
     ///
     /// A peer gets the first one that matches its requested server name (RFC 6066 section 3). If
     /// none matches, or it requests no name, it gets the first one.
@@ -44,7 +44,7 @@ setters!(TlsFiles {
     only_1_3: bool,
 });
 
-/// The PEM files of one certificate and its private key (RFC 7468).
+/// The paths of the PEM files of one certificate and of its private key (RFC 7468).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateFiles {
@@ -67,7 +67,7 @@ pub enum ClientCertificates {
     Required(PathBuf),
 }
 
-/// The validity period of a certificate file.
+/// The path of a certificate file, and the validity period of its certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Validity {
@@ -202,7 +202,7 @@ impl ClientCertificates {
 setters!(CertificateFiles { certificate: PathBuf, key: PathBuf });
 
 impl CertificateFiles {
-    /// Creates the pair of a certificate file and its key file.
+    /// Creates a pair of the paths of a certificate file and of its key file.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self { certificate: certificate.into(), key: key.into() }
     }

@@ -9,7 +9,7 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use std::io::{Read, Write};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// Maximum number of bytes held for a connection that must not start TLS yet.
+/// Maximum number of received bytes that are stored until TLS may start.
 const HELD_MAX_BYTES: usize = 128 << 10;
 
 /// The TLS session of one connection: decrypts input and encrypts output.
@@ -18,7 +18,7 @@ pub(crate) struct TlsSession {
     check: Option<Check>,
     /// Input received before TLS may start.
     held: Vec<u8>,
-    /// Encrypted output that is not yet written.
+    /// Encrypted output. The first `written` bytes are already written.
     outgoing: Vec<u8>,
     written: usize,
     /// Number of plain bytes that the pending output contains.
@@ -62,13 +62,13 @@ impl TlsSession {
         })
     }
 
-    /// Stores received bytes until TLS may start.
+    /// Stores received bytes until TLS may start. TLS fails if there are too many.
     pub(crate) fn hold(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
         self.has_failed |= self.held.len() > HELD_MAX_BYTES;
     }
 
-    /// Decrypts received bytes and appends the plain ones to `plain`.
+    /// Decrypts the stored and the received bytes, and appends the plain bytes to `plain`.
     pub(crate) fn receive(&mut self, bytes: &[u8], plain: &mut Vec<u8>) -> Progress {
         let held = core::mem::take(&mut self.held);
         let mut progress = Progress::default();
@@ -183,7 +183,7 @@ impl TlsSession {
         &self.outgoing[self.written..]
     }
 
-    /// Removes `bytes` written bytes from the output.
+    /// Records that `bytes` further bytes of the output were written.
     ///
     /// Returns the number of plain bytes in the output once all of it is written, and 0 before.
     pub(crate) fn wrote(&mut self, bytes: usize) -> usize {

@@ -22,7 +22,7 @@ pub struct TicketKeys {
 /// A function that creates new ticket keys.
 type MakeTicketer = fn() -> Result<Arc<dyn ProducesTickets>, rustls::Error>;
 
-/// The policy under which a session may be resumed.
+/// The properties of a listener that must be equal for a session to be resumed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Policy {
     pub(super) clients: Clients,

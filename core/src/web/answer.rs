@@ -89,7 +89,7 @@ pub(crate) struct Site<'a, M, T> {
     pub(crate) drains: bool,
     /// The time after which a client should retry while the server is shutting down.
     pub(crate) retry_after: Option<Duration>,
-    /// The secret from which the monitor's cookie is derived.
+    /// The secret from which, with the credential, the monitor's cookie is derived.
     pub(crate) seed: u64,
     /// The scheme of the request, if known.
     pub(crate) scheme: Option<Scheme>,
@@ -137,7 +137,7 @@ where
     }
 }
 
-/// Checks that the `Host` of a request is a name of this server.
+/// Checks that the host of a request is an accepted one, if accepted hosts are configured.
 ///
 /// Health checks are exempt, because a load balancer may know only the address of the server.
 fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(), Refused> {
@@ -264,7 +264,7 @@ fn is_for_files(path: &str, http: &Http) -> bool {
     !is_monitor && http.path.as_deref() != Some(path) && http.files.as_ref().is_some_and(is_found)
 }
 
-/// Returns the response to a request for a file. `None` if there is no such file.
+/// Returns the response with a file, or the redirect to a folder. `None` if there is neither.
 fn serve_file<'a>(request: &Request, http: &'a Http) -> Result<Option<Response<'a>>, Refused> {
     let Some(files) = &http.files else { return Ok(None) };
     let path = request.path();
@@ -340,7 +340,7 @@ struct Response<'a> {
     policy: &'a str,
     retry_after: Option<Duration>,
     cookie: Option<String>,
-    /// Whether the response lists the allowed methods.
+    /// Whether the response lists the allowed methods, as one with the status 405 always does.
     allows: bool,
 }
 

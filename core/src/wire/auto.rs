@@ -62,7 +62,7 @@ pub(crate) enum Detected {
     Refused(&'static [u8]),
 }
 
-/// Whether more input may follow a peer's first bytes.
+/// The state of a peer's input when its wire is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProbeInput {
     /// More input may follow.

@@ -1,4 +1,4 @@
-//! A wire of one's own: the traits [`Codec`] and [`FrameDecoder`], and [`Custom`], which holds one.
+//! User-defined wires: the traits [`Codec`] and [`FrameDecoder`], and the wire [`Custom`].
 
 use super::contained::contained;
 use super::errors::{CodecError, EncodeError};
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-/// The framing of a protocol that Drupe does not know.
+/// A user-defined protocol: creates frame decoders and encodes messages.
 ///
 /// A codec is shared by all connections and has no state. Its decoders have. Both are pure: the
 /// same bytes give the same frames, without clocks, randomness or I/O. Only then does a recorded
@@ -127,7 +127,7 @@ pub trait FrameDecoder: Send + fmt::Debug {
     }
 }
 
-/// What a [`FrameDecoder`] finds at the front of the bytes.
+/// The result of a [`FrameDecoder`]: an incomplete or a complete frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Frame {
@@ -140,7 +140,7 @@ pub enum Frame {
     Binary {
         /// Number of bytes of the whole frame; at least 1.
         used: usize,
-        /// Where the message is, within the frame.
+        /// The range of the message within the frame.
         content: Range<usize>,
     },
     /// A frame of `used` bytes. Those in the range `content` are a message of text.
@@ -149,15 +149,15 @@ pub enum Frame {
     Text {
         /// Number of bytes of the whole frame; at least 1.
         used: usize,
-        /// Where the message is, within the frame.
+        /// The range of the message within the frame.
         content: Range<usize>,
     },
-    /// A frame of `used` bytes. The binary message was [written](DecodeContext::write).
+    /// A frame of `used` bytes, whose binary message was [written](DecodeContext::write).
     Written {
         /// Number of bytes of the whole frame; at least 1.
         used: usize,
     },
-    /// A frame of `used` bytes without a message. It counts as one against the rates.
+    /// A frame of `used` bytes without a message. It counts as a message against the rates.
     Skip {
         /// Number of bytes of the whole frame; at least 1.
         used: usize,
@@ -174,7 +174,7 @@ pub struct DecodeContext<'a> {
 }
 
 impl DecodeContext<'_> {
-    /// Returns how many of the first bytes were presented before and were incomplete.
+    /// Returns the number of leading bytes that an earlier call has already received.
     ///
     /// A decoder that searches need not search them again.
     #[must_use]
@@ -182,7 +182,7 @@ impl DecodeContext<'_> {
         self.seen
     }
 
-    /// Returns the length of the longest message, in bytes.
+    /// Returns the maximum length of a message, in bytes.
     #[must_use]
     pub const fn message_max_bytes(&self) -> usize {
         self.max
@@ -200,7 +200,7 @@ impl DecodeContext<'_> {
     }
 }
 
-/// A [`Codec`] as a [wire](super::Wire), with its properties.
+/// A [wire](super::Wire) that uses a [`Codec`], with the codec's properties.
 ///
 /// Two are equal if their codecs have the same name and the same address.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// Decoder of a user-defined wire: calls its [`FrameDecoder`] and reports violations of the contract.
+/// Decoder of a user-defined wire: calls its [`FrameDecoder`] and reports contract violations.
 ///
 /// Incomplete frames are kept here, so no answer of a codec can exceed the budget. A codec is
 /// called a bounded number of times: not before the bytes are there for which it asked, and if it
@@ -92,7 +92,7 @@ impl CustomDecoder {
         }
     }
 
-    /// Continues an incomplete frame.
+    /// Adds input to the stored incomplete frame, and decodes the frame if it is complete.
     fn decode_partial<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -227,7 +227,7 @@ impl Drop for CustomDecoder {
     }
 }
 
-/// The longest message and the longest frame, in bytes.
+/// The maximum sizes of a message and of a frame, in bytes.
 #[derive(Clone, Copy)]
 struct Limits {
     message: usize,

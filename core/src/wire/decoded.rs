@@ -32,7 +32,7 @@ pub enum Item<'a> {
     Message(Payload<'a>),
     /// A telnet event other than a line, such as a key or a new window size.
     Signal(Signal<'a>),
-    /// The peer's answer to our ping, with its payload.
+    /// The peer's answer to a ping, with the payload of the ping.
     Pong(u64),
     /// The peer closed the WebSocket, with its close code if it sent one.
     Closed(Option<CloseCode>),
@@ -68,7 +68,7 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// Buffer for a decoded message that is not contiguous in the input.
+/// Working memory of decoders, such as for a message that is not contiguous in the input.
 ///
 /// It holds the message while the caller handles it.
 ///
@@ -78,7 +78,7 @@ pub struct DecodeBuffer {
     pub(crate) bytes: Vec<u8>,
     pub(crate) text: String,
     pub(crate) inflater: Inflater,
-    /// Masks for the decoders' replies.
+    /// The generator of masks for the decoders' replies.
     pub(crate) masks: Masks,
 }
 
@@ -94,7 +94,7 @@ impl DecodeBuffer {
         Self { masks: Masks::new(seed), ..Self::default() }
     }
 
-    /// Frees memory that only a long message needed.
+    /// Frees each message buffer whose capacity is greater than `SPARE_BYTES`.
     pub(crate) fn shrink(&mut self) {
         if self.bytes.capacity() > SPARE_BYTES {
             self.bytes = Vec::new();

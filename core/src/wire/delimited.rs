@@ -28,7 +28,7 @@ setters!(Delimited { delimiter: Delimiter, invalid_utf8: InvalidUtf8 });
 /// A delimiter of messages: 1 to 8 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Delimiter {
-    /// The bytes, and zeros after them.
+    /// The bytes of the delimiter, followed by zeros.
     bytes: [u8; Self::MAX_BYTES],
     length: u8,
 }
@@ -174,7 +174,7 @@ impl DelimitedDecoder {
         text(message, self.wire.invalid_utf8, max, &mut buffer.text).map(|message| Decoded::of_message(used, message))
     }
 
-    /// Returns the message without a delimiter at the end of the input, if any.
+    /// Returns the unterminated last message, if any.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -237,7 +237,7 @@ impl DelimitedDecoder {
     }
 }
 
-/// The end of a message.
+/// The position of the end of a message.
 struct Found {
     /// Length of the message, stored bytes included.
     content: usize,

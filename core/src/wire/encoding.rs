@@ -65,7 +65,7 @@ impl Encoding {
         }
     }
 
-    /// Appends `payload` to `out` without framing. Returns `false` if the wire requires framing.
+    /// Appends `payload` to `out` without an ending. Returns `false` if the wire has other framing.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Lines(_) | Self::Raw => out.extend_from_slice(payload.as_bytes()),

@@ -105,15 +105,15 @@ pub enum EncodeError {
     /// The message is longer than the wire can express.
     #[error("a message of {bytes} bytes is too long for this wire, which carries at most {max}")]
     TooLong {
-        /// The length of the message, in bytes.
+        /// The length of the message, or of the frame that a codec made of it, in bytes.
         bytes: usize,
         /// The longest message that the wire can carry, in bytes.
         max: u64,
     },
-    /// The message contains the delimiter that ends messages.
+    /// A delimiter begins in the message, before the appended one.
     #[error("the message contains the delimiter of this wire, at byte {offset}")]
     Delimiter {
-        /// Where the delimiter begins in the message.
+        /// The offset in the message, in bytes, at which the delimiter begins.
         offset: usize,
     },
     /// The application's [codec](super::Codec) refuses the message.

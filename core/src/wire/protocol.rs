@@ -20,7 +20,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Returns the wire, or the one to assume until it is detected.
+    /// Returns the fixed wire, or the wire to assume until the detection or the upgrade.
     #[must_use]
     pub const fn wire(&self) -> Wire {
         match self {

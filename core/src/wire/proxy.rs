@@ -56,11 +56,11 @@ pub(crate) enum ProxyHeader {
     Bad,
 }
 
-/// Longest version 1 PROXY header, with its line ending.
+/// Maximum size of a version 1 PROXY header with its line ending, in bytes.
 const TEXT_MAX_BYTES: usize = 107;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const FIXED_BYTES: usize = 16;
-/// Longest accepted content of a version 2 PROXY header. No proxy writes a longer one.
+/// Maximum accepted size of the content of a version 2 PROXY header, in bytes.
 const BINARY_MAX_BYTES: usize = 4 << 10;
 
 /// Returns `true` if `held` and `more` together may be a complete PROXY header.

@@ -44,7 +44,7 @@ pub(super) fn is_request(first: &[u8]) -> bool {
     METHODS.iter().any(|method| first.starts_with(method)) && looks_like_target(first)
 }
 
-/// Number of first bytes that suffice for [`begins_request`]: the longest method, and a target.
+/// Number of first bytes that suffice for [`begins_request`]: the longest method and one more.
 pub(super) const DISTINCT_BYTES: usize = 9;
 
 /// Returns whether a stream begins with an HTTP request, or `None` if more bytes are needed.

@@ -10,7 +10,7 @@ pub(super) struct StreamStart {
 }
 
 impl StreamStart {
-    /// Adds consumed bytes. Those after the first few have no effect.
+    /// Adds consumed bytes, of which only the first nine of the stream are stored.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let free = self.bytes.iter_mut().skip(usize::from(self.count));
         for (place, byte) in free.zip(bytes) {

@@ -1,4 +1,4 @@
-//! A deserializer that checks each value against the constraints while it is parsed.
+//! A deserializer that checks values against the constraints of a JSON Schema while parsing.
 
 use super::compile::{Bound, Node, Number, Span};
 use alloc::borrow::ToOwned;
@@ -9,15 +9,15 @@ use core::cmp::Ordering;
 use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-/// Maximum number of characters of a text that an error shows.
+/// Maximum number of leading characters of a refused text that an error quotes.
 const SHOWN_MAX: usize = 32;
 
-/// The nodes that constrain one value.
+/// The compiled nodes, and the indices of those that constrain one value.
 #[derive(Clone)]
 struct Active<'n> {
     nodes: &'n [Node],
     indices: Vec<usize>,
-    /// The fields of the struct that is being parsed.
+    /// The names of the fields, if the value is parsed as a struct.
     fields: Option<&'static [&'static str]>,
 }
 
@@ -58,7 +58,9 @@ impl<'n> Active<'n> {
         self.parts(|node| node.properties.get(name).copied().or(node.additional))
     }
 
-    /// Returns the constraints of an element: of a field if a struct is parsed by position.
+    /// Returns the constraints of a sequence's element, or of a struct's field, at an index.
+    ///
+    /// Fields that the schema does not list are not counted.
     fn element(&self, index: usize) -> Self {
         if let Some(fields) = self.fields {
             let is_listed = |name: &&&str| self.nodes().any(|node| node.properties.contains_key(**name));
@@ -71,7 +73,7 @@ impl<'n> Active<'n> {
         self.parts(|node| node.prefix.get(index).copied().or(node.item))
     }
 
-    /// Returns whether a name is a field of the struct that its schema does not list.
+    /// Returns whether a name is a field of the struct, but missing from the struct's schema.
     fn is_unlisted(&self, name: &str) -> bool {
         let is_field = self.fields.is_some_and(|fields| fields.contains(&name));
         is_field && !self.nodes().any(|node| node.properties.contains_key(name))
@@ -132,7 +134,7 @@ impl<'n> Active<'n> {
         Ok(())
     }
 
-    /// Checks a count that may still grow, so only against the maximum.
+    /// Checks a count that may still grow, against the maximum only.
     fn check_growing<E: Error>(&self, span: impl Fn(&Node) -> Span, count: usize, what: &str) -> Result<(), E> {
         let most = |node: &Node| Span { least: None, ..span(node) };
         self.check_count(most, count, |count| format!("there are at least {count} {what}"))
@@ -419,7 +421,7 @@ impl<'de, 'n, A: EnumAccess<'de>> EnumAccess<'de> for Variants<'n, A> {
     }
 }
 
-/// The content of an enum variant, whose values must meet constraints.
+/// Access to the content of an enum variant, whose values must meet constraints.
 struct Content<'n, A> {
     inner: A,
     active: Active<'n>,

@@ -20,18 +20,18 @@ pub(super) struct Node {
     pub(super) additional: Option<usize>,
     pub(super) prefix: Vec<usize>,
     pub(super) item: Option<usize>,
-    /// Nodes that constrain the same value.
+    /// The indices of further nodes that constrain the same value.
     pub(super) also: Vec<usize>,
 }
 
-/// The smallest and the greatest allowed count.
+/// The minimum and the maximum of a count, each if there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) least: Option<u64>,
     pub(super) most: Option<u64>,
 }
 
-/// A limit of a range of numbers.
+/// The minimum or maximum of a number, inclusive or exclusive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bound {
     pub(super) value: Number,
@@ -72,7 +72,7 @@ impl fmt::Display for Number {
     }
 }
 
-/// Compiles a schema with its definitions. Returns no nodes if it constrains nothing.
+/// Compiles a schema and its definitions. Returns an empty list if they constrain nothing.
 pub(super) fn nodes(schema: &Value) -> Vec<Node> {
     let mut compiler = Compiler { root: schema, nodes: Vec::new(), named: BTreeMap::new() };
     compiler.node(schema);
@@ -98,7 +98,7 @@ pub(super) fn nodes(schema: &Value) -> Vec<Node> {
     nodes
 }
 
-/// Returns whether a schema is that of a number, a string or a flag, which may be optional.
+/// Returns whether the `type` of a schema is or includes a number, a string or a Boolean.
 pub(super) fn is_scalar(schema: &Value) -> bool {
     let is_scalar = |kind: &Value| ["integer", "number", "string", "boolean"].iter().any(|scalar| kind == *scalar);
     match schema.get("type") {
@@ -128,14 +128,16 @@ pub(super) fn are_checkable(alternatives: &[Value]) -> bool {
     others().count() <= 1 || names.len() == count && others().all(|one| is_unit(one) || is_variant(one))
 }
 
-/// Returns the schema of all values of a map whose keys have one pattern, such as whole numbers.
+/// Returns the schema of a map's values, if one pattern applies to all keys of the map.
 pub(super) fn only_pattern(schema: &Map<String, Value>) -> Option<&Value> {
     let patterns = schema.get("patternProperties")?.as_object()?;
     let is_only = patterns.len() == 1 && schema.get("additionalProperties") == Some(&Value::Bool(false));
     patterns.values().next().filter(|_| is_only)
 }
 
-/// Returns whether a bound is that of the integer type itself, so that parsing enforces it.
+/// Returns whether a schema's minimum or maximum is that of its integer type.
+///
+/// Parsing enforces such a bound without a check.
 pub(super) fn is_of_type(schema: &Map<String, Value>, keyword: &str) -> bool {
     let range = match schema.get("format").and_then(Value::as_str) {
         Some("int8") => (i8::MIN.into(), Some(i8::MAX.into())),
@@ -156,7 +158,7 @@ pub(super) fn is_of_type(schema: &Map<String, Value>, keyword: &str) -> bool {
 struct Compiler<'s> {
     root: &'s Value,
     nodes: Vec<Node>,
-    /// The nodes of definitions, by their name.
+    /// The index of each definition's node, by the `$ref` that names the definition.
     named: BTreeMap<&'s str, usize>,
 }
 

@@ -40,7 +40,7 @@ use alloc::vec::Vec;
 /// The constraints of a type, compiled from its schema.
 #[derive(Debug)]
 pub(crate) struct Constraints {
-    /// The first node is that of the whole value. Empty if nothing is constrained.
+    /// The nodes. The first one constrains the whole value. Empty if there are no constraints.
     nodes: Vec<Node>,
     is_scalar: bool,
 }
@@ -57,12 +57,12 @@ impl Constraints {
         Self { nodes: compile::nodes(&schema), is_scalar: compile::is_scalar(&schema) }
     }
 
-    /// Returns whether the whole value is a constrained number or string.
+    /// Returns whether the type has constraints and is a number, a string or a Boolean.
     pub(crate) fn is_scalar(&self) -> bool {
         self.is_scalar && !self.nodes.is_empty()
     }
 
-    /// Deserializes a value that meets the constraints.
+    /// Deserializes a value and checks it against the constraints.
     ///
     /// # Errors
     /// The first mistake of the value, with its position.

@@ -1,4 +1,4 @@
-//! Removal of the constraints that are not enforced from a schema that is published.
+//! Removal of unenforced constraints from published schemas.
 
 use super::compile::{are_checkable, is_of_type, only_pattern};
 use alloc::borrow::ToOwned;
@@ -6,7 +6,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use serde_json::{Map, Value};
 
-/// Keywords that are checked wherever a value can be checked while it is parsed.
+/// Keywords that are enforced, except within schemas that parsing cannot check.
 const CHECKED: [&str; 11] = [
     "minLength",
     "maxLength",
@@ -21,7 +21,7 @@ const CHECKED: [&str; 11] = [
     "maxProperties",
 ];
 
-/// Keywords that are not checked at all.
+/// Keywords that are never enforced.
 const UNCHECKED: [&str; 12] = [
     "pattern",
     "uniqueItems",
@@ -37,14 +37,14 @@ const UNCHECKED: [&str; 12] = [
     "else",
 ];
 
-/// Removes the constraints that are not enforced from a schema.
+/// Removes from a schema the constraints that are not enforced.
 ///
 /// `weak` gets the names of the definitions that are used where nothing is enforced.
 pub(crate) fn remove_unenforced(schema: &mut Value, weak: &mut BTreeSet<String>) {
     remove(schema, true, weak);
 }
 
-/// Removes from each definition the constraints that are not enforced at all of its uses.
+/// Removes from each definition the constraints that at least one of its uses does not enforce.
 pub(crate) fn remove_unenforced_of_all(definitions: &mut Map<String, Value>, weak: &mut BTreeSet<String>) {
     loop {
         let before = weak.len();

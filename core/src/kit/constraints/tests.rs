@@ -194,7 +194,7 @@ fn published_schema_has_only_enforced_constraints() {
 }
 
 proptest! {
-    /// Compares with a model that reads a parsed value.
+    /// Compares the deserializer with a model that checks the generated values directly.
     #[test]
     fn constraints_agree_with_a_model(
         count in prop::option::of(-2..14_i64),

@@ -36,7 +36,7 @@ pub enum CallError {
     Unexpected(String),
 }
 
-/// The position of a response in its batch.
+/// A batch, and the position of a response in the batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) batch: BatchId,
@@ -47,9 +47,9 @@ pub(super) struct Place {
 pub(super) type BatchId = (ConnId, u64);
 
 struct Batch {
-    /// The responses in the order of the requests. `None`: outstanding, or a notification.
+    /// The responses, one for each member in order. `None`: outstanding, or the member gets none.
     responses: Vec<Option<String>>,
-    /// Number of deferred responses outstanding, plus one while the members are dispatched.
+    /// Number of deferred calls outstanding, plus one while the members are dispatched.
     missing: usize,
 }
 
@@ -58,7 +58,9 @@ enum Pending<T> {
     Ours(T),
 }
 
-/// All calls in progress of a service, by ticket. `T` is the continuation of an outgoing call.
+/// The pending calls of a service by ticket, its open batches, and its room rules.
+///
+/// `T` is the continuation of an outgoing call.
 pub(crate) struct Calls<T> {
     pending: BTreeMap<Ticket, Pending<T>>,
     batches: BTreeMap<BatchId, Batch>,
@@ -84,7 +86,7 @@ impl<T> Calls<T> {
         id
     }
 
-    /// Records that all calls of a batch were dispatched. Sends the responses unless one is deferred.
+    /// Records that a batch was dispatched. Sends its responses unless some are outstanding.
     pub(super) fn close_batch<C>(&mut self, hub: &mut Hub<'_, C>, batch: BatchId) {
         self.one_less(hub, batch);
     }
@@ -179,7 +181,7 @@ impl<T> Calls<T> {
         hub.send(conn, &request(None, method, Some(params)))
     }
 
-    /// Handles an expired ticket. Answers an incoming call with an error.
+    /// Handles an expired ticket. If its call is incoming, answers the call with an error.
     pub(crate) fn expired<C>(&mut self, hub: &mut Hub<'_, C>, ticket: Ticket) -> Expired<T> {
         match self.pending.get(&ticket) {
             None => Expired::NoCall,
@@ -196,7 +198,7 @@ impl<T> Calls<T> {
         }
     }
 
-    /// Removes and returns the continuation of the outgoing call that the peer has answered.
+    /// Removes an answered outgoing call and redeems its ticket. Returns the call's continuation.
     pub(crate) fn take_answered<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, number: Option<u64>) -> Option<T> {
         let ticket = Ticket { conn, number: number? };
         let then = self.take(ticket)?;
@@ -214,7 +216,7 @@ impl<T> Calls<T> {
         }
     }
 
-    /// Removes the calls of a closed connection. Returns the continuations of the outgoing ones.
+    /// Removes a closed connection's calls and batches. Returns the outgoing calls' continuations.
     pub(crate) fn closed(&mut self, conn: ConnId) -> Vec<T> {
         let range = Ticket { conn, number: 0 }..=Ticket { conn, number: u64::MAX };
         let tickets: Vec<_> = self.pending.range(range).map(|(&ticket, _)| ticket).collect();

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-/// Returns the OpenRPC document (version 1.3.2) of these methods, as JSON.
+/// Returns an OpenRPC 1.3.2 document of the methods that the caller may call, as JSON.
 pub(super) fn open_rpc<A: App>(title: &str, version: &str, methods: &Methods<A>, cx: &Cx<'_, A>) -> String {
     let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();

@@ -35,13 +35,13 @@ impl RpcError {
     pub const INVALID_PARAMS: i64 = -32602;
     /// The method failed. The caller does not learn why.
     pub const INTERNAL_ERROR: i64 = -32603;
-    /// Too many calls are in progress.
+    /// Too many calls are in progress, or the caller exceeds a rate limit.
     pub const BUSY: i64 = -32000;
     /// The method did not answer before its deadline.
     pub const TIMED_OUT: i64 = -32001;
     /// The server shut down before the method answered.
     pub const SHUTTING_DOWN: i64 = -32002;
-    /// The caller lacks a scope.
+    /// The caller lacks a required scope.
     pub const FORBIDDEN: i64 = -32003;
 
     /// Creates an error with a code and a message for the caller.
@@ -50,7 +50,7 @@ impl RpcError {
         Self { code, message: message.into(), data: None, cause: None }
     }
 
-    /// Adds information for the caller.
+    /// Sets the additional information for the caller.
     #[must_use]
     pub fn with_data(self, data: impl Into<Value>) -> Self {
         Self { data: Some(data.into()), ..self }

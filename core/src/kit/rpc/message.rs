@@ -136,7 +136,7 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// Formats a request, or a notification if it has no id. `params` is JSON.
+/// Formats a request, or a notification if `id` is `None`. `params` is JSON.
 pub(crate) fn request(id: Option<u64>, method: &str, params: Option<&str>) -> String {
     let id = id.map_or_else(String::new, |id| format!(",\"id\":{id}"));
     let mut text = format!("{{\"jsonrpc\":\"2.0\"{id},\"method\":\"");

@@ -72,7 +72,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-/// The JSON-RPC methods of an application.
+/// The JSON-RPC methods of an application, with its title and version, and limits on calls.
 pub struct Rpc<A: App> {
     methods: Methods<A>,
     /// The name of the method that was added last.
@@ -202,7 +202,7 @@ impl<A: App> Rpc<A> {
         self
     }
 
-    /// Handles a message, and sends its responses. Calls `log` for each internal error.
+    /// Handles a message and sends the available responses. Calls `log` for each internal error.
     pub(super) fn serve(&mut self, app: &mut A, cx: &mut Cx<'_, A>, text: &str, log: &mut dyn FnMut(&str, &str)) {
         match Message::parse(text, self.limits.batch_max) {
             Err(error) => drop(cx.reply(&response(&message::Id::null(), &Err(error)))),
@@ -337,7 +337,9 @@ fn deserialize<P: DeserializeOwned>(
     constraints.deserialize(&mut serde_json::Deserializer::from_str(text))
 }
 
-/// Returns the error response to a request over the rate limit, or `None` for other messages.
+/// Returns the error response to a request over the rate limit.
+///
+/// Returns `None` if `text` is not a single request with an id.
 pub(super) fn too_many(text: &str, retry_after_ms: u128) -> Option<String> {
     let Ok(Message::One(Parsed::Request { id: Some(id), .. })) = Message::parse(text, 1) else { return None };
     let error = RpcError::new(RpcError::BUSY, "Too many requests");

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 /// The continuation of an outgoing call, which receives the result as JSON.
 pub(crate) type Then<A> = Box<dyn FnOnce(&mut A, &mut Cx<'_, A>, Result<String, CallError>) + Send>;
 
-/// Access to the hub and to the features of a [`Service`](super::Service).
+/// Access to the hub of a [`Service`](super::Service) and to its pending JSON-RPC calls.
 pub struct Scope<'a, A: App> {
     /// The hub, through which the application acts on connections.
     pub hub: Hub<'a, A::Context>,
@@ -30,7 +30,7 @@ pub struct Cx<'a, A: App> {
     pub hub: Hub<'a, A::Context>,
     pub(crate) calls: &'a mut Calls<Then<A>>,
     conn: ConnId,
-    /// The id of the message that is being handled.
+    /// The id of the message that is being handled, if it has one.
     pub(super) id: Option<MessageId<'a>>,
     /// The default context, used if the connection is gone.
     nowhere: Option<A::Context>,
@@ -41,12 +41,12 @@ impl<'a, A: App> Scope<'a, A> {
         Self { hub: hub.reborrow(), calls }
     }
 
-    /// Returns a scope for one connection.
+    /// Returns a [`Cx`] for one connection.
     pub fn of(&mut self, conn: ConnId) -> Cx<'_, A> {
         Cx { hub: self.hub.reborrow(), calls: self.calls, conn, id: None, nowhere: None }
     }
 
-    /// Sends a value: as JSON to programs, in its `Display` form to people.
+    /// Sends a value to a connection: as JSON to programs, in its `Display` form to people.
     pub fn send_as(&mut self, conn: ConnId, message: &(impl Serialize + fmt::Display)) -> bool {
         negotiated(message, |message| self.hub.send(conn, message))
     }
@@ -58,7 +58,7 @@ impl<'a, A: App> Scope<'a, A> {
         negotiated(message, |message| self.hub.publish(room, message))
     }
 
-    /// Publishes a value like [`publish_as`](Self::publish_as), except to these connections.
+    /// Publishes a value like [`publish_as`](Self::publish_as), but not to those in `except`.
     pub fn publish_as_except(
         &mut self,
         room: &str,
@@ -105,7 +105,7 @@ impl<A: App> Cx<'_, A> {
         Scope { hub: self.hub.reborrow(), calls: self.calls }
     }
 
-    /// Returns the application's state for this connection.
+    /// Returns the application's state for this connection, or a default one if it is closed.
     pub fn context(&mut self) -> &mut A::Context {
         if self.hub.context(self.conn).is_none() {
             return self.nowhere.get_or_insert_default();
@@ -225,7 +225,7 @@ impl<A: App> Cx<'_, A> {
         params.is_ok_and(|params| Calls::<Then<A>>::notify(&mut self.hub, self.conn, method, &params))
     }
 
-    /// Ends this connection for a reason.
+    /// Ends this connection with `reason`.
     pub fn end(&mut self, reason: Reason) {
         self.hub.end(self.conn, reason);
     }
@@ -252,7 +252,7 @@ pub fn negotiate(message: &(impl Serialize + fmt::Display)) -> OutgoingBuf {
     negotiated(message, |message| message.to_owned())
 }
 
-/// Passes a value to `send` in both representations: as JSON, and in its `Display` form.
+/// Passes a value to `send` as JSON and in its `Display` form, or only as text if JSON fails.
 fn negotiated<T>(message: &(impl Serialize + fmt::Display), send: impl FnOnce(Outgoing<'_>) -> T) -> T {
     // Values that are not valid JSON (such as a map with non-string keys) are sent as text to all.
     let text = message.to_string();

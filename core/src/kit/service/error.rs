@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use serde::Serialize;
 
-/// The error that a sender receives if its message was refused or its function failed.
+/// The error that a message's sender receives if the message is refused or its function fails.
 ///
 /// A program gets `{"type":"error","of":"say","code":"invalid","path":"to.name","reason":"..."}`,
 /// without `path` if it concerns the whole message. If the message had an [`id`](super::Cx::id),
@@ -21,7 +21,7 @@ pub struct MessageError {
     /// `not_json`, `invalid`, `unknown_type`, `unsupported`, `forbidden`, `unauthorized`, and
     /// `refused`: any error passed on with `?`, whose text the sender reads.
     pub code: Cow<'static, str>,
-    /// The position in the message: member names and indices (`to.name`, `points[2]`).
+    /// The position of the error in the message: names and indices (`to.name`, `points[2]`).
     pub path: Option<String>,
     /// A description of the error for people.
     pub reason: String,

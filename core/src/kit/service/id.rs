@@ -15,7 +15,7 @@ const ID_MAX_BYTES: usize = 64;
 pub(crate) struct MessageId<'a>(&'a str);
 
 impl<'a> MessageId<'a> {
-    /// Reads an id.
+    /// Creates an id from JSON.
     ///
     /// # Errors
     /// If it is not a string or a number, or is longer than 64 bytes.
@@ -82,7 +82,7 @@ mod tests {
     }
 
     proptest! {
-        /// Compares the text with a parsed object.
+        /// Compares the resulting text with a parsed object to which the id was added.
         #[test]
         fn id_is_added_to_objects_without_one(members in prop::collection::btree_map("(id|[a-c{}\"]{1,2})", any::<i64>(), 0..4)) {
             let mut object: Map<String, Value> = members.into_iter().map(|(name, value)| (name, value.into())).collect();

@@ -1,4 +1,4 @@
-//! Deserialization of a JSON object with a `type` into a type without that member.
+//! Deserialization of messages, without the `type` member that selects their function.
 
 use super::MessageError;
 use super::words::Arguments;
@@ -36,7 +36,7 @@ pub(super) enum Source<'a> {
     Words(&'a str),
 }
 
-/// A message of a type without a function, as [`Router::fallback`](super::Router::fallback) gets it.
+/// A message of a type without a function, passed to [`Router::fallback`](super::Router::fallback).
 #[derive(Clone, Copy, Debug)]
 pub struct RawMessage<'a> {
     pub(super) kind: &'a str,
@@ -152,7 +152,7 @@ impl<'de, R: serde_json::de::Read<'de>> Deserializer<'de> for WithoutType<'_, R>
     }
 }
 
-/// A visitor that does not receive the member `type` of a map, and possibly not its `id`.
+/// A visitor that hides the member `type` of a map, and optionally `id`, from another visitor.
 struct Skipping<V> {
     visitor: V,
     hides_id: bool,

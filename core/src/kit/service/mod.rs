@@ -112,7 +112,7 @@ impl<A: App> Service<A> {
         Self { app, router, rpc: None, hooks: Hooks::default(), calls, unknown: Unknown::default() }
     }
 
-    /// Adds functions for messages and commands.
+    /// Adds a router's functions for messages and commands, behind the router's guards.
     #[must_use]
     pub fn router(self, router: Router<A>) -> Self {
         Self { router: self.router.merge(router), ..self }
@@ -369,7 +369,7 @@ fn refuse<C>(hub: &mut Hub<'_, C>, conn: ConnId, of: Option<&str>, id: Option<Me
     error.tell(of, id, |message| hub.send(conn, message));
 }
 
-/// Returns the start of a peer's message type, for an error.
+/// Returns at most the first 64 characters of a peer's message type, for an error.
 fn shown(kind: &str) -> Cow<'_, str> {
     match kind.char_indices().nth(64) {
         Some((end, _)) => kind[..end].into(),

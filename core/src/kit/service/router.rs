@@ -21,9 +21,9 @@ type Serve<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, RawMessage<'_>) -> Result<
 /// of declaration; the last field takes the rest.
 pub struct Router<A: App> {
     routes: BTreeMap<String, Route<A>>,
-    /// Fallbacks by prefix: `""` for that of this router, `admin.` for that of one nested as `admin`.
+    /// The fallbacks by prefix: `""` for this router, `admin.` for a router nested as `admin`.
     fallbacks: BTreeMap<String, Route<A>>,
-    /// The guards of this router and of all merged ones.
+    /// The guards of this router and of all routers that were merged or nested into it.
     guards: Vec<Box<dyn Guard<A>>>,
     /// Indices of the guards that run before every route.
     own: Vec<usize>,
@@ -80,7 +80,7 @@ where
     }
 }
 
-/// A guard that refuses messages of users without a [scope](crate::Identity::may).
+/// A guard that refuses messages from peers without a [scope](crate::Identity::may).
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a scope is all that it is")]
 pub struct RequireScope(pub &'static str);
@@ -95,7 +95,7 @@ impl<A: App> Guard<A> for RequireScope {
     }
 }
 
-/// Maximum nesting depth of a router whose fallback can be found.
+/// Maximum number of prefixes of a type that are searched for a fallback, besides `""`.
 const PREFIXES_MAX: usize = 16;
 
 impl<A: App> Default for Router<A> {
@@ -126,7 +126,7 @@ impl<A: App> Router<A> {
         self.insert(kind, Constraints::none(), serve)
     }
 
-    /// Sets the function for messages of a type, as [`on`](Self::on), and enforces its JSON Schema.
+    /// Sets a function like [`on`](Self::on), and enforces constraints of the type's JSON Schema.
     ///
     /// Messages and commands must meet the length, range and count constraints of the type's
     /// schema; see [`constraints`](crate::kit::constraints).

@@ -75,7 +75,7 @@ impl Credential {
         cookies.split(';').filter_map(named).any(|value| is_same(expected.as_bytes(), value.as_bytes()))
     }
 
-    /// Returns the cookie that a browser sends instead of the credential.
+    /// Returns the value of the cookie that a browser sends instead of the credential.
     ///
     /// It depends on the server's seed. Not every browser sends the credential itself when it opens
     /// a WebSocket.

@@ -70,7 +70,9 @@ impl FromStr for Authority {
     }
 }
 
-/// Maximum length in bytes: a name of 253 (RFC 1035 section 2.3.4), a colon and a port of five.
+/// Maximum length of an authority, in bytes.
+///
+/// A name has at most 253 (RFC 1035 section 2.3.4), a colon one, and a port five.
 const MAX_BYTES: usize = 259;
 const NO_PORT: &str = "the port must be from 1 to 65535";
 

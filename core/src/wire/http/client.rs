@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use core::fmt::Write;
 use core::time::Duration;
 
-/// The request with which a client opens a WebSocket.
+/// A client's settings for a WebSocket: the opening request, and pings.
 ///
 /// Control characters become spaces, so that a value cannot inject header fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl OpeningHandshake {
         (head.into_bytes(), accept(&key))
     }
 
-    /// Parses the response at the front of `held`. Returns the negotiated wire.
+    /// Parses the responses in `held` from offset `used` on. Returns the negotiated wire.
     ///
     /// Returns `None` if the final response is incomplete. Adds the length of the complete
     /// responses to `used`.

@@ -27,7 +27,7 @@ const POLICY: &str = "default-src 'self'; base-uri 'self'; form-action 'self'; f
 pub struct Files {
     /// The folder from which the files are read. Empty if there is none.
     pub folder: String,
-    /// The value of `Content-Security-Policy` in their responses. Empty for none.
+    /// The value of `Content-Security-Policy` in responses with files. Empty for none.
     pub policy: String,
     table: Arc<BTreeMap<String, File>>,
     bytes: usize,
@@ -53,7 +53,7 @@ pub(crate) struct File {
 pub struct FilesError {
     /// The path of the file or folder.
     pub path: String,
-    /// Why it cannot be served.
+    /// The reason why the file or folder cannot be served.
     pub problem: FilesProblem,
 }
 
@@ -61,7 +61,7 @@ pub struct FilesError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilesProblem {
-    /// There are more than [`Files::COUNT_MAX`] files.
+    /// There are more than [`Files::COUNT_MAX`] files, folders, or entries of one folder.
     #[error("there are more than {} files: serve them from a web server", Files::COUNT_MAX)]
     Count,
     /// The file is longer than [`Files::FILE_MAX_BYTES`].
@@ -79,10 +79,10 @@ pub enum FilesProblem {
     /// A symbolic link leads out of the folder.
     #[error("this link leads out of the folder: copy the file into it")]
     Outside,
-    /// It is neither a file nor a folder.
+    /// The entry of the folder is neither a file nor a folder.
     #[error("it is neither a file nor a folder: remove it")]
     Special,
-    /// It cannot be read.
+    /// The file or folder cannot be read. The text is the cause.
     #[error("it can't be read: {0}")]
     Unreadable(String),
 }
@@ -98,7 +98,7 @@ pub(crate) enum Found<'a> {
 }
 
 impl Files {
-    /// Maximum number of files.
+    /// Maximum number of files, and of folders that are read.
     pub const COUNT_MAX: usize = 1_000;
     /// Maximum size of one file: 512 KiB.
     pub const FILE_MAX_BYTES: usize = 512 << 10;
@@ -119,7 +119,7 @@ impl Files {
         Self { is_loaded: false, ..Self::new().folder(folder.into()) }
     }
 
-    /// Adds a file at a path such as `/app.js`. The content type follows from its ending.
+    /// Adds a file at a path such as `/app.js`. The file extension determines the content type.
     ///
     /// `/index.html` and `/docs/index.html` are also served for `/` and `/docs/`.
     ///
@@ -229,7 +229,7 @@ fn decode(path: &str) -> Result<String, &'static str> {
     Ok(plain)
 }
 
-/// Checks a decoded path.
+/// Checks that a decoded path begins with `/` and has no forbidden characters or parts.
 fn check_plain(path: &str) -> Result<(), &'static str> {
     let Some(below) = path.strip_prefix('/') else { return Err("a path must begin with /") };
     if path.chars().any(|c| c.is_control() || c == '\\') {

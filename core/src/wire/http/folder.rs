@@ -78,7 +78,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
-    /// A folder of one test, which is removed with it.
+    /// A temporary folder of one test, which is removed when the value is dropped.
     struct Folder(PathBuf);
 
     impl Folder {

@@ -98,7 +98,7 @@ impl Forwarded {
     }
 }
 
-/// Returns a parameter of a `Forwarded` element (RFC 7239 section 4), or an empty string.
+/// Returns a parameter's value in a `Forwarded` element (RFC 7239 section 4), or an empty string.
 fn parameter(element: &str, wanted: &str) -> String {
     let parameters = split_quoted(element, ';').into_iter().filter_map(|pair| pair.split_once('='));
     let mut values = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));

@@ -170,7 +170,7 @@ impl Fields {
         first.filter(|_| values.next().is_none())
     }
 
-    /// Returns `true` if a list in a field contains a token, in any case (RFC 9110 section 5.6.1).
+    /// Returns `true` if the list in a field has a token, ignoring case (RFC 9110 section 5.6.1).
     pub(super) fn has_token<'a>(&'a self, name: &'a str, token: &'a str) -> bool {
         self.values(name).flat_map(|value| value.split(',')).any(|member| member.trim().eq_ignore_ascii_case(token))
     }
@@ -179,7 +179,9 @@ impl Fields {
 /// Progress of the search for a head, so that input in small pieces is searched only once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeadSearch {
-    /// Number of bytes that were searched. The next search begins three bytes before, for a split end.
+    /// Number of bytes that were already searched.
+    ///
+    /// The next search begins three bytes earlier, because the end of the head may be split.
     pub(crate) searched: usize,
     /// Number of interim responses so far.
     pub(super) interim: u8,

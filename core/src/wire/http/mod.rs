@@ -84,7 +84,9 @@ pub struct Http {
     /// Every peer that may connect can read them: there is no authentication. They go before the
     /// page, but not before health checks, metrics, the monitor and the path of the WebSocket.
     pub files: Option<Files>,
-    /// Telnet inside the WebSocket, whose messages then form one byte stream. `None`: no telnet.
+    /// The settings of telnet inside the WebSocket. `None`: no telnet.
+    ///
+    /// With telnet, the messages of the WebSocket form one byte stream.
     pub telnet: Option<Telnet>,
     /// Time limit for a complete request, from the opening of the connection or the last response.
     ///

@@ -57,7 +57,7 @@ pub struct WebOrigin {
     port: Option<u16>,
 }
 
-/// The error for a text that no browser can send as an origin.
+/// The error for a text that is not the origin of a web page.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an origin: {problem}")]
 #[non_exhaustive]

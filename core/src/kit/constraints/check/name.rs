@@ -1,4 +1,4 @@
-//! A seed that also keeps the name that it deserializes: a key of a map, or a variant of an enum.
+//! A serde wrapper that copies the name that is deserialized: a map key or an enum variant.
 
 use alloc::string::String;
 use core::fmt;

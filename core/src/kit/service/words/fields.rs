@@ -7,7 +7,7 @@ use alloc::format;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess};
 
-/// Returns the text, without its quotes if it is a single quoted word.
+/// Returns the text, unquoted and unescaped if it is a single quoted word.
 fn all_of(rest: &str) -> Cow<'_, str> {
     let mut arguments = Arguments { rest };
     match arguments.word() {
@@ -16,7 +16,7 @@ fn all_of(rest: &str) -> Cow<'_, str> {
     }
 }
 
-/// A map of the fields of a struct, with one word for each field.
+/// A map from each field of a struct to a word, and from the last field to the remaining text.
 pub(super) struct Fields<'de> {
     pub(super) arguments: Arguments<'de>,
     pub(super) fields: &'static [&'static str],
