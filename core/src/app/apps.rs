@@ -8,11 +8,13 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
 
-/// Several applications in one server. A listener names its [application](crate::Listen::app).
+/// A handler that hosts several applications in one server.
 ///
-/// Each has its own types. An application receives the events of its own connections, listeners,
-/// dials, timers and notes. Events of the whole server, such as [`Draining`](Event::Draining), go
-/// to all applications. A listener that names none of them has the first one.
+/// A listener names its [application](crate::Listen::app). If it names none of them, it has the
+/// first one. Each application has its own types.
+///
+/// An application receives the events of its own connections, listeners, dials, timers and notes.
+/// Events of the whole server, such as [`Draining`](Event::Draining), go to all applications.
 ///
 /// Each application has its own rooms: those of two applications never meet, whatever their names.
 /// The limits of rooms are those of the server, and the names of rooms of all applications but the
@@ -50,7 +52,8 @@ impl Apps {
 
     /// Adds an application.
     ///
-    /// A second application of the same name, or one beyond [`MAX`](Self::MAX), is never called.
+    /// An application beyond [`MAX`](Self::MAX) is ignored. A second application of the same name
+    /// has no listeners, but receives the events of the whole server.
     #[must_use]
     pub fn with<H: Handler<Context: 'static, Note: 'static> + 'static>(mut self, name: &str, handler: H) -> Self {
         if self.apps.len() < Self::MAX {
@@ -66,7 +69,7 @@ impl Apps {
         AppIndex(u8::try_from(self.apps.len()).unwrap_or(u8::MAX))
     }
 
-    /// Returns the index of the application with this name.
+    /// Returns the index of the first application with this name, if any.
     #[must_use]
     pub fn index(&self, name: &str) -> Option<AppIndex> {
         let position = self.apps.iter().position(|(known, _)| known == name)?;
@@ -75,7 +78,7 @@ impl Apps {
 
     /// Returns whether the application with this name handles [keys](Handler::reads_keys).
     ///
-    /// `None` if there is none.
+    /// `None` if there is no such application.
     #[must_use]
     pub fn reads_keys_of(&self, name: &str) -> Option<bool> {
         self.apps.iter().find(|(known, _)| known == name).map(|(_, app)| app.reads_keys())
@@ -111,7 +114,7 @@ impl Apps {
     }
 }
 
-/// Stores the application of a new connection.
+/// Stores the index of a new connection's application in its context.
 fn set(hub: &mut Hub<'_, AppIndex>, conn: ConnId, index: AppIndex) {
     if let Some(stored) = hub.context(conn) {
         *stored = index;
@@ -162,14 +165,14 @@ impl Handler for Apps {
 }
 
 impl AppNote {
-    /// Creates a note for one of several applications.
+    /// Creates a note for the application with this index.
     ///
     /// The application ignores a note of another type than its [`Note`](Handler::Note).
     pub fn new<N: Send + 'static>(app: AppIndex, note: N) -> Self {
         Self { app, note: Box::new(note) }
     }
 
-    /// Returns the note if it has this type, whichever application it is for.
+    /// Returns the content of the note if its type is `N`, whichever application the note is for.
     ///
     /// # Errors
     /// The note itself, if it has another type.

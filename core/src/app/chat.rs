@@ -20,7 +20,7 @@ const HELP: &str = "\
 /msg NAME TEXT  send a private message
 /quit [TEXT]    leave the chat";
 
-/// A chat with names, rooms and private messages.
+/// Chat application with user names, rooms and private messages.
 ///
 /// Everyone starts in the room `lobby` and is in one room at a time. An authenticated user starts
 /// under the user name, if it is valid and free, and anyone else under a name like `guest7`. Names
@@ -33,7 +33,7 @@ const HELP: &str = "\
 /// hello`.
 #[derive(Debug, Default)]
 pub struct Chat {
-    /// The connection of each name, by the name's [key](name::key).
+    /// Map from the [key](name::key) of each name in use to the connection of its user.
     names: BTreeMap<String, ConnId>,
     guests: u32,
 }
@@ -206,7 +206,7 @@ fn say(hub: &mut ChatHub<'_>, conn: ConnId, text: &str) {
     hub.publish(&room, &line);
 }
 
-/// Moves a connection to a room and notifies both rooms.
+/// Moves a connection to a room and notifies both rooms. On failure, notifies only the peer.
 fn enter(hub: &mut ChatHub<'_>, conn: ConnId, room: &str) {
     let Some(member) = hub.context(conn) else { return };
     let (name, old) = (member.0.name.clone(), member.0.room.clone());

@@ -1,4 +1,4 @@
-//! Ready-made applications: [`Echo`], [`Relay`] and [`Chat`].
+//! Ready-made applications [`Echo`], [`Relay`] and [`Chat`], and [`Apps`], which hosts several.
 
 mod apps;
 mod chat;

@@ -6,11 +6,13 @@ use unicode_normalization::char::is_combining_mark;
 use unicode_security::GeneralSecurityProfile;
 use unicode_security::confusable_detection::skeleton;
 
-/// Longest name, in characters after normalization.
+/// Maximum length of a name, in characters after normalization.
 pub(super) const NAME_MAX_CHARS: usize = 24;
-/// Maximum number of combining marks in a row; more overlap other lines (UTS #39 section 5.4).
+/// Maximum number of consecutive combining marks (UTS #39 section 5.4).
+///
+/// More could overlap other lines.
 const MARKS_MAX: usize = 4;
-/// Maximum number of bytes of text for each character of the normalized name.
+/// Maximum number of UTF-8 bytes that normalization composes to one character of a name.
 ///
 /// At most three characters compose to one (Unicode Standard section 3.11), of at most four bytes
 /// each.
@@ -39,7 +41,7 @@ pub(super) fn parse(text: &str) -> Option<String> {
     (count > 0).then_some(name)
 }
 
-/// Returns the comparison key of a name, which confusable names share.
+/// Returns the comparison key of a name. Confusable names have the same key.
 ///
 /// Names are confusable if they differ only in case or look alike (the skeleton of UTS #39 section
 /// 4).

@@ -21,10 +21,11 @@ pub enum Envelope {
     /// The message unchanged.
     #[default]
     None,
-    /// `{"content":"<message>","remote_addr":"<ip:port>"}`, with its keys in this order.
+    /// A JSON object that contains the message and the address of its sender.
     ///
-    /// There are no spaces between the members. Carriage returns are removed from the content, and
-    /// invalid UTF-8 becomes U+FFFD.
+    /// It is `{"content":"<message>","remote_addr":"<ip:port>"}`, with the keys in this order and
+    /// without spaces between the members. The address of a local peer is `local`. Carriage returns
+    /// are removed from the content, and invalid UTF-8 becomes U+FFFD.
     Json,
 }
 

@@ -11,7 +11,7 @@ pub enum WireDefect {
     /// The decoder used no byte and yielded nothing, although there was input.
     #[error("the decoder makes no progress")]
     NoProgress,
-    /// The decoder yielded more items than the input can hold.
+    /// The input is not decoded after the maximum number of decoder calls for its length.
     #[error("the decoder yields items without end")]
     NoEnd,
     /// The codec violated the contract of [`Codec`](crate::wire::Codec).
@@ -35,17 +35,17 @@ pub enum WireDefect {
         /// The outcome of decoding the whole input at once.
         whole: WireOutcome,
     },
-    /// The messages change when they are encoded and decoded again.
+    /// Decoding the encoded messages yields other messages, or an error.
     #[error("encoded and decoded again, {before:?} gives {after:?}")]
     RoundTrip {
-        /// The messages before encoding.
+        /// The messages that were encoded, in order.
         before: Vec<PayloadBuf>,
         /// The outcome of decoding the encoded messages.
         after: WireOutcome,
     },
 }
 
-/// The messages of a stream, and the reason of the error that stopped it, if any.
+/// The decoded messages of a stream, and the reason of the error that ended decoding, if any.
 pub type WireOutcome = (Vec<PayloadBuf>, Option<Reason>);
 
 /// Checks a wire's decoder and encoder with a stream of arbitrary bytes.
@@ -156,7 +156,7 @@ mod tests {
         }
     }
 
-    /// A codec whose frames depend on the split, or do not survive encoding.
+    /// A codec with the defect `split`, `round trip` or `fault`, selected by its text.
     #[derive(Debug)]
     struct Bad(&'static str);
 

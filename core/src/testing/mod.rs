@@ -1,4 +1,4 @@
-//! Tests of an application without sockets, threads or waiting.
+//! Tools for tests of applications and codecs without sockets, threads or waiting.
 //!
 //! [`TestHub`] is a whole machine. Its sockets accept everything, and its clock moves only when a
 //! test moves it.
@@ -88,14 +88,14 @@ impl<H: Handler> TestHub<H> {
         Self { machine, now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
     }
 
-    /// Lets a panic of the handler end the connection of its event, as on a server. Needs `std`.
+    /// Makes the machine catch panics of the handler, as on a server. Needs `std`.
     ///
-    /// The test continues.
+    /// A panic then ends the connection of its event, and the test continues.
     pub fn catch_panics(&mut self) {
         self.machine.keep_panics(false);
     }
 
-    /// Connects a peer with its own address to the first listener.
+    /// Connects a peer to the first listener, from a new port of `127.0.0.1`.
     ///
     /// # Panics
     /// If it is refused (see [`try_connect`](Self::try_connect)), or the configuration has no
@@ -156,7 +156,9 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// Limits the number of bytes that a peer's socket still accepts. `usize::MAX`: no limit.
+    /// Sets the number of bytes that a peer's socket still accepts, and writes pending output.
+    ///
+    /// `usize::MAX`: no limit.
     pub fn set_writable(&mut self, conn: ConnId, bytes: usize) {
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.writable = bytes;
@@ -189,7 +191,9 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// Reports a successful dial. Returns `None` if the dial has no attempt in progress.
+    /// Reports a successful dial. Returns its connection.
+    ///
+    /// Returns `None` if the dial has no attempt in progress.
     pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
         let id = self.machine.dialed(self.now, dial, peer);
         self.machine.resume_panic();
@@ -281,7 +285,7 @@ impl<H: Handler> TestHub<H> {
         self.peers.get(&conn).is_none_or(|peer| peer.closed)
     }
 
-    /// Returns the number of connections that ended with `reason`, including HTTP-only ones.
+    /// Returns the number of connections that ended with `reason`, including HTTP without upgrade.
     #[must_use]
     pub fn ended(&self, reason: Reason) -> u64 {
         let metrics = self.machine.metrics();
@@ -306,18 +310,18 @@ impl<H: Handler> TestHub<H> {
         self.machine.handler()
     }
 
-    /// Calls `change` with the handler, outside of an event.
+    /// Calls `change` with the handler, outside of any event. Returns the result.
     pub fn with_handler<T>(&mut self, change: impl FnOnce(&mut H) -> T) -> T {
         change(self.machine.handler_mut())
     }
 
-    /// Returns what a telnet peer reported about its terminal.
+    /// Returns the terminal properties that a telnet peer reported, or `None` for other wires.
     #[must_use]
     pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
         self.machine.terminal(conn)
     }
 
-    /// Writes all output, as a shell does at the end of a turn.
+    /// Writes the output of all changed connections and ends the turn, as a shell does.
     fn flush(&mut self) {
         while let Some(id) = self.machine.next_changed() {
             self.push(id);

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-/// Netstrings (D. J. Bernstein, 1997): `5:hello,` is the message `hello`.
+/// A codec for netstrings (D. J. Bernstein, 1997): `5:hello,` is the message `hello`.
 ///
 /// ```
 /// use drupe_core::app::Echo;

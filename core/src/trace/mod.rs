@@ -1,4 +1,4 @@
-//! Traces: records of every fact as text, which replay to the same output, byte for byte.
+//! Traces: text records of the seed and the facts of a machine, and their replay.
 //!
 //! A trace contains the seed and the facts of one machine, and nothing else. A replay needs a
 //! machine with the same [`Config`](crate::Config) and handler, and the configurations of its

@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::str::FromStr;
 
-/// Replays a trace on a new machine. Returns the bytes it wrote and the refusals.
+/// Replays a trace on `machine`, which must be new. Returns the output of the machine.
 ///
 /// # Errors
 /// As [`parse`](super::parse).
@@ -19,7 +19,7 @@ where
     replay_with(text, machine, [])
 }
 
-/// Replays a trace with reloads on a new machine. `reloads` are their configurations, in order.
+/// Replays a trace on a new machine. `reloads` are the configurations of its reloads, in order.
 ///
 /// # Errors
 /// As [`parse_with`].
@@ -51,7 +51,7 @@ where
     Ok(transcript)
 }
 
-/// The output of a machine during a replay.
+/// The bytes that a machine wrote during a replay, and the reasons of its refusals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transcript {

@@ -79,7 +79,7 @@ use peer::{PeerEnd, Place};
 use ssh_server::SshServer;
 use watch::Watch;
 
-/// A server, its peers and the links between them.
+/// A simulated server, its peers and the links between them.
 pub struct World<H: Handler, A> {
     seed: u64,
     random: Random,
@@ -101,21 +101,21 @@ pub struct World<H: Handler, A> {
 
 type OnShardMessage<H> = Box<dyn FnMut(&mut H, &ShardMessage)>;
 
-/// Faults of [`World::run`] besides those of links.
+/// Faults that [`World::run`] simulates in addition to those of links.
 ///
 /// The default faults can happen to any server; the others are opt-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Faults {
-    /// Whether an operator kicks peers.
+    /// Whether an operator sometimes kicks peers with troubled links.
     pub kicks: bool,
-    /// Whether the process runs out of descriptors.
+    /// Whether the process sometimes runs out of file descriptors.
     pub accept_failures: bool,
-    /// Whether the clock goes back.
+    /// Whether the clock sometimes goes back.
     pub clock_back: bool,
-    /// Longest stop of the whole process (`SIGSTOP`, a suspended virtual machine).
+    /// Maximum duration of a stop of the whole process, for example by `SIGSTOP`. Zero: no stops.
     pub pause_max: Duration,
-    /// Longest stop of one shard.
+    /// Maximum duration of a stop of one shard. Zero: no stops.
     pub stall_max: Duration,
     /// Number of queued messages at which a shard counts as behind.
     ///
@@ -211,9 +211,9 @@ where
         self
     }
 
-    /// Lets a panic of a handler end the connection of its event, as on a server. Needs `std`.
+    /// Makes the machines catch panics of the handlers, as on a server. Needs `std`.
     ///
-    /// The test continues.
+    /// A panic then ends the connection of its event, and the test continues.
     #[must_use]
     pub fn catch_panics(mut self) -> Self {
         self.nodes.iter_mut().for_each(|node| node.machine.keep_panics(false));
@@ -229,7 +229,7 @@ where
         self
     }
 
-    /// Adds a peer that will connect to the first listener. Returns its number.
+    /// Adds a peer that will connect to the first listener. Returns the peer's number.
     pub fn add(&mut self, link: Link, actor: A) -> usize {
         self.add_at(0, link, actor)
     }
@@ -242,12 +242,12 @@ where
 
     /// Adds a peer that connects to a listener from the address `from`.
     ///
-    /// With `returns`, it reconnects whenever its connection is over. Returns its number.
+    /// With `returns`, it reconnects whenever its connection is over. Returns the peer's number.
     pub fn add_from(&mut self, from: Peer, listener: u32, returns: bool, link: Link, actor: A) -> usize {
         self.add_to(Place { listener: ListenerId(listener), from: Some(from), returns, is_remote: false }, link, actor)
     }
 
-    /// Adds a peer that the server dials, any number of times. Returns its number.
+    /// Adds a peer that the server can dial any number of times. Returns the peer's number.
     pub fn add_remote(&mut self, link: Link, actor: A) -> usize {
         self.add_to(Place { is_remote: true, ..Place::default() }, link, actor)
     }
@@ -257,7 +257,7 @@ where
         self.ends.len() - 1
     }
 
-    /// Returns the peer with this number.
+    /// Returns the actor of the peer with this number.
     ///
     /// # Panics
     /// If there is none.
@@ -266,12 +266,12 @@ where
         &self.ends[number].actor
     }
 
-    /// Returns all peers, by number.
+    /// Returns the actors of all peers, in the order of the peers' numbers.
     pub fn actors(&self) -> impl Iterator<Item = &A> {
         self.ends.iter().map(|end| &end.actor)
     }
 
-    /// Returns the connections that a peer has had, in order. Empty if it was refused.
+    /// Returns the connections that a peer has had, in order.
     ///
     /// # Panics
     /// If there is no such peer.
@@ -280,7 +280,7 @@ where
         &self.ends[number].conns
     }
 
-    /// Returns `true` if the peer's link has always transferred everything at once.
+    /// Returns `true` if the peer's link was steady when the peer was added.
     ///
     /// # Panics
     /// If there is no such peer.
@@ -289,7 +289,7 @@ where
         self.ends[number].always_steady
     }
 
-    /// Returns why a connection ended, if the handler received its `Closed`.
+    /// Returns the reason in a connection's `Closed` event, if the handler has received it.
     #[must_use]
     pub fn reason(&self, conn: ConnId) -> Option<crate::base::Reason> {
         self.nodes.get(usize::from(conn.shard()))?.machine.handler().reason(conn)
@@ -306,7 +306,7 @@ where
         self.nodes.iter().map(|node| node.machine.handler().inner())
     }
 
-    /// Returns the configuration, with the seed.
+    /// Returns the current configuration of the first shard, with the seed of the world.
     #[must_use]
     pub fn config(&self) -> &Config {
         self.nodes[0].machine.config()
@@ -334,7 +334,7 @@ where
         self.nodes[0].machine.recorded()
     }
 
-    /// Returns the traces of all shards, each after a line with its number if there are several.
+    /// Returns the traces of all shards. With several, a comment line before each names the shard.
     #[must_use]
     pub fn traces(&self) -> String {
         let mut text = String::new();
@@ -348,7 +348,7 @@ where
         text
     }
 
-    /// Runs this many random steps.
+    /// Runs this many random steps, and checks the guarantees after each step.
     ///
     /// # Panics
     /// If a guarantee is broken: with the seed, the guarantee, and the trace.
@@ -416,7 +416,7 @@ where
         self.check();
     }
 
-    /// Stops the whole process for a while. Afterwards, everything pending happens at once.
+    /// Stops the whole process for `span`. Then the shards handle input and expired deadlines.
     ///
     /// # Panics
     /// If a guarantee is broken.
@@ -459,7 +459,7 @@ where
 }
 
 impl<H: Handler, A> Drop for World<H, A> {
-    /// Prints the trace if a test fails in its own code.
+    /// Prints the traces of all shards if a test panics outside of the world's checks.
     fn drop(&mut self) {
         #[cfg(feature = "std")]
         if std::thread::panicking() && !self.quiet.get() {

@@ -16,11 +16,11 @@ use core::fmt;
 
 pub(super) struct Node<H: Handler> {
     pub(super) machine: Machine<Watch<H>>,
-    /// The sockets by connection index, like in a shell.
+    /// The sockets, each at the index of its connection, as in a shell.
     pub(super) sockets: Vec<Option<Plug>>,
-    /// Mail of other shards, one queue per sender.
+    /// Mail from other shards, one queue per sender.
     pub(super) inbox: Vec<VecDeque<Mail>>,
-    /// Offloaded jobs of the handler that have not finished.
+    /// Offloaded jobs that have not run yet.
     pub(super) jobs: VecDeque<Job>,
     /// Time until which the shard does nothing, if it is stalled.
     pub(super) stalled_until: Option<Time>,
@@ -38,7 +38,7 @@ pub(super) struct Node<H: Handler> {
 pub(super) struct Plug {
     pub(super) conn: ConnId,
     pub(super) peer: usize,
-    /// The intent when `next_changed` last returned the connection.
+    /// The stored intent. `None` until `next_changed` first returns the connection.
     pub(super) shown: Option<Shown>,
 }
 
@@ -84,7 +84,7 @@ where
         Some(Shown { read: intent.read, bytes: intent.transmit.len(), end: intent.end })
     }
 
-    /// Updates the stored intent after a write: the shell knows how many bytes are left.
+    /// Updates `bytes` and `end` of a stored intent after a write, as a shell does.
     pub(super) fn looked(&mut self, conn: ConnId) {
         let Some(new) = self.shown(conn) else { return };
         if let Some(Some(Plug { shown: Some(shown), .. })) = self.sockets.get_mut(conn.index()) {

@@ -1,4 +1,4 @@
-//! Peers and their links.
+//! Simulated peers and their links.
 
 use crate::base::{ConnId, ListenerId, Peer, Random};
 use alloc::collections::VecDeque;
@@ -36,10 +36,12 @@ pub trait Actor {
     /// Called when the connection is over or was refused.
     fn over(&mut self) {}
 
-    /// Called by [`World::rest`](super::World::rest) when nothing is in transit either way.
+    /// Called at the end of [`World::rest`](super::World::rest) if the connection is still open.
+    ///
+    /// Nothing is then in transit in either direction. Not called if the server does not read.
     fn rested(&mut self) {}
 
-    /// Returns `true` if the peer has answered every ping that it received. Default: `false`.
+    /// Returns `true` if the peer answers every ping. Default: `false`.
     fn answers_pings(&self) -> bool {
         false
     }
@@ -58,7 +60,7 @@ pub enum Act {
     Wait,
     /// The peer sends bytes.
     Say(Vec<u8>),
-    /// The peer ends its half.
+    /// The peer ends its half of the connection.
     End,
     /// The peer closes the connection without reading further.
     Leave,
@@ -127,7 +129,7 @@ pub(super) enum Socket {
     Closed,
 }
 
-/// The `writable` of a link that accepts any number of bytes.
+/// The value of `writable` for a link that accepts any number of bytes.
 pub(super) const ROOMY: usize = usize::MAX >> 1;
 
 impl<A: Actor> PeerEnd<A> {
@@ -171,7 +173,9 @@ impl<A: Actor> PeerEnd<A> {
         self.actor.over();
     }
 
-    /// Passes the bytes that the link accepts from the server to the peer. Returns their number.
+    /// Passes to the peer as many bytes as the link accepts, and queues the peer's replies.
+    ///
+    /// Returns the number of bytes that were passed.
     pub(super) fn take<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>) -> usize {
         let mut taken = 0;
         for slice in slices {

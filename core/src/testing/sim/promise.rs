@@ -16,7 +16,7 @@ use core::time::Duration;
 /// Longest wait for anything that no rate limit slows down.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// Maximum number of bytes that one key may be charged for.
+/// Maximum number of bytes that a rate may charge for one key.
 ///
 /// A key may redraw the longest line that can be edited, and look up each of its characters.
 const KEY_UNITS: u64 = 8 * 4_096;
@@ -142,7 +142,7 @@ where
         self.promise(is_bounded, &format!("one fact costs a bounded number of steps, not {steps} for {bytes} bytes"));
     }
 
-    /// Checks that no input has waited since `since` for longer than the rates justify.
+    /// Checks that no input or close has been pending since `since` for longer than rates justify.
     pub(super) fn check_patience(&self, since: Time) {
         for end in &self.ends {
             let Socket::Open(conn) = end.socket else { continue };
@@ -209,7 +209,7 @@ fn may_type(protocol: &Protocol) -> bool {
     }
 }
 
-/// Returns the longest time that the rates allow for serving `bytes` bytes.
+/// Returns the longest time that serving `bytes` bytes may take at the rates of a listener.
 fn patience(config: &Config, listener: ListenerId, bytes: u64) -> Duration {
     let listen = config.listeners.get(listener.index());
     let rates = listen.and_then(|listen| listen.limits.as_ref()).map_or(config.peer.rates, |limits| limits.rates);

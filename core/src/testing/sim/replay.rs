@@ -56,7 +56,7 @@ where
     }
 }
 
-/// Returns the first part in which two lists of metrics differ.
+/// Returns a description of the first difference between two lists of metrics.
 fn difference(one: &str, other: &str) -> String {
     let words = || one.split_inclusive(", ").zip(other.split_inclusive(", "));
     words()
@@ -64,7 +64,9 @@ fn difference(one: &str, other: &str) -> String {
         .map_or_else(String::new, |(one, other)| format!("the run has {one}, the replay {other}"))
 }
 
-/// Replaces TLS with external TLS, because a trace contains decrypted bytes.
+/// Returns a copy of a configuration in which external TLS replaces TLS.
+///
+/// The reason is that a trace contains decrypted bytes.
 fn plain(config: &Config) -> Config {
     let mut config = config.clone();
     for listen in &mut config.listeners {

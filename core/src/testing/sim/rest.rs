@@ -1,4 +1,4 @@
-//! Bringing a world to rest: all links become steady, and all messages are delivered.
+//! Bringing a world to rest: all links are steady until nothing is in transit.
 
 use super::World;
 use super::peer::{Actor, Link, ROOMY, Socket};
@@ -16,8 +16,8 @@ where
 {
     /// Makes all links steady, advances time until nothing is in transit, and restores the links.
     ///
-    /// Afterwards all messages between shards are delivered, all input is served and all output is
-    /// received.
+    /// Stalls of shards end, and SSH servers work until then. Afterwards all messages between
+    /// shards are delivered, all input is served and all output is received.
     ///
     /// # Panics
     /// If a guarantee is broken. Above all: if input is never read, although the application has

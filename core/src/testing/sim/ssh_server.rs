@@ -23,7 +23,7 @@ pub(super) enum Mood {
 pub(super) struct SshServer {
     pub(super) mood: Mood,
     pub(super) link: Option<LinkId>,
-    /// Whether the machine has logged in.
+    /// Whether the machine is logged in.
     pub(super) connected: bool,
     /// Time since which the server has sent nothing on a logged-in connection.
     pub(super) silent_since: Option<Time>,
@@ -61,7 +61,7 @@ impl SshServer {
         };
     }
 
-    /// Forgets a link that has ended. The server holds its ports for `hold`.
+    /// Forgets a link that has ended. If it was logged in, its ports stay bound for `hold`.
     pub(super) fn lose(&mut self, now: Time, hold: Duration) {
         if self.connected {
             // The server has not yet detected that the client is gone.

@@ -127,16 +127,16 @@ where
         }
     }
 
-    /// Returns `true` if peers can connect to a listener.
-    ///
-    /// A forwarded listener must be bound on its SSH server.
+    /// Returns `true` unless a listener is forwarded and no SSH server has bound it.
     pub(super) fn is_reachable(&self, listener: ListenerId) -> bool {
         let listen = self.nodes[0].machine.listeners().find(|(id, _)| *id == listener).map(|(_, listen)| listen);
         let is_bound = || self.servers.values().any(|server| server.bound.contains_key(&listener));
         listen.is_none_or(|listen| listen.address.forward().is_none()) || is_bound()
     }
 
-    /// Checks that no connection outlives its tunnel.
+    /// Checks that no accepted connection is left if a tunnel has no link.
+    ///
+    /// Checks nothing if the first listener is not forwarded.
     fn expect_nobody_of(&self, id: TunnelId) {
         let has_link = self.nodes[0].machine.tunnels().any(|intent| intent.link.tunnel == id);
         let config = self.nodes[0].machine.config();

@@ -1,4 +1,4 @@
-//! The steps of a world: they call the machine like a shell, in a more random order.
+//! The steps of a world, which call the machines as a shell does, but in random order.
 
 use super::node::{Mail, Plug};
 use super::peer::{Act, Actor, Link, ROOMY, Socket};
@@ -144,7 +144,7 @@ where
         }
     }
 
-    /// Stores a socket by the connection's index, like a shell.
+    /// Stores a peer's socket at the index of its connection, and drops the socket it replaces.
     fn plug_in(&mut self, peer: usize, conn: ConnId) {
         self.ends[peer].connected(conn);
         let node = usize::from(conn.shard());
@@ -193,9 +193,10 @@ where
         }
     }
 
-    /// Delivers up to `most` bytes from a peer, its end of stream or its reset, if there is one.
+    /// Delivers a peer's next input: its reset, up to `most` bytes, or the end of its half.
     ///
-    /// Delivers nothing while the machine does not read. Returns whether it delivered anything.
+    /// Delivers at most 4096 bytes, and only a reset while the machine does not read. Returns
+    /// whether it delivered anything.
     fn deliver(&mut self, peer: usize, conn: ConnId, most: usize) -> bool {
         let node = usize::from(conn.shard());
         if self.is_stalled(node) {
@@ -225,7 +226,9 @@ where
         false
     }
 
-    /// Delivers everything that peers with steady links have sent, including their replies.
+    /// Delivers input from peers with steady links and flushes, until no more can be delivered.
+    ///
+    /// Stops after [`ANSWERS_MAX`] rounds.
     pub(super) fn deliver_steady(&mut self) {
         for _ in 0..ANSWERS_MAX {
             let mut delivered = false;
@@ -242,7 +245,7 @@ where
         }
     }
 
-    /// Runs up to `most` offloaded jobs of a shard and reports their outcome.
+    /// Runs up to `most` offloaded jobs of a shard and reports their outcomes.
     pub(super) fn finish_jobs(&mut self, node: usize, most: usize) {
         for _ in 0..most {
             if self.is_stalled(node) {
@@ -258,7 +261,9 @@ where
         (0..self.nodes.len()).for_each(|node| self.flush(node));
     }
 
-    /// Ends a shard's turn, like a shell: writes output, then collects jobs and messages.
+    /// Ends a shard's turn as a shell does: writes output, collects jobs and posts messages.
+    ///
+    /// Then reports to the machine whether another shard is behind.
     pub(super) fn flush(&mut self, node: usize) {
         if self.is_stalled(node) {
             return;
@@ -348,7 +353,7 @@ where
         self.pass_until(self.now + span, u32::MAX);
     }
 
-    /// Advances the clock to `until`, over at most `most` deadlines. Returns the number passed.
+    /// Advances the clock to `until`, but past at most `most` deadlines. Returns how many passed.
     pub(super) fn pass_until(&mut self, until: Time, most: u32) -> u32 {
         let (mut since, mut at_once, mut count) = (self.now, 0, 0);
         while count < most
@@ -451,6 +456,8 @@ where
     }
 
     /// Delivers all mail between shards, until every inbox is empty.
+    ///
+    /// No shard may be stalled, because the loop would not end.
     pub(super) fn deliver_mail(&mut self) {
         loop {
             self.flush_all();

@@ -6,7 +6,7 @@ use crate::handler::Hub;
 use crate::handler::{Event, Handler};
 use alloc::collections::{BTreeMap, BTreeSet};
 
-/// A handler that forwards every event, and keeps the first guarantee that an event broke.
+/// A handler that checks each event, stores the first broken guarantee, and calls `inner`.
 pub(super) struct Watch<H> {
     inner: H,
     open: BTreeSet<ConnId>,

@@ -28,7 +28,7 @@ pub(super) trait Codec {
     /// Encodes a message into `out`.
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>);
 
-    /// Sends arbitrary bytes.
+    /// Writes arbitrary bytes to `out`, without encoding them as a message.
     fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.within_mut() {
             Some(within) => within.raw(bytes, out),
@@ -36,14 +36,14 @@ pub(super) trait Codec {
         }
     }
 
-    /// Sends random input that is specific to this wire, such as a ping.
+    /// Writes random input that is specific to this wire, such as a ping, to `out`.
     fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         if let Some(within) = self.within_mut() {
             within.fidget(random, out);
         }
     }
 
-    /// Writes the closing message. Returns `false` if the wire has none.
+    /// Writes the closing message to `out`. Returns `false` if the wire has no closing message.
     fn close(&mut self, out: &mut Vec<u8>) -> bool {
         self.within_mut().is_some_and(|within| within.close(out))
     }
@@ -81,7 +81,7 @@ pub(super) trait Codec {
     }
 }
 
-/// Returns the first 80 bytes, escaped for an error text.
+/// Returns the first 80 bytes, quoted and escaped for an error text.
 pub(super) fn shown(bytes: &[u8]) -> String {
     let (start, more) = if bytes.len() > 80 { (&bytes[..80], "...") } else { (bytes, "") };
     format!("\"{}{more}\"", start.escape_ascii())

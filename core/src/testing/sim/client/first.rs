@@ -1,4 +1,4 @@
-//! Telnet for a listener that detects the wire from the first bytes.
+//! A telnet codec for a listener that detects the wire from the first bytes.
 
 use super::codec::Codec;
 use crate::base::Random;
@@ -15,11 +15,11 @@ const NOP: [u8; 2] = [255, 241];
 pub(super) struct First {
     within: Box<dyn Codec>,
     waits: bool,
-    /// Whether the peer has sent nothing yet.
+    /// Whether the client has sent nothing yet.
     is_silent: bool,
-    /// A violation in bytes that arrived before the peer sent anything.
+    /// A violation in bytes that arrived before the client sent anything.
     ///
-    /// It counts once the peer sends something. The server treats a peer that only ends its
+    /// It counts once the client sends something. The server treats a peer that only ends its
     /// half as a line client.
     odd: Option<String>,
 }

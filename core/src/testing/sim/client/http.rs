@@ -16,7 +16,7 @@ pub(super) struct Http {
 }
 
 impl Http {
-    /// Returns the next complete response: its status, whether it is the last one, and its length.
+    /// Returns the next complete response: its status code, whether it is the last, and its length.
     fn response(&self) -> Result<Option<(String, bool, usize)>, String> {
         let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
         let head = text(&self.received[..end]);

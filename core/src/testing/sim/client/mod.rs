@@ -47,7 +47,7 @@ pub struct Client {
     answers: Option<Answers>,
     /// Messages to send as soon as the codec is ready.
     waiting: VecDeque<String>,
-    /// Random numbers for the encoding of answers.
+    /// Generator of the random numbers for encoding `waiting` messages.
     random: Random,
     broken: Option<String>,
 }
@@ -59,6 +59,9 @@ pub struct Session {
     /// The messages that the client sent, in order.
     pub said: Vec<String>,
     /// The messages that the client received, in order.
+    ///
+    /// Over HTTP, the status codes of the responses. For a [typist](Client::typist), the lines that
+    /// its screen showed, once the connection is over.
     pub heard: Vec<String>,
     /// Whether the client sent its wire's closing message, or ended its half.
     pub has_ended: bool,
@@ -78,15 +81,15 @@ pub enum Do {
     Wait,
     /// The client sends one message, or over HTTP a request for this path.
     Say(String),
-    /// The client sends unframed bytes, inside TLS if it uses TLS.
+    /// The client sends unframed bytes, inside its TLS or carrying WebSocket if it has one.
     Raw(Vec<u8>),
-    /// The client sends random input of its wire: a ping, edited keys, an option.
+    /// The client sends random input of its wire, such as a ping, editing keys or an option.
     Fidget,
     /// The client sends its wire's closing message: a WebSocket Close, or `close_notify` in TLS.
     ///
-    /// On a wire that has none, the client ends its half.
+    /// On a wire without a closing message, the client ends its half of the connection.
     Close,
-    /// The client ends its half.
+    /// The client ends its half of the connection.
     End,
     /// The client closes the connection without reading further.
     Leave,
@@ -106,7 +109,7 @@ impl Client {
         Self::of(lines::Lines::default())
     }
 
-    /// Creates a client that sends frames with this length prefix.
+    /// Creates a client whose messages are frames with this length prefix.
     #[must_use]
     pub fn length_prefixed(prefix: LengthPrefix) -> Self {
         Self::of(frames::Frames::new(prefix))
@@ -118,7 +121,7 @@ impl Client {
         Self::of(parts::Parts::delimited(delimiter))
     }
 
-    /// Creates a client of a raw listener.
+    /// Creates a client for a raw listener.
     ///
     /// Raw bytes have no messages, so the application must give them some: the client ends what it
     /// sends with `ending`, and what it receives is a message up to and including each `end`.
@@ -127,7 +130,7 @@ impl Client {
         Self::of(parts::Parts::raw(ending, end))
     }
 
-    /// Creates a client of the codec [`Netstrings`](crate::testing::Netstrings).
+    /// Creates a client for a listener with the codec [`Netstrings`](crate::testing::Netstrings).
     #[must_use]
     pub fn netstrings() -> Self {
         Self::of(netstrings::Netstrings::default())
@@ -228,7 +231,7 @@ impl Client {
         Self { first: Some(message.into()), ..self }
     }
 
-    /// Sets a function that answers received messages before anything else is sent.
+    /// Sets a function that returns the answer to a received message, which is sent at once.
     ///
     /// An example is a login. Has no effect for a [`typist`](Self::typist), which receives no
     /// single messages.

@@ -5,11 +5,11 @@ use crate::base::Random;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// A codec whose messages end with set bytes, which may differ between the directions.
+/// A codec whose messages end with fixed bytes, which may differ between the directions.
 pub(super) struct Parts {
-    /// The bytes after each sent message.
+    /// The bytes that follow each sent message.
     ending: Vec<u8>,
-    /// The bytes after which a received message ends.
+    /// The bytes that end a received message.
     end: Vec<u8>,
     /// Whether `end` is a part of the received message.
     keeps_end: bool,

@@ -13,7 +13,7 @@ pub(super) struct Screen {
     /// The cursor's column. It equals `columns` if the next character goes to the next row.
     column: usize,
     escape: Option<String>,
-    /// The lines before the screen was last cleared.
+    /// The lines that were shown before the screen was last cleared.
     earlier: Vec<String>,
 }
 
@@ -136,7 +136,7 @@ impl Screen {
         self.rows.len()
     }
 
-    /// Returns `true` if the rows from `first` on contain a text. After a clear, all rows are new.
+    /// Returns `true` if the rows from `first` on, or all rows if there are fewer, contain a text.
     pub(super) fn has_shown(&self, text: &str, first: usize) -> bool {
         let rows = self.rows.get(first..).unwrap_or(&self.rows);
         rows.iter().flat_map(|row| &row.cells).collect::<String>().contains(text)
@@ -147,7 +147,7 @@ impl Screen {
         self.column == 0 && self.escape.is_none()
     }
 
-    /// Returns the rows around the cursor, for an error text.
+    /// Returns a description of the rows around the cursor, for an error text.
     pub(super) fn around(&self) -> String {
         let from = self.row.saturating_sub(2);
         let rows = self.rows[from..].iter().take(6).map(|row| row.cells.iter().collect::<String>());

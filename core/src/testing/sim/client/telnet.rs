@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 pub(super) struct Telnet {
-    /// The columns of the screen and the longest line. `None`: the client sends whole lines.
+    /// Columns of the screen and maximum line length. `None`: the client sends whole lines.
     typist: Option<(u16, usize)>,
     screen: Screen,
     parser: Parser,
@@ -19,7 +19,7 @@ pub(super) struct Telnet {
     theirs: BTreeSet<u8>,
     /// Number of unanswered requests, by verb and option.
     asked: BTreeMap<(u8, u8), u32>,
-    /// Options that this client does not support.
+    /// Randomly chosen options that this client refuses.
     lacks: BTreeSet<u8>,
     /// Whether the last data byte was a CR.
     after_cr: bool,
@@ -65,11 +65,11 @@ const NAWS: u8 = 31;
 const LINEMODE: u8 = 34;
 const NEW_ENVIRON: u8 = 39;
 const CHARSET: u8 = 42;
-/// Options that this client supports for itself.
+/// Options that this client supports on its own side.
 const OURS: [u8; 5] = [TTYPE, NAWS, NEW_ENVIRON, SGA, LINEMODE];
 /// Options that this client accepts from the server.
 const THEIRS: [u8; 4] = [ECHO, SGA, EOR_OPTION, CHARSET];
-/// Moves the cursor to the first column and erases everything after it (ECMA-48).
+/// Sequence that moves the cursor to the first column and erases all after it (ECMA-48).
 const ERASE: &[u8] = b"\r\x1b[J";
 const SUB_MAX_BYTES: usize = 64 << 10;
 
@@ -256,7 +256,7 @@ impl Telnet {
         }
     }
 
-    /// Types random keys that mostly cancel each other.
+    /// Types random keys that mostly cancel each other out.
     fn detour(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         match random.below(8) {
             0 => {

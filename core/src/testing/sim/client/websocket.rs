@@ -18,7 +18,7 @@ pub(super) struct WebSocket {
     deflates: bool,
     key: String,
     received: Vec<u8>,
-    /// The fragmented message in progress: its first frame and its content so far.
+    /// The incomplete fragmented message: the header of its first frame, and its content so far.
     message: Option<(Frame, Vec<u8>)>,
     /// Contents of pings without a pong.
     pings: VecDeque<Vec<u8>>,
@@ -55,7 +55,7 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
-/// The block end that senders omit (RFC 7692 section 7.2.2), and an empty last block.
+/// The bytes that senders omit at the end (RFC 7692 section 7.2.1), and an empty last block.
 const DEFLATE_END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
 const MESSAGE_MAX_BYTES: usize = 64 << 20;
 
@@ -93,7 +93,7 @@ impl WebSocket {
         matches!(self.state, State::Open | State::Closed)
     }
 
-    /// Sends one frame.
+    /// Writes one masked frame to `out`.
     pub(super) fn send(&mut self, frame: Frame, content: &[u8], out: &mut Vec<u8>) {
         out.push(u8::from(frame.is_last) << 7 | u8::from(frame.compressed) << 6 | frame.opcode);
         match content.len() {
