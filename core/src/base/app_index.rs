@@ -1,10 +1,10 @@
 use alloc::borrow::Cow;
 use alloc::format;
 
-/// Begins the stored name of a room of one of several applications.
+/// Character before and after the application's index in the stored name of a room.
 const MARK: char = '\u{1f}';
 
-/// The index of an application, in the order in which a server of several has them.
+/// The position of an application among the applications of a server, from 0.
 ///
 /// A server of one application has the index 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,8 +13,9 @@ pub struct AppIndex(pub(crate) u8);
 impl AppIndex {
     /// Returns the name under which the server stores a room of this application.
     ///
-    /// Rooms of two applications never have the same. For [commands](crate::Command::Publish) and
-    /// traces; the hub and the handles of an application convert names themselves.
+    /// Rooms of two applications never have the same stored name. It is for
+    /// [commands](crate::Command::Publish) and traces; the hub and the handles of an application
+    /// convert names themselves.
     #[must_use]
     pub fn stored_room(self, name: &str) -> Cow<'_, str> {
         match self.0 {

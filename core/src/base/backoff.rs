@@ -17,7 +17,7 @@ pub struct Backoff {
     pub factor: u8,
     /// The longest wait. Zero counts as 10 ms.
     pub cap: Duration,
-    /// Random part of each wait, in percent, from 0 to 100. Larger values count as 100.
+    /// Maximum random reduction of each wait, in percent. Values above 100 count as 100.
     pub jitter_percent: u8,
     /// Time that a connection must stay up to reset the count of failures.
     ///

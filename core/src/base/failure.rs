@@ -59,7 +59,7 @@ pub enum AcceptFailure {
     Transient,
 }
 
-/// The error returned when a name is not one of the expected ones.
+/// The error for a name that is not among the expected names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of: {0}")]
 pub struct NameError(pub(crate) &'static str);

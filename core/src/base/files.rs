@@ -48,7 +48,7 @@ pub fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a UTF-8 file of at most [`TEXT_MAX_BYTES`], without a leading byte order mark.
+/// Reads a UTF-8 file of at most [`TEXT_MAX_BYTES`], and removes a leading byte order mark.
 ///
 /// # Errors
 /// As [`read`], or if the file is not UTF-8.
@@ -56,7 +56,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     text(read(path, TEXT_MAX_BYTES)?)
 }
 
-/// Reads the first line of a UTF-8 file of at most [`SECRET_MAX_BYTES`], trimmed.
+/// Returns the first line of a UTF-8 file of at most [`SECRET_MAX_BYTES`], trimmed.
 ///
 /// # Errors
 /// As [`read`], or if the file is not UTF-8.

@@ -30,7 +30,7 @@ impl ConnId {
         (self.place >> INDEX_BITS) as u8
     }
 
-    /// Returns the connection's slot in the shard's table: dense, from 0, and reused after its end.
+    /// Returns the connection's slot in its shard's table, from 0. Slots are dense and reused.
     #[must_use]
     pub const fn index(self) -> usize {
         self.slot() as usize
@@ -79,7 +79,9 @@ impl FromStr for ConnId {
     }
 }
 
-/// Identifier of a listener: its index in the initial [`Config`](crate::Config::listeners).
+/// Identifier of a listener, unique for as long as the machine lives.
+///
+/// The id of an initial listener is its index in [`Config::listeners`](crate::Config::listeners).
 ///
 /// Listeners that a [reconfiguration](crate::Machine::reconfigured) adds get ids that were never
 /// used before.
@@ -106,7 +108,7 @@ impl ListenerId {
     }
 }
 
-/// Identifier of an outgoing connection of the application, across all its attempts.
+/// Identifier of a dial: an outgoing connection with all its attempts and reconnections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub(crate) u32);
 

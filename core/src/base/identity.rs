@@ -3,7 +3,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// The user of a connection and their scopes; see [`Hub::identify`](crate::Hub::identify).
+/// The user of a connection, with scopes, expiry and claims.
+///
+/// See [`Hub::identify`](crate::Hub::identify).
 ///
 /// The application or [`auth`](crate::kit::auth) has authenticated the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +74,7 @@ impl Identity {
         Ok(self)
     }
 
-    /// Returns a claim about the user, such as `tenant`. `None` if there is none.
+    /// Returns the claim called `name`, such as `tenant`, or `None` if there is no such claim.
     ///
     /// Parses all claims, at most 4 KiB. Read what is needed often once, at the login.
     #[cfg(feature = "json")]
@@ -81,7 +83,7 @@ impl Identity {
         self.claims::<serde_json::Map<_, _>>()?.remove(name)
     }
 
-    /// Returns the claims about the user as a type of the application.
+    /// Deserializes the claims about the user into a type of the application.
     ///
     /// `None` if there are no claims, or if they do not fit the type. Grant nothing then.
     #[cfg(feature = "json")]
@@ -90,7 +92,7 @@ impl Identity {
         serde_json::from_str(&self.claims.as_ref()?.0).ok()
     }
 
-    /// Returns `true` if the user has this scope.
+    /// Returns `true` if one of the user's scopes equals or covers `scope`.
     ///
     /// A scope that ends with `*` covers all that begin with the part before it: `publish:*` allows
     /// publishing to every room, and `*` allows everything.
@@ -108,7 +110,7 @@ pub(crate) fn covers(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Why the claims of an identity are invalid.
+/// The error for claims that an identity cannot hold.
 #[cfg(feature = "json")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Basic types: time, identifiers, peers, messages, reasons.
+//! Basic types, such as time, identifiers, peers, messages and reasons.
 
 mod app_index;
 mod backoff;

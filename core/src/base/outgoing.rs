@@ -21,9 +21,11 @@ pub enum Outgoing<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Representation {
-    /// JSON, for programs. Default for WebSocket and length-prefixed frames.
+    /// JSON, for programs. Default for WebSocket, and for length-prefixed and delimited frames.
+    ///
+    /// A [codec](crate::wire::Codec) chooses its default itself.
     Json,
-    /// Text, for people at a terminal. Default for lines and telnet.
+    /// Text, for people at a terminal. Default for lines, telnet and raw bytes.
     Text,
 }
 

@@ -23,7 +23,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Returns a number below `bound`, or 0 if `bound` is 0.
+    /// Returns a random number below `bound`, or 0 if `bound` is 0.
     ///
     /// The bias is below 2^-32 for bounds below 2^32.
     pub fn below(&mut self, bound: u64) -> u64 {
@@ -31,7 +31,7 @@ impl Random {
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
-    /// Returns a duration from zero up to but not including `span`.
+    /// Returns a random duration below `span`, or zero if `span` is zero.
     pub fn within(&mut self, span: Duration) -> Duration {
         Duration::from_nanos(self.below(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
     }

@@ -8,9 +8,9 @@ pub enum Blame {
     Peer,
     /// The connection failed in the network.
     Network,
-    /// The application closed the connection or failed, or the server answered its last request.
+    /// The application closed the connection or failed, or the last HTTP request was answered.
     Application,
-    /// The operator closed the connection or set the limit that was reached.
+    /// The operator closed the connection, stopped the server, or set the rule that applied.
     Operator,
 }
 
@@ -64,7 +64,9 @@ reasons! {
     ///
     /// For messages, see [`Budget::message_deadline`](crate::limit::Budget).
     MessageTimeout = 104, "message_timeout", Peer, "a message was not completed in time";
-    /// The peer completed no message for [`Config::idle`](crate::Config::idle), or sent no request.
+    /// The peer completed no message, or began no HTTP request, within the time limit.
+    ///
+    /// For messages, see [`Config::idle`](crate::Config::idle).
     Idle = 105, "idle", Peer, "there was no input for too long";
     /// The peer sent no byte for [`Config::silence`](crate::Config::silence).
     Silent = 106, "silent", Peer, "nothing was received for too long";
@@ -102,7 +104,7 @@ reasons! {
     Reset = 200, "reset", Network, "the connection was reset";
     /// The network timed out, for example in TCP keep-alive.
     NetworkTimeout = 201, "network_timeout", Network, "the network timed out";
-    /// The socket failed in another way.
+    /// The socket failed for a reason other than a reset or a timeout.
     NetworkError = 202, "network_error", Network, "the connection failed";
     /// The [tunnel](crate::tunnel) of the connection was lost.
     TunnelLost = 203, "tunnel_lost", Network, "the tunnel to the server was lost";
@@ -144,7 +146,7 @@ reasons! {
 }
 
 impl Reason {
-    /// Returns the stable number.
+    /// Returns the reason's stable number.
     ///
     /// 1xx: caused by the peer, 2xx: the network, 3xx: the application, 4xx: the operator.
     #[must_use]
@@ -158,7 +160,7 @@ impl Reason {
         Self::ALL.iter().copied().find(|reason| reason.name() == name)
     }
 
-    /// Returns the index in [`Reason::ALL`].
+    /// Returns the reason's index in [`Reason::ALL`].
     pub(crate) fn place(self) -> usize {
         Self::ALL.iter().position(|&other| other == self).unwrap_or(0)
     }

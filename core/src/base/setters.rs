@@ -1,4 +1,4 @@
-//! Setters of options: `Telnet::default().mode(InputMode::Character).keep_alive(None)`.
+//! A macro for setter methods: `Telnet::default().mode(InputMode::Character).keep_alive(None)`.
 
 /// Defines a setter method for each listed field of a type, or of a struct nested in it.
 ///

@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-/// Removes characters from `text` that could control a terminal, a log or a page.
+/// Removes characters that could disturb a terminal, a log or a page. Tabs become spaces.
 ///
 /// It removes control characters (Unicode category Cc: C0 except tab, DEL, and C1, so that no
 /// ECMA-48 escape sequence survives in seven or eight bits) and these code points, which separate,
@@ -17,8 +17,8 @@ use alloc::string::String;
 /// | U+115F, U+1160, U+17B4, U+17B5, U+3164, U+FFA0 | invisible letters |
 /// | U+E0000 to U+E007F | tags |
 ///
-/// Tabs become spaces. The joiners U+200C and U+200D stay, because scripts and emoji need them, and
-/// so do variation selectors. Text without any of these is borrowed.
+/// The joiners U+200C and U+200D stay, because scripts and emoji need them, and so do variation
+/// selectors. Text that needs no change is borrowed.
 #[must_use]
 pub fn neutralize(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| c == '\t' || acts(c)) {
@@ -28,7 +28,7 @@ pub fn neutralize(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.map(|c| if c == '\t' { ' ' } else { c }).collect::<String>())
 }
 
-/// Escapes control and invisible characters, such as NUL as `\u{0}`, and doubles backslashes.
+/// Escapes control and invisible characters (NUL becomes `\u{0}`), and doubles backslashes.
 ///
 /// For user names in logs: two different names never look the same, as `ad\0min` and `admin` would
 /// if the NUL were removed. Text without any of these is borrowed.

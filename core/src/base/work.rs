@@ -1,4 +1,4 @@
-//! Counters of the machine's steps of work, for tests that bound them.
+//! Counts the machine's steps of work, for tests that limit the number of steps.
 //!
 //! A peer decides how many keys, commands, frames and blocks it sends, so both the memory and the
 //! work that they cause must be bounded. Steps measure the work, identically on every computer.

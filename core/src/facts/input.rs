@@ -25,7 +25,9 @@ pub enum Input<N> {
         /// The address of the peer.
         peer: Peer,
     },
-    /// A listener failed to accept: see [`Machine::accept_failed`](crate::Machine::accept_failed).
+    /// A listener failed to accept a connection.
+    ///
+    /// See [`Machine::accept_failed`](crate::Machine::accept_failed).
     AcceptFailed {
         /// The listener that failed to accept.
         listener: ListenerId,
@@ -72,7 +74,7 @@ pub enum Input<N> {
         /// The connection whose input ended.
         conn: ConnId,
     },
-    /// The input ended without `close_notify`.
+    /// The input of a TLS connection ended without `close_notify`.
     ///
     /// See [`Machine::truncated`](crate::Machine::truncated).
     Truncated {
@@ -86,7 +88,7 @@ pub enum Input<N> {
         /// How the socket failed.
         failure: Failure,
     },
-    /// Time has passed: see [`Machine::elapsed`](crate::Machine::elapsed).
+    /// Deadlines may have expired: see [`Machine::elapsed`](crate::Machine::elapsed).
     Elapsed,
     /// A dial connected: see [`Machine::dialed`](crate::Machine::dialed).
     Dialed {
@@ -102,7 +104,7 @@ pub enum Input<N> {
         /// How the dial failed.
         failure: Failure,
     },
-    /// An event of a tunnel's SSH connection.
+    /// The shell reported an event of a tunnel's SSH connection.
     ///
     /// See [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).
     TunnelReported {
@@ -137,7 +139,7 @@ pub enum Input<N> {
     ///
     /// See [`Machine::shard_message_received`](crate::Machine::shard_message_received).
     ShardMessageReceived(ShardMessage),
-    /// Other shards are behind (`true`), or have caught up (`false`).
+    /// Other shards are behind with this shard's messages (`true`), or have caught up (`false`).
     ///
     /// See [`Machine::held_back`](crate::Machine::held_back).
     HeldBack(bool),
@@ -185,7 +187,9 @@ pub enum Command {
         /// The connection to close.
         conn: ConnId,
     },
-    /// Refuse an address for [`QuarantineLimits::cool_down`](crate::limit::QuarantineLimits).
+    /// Put an address in quarantine, so that its new connections are refused.
+    ///
+    /// The quarantine lasts for [`QuarantineLimits::cool_down`](crate::limit::QuarantineLimits).
     ///
     /// Connections that are open stay open.
     Quarantine {
@@ -206,8 +210,9 @@ pub enum Command {
         /// Number of lines that could not be written.
         lost: u64,
     },
-    /// Clear the recent errors and durations: see
-    /// [`Hub::reset_recent_metrics`](crate::Hub::reset_recent_metrics).
+    /// Clear the recent errors and the recent and longest durations of the metrics.
+    ///
+    /// See [`Hub::reset_recent_metrics`](crate::Hub::reset_recent_metrics).
     ResetMetrics,
     /// Drain the server: see [`Drain`](crate::Drain).
     ///
@@ -224,7 +229,7 @@ pub enum Command {
 pub struct Refusal {
     /// Why the machine refused the connection.
     pub reason: Reason,
-    /// The last message to the peer, encoded for its wire. Empty where the wire cannot carry one.
+    /// The last message to the peer, encoded for its wire, or empty to send nothing.
     pub farewell: Vec<u8>,
 }
 

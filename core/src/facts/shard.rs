@@ -58,7 +58,7 @@ pub enum Addressee {
     Shard(u8),
 }
 
-/// A message to other shards. Cheap to clone.
+/// A message from one shard to one or all of the others. Cheap to clone.
 ///
 /// The receiving shell passes it to
 /// [`Machine::shard_message_received`](crate::Machine::shard_message_received).
@@ -74,7 +74,7 @@ pub enum ShardMessage {
         /// The message to send.
         message: OutgoingBuf,
     },
-    /// The sending shard connected a dial.
+    /// A dial of the sending shard connected.
     Dialed {
         /// The address of the peer.
         peer: Peer,
@@ -137,7 +137,7 @@ pub enum ShardMessage {
         /// The room's name.
         room: Arc<str>,
     },
-    /// A shard's counters and gauges.
+    /// The numeric values of a shard's metrics.
     Counted {
         /// Number of the shard that counted.
         shard: u8,
@@ -146,7 +146,7 @@ pub enum ShardMessage {
     },
 }
 
-/// Memory of a queued message besides its content, in bytes. 230 were measured.
+/// Estimated memory of a queued message besides its content, in bytes. 230 were measured.
 ///
 /// It covers the place in the queue and the headers of the allocations.
 const SHARD_MESSAGE_BYTES: usize = 256;

@@ -227,7 +227,7 @@ pub enum Event<'a, N> {
     /// On a server of several shards, only the first shard gets this event.
     #[non_exhaustive]
     Tunnel {
-        /// The new state of the tunnel.
+        /// The current status of the tunnel.
         status: &'a TunnelStatus,
     },
     /// A channel that an SSH server opened through a tunnel was refused.
@@ -259,12 +259,13 @@ pub enum Event<'a, N> {
         /// The listener that accepts again.
         listener: ListenerId,
     },
-    /// The server has applied another configuration; see
-    /// [`Machine::reconfigured`](crate::Machine::reconfigured).
+    /// The server has applied another configuration.
+    ///
+    /// See [`Machine::reconfigured`](crate::Machine::reconfigured).
     ///
     /// The handler reads its settings again: see [`Hub::settings`].
     Reconfigured,
-    /// The server has begun to drain. It closes its connections over the next moments.
+    /// The server has begun to drain. After the grace period, it closes its connections.
     Draining,
     /// A connection has ended. This is the last event that names it, and is emitted exactly once.
     ///

@@ -24,7 +24,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Parses the proxy header. Returns `false` if the header is incomplete.
+    /// Parses the proxy header and acts on it. Returns `false` if the header is incomplete.
     fn look_for_header(&mut self, conn: ConnId) -> bool {
         let Some(found) = self.state.conns.get_mut(conn) else { return true };
         match parse_proxy_header(&found.held) {
@@ -60,7 +60,7 @@ impl<H: Handler> Machine<H> {
         self.go_on(conn, Some(refused.map_or(Ok(()), Err)));
     }
 
-    /// Continues with an accepted or refused client. `None` means that there is no answer yet.
+    /// Acts on the admission of a client: accepted, refused, or not decided yet (`None`).
     fn go_on(&mut self, conn: ConnId, outcome: Option<Result<(), Reason>>) {
         let is_http = self.state.conns.get(conn).is_some_and(|found| found.is_http);
         match outcome {
@@ -78,7 +78,7 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.changed.insert(conn.slot());
     }
 
-    /// Advances a connection beyond its current handshake step.
+    /// Advances a connection to its next handshake step: TLS, or the detection of the protocol.
     pub(super) fn pass(&mut self, conn: ConnId) {
         let now = self.state.now;
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) else { return };

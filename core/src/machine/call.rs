@@ -8,7 +8,10 @@ use crate::handler::{Event, Handler, Hub};
 use crate::state::Ending;
 
 impl<H: Handler> Machine<H> {
-    /// Calls the handler with an event. The caller handles the effects.
+    /// Calls the handler with an event, and ends the event's connection if the handler panics.
+    ///
+    /// Creates the context of a connection before `Opened`, and drops it after `Closed`. The caller
+    /// handles the effects.
     pub(super) fn call(&mut self, event: Event<'_, H::Note>) {
         let conn = event.conn();
         let closed = event.closes();
@@ -47,12 +50,12 @@ impl<H: Handler> Machine<H> {
         true
     }
 
-    /// Enables or disables [`resume_panic`](Self::resume_panic).
+    /// Sets whether to keep a panic for [`resume_panic`](Self::resume_panic), and drops a kept one.
     pub(crate) fn keep_panics(&mut self, keeps: bool) {
         self.panics = Panics { keeps, first: None };
     }
 
-    /// Resumes the first panic of the handler since the last call, if any.
+    /// Resumes the first kept panic of the handler since the last call, if any.
     pub(crate) fn resume_panic(&mut self) {
         if let Some(payload) = self.panics.first.take() {
             std::panic::resume_unwind(payload);
@@ -60,7 +63,7 @@ impl<H: Handler> Machine<H> {
     }
 }
 
-/// Calls the handler without catching panics, which needs the standard library.
+/// Calls the handler without catching its panics: only the standard library can catch them.
 #[cfg(not(feature = "std"))]
 #[expect(clippy::unused_self, reason = "with the standard library it depends")]
 impl<H: Handler> Machine<H> {

@@ -13,7 +13,7 @@ use core::time::Duration;
 const HURRY: Duration = Duration::from_millis(500);
 
 impl<H: Handler> Machine<H> {
-    /// Handles the expired deadlines of a connection.
+    /// Ends an expired rate pause, serves held input, and handles an expired deadline.
     pub(super) fn check_deadlines(&mut self, index: u32) {
         let now = self.state.now;
         let id = self.state.conns.id(index);
@@ -70,7 +70,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Expires the tickets of a connection that a drain is about to end, while it can be answered.
+    /// Expires all tickets of a connection and emits their events, before a drain ends it.
     fn expire_tickets(&mut self, id: ConnId) {
         let tickets: Vec<_> = self.state.tickets.of(id).collect();
         for ticket in tickets {
@@ -95,7 +95,7 @@ impl<H: Handler> Machine<H> {
         self.begin_shutdown(!is_first);
     }
 
-    /// Stops accepting, and schedules the close of each connection. With `fast`, all close at once.
+    /// Stops accepting and dialling, and schedules the end of each connection, at once if `fast`.
     pub(super) fn begin_shutdown(&mut self, fast: bool) {
         let now = self.state.now;
         self.state.shutdown_at = None;

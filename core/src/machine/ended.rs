@@ -27,7 +27,7 @@ impl<H: Handler> Machine<H> {
         self.end_input(conn, false);
     }
 
-    /// Handles the end of input without `close_notify` (RFC 8446 section 6.1): it may be truncated.
+    /// Handles the end of input without the `close_notify` of TLS (RFC 8446 section 6.1).
     ///
     /// The machine serves complete messages and discards an incomplete one. The connection ends as
     /// [`Reason::Truncated`](crate::Reason::Truncated). Only for shells that do [TLS
@@ -54,7 +54,7 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// Handles a failed socket, which cannot be used any more.
+    /// Handles a failed socket, and ends its connection at once.
     pub fn failed(&mut self, now: Time, conn: ConnId, failure: Failure) {
         self.fail(now, conn, failure);
     }

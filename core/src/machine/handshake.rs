@@ -57,7 +57,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Returns the HTTP settings for listeners that detect the protocol.
+    /// Returns the HTTP settings of a connection whose listener detects the protocol.
     ///
     /// Such listeners have no access settings of their own.
     fn http_of_auto(&self, conn: ConnId) -> Http {
@@ -123,7 +123,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Answers requests, no faster than the peer reads the answers, until one asks for WebSocket.
+    /// Answers HTTP requests, no faster than the peer reads, until one upgrades to WebSocket.
     fn answer_requests(
         &mut self,
         conn: ConnId,
@@ -266,7 +266,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Refuses a malformed or ambiguous request.
+    /// Refuses a malformed or ambiguous request, and ends its connection.
     fn refuse_bad(&mut self, conn: ConnId, bad: &Bad) {
         let Bad { status, reason, why, ref request } = *bad;
         let is_head = request.as_ref().is_some_and(|request| request.method() == "HEAD");
@@ -279,7 +279,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Counts a refused request and emits [`Event::RequestRefused`].
+    /// Emits [`Event::RequestRefused`], counts the refusal, and marks the connection as HTTP.
     fn tell_refused(&mut self, conn: ConnId, refused: Refused, request: Option<&Request>) {
         let Refused { status, reason, why } = refused;
         self.state.metrics.requests_refused.add(reason);
@@ -293,7 +293,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Applies limits to the client that a proxy reports. Returns `false` unless it is admitted.
+    /// Admits or refuses the client that a proxy reports. Returns `true` if the client is admitted.
     ///
     /// If the proxy reports no readable client, its own address counts.
     fn told_by_proxy(&mut self, conn: ConnId, forwarded: &Forwarded, request: &Request) -> bool {
@@ -311,7 +311,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Refuses an HTTP client with the status that fits `reason`.
+    /// Refuses an HTTP client with the status for `reason`, and ends the connection.
     pub(super) fn refuse_upgrade(&mut self, conn: ConnId, reason: Reason) {
         let status = match reason {
             Reason::AddressRefused | Reason::Quarantined => Status::FORBIDDEN,

@@ -121,7 +121,7 @@ impl<H: Handler> Machine<H> {
         Some(Intent { read: !found.input_ended && (at_once || serves), transmit, end })
     }
 
-    /// Returns the encrypted bytes to write on a TLS connection.
+    /// Returns the encrypted bytes to write, or `None` on a connection without TLS.
     #[cfg(feature = "tls")]
     fn enciphered(&self, conn: ConnId) -> Option<Transmit<'_>> {
         self.tls.session(conn).map(|session| Transmit(Source::Sealed(session.outgoing())))
@@ -209,11 +209,11 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Returns the connections that the shell should make, with their addresses.
+    /// Returns the dials whose connections the shell should make, with their addresses.
     ///
-    /// Each is listed until [`dialed`](Self::dialed) or [`dial_failed`](Self::dial_failed) reports
-    /// the outcome, or until the attempt times out or is cancelled. This visits every dial; a shell
-    /// with many dials calls [`next_changed_dial`](Self::next_changed_dial) instead.
+    /// Each dial is listed until [`dialed`](Self::dialed) or [`dial_failed`](Self::dial_failed)
+    /// reports the outcome, or until the attempt times out or is cancelled. This visits every dial;
+    /// a shell with many dials calls [`next_changed_dial`](Self::next_changed_dial) instead.
     pub fn dials(&self) -> impl Iterator<Item = (DialId, &str)> {
         self.state.dials.wanted()
     }
@@ -263,7 +263,7 @@ impl<H: Handler> Machine<H> {
         self.state.drain.is_some() && self.state.conns.len() == 0 && self.state.tunnels.are_over()
     }
 
-    /// Returns a snapshot of the counters and gauges.
+    /// Returns a snapshot of the machine's metrics.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.state.metrics()

@@ -85,7 +85,9 @@ impl<H: Handler> Machine<H> {
     }
 }
 
-/// Applies changed limits to a connection.
+/// Ends the rate pause of a connection if its rates changed, and restarts changed time limits.
+///
+/// A time limit restarts only if it would end the connection at once.
 fn apply(before: &PeerLimits, limits: &PeerLimits, conn: &mut Conn, now: Time) {
     if before.rates != limits.rates && conn.rate_pause.take().is_some() {
         // A connection that is too fast under the new rates is paused again.

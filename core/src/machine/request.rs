@@ -7,16 +7,16 @@ use crate::state::RequestState;
 use crate::state::conn::Conn;
 use crate::wire::http::{HttpResponse, Request};
 
-/// What became of a request that nothing else serves.
+/// The result of passing an HTTP request to the handler.
 pub(super) enum Asked {
     Answered(HttpResponse),
     Unanswered,
-    /// The connection ended meanwhile.
+    /// The connection ended during the event.
     Gone,
 }
 
 impl<H: Handler> Machine<H> {
-    /// Emits [`Event::Request`], and returns the handler's response.
+    /// Emits [`Event::Request`], and returns the handler's response, if any.
     pub(super) fn ask_handler(&mut self, conn: ConnId, request: &Request) -> Asked {
         let Some(&Conn { peer, origin: Origin::Listener(listener), .. }) = self.state.conns.get(conn) else {
             return Asked::Gone;

@@ -8,14 +8,14 @@ use crate::state::Ending;
 use crate::wire::telnet::Signal;
 use crate::wire::{Decoded, Item};
 
-/// Maximum number of bytes held per connection because they must not be decoded yet.
+/// Maximum number of undecoded bytes that the machine holds per connection.
 ///
 /// A shell that respects [`Intent::read`] and reads less than this at a time never reaches it.
 const HELD_MAX_BYTES: usize = 1 << 20;
 
-/// Extra steps per turn, beyond one per byte, before other connections have their turn.
+/// Maximum number of steps beyond one per byte before other connections get their turn.
 ///
-/// It counts inflating, moving and drawing.
+/// Such steps come from inflating, moving and drawing.
 const EXTRA_COST_PER_TURN: usize = 64 << 10;
 
 impl<H: Handler> Machine<H> {
@@ -102,7 +102,7 @@ impl<H: Handler> Machine<H> {
         at
     }
 
-    /// Holds bytes that must not be decoded yet.
+    /// Holds bytes that must not be decoded yet, or ends the connection if they are too many.
     pub(super) fn hold(&mut self, conn: ConnId, bytes: &[u8]) {
         // What comes behind the end of a connection is never served.
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.has_no_reason()) else { return };
@@ -196,7 +196,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Decodes held bytes and handles the end of input after them, unless the input must wait.
+    /// Decodes held bytes, then handles the end of input, if any, unless the input must wait.
     pub(super) fn serve_held(&mut self, id: ConnId) {
         if self.state.must_wait(id.slot()) {
             return;

@@ -51,7 +51,9 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// Emits pending events until there are none, and frees connections that are over.
+    /// Flushes write buffers, emits pending events, frees ended connections, and starts drains.
+    ///
+    /// Repeats this until nothing is left to do. Ends unused tunnels as well.
     pub(super) fn settle(&mut self) {
         loop {
             self.state.flush_write_buffers();

@@ -66,7 +66,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Stops reading while other shards are behind with messages of this one, or resumes it.
+    /// Stops reading while other shards are behind with this shard's messages, or resumes reading.
     ///
     /// While they are behind, the machine reads from no connection, as if the application had
     /// paused all.

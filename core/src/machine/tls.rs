@@ -16,7 +16,7 @@ use alloc::boxed::Box;
 const SEALED_MAX_BYTES: usize = 32 << 10;
 
 impl<H: Handler> Machine<H> {
-    /// Returns `true` if received bytes must be decrypted first.
+    /// Returns `true` if the received bytes of a connection must be decrypted.
     pub(super) fn is_enciphered(&self, conn: ConnId) -> bool {
         self.tls.session(conn).is_some() || self.tls_of(conn).is_some()
     }
@@ -136,6 +136,8 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Ends a connection whose TLS failed, once its alert is written or cannot be written.
+    ///
+    /// If `blocked` and TLS has not failed, calls [`settle_closed`](Self::settle_closed).
     pub(super) fn settle_failed(&mut self, now: Time, conn: ConnId, blocked: bool) {
         let Some(session) = self.tls.session(conn) else { return };
         if session.has_failed() && (blocked || session.outgoing().is_empty()) {
@@ -145,7 +147,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Ends the linger for a peer that has ended its half, once our `close_notify` is written.
+    /// Ends a connection that still lingers although its peer has ended its half.
+    ///
+    /// Called once our `close_notify` is written or cannot be written.
     fn settle_closed(&mut self, now: Time, conn: ConnId) {
         let lingers = |found: &Conn| matches!(found.phase, Phase::Lingering { .. }) && found.input_ended;
         if self.state.conns.get(conn).is_some_and(lingers) {

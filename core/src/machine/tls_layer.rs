@@ -5,7 +5,7 @@ use crate::tls::TlsSession;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// The TLS sessions of connections.
+/// The TLS sessions of a machine's connections, and a buffer for unencrypted bytes.
 #[derive(Debug, Default)]
 pub(super) struct TlsLayer {
     /// TLS sessions with their connections' ids, by connection index.

@@ -23,14 +23,14 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Returns the SSH connections that the shell should keep open.
+    /// Returns the SSH connections that the shell should make, keep, or close in an orderly way.
     ///
     /// Connections that are no longer listed must be dropped at once.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
         self.state.tunnels.intents()
     }
 
-    /// Returns the states of the tunnels. On a server of several shards, only the first has them.
+    /// Returns the status of each tunnel. On a server of several shards, only the first has any.
     pub fn tunnel_statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.state.tunnel_statuses()
     }

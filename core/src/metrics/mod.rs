@@ -136,14 +136,15 @@ pub struct Metrics {
     pub round_trip_us: Histogram,
     /// Histogram of the durations of ended connections, in milliseconds.
     pub durations_ms: Histogram,
-    /// Histogram of the durations of work, from a [ticket](crate::Hub::ticket)'s issue to its end, in
-    /// milliseconds.
+    /// Histogram of the durations of work with a [ticket](crate::Hub::ticket), in milliseconds.
+    ///
+    /// From the issue of the ticket until it is redeemed or expires.
     pub work_ms: Histogram,
-    /// Duration of the longest connection that ended, in milliseconds (gauge), since the last reset.
+    /// Duration of the longest ended connection since the last reset, in milliseconds (gauge).
     pub connection_longest_ms: u64,
-    /// Duration of the longest work, in milliseconds (gauge), since the last reset.
+    /// Duration of the longest ended work since the last reset, in milliseconds (gauge).
     pub work_longest_ms: u64,
-    /// Time of the last error of each kind, in seconds since 1970 (gauge). 0 if there was none.
+    /// Time of the last error for each [`Reason`], in seconds since 1970 (gauge). 0 if none.
     pub error_last_unix_secs: ByReason,
     /// Recent errors, recently ended connections, and the longest connections and work.
     pub recent: Recent,
@@ -181,7 +182,7 @@ impl Metrics {
         }
     }
 
-    /// Returns the values of all metrics, in an order that is the same on all shards.
+    /// Returns all numbers of the metrics, including histograms, in the same order on all shards.
     pub(crate) fn numbers(&self) -> Vec<u64> {
         self.clone().numbers_mut().map(|number| *number).collect()
     }

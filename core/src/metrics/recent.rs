@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-/// A connection that ended.
+/// Summary of a connection that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionSummary {
@@ -27,7 +27,7 @@ pub struct ConnectionSummary {
     pub peer: Arc<str>,
 }
 
-/// The work of a [ticket](crate::Hub::ticket) that was redeemed or expired.
+/// Summary of the work of a [ticket](crate::Hub::ticket) that was redeemed or expired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkSummary {
@@ -41,7 +41,7 @@ pub struct WorkSummary {
     pub peer: Arc<str>,
 }
 
-/// An error: a connection that ended for a reason that is no regular end, or a refusal.
+/// Summary of an error: a refusal, or a connection that ended for an irregular reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorSummary {
@@ -49,13 +49,15 @@ pub struct ErrorSummary {
     pub at: Time,
     /// The wall-clock time of the error, if the shell has set the clock.
     pub unix: Option<UnixTime>,
-    /// The kind of error.
+    /// The reason for the end of the connection or for the refusal.
     pub reason: Reason,
     /// The peer of the connection, as in [`ConnectionSummary::peer`].
     pub peer: Arc<str>,
 }
 
-/// Returns the network of a peer's address, which identifies no single host.
+/// Returns the network of a peer's address as text: an IPv4 /24, an IPv6 /48, or `local`.
+///
+/// It identifies no single host.
 pub(crate) fn network_of(peer: Peer) -> Arc<str> {
     match peer.canonical() {
         Peer::Address(SocketAddr::V4(address)) => {
@@ -70,7 +72,7 @@ pub(crate) fn network_of(peer: Peer) -> Arc<str> {
     }
 }
 
-/// Returns whether a reason is that of an error, and not of a regular end.
+/// Returns `true` if a reason denotes an error, and `false` for a regular end.
 pub(crate) const fn is_error(reason: Reason) -> bool {
     !matches!(
         reason,

@@ -32,7 +32,7 @@ pub struct SeriesId(u16);
 pub struct SeriesError {
     /// The name of the counter or gauge.
     pub name: String,
-    /// Why it cannot be registered.
+    /// The reason why the counter or gauge cannot be registered.
     pub problem: SeriesProblem,
 }
 
@@ -55,7 +55,7 @@ pub enum SeriesProblem {
     /// The help text is too long.
     #[error("the help text has more than 200 bytes")]
     Help,
-    /// A label is invalid.
+    /// A label is invalid or duplicate, or there are too many labels.
     #[error(
         "there are at most 8 labels, each once; their names have letters, digits or _ and do not begin with a digit or \
          __, and names and values have at most 100 bytes"
@@ -152,7 +152,9 @@ impl Series {
         }
     }
 
-    /// Returns `true` if kind, help text and label names are the same, as one name requires.
+    /// Returns `true` if two series have the same kind, help text and label names.
+    ///
+    /// Series with the same name must agree in these.
     fn is_like(&self, other: &Self) -> bool {
         let names = |series: &Self| series.labels().map(|(name, _)| String::from(name)).collect::<Vec<_>>();
         self.help() == other.help() && self.is_counter() == other.is_counter() && names(self) == names(other)
@@ -191,7 +193,7 @@ pub(crate) fn set(all: &mut [Series], id: SeriesId, value: u64) {
     }
 }
 
-/// Returns `true` for a valid name of a metric, or of a label, which has no colons.
+/// Returns `true` for a valid metric name, or a valid label name, which cannot contain colons.
 fn is_name(name: &str, is_metric: bool) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || is_metric && byte == b':';
     name.len() <= NAME_MAX_BYTES

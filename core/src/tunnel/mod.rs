@@ -113,9 +113,9 @@ impl Default for KeepAlive {
     }
 }
 
-/// An SSH server and how to authenticate there.
+/// Settings of an SSH connection: the server, authentication, host keys and jump hosts.
 ///
-/// The machine only passes it to the SSH implementation.
+/// The machine only passes them to the SSH implementation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ssh {
@@ -125,21 +125,22 @@ pub struct Ssh {
     pub port: u16,
     /// User name on the SSH server.
     pub user: String,
-    /// Private key file in OpenSSH format, encrypted or not. `None`: keys of the SSH agent.
+    /// Path of the private key file in OpenSSH format. `None`: the keys of the SSH agent.
     ///
-    /// If a file with the same name and `-cert.pub` exists, it is the certificate.
+    /// The key may be encrypted. If a file with the same name and `-cert.pub` exists, it is the
+    /// certificate.
     pub key_path: Option<String>,
     /// Passphrase of the private key.
     pub key_passphrase: Option<Passphrase>,
-    /// Certificate file, if it is not beside the private key.
+    /// Path of the certificate file, if it is not beside the private key.
     pub certificate_path: Option<String>,
-    /// Socket of the SSH agent. `None`: that of `SSH_AUTH_SOCK`.
+    /// Path of the SSH agent's socket. `None`: the path in `SSH_AUTH_SOCK`.
     pub agent_socket: Option<String>,
     /// Whether to refuse a key file that other users can read.
     pub check_key_permissions: bool,
-    /// Files with the known host keys (`sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT").
+    /// Paths of the files with known host keys (`sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT").
     pub known_hosts: Vec<String>,
-    /// Whether to accept an unknown host once, and add its key to the first file of `known_hosts`.
+    /// Whether to accept the key of an unknown host, and add it to the first file of `known_hosts`.
     pub accept_new: bool,
     /// Jump hosts, in order. The same keys and files apply to them.
     pub jumps: Vec<Jump>,
@@ -273,7 +274,7 @@ impl Forward {
 pub enum RemoteBind {
     /// A TCP port (RFC 4254 section 7.1).
     Tcp {
-        /// Address on which the SSH server listens: `localhost`, one of its own, or empty for all.
+        /// Address on which the SSH server listens: `localhost`, empty for all, or an IP address.
         ///
         /// The first two mean IPv4, which is required, and IPv6, which is optional. The SSH server
         /// decides how to interpret it (`GatewayPorts` of `sshd_config(5)`).

@@ -110,7 +110,7 @@ impl TunnelState {
 pub struct ForwardStatus {
     /// The listener that accepts connections to the address.
     pub listener: ListenerId,
-    /// The address, with the port that the server chose.
+    /// The remote address, with the port that the SSH server chose once the address is bound.
     pub bind: RemoteBind,
     /// Whether the SSH server listens on the address.
     pub bound: bool,

@@ -10,9 +10,9 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::str::FromStr;
 
-/// Name of the fact of a new configuration, whose content a trace omits.
+/// Name of the fact that reports a new configuration. A trace omits the configuration itself.
 const RECONFIGURED: &str = "reconfigured";
-/// Formats one fact as a line of a trace, with its line feed.
+/// Formats a time and a fact as one line of a trace, including the line feed.
 #[must_use]
 pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
     let mut line = String::new();
@@ -20,7 +20,7 @@ pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
     line
 }
 
-/// Parses the facts of a trace.
+/// Parses a trace without reloads into its facts, each with its time.
 ///
 /// # Errors
 /// The first line that is not a fact, and what was expected there; or the first reload.
@@ -28,7 +28,7 @@ pub fn parse<N: FromStr>(text: &str) -> Result<Vec<(Time, Input<N>)>, TraceError
     parse_with(text, [])
 }
 
-/// Parses a trace that contains reloads. `reloads` are their configurations, in order.
+/// Parses a trace that may contain reloads. `reloads` are their configurations, in order.
 ///
 /// # Errors
 /// As [`parse`], or the first reload for which there is no configuration.
@@ -43,7 +43,9 @@ pub fn parse_with<N: FromStr>(
     lines.map(|(line, number)| parse(line).map_err(|expected| TraceError { line: number, expected })).collect()
 }
 
-/// Returns the seed of the trace's machine, for its [`Config`](crate::Config).
+/// Returns the seed that the trace contains, or `None` if it contains none.
+///
+/// To replay the trace, set the seed in the [`Config`](crate::Config) of the machine.
 #[must_use]
 pub fn seed(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("seed ")?.parse().ok())

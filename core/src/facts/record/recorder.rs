@@ -52,7 +52,7 @@ impl<N> Recorder<N> {
         Self { verbatim: true, ..self }
     }
 
-    /// Writes the first line of the trace, which contains the seed.
+    /// Writes the trace's first line, with the seed, and sets whether to omit secrets.
     pub(crate) fn begin(&mut self, seed: u64, holds_secrets: bool) {
         self.conceals = holds_secrets && !self.verbatim;
         self.sink.put(&alloc::format!("seed {seed}\n"));

@@ -1,4 +1,4 @@
-//! Formatting and parsing of a line's parts: numbers, quoted text, addresses.
+//! Formatting and parsing of the parts of a trace line, such as numbers and quoted text.
 
 use crate::base::{ConnId, DialId, ListenerId, OutgoingBuf, PayloadBuf};
 use crate::tls::Secured;
@@ -22,7 +22,7 @@ impl fmt::Display for Content<'_> {
     }
 }
 
-/// A message to send, in one or in two representations.
+/// A message to send, which is displayed as words of a trace line.
 pub(super) struct Message<'a>(pub(super) &'a OutgoingBuf);
 
 impl fmt::Display for Message<'_> {
@@ -61,7 +61,7 @@ impl<'a> Words<'a> {
         self.word().parse().map_err(|_| expected)
     }
 
-    /// Parses the rest of the line as a list.
+    /// Parses the rest of the line as a list whose items `next` parses.
     pub(super) fn all<T>(&mut self, next: fn(&mut Self) -> Result<T, &'static str>) -> Result<Vec<T>, &'static str> {
         let mut found = Vec::new();
         while !self.rest.trim().is_empty() {

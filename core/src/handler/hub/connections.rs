@@ -84,7 +84,7 @@ impl<C> Hub<'_, C> {
         self.state.conns.get(conn).map(|conn| conn.traffic)
     }
 
-    /// Returns the TLS parameters of a connection, as long as [`peer`](Self::peer) is known.
+    /// Returns the TLS parameters of a connection, as long as [`peer`](Self::peer) is available.
     ///
     /// `None` without TLS.
     #[must_use]
@@ -100,8 +100,10 @@ impl<C> Hub<'_, C> {
         self.state.listen_of(conn)
     }
 
-    /// Returns the name of the wire: `lines`, `length`, `telnet`, `websocket`, `ws+telnet`, `raw`,
-    /// `delimited`, or the name of a codec.
+    /// Returns the name of a connection's wire, such as `lines`.
+    ///
+    /// One of `lines`, `length`, `telnet`, `websocket`, `ws+telnet`, `raw`, `delimited`, or the
+    /// name of a codec.
     #[must_use]
     pub fn wire_name(&self, conn: ConnId) -> Option<&'static str> {
         self.state.conns.get(conn).map(Conn::wire_name)
@@ -113,7 +115,7 @@ impl<C> Hub<'_, C> {
         self.state.conns.get(conn).map_or(0, |_| self.state.outbound.pending(conn.slot()))
     }
 
-    /// Sets the identity of a connection: user, scopes and expiry. It replaces an earlier one.
+    /// Sets or replaces the identity of a connection: user, scopes, expiry and claims.
     ///
     /// Returns `false` if the connection is over. Emits
     /// [`Event::Authenticated`](crate::Event::Authenticated) if the user is another than before.
@@ -121,7 +123,7 @@ impl<C> Hub<'_, C> {
         self.state.identify(conn, identity)
     }
 
-    /// Returns the user of a connection, if known, as long as [`peer`](Self::peer) is available.
+    /// Returns the identity of a connection, if set, as long as [`peer`](Self::peer) is available.
     #[must_use]
     pub fn identity(&self, conn: ConnId) -> Option<&Identity> {
         self.state.conns.get(conn)?.identity.as_deref()

@@ -5,7 +5,7 @@ use crate::metrics::{Series, SeriesError, SeriesId, increase, register, set};
 
 /// # Metrics of the application
 impl<C> Hub<'_, C> {
-    /// Registers a counter or gauge, which `/metrics` shows after the server's.
+    /// Registers a counter or gauge, which `/metrics` shows after the server's own metrics.
     ///
     /// Call it in [`Event::Started`](crate::Event::Started). On a server of several shards, the handler
     /// of each shard registers the same in the same order, and the values are added up.
@@ -17,7 +17,7 @@ impl<C> Hub<'_, C> {
         register(&mut self.state.metrics.application, series, self.state.has_started)
     }
 
-    /// Adds to a counter or gauge.
+    /// Adds `by` to a counter or gauge. Saturates.
     pub fn increase(&mut self, series: SeriesId, by: u64) {
         increase(&mut self.state.metrics.application, series, by);
         self.mark_counted();
@@ -29,7 +29,7 @@ impl<C> Hub<'_, C> {
         self.mark_counted();
     }
 
-    /// Lets the first shard learn of changed metrics soon.
+    /// Schedules sending this shard's metrics to the first shard, because they have changed.
     fn mark_counted(&mut self) {
         let now = self.state.now;
         self.state.outbox.mark_dirty(now);

@@ -33,7 +33,7 @@ use core::fmt;
 pub struct Hub<'a, C> {
     pub(crate) state: &'a mut State,
     pub(crate) contexts: &'a mut Contexts<C>,
-    /// The index of the application, in a server of several.
+    /// The index of the application among those of the server. 0 if there is only one.
     pub(crate) app: u8,
 }
 
@@ -77,7 +77,7 @@ impl<C> Hub<'_, C> {
         &self.state.config
     }
 
-    /// Returns the settings of a type that the [configuration](Config::sections) has, if any.
+    /// Returns the settings of type `T` in the [configuration](Config::sections), if there are any.
     ///
     /// [`Event::Reconfigured`](crate::Event::Reconfigured) reports when they may have changed.
     #[must_use]
@@ -85,7 +85,7 @@ impl<C> Hub<'_, C> {
         self.state.config.sections.get()
     }
 
-    /// Returns a snapshot of the counters and gauges of this shard.
+    /// Returns a snapshot of this shard's metrics.
     ///
     /// The call copies some KiB and visits every connection, so do not make it for every message.
     #[must_use]
@@ -108,7 +108,7 @@ impl<C> Hub<'_, C> {
         self.state.listeners.get(id)
     }
 
-    /// Returns the states of the [tunnels](crate::tunnel).
+    /// Returns the status of each [tunnel](crate::tunnel).
     ///
     /// On a server of several shards, only the first shard has them.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelStatus> + '_ {

@@ -43,7 +43,7 @@ impl<C> Hub<'_, C> {
         })
     }
 
-    /// Sets the input mode of a telnet peer, or of a raw one. Returns `false` on other wires.
+    /// Sets the input mode of a telnet or raw connection. Returns `false` on other wires.
     ///
     /// From telnet peers, input arrives as lines until the peer agrees, which
     /// [`Signal::InputMode`](crate::telnet::Signal) reports. On [`Raw`](crate::wire::Raw), the mode

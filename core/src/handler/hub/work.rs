@@ -9,12 +9,12 @@ use core::time::Duration;
 
 /// # Work, timers and outgoing connections
 impl<C> Hub<'_, C> {
-    /// Runs a job that would block the loop, such as hashing a password, on a thread of the shell.
+    /// Runs a blocking job, such as hashing a password, on a thread of the shell if possible.
     ///
-    /// Without such a thread, the job runs at once. A connection has one offloaded job at a time; a
-    /// second one runs at once. A drain waits for it until shortly before its deadline. If the
-    /// connection ends first, a job that has not begun never runs,
-    /// and its outcome is discarded.
+    /// Without such a thread, the job runs at once and blocks the loop. A connection has one
+    /// offloaded job at a time; a second one runs at once. A drain waits for it until shortly
+    /// before its deadline. If the connection ends first, a job that has not begun never runs, and
+    /// its outcome is discarded.
     pub fn offload(&mut self, conn: ConnId, job: impl FnOnce() -> bool + Send + 'static) -> Offloaded {
         if !self.state.jobs.is_taken || self.state.jobs.has(conn) || !self.is_open(conn) {
             return Offloaded::Done(job());
