@@ -91,7 +91,7 @@ impl Dials {
         }
     }
 
-    /// Returns a finished attempt, if any.
+    /// Starts attempts whose names are resolved, and returns a finished attempt, if any.
     pub(crate) fn next_done(&mut self, registry: &Registry) -> Option<(DialId, io::Result<(TcpStream, SocketAddr)>)> {
         while let Some((number, addresses)) = self.resolver.next() {
             if let Some(dial) = self.names.remove(&number) {

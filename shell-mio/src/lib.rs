@@ -49,7 +49,7 @@ pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 pub use drupe_ssh as tunnel;
 pub use run::Mio;
 
-/// Creates a client that reconnects by itself, on its own thread with its own event loop.
+/// Creates a client that runs on its own thread, with its own event loop.
 ///
 /// To run it elsewhere, see [`Client::with_driver`].
 ///
@@ -60,7 +60,7 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
     Client::connect::<Mio>(options)
 }
 
-/// The names that most applications use: `use drupe_mio::prelude::*`.
+/// Re-exports of the items that most applications use: `use drupe_mio::prelude::*`.
 pub mod prelude {
     pub use crate::Server;
     #[cfg(feature = "program")]

@@ -9,7 +9,7 @@ use std::thread;
 /// Maximum number of threads that resolve names. Further names wait.
 pub(crate) const THREADS_MAX: usize = 16;
 
-/// The number of a request, and the addresses of its name.
+/// The number of a request, and the addresses of its name or the error.
 pub(crate) type Found = (u64, io::Result<Vec<SocketAddr>>);
 
 type LookUp = fn(&str) -> io::Result<Vec<SocketAddr>>;

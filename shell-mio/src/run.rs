@@ -30,7 +30,7 @@ impl Runtime for Mio {
     }
 }
 
-/// Readiness events handled per turn. Further events are handled in the next turn.
+/// Maximum number of readiness events handled per turn. Further events wait for the next turn.
 const EVENTS_PER_TURN: usize = 1024;
 /// Token of the waker, between those of connection attempts and those of listeners.
 const WAKER: Token = Token(1 << 31);

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// everything.
 const TELLS_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// The sockets of mio. Their tokens are their numbers.
+/// The implementation of [`Sockets`] for mio. The token of a socket is its number.
 #[derive(Debug)]
 pub(crate) struct MioSockets {
     registry: Registry,

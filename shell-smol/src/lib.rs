@@ -41,7 +41,7 @@ pub use mounted::MountedStream;
 pub use run::Smol;
 pub use stream::Stream;
 
-/// Creates a client that reconnects by itself, on its own thread with its own executor.
+/// Creates a client that runs on its own thread, with its own executor.
 ///
 /// To run it elsewhere, see [`Client::with_driver`].
 ///
@@ -52,7 +52,7 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
     Client::connect::<Smol>(options)
 }
 
-/// The names that most applications use: `use drupe_smol::prelude::*`.
+/// Re-exports of the items that most applications use: `use drupe_smol::prelude::*`.
 pub mod prelude {
     pub use crate::Server;
     #[cfg(feature = "program")]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// The smol runtime: any `block_on`, or a task of any executor.
+/// The smol runtime. The server runs in any `block_on`, or as a task of any executor.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Smol;

@@ -9,7 +9,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// The sockets of smol. Each has its own waker, which puts its number into the ready queue.
+/// The implementation of [`Sockets`] for smol.
+///
+/// Each socket has its own waker, which puts its number into the ready queue.
 #[derive(Debug)]
 pub struct SmolSockets {
     queue: Arc<ReadyQueue>,
@@ -21,7 +23,7 @@ pub struct SmolSockets {
 pub enum Listener {
     /// A TCP listener.
     Tcp(Async<TcpListener>, Waker),
-    /// A Unix listener, and its socket file, which is removed with it unless it was inherited.
+    /// A Unix listener, and its socket file. Dropping it removes a file that this process created.
     Unix(Async<UnixListener>, Waker, SocketFile),
 }
 

@@ -67,7 +67,7 @@ pub mod tunnel {
     pub use drupe_ssh::*;
 }
 
-/// Creates a client that reconnects by itself, on its own thread with its own runtime.
+/// Creates a client that runs on its own thread, with its own runtime.
 ///
 /// To run it elsewhere, see [`Client::with_driver`].
 ///
@@ -78,7 +78,7 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
     Client::connect::<Tokio>(options)
 }
 
-/// The names that most applications use: `use drupe_tokio::prelude::*`.
+/// Re-exports of the items that most applications use: `use drupe_tokio::prelude::*`.
 pub mod prelude {
     pub use crate::Server;
     #[cfg(feature = "program")]

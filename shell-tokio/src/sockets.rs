@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-/// The sockets of tokio. Each has its own waker, which puts its number into the ready queue.
+/// The implementation of [`Sockets`] for tokio.
+///
+/// Each socket has its own waker, which puts its number into the ready queue.
 #[derive(Debug)]
 pub struct TokioSockets {
     queue: Arc<ReadyQueue>,
@@ -21,7 +23,7 @@ pub struct TokioSockets {
 pub enum Listener {
     /// A TCP listener.
     Tcp(TcpListener, Waker),
-    /// A Unix listener, and its socket file, which is removed with it unless it was inherited.
+    /// A Unix listener, and its socket file. Dropping it removes a file that this process created.
     Unix(UnixListener, Waker, SocketFile),
 }
 

@@ -41,7 +41,9 @@ impl<S> Attempts<S> {
         self.futures.remove(&dial);
     }
 
-    /// Returns a finished attempt, if any. Otherwise wakes the driver's task when one finishes.
+    /// Polls the woken attempts, and returns one that has finished, if any.
+    ///
+    /// Later wake-ups of attempts wake the driver's task.
     pub fn next_done(&mut self) -> Option<Dialed<S>> {
         self.queue.take(&self.task, &mut self.ready);
         while let Some(dial) = self.ready.pop().map(DialId::new) {

@@ -1,4 +1,4 @@
-//! Connections without a socket: channels of SSH tunnels, and mounted connections.
+//! Transports of connections: sockets, channels of SSH tunnels, and mounted connections.
 
 use drupe_core::Failure;
 
@@ -13,7 +13,7 @@ pub trait Channel: Send {
     /// Accepts the connection. The server calls it once, before it reads or writes.
     fn accept(&mut self);
 
-    /// Refuses the connection: sends `words` to the peer, if any, and closes it.
+    /// Refuses the connection: sends `words` to the peer if possible, and closes the connection.
     fn dismiss(self: Box<Self>, words: &[u8]);
 
     /// Continues to send the bytes that `poll_write` accepted. Called after each wake-up.
@@ -29,7 +29,7 @@ pub trait Channel: Send {
     fn shut_down(&mut self);
 }
 
-/// A new connection that no machine has adopted yet.
+/// The transport of a new connection that no driver serves yet.
 ///
 /// It is a stream of the runtime, a socket on its way to another thread, or a channel.
 #[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
@@ -76,7 +76,7 @@ impl From<io::Error> for Trouble {
 }
 
 impl Trouble {
-    /// Converts the result of a channel's poll.
+    /// Converts a channel's poll to a result, in which `Pending` becomes `Blocked`.
     pub(super) fn or<T>(poll: Poll<Result<T, Failure>>) -> Result<T, Self> {
         match poll {
             Poll::Ready(result) => result.map_err(Self::Failed),

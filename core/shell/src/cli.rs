@@ -29,7 +29,7 @@ pub struct HubArguments {
     /// Number of worker threads, 1 to 255; chat needs 1
     #[arg(long, value_name = "N", default_value = "1")]
     pub workers: NonZeroU8,
-    /// Disable rates and limits on connections, for load tests
+    /// Remove limits on rates and numbers of connections, for load tests
     #[arg(long)]
     pub unlimited: bool,
     /// Maximum size of a message in bytes, 1 to 1073741824
@@ -50,7 +50,7 @@ impl HubArguments {
         if self.unlimited { config.unlimited() } else { config }
     }
 
-    /// Returns a function that creates the chosen application, once for each worker.
+    /// Returns a function that creates the chosen application for one worker.
     ///
     /// # Errors
     /// If the application cannot run on that many workers.

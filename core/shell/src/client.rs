@@ -45,7 +45,7 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// A handle to a client that reconnects automatically.
+/// A handle to a [client](drupe_core::kit::client) that runs on a shell.
 ///
 /// Clones refer to the same client, which closes its connection when the last handle is dropped.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ pub struct Handled {
     link: Arc<Path>,
 }
 
-/// A note from a [`Client`] to its handler: commands are queued, or reading may resume.
+/// A note from a [`Client`] to its handler that commands are queued or that reading may resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "it has no fields")]
 pub struct Wanted;
@@ -97,7 +97,7 @@ struct Shared {
     finished: AtomicBool,
 }
 
-/// Outstanding calls by number, and their waiting tasks.
+/// The number of calls made so far, and the outstanding calls by number.
 #[derive(Default)]
 struct Answers {
     made: u64,
@@ -208,7 +208,10 @@ impl Client {
         self.shared.put(ClientCommand::Send(message.into()))
     }
 
-    /// Sends a message now and after each reconnect, until a message with the same key replaces it.
+    /// Sends a message now, if the client is connected, and on each later connection.
+    ///
+    /// This ends when another message replaces it under the same key, or when
+    /// [`unsubscribe`](Self::unsubscribe) removes it.
     ///
     /// # Errors
     /// If the client has ended.
@@ -250,9 +253,9 @@ impl Client {
         serde_json::from_str(&result.await?).map_err(unexpected)
     }
 
-    /// Stops sending, but receives until the server closes the connection. Disables reconnection.
+    /// Closes the sending half of the connection, or the whole WebSocket. Disables reconnection.
     ///
-    /// A WebSocket is closed.
+    /// The client receives until the server closes the connection.
     pub fn finish(&self) {
         self.shared.finished.store(true, Ordering::Relaxed);
         let _ = self.shared.put(ClientCommand::Finish);
@@ -323,7 +326,7 @@ impl Drop for Awaited<'_> {
 }
 
 impl Answers {
-    /// Stores the result of a call, and returns the waker of the task that awaits it.
+    /// Stores the result of an outstanding call. Returns the waker of the waiting task, if any.
     fn settle(&mut self, number: u64, result: Result<String, CallError>) -> Option<Waker> {
         match core::mem::replace(self.waiting.get_mut(&number)?, Answer::There(result)) {
             Answer::Awaited(waker) => waker,

@@ -62,7 +62,7 @@ use std::hash::{BuildHasher, Hasher};
 /// Size of a shell's read buffer, in bytes. Each driver has one.
 pub const SCRATCH_BYTES: usize = 64 << 10;
 
-/// Send buffer of a socket in the kernel, in bytes. Linux doubles it for its own bookkeeping.
+/// Size of a socket's send buffer in the kernel, in bytes. Linux doubles it for bookkeeping.
 ///
 /// A peer that stops reading costs this much memory in addition to
 /// [`Marks::max`](drupe_core::outbound::Marks).

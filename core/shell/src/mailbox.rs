@@ -19,7 +19,7 @@ const SHARD_MESSAGES_MAX_BYTES: usize = 8 << 20;
 /// Minimum memory limit of one shard's queue, in bytes, so that a turn can still publish.
 const SHARD_MESSAGES_MIN_BYTES: usize = 128 << 10;
 
-/// The message queue of one shard: the shell's end of [`Remote`].
+/// The message queue of one shard, with access to the queues of the other shards.
 ///
 /// Dropping it means that the shard has ended: queued messages are dropped, and no more are
 /// accepted.
@@ -59,9 +59,9 @@ impl<N> Mailbox<N> {
         core::mem::take(&mut state.waiting)
     }
 
-    /// Marks this shard as idle: it has no connections and is about to sleep.
+    /// Marks this shard as idle if its queue is empty. For a shard without connections.
     ///
-    /// If its queue is empty, published messages are skipped until another message arrives.
+    /// While it is idle, published messages are skipped. Any other message ends this.
     pub(super) fn rest(&self) {
         let mut state = self.own().lock();
         state.idle = state.waiting.is_empty();

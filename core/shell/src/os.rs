@@ -19,7 +19,7 @@ use std::path::Path;
 pub enum OsListener {
     /// A TCP listener.
     Tcp(TcpListener),
-    /// A Unix listener, and its socket file, which is removed with it unless it was inherited.
+    /// A Unix listener, and its socket file. Dropping it removes a file that this process created.
     Unix(UnixListener, SocketFile),
 }
 
@@ -117,7 +117,7 @@ fn check_listens(socket: &impl AsFd) -> io::Result<()> {
     ))
 }
 
-/// Sets the options of a TCP connection. Ignores errors: the connection works without them.
+/// Sets the options of a TCP socket. Ignores errors, because the socket works without the options.
 pub fn tune(stream: &impl AsFd) {
     let socket = SockRef::from(stream);
     let _ = socket.set_tcp_nodelay(true);

@@ -75,7 +75,7 @@ impl<N> DriverMessage<N> {
     }
 }
 
-/// A callback that receives the server's addresses, or why the configuration was not applied.
+/// A callback that receives the server's addresses, or the error if nothing was applied.
 pub type Reconfigured = Box<dyn FnOnce(Result<Vec<String>, BindError>) + Send>;
 
 /// The queue of one shard, which its driver and all handles share.
@@ -85,7 +85,7 @@ pub(super) struct Shared<N> {
     pub(super) board: Arc<TunnelSnapshot>,
 }
 
-/// The queued messages of a shard, and whether the shard is idle or has ended.
+/// The state of a shard's queue: its messages, waker, status flags and final metrics.
 pub(super) struct State<N> {
     pub(super) waiting: VecDeque<DriverMessage<N>>,
     pub(super) task: Option<Waker>,
@@ -115,7 +115,7 @@ impl<N> Shared<N> {
         Arc::new(Self { state: Mutex::new(state), board: Arc::default() })
     }
 
-    /// Queues a message from another thread, unless the queue is full.
+    /// Queues a message from another thread. Fails if the queue is full or the shard has ended.
     pub(super) fn put(&self, mail: DriverMessage<N>) -> Result<(), RemoteError> {
         if self.lock().waiting.len() >= WAITING_MAX {
             return Err(RemoteError::Full);
@@ -124,6 +124,8 @@ impl<N> Shared<N> {
     }
 
     /// Queues a message even if the queue is full. Returns the message if the shard has ended.
+    ///
+    /// Skips a published message while the shard is idle.
     pub(super) fn post(&self, mail: DriverMessage<N>) -> Result<(), DriverMessage<N>> {
         let mut state = self.lock();
         if state.ended {

@@ -23,10 +23,10 @@ pub(super) trait AnyQueues<N> {
     /// Returns the number of shards.
     fn count(&self) -> usize;
 
-    /// Queues a message, unless the queue is full.
+    /// Queues a message. Fails if the queue is full or the shard has ended.
     fn put(&self, shard: usize, message: DriverMessage<N>) -> Result<(), RemoteError>;
 
-    /// Queues a message even if the queue is full.
+    /// Queues a message even if the queue is full. Fails if the shard has ended.
     fn post(&self, shard: usize, message: DriverMessage<N>) -> Result<(), Unsent>;
 
     /// Returns the snapshot of the tunnels.

@@ -163,7 +163,7 @@ impl<N> Remote<N> {
         self.command(Command::Release { address })
     }
 
-    /// Runs an operator's command.
+    /// Sends an operator's command to the server.
     ///
     /// # Errors
     /// If the server has ended or its queue is full.
@@ -220,7 +220,7 @@ impl<N> Remote<N> {
         TunnelWatch::new(self.queues().board())
     }
 
-    /// Returns the port through which an SSH client reports to the server.
+    /// Returns the interface through which an SSH client serves the server's tunnels.
     #[must_use]
     pub fn tunnel_port(&self) -> TunnelPort
     where
@@ -276,7 +276,7 @@ impl<N: Send> Port for Remote<N> {
     }
 }
 
-/// The sum of the metrics of those shards that have reported.
+/// The sum of the metrics of the shards that have reported, and the callback for the total.
 struct Sum {
     missing: usize,
     metrics: Option<Metrics>,

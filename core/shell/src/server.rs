@@ -46,7 +46,7 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-/// The parts of a [`Driver`](super::Driver).
+/// The parts of a server from which a [`Driver`](super::Driver) is created.
 pub struct Setup<H: Handler> {
     pub(super) machine: Machine<H>,
     /// The bound listeners. `None` for mounts and listeners on the other side of a tunnel.
@@ -223,7 +223,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     }
 }
 
-/// Refuses a configuration with unloaded files, unapplied settings or duplicate mounts.
+/// Refuses a configuration with unusable files or TLS, duplicate mounts or unapplied settings.
 pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
     let refuse = |listen: Option<&Listen>, words: String| {
         let address = listen.map_or_else(|| "no address".into(), |listen| listen.bound(&listen.address));
@@ -268,7 +268,7 @@ fn unservable_files(listen: &Listen, config: &Config) -> Option<String> {
 /// Maximum size of the head of a response with a file, in bytes.
 const RESPONSE_HEAD_BYTES: usize = 4 << 10;
 
-/// Refuses listeners that the handler can't serve.
+/// Refuses a listener in key mode if the handler does not read keys.
 pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<(), BindError> {
     const WHY: &str = "mode=keys sends single keys, but this application reads lines: use mode=line or mode=character";
     let unserved = |listen: &&Listen| listen.protocol.input_mode() == Some(InputMode::Keys);
@@ -281,7 +281,7 @@ pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<()
     }
 }
 
-/// Binds every listener of a configuration. Returns the listeners and their addresses.
+/// Binds or inherits the listeners of a configuration. Returns the listeners and their addresses.
 fn listen(
     config: &Config,
     mut inherited: Vec<(String, OsListener)>,

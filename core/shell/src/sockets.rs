@@ -56,7 +56,7 @@ pub trait Sockets {
     /// Cancels a connection attempt.
     fn cancel_dial(&mut self, dial: DialId);
 
-    /// Returns a finished attempt, if any. Otherwise wakes the driver's task when one finishes.
+    /// Returns a finished connection attempt, if any. The driver's task is woken when one finishes.
     fn dialed(&mut self) -> Option<Dialed<Self::Stream>>;
 
     /// Converts a connection to a socket that the runtime of another thread can take.
@@ -72,5 +72,5 @@ pub trait Sockets {
     fn take(&mut self, stream: OsStream) -> io::Result<Self::Stream>;
 }
 
-/// A connection attempt and its result.
+/// The dial of a finished connection attempt, and its result.
 pub type Dialed<S> = (DialId, io::Result<(S, Peer)>);

@@ -84,7 +84,7 @@ impl TunnelWatch {
         poll_fn(|cx| self.poll_shown(cx)).await.map(|(_, statuses)| statuses)
     }
 
-    /// Waits for a change. Returns the SSH connections to make, keep or close; `None` once the server ended.
+    /// Waits for a change, and returns the intents of the tunnels. `None` once the server ended.
     pub async fn next_intents(&mut self) -> Option<Vec<TunnelIntent>> {
         poll_fn(|cx| self.poll_shown(cx)).await.map(|(intents, _)| intents)
     }
@@ -141,7 +141,7 @@ impl TunnelPort {
         self.server.offer(listener, peer, channel);
     }
 
-    /// Returns a watch on the SSH connections to keep open and the states of the tunnels.
+    /// Returns a watch on the intents and the states of the tunnels.
     #[must_use]
     pub fn watch(&self) -> TunnelWatch {
         TunnelWatch::new(&self.board)

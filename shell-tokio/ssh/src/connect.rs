@@ -1,4 +1,4 @@
-//! Connection setup: name resolution, jump hosts, host keys and authentication.
+//! Setup of an SSH connection: TCP, jump hosts, host keys and authentication.
 
 use super::LinkError;
 use super::forwarded::Forwarded;

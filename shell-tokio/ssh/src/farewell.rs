@@ -1,4 +1,4 @@
-//! A channel that ends, and the request to end it.
+//! Requests to end channels.
 
 use super::inbox::Inbox;
 use russh::client::Msg;

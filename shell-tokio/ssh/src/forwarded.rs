@@ -24,7 +24,7 @@ pub(super) struct Forwarded {
     goodbyes: mpsc::UnboundedSender<Farewell>,
     pub(super) wear: Wear,
     pub(super) flow: Flow,
-    /// The reason why the connection has ended, once it has.
+    /// The watch channel for the reason why the connection has ended. `None` until then.
     over: watch::Sender<Option<String>>,
 }
 

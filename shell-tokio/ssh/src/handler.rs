@@ -29,7 +29,7 @@ pub(super) struct SshHandler {
 }
 
 impl Forwarded {
-    /// Offers a channel to the server.
+    /// Offers a channel to the server, or refuses it if no listener matches or too many wait.
     ///
     /// `place` is the address that the peer connected to, `found` its listener.
     fn offer(

@@ -19,7 +19,7 @@ const AGENT_KEYS_MAX: usize = 6;
 
 pub(super) enum Identity {
     Key(Box<Key>),
-    /// The keys of the agent at this socket.
+    /// The path of an agent's socket. The agent's keys are used.
     Agent(PathBuf),
 }
 

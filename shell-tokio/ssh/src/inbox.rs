@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 /// Size of unread data, in bytes, above which the connection waits for the server to poll.
 const AHEAD_BYTES: usize = 256 << 10;
-/// The longest pause of the connection: after a full packet of a channel at its limit.
+/// The longest pause of the connection, which follows a full packet for a channel at its limit.
 const SLOWEST: Duration = Duration::from_millis(20);
 /// Size of a full packet of a channel, in bytes.
 const PACKET_BYTES: u32 = 32 << 10;

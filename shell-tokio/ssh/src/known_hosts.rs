@@ -9,7 +9,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-/// Reads the configured files. If new hosts are accepted, a missing file counts as empty.
+/// Reads the `known_hosts` files. If new hosts are accepted, a missing file counts as empty.
 pub(super) fn read(ssh: &Ssh) -> Result<Files, LinkError> {
     let wrong = |words: String| LinkError::new(TunnelFailure::HostKey, words);
     let mut files = Vec::new();

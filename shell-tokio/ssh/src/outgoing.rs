@@ -51,7 +51,9 @@ impl Outgoing {
         Bytes::from_owner(Counted { bytes, load: self.clone() })
     }
 
-    /// Records that russh has written all encrypted data, with `written` bytes still buffered.
+    /// Records that russh has written all encrypted data, and wakes channels if there is room.
+    ///
+    /// `written` is the number of bytes that are still buffered in the stream below russh.
     pub(super) fn is_left(&self, written: usize, cx: &Context<'_>) {
         let mut load = self.lock();
         (load.enciphered, load.written) = (0, written);

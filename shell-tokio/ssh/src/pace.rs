@@ -12,7 +12,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest wait for the server to poll, so that a stuck task does not stop all channels.
 const LOOK_MAX: Duration = Duration::from_millis(100);
 
-/// The pace of incoming data. Clones refer to the same SSH connection.
+/// The state of the pauses in reading. Clones refer to the same SSH connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace(Arc<Mutex<State>>);
 

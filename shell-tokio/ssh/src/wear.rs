@@ -1,4 +1,4 @@
-//! Channel counts that decide when to renew an SSH connection, whose memory only that frees.
+//! Channel counts that decide when to renew an SSH connection, to free russh's memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
@@ -35,7 +35,7 @@ impl Wear {
         self.check();
     }
 
-    /// Returns `true` if another refused peer may be sent the reason, and then counts the peer.
+    /// Counts another refused peer that is sent the reason. Returns `false` if there are too many.
     pub(super) fn may_tell(&self) -> bool {
         let more = |told| (told < DISMISSED_MAX).then_some(told + 1);
         self.dismissed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()

@@ -1,4 +1,4 @@
-//! The accounts that all workers share, and the queue of tokens that wait for keys.
+//! The accounts that all workers share, and the request queue of the thread that refreshes keys.
 
 use drupe_core::app::AppNote;
 use drupe_core::kit::auth::scram::Credentials;
@@ -18,12 +18,12 @@ pub(crate) struct SharedAccounts {
     accounts: Arc<Mutex<Arc<Accounts>>>,
     /// Sender of requests to the thread that fetches keys.
     wanted: SyncSender<Wanted>,
-    /// The handle to the worker of these accounts.
+    /// A handle to the worker that uses these accounts. `None` before `of_worker`.
     remote: Option<Remote<AppNote>>,
 }
 
 impl SharedAccounts {
-    /// Returns the same accounts for a worker, whose handle receives late verdicts.
+    /// Returns the same accounts for a worker, to which late verdicts are sent through `remote`.
     pub(crate) fn of_worker(&self, remote: Remote<AppNote>) -> Self {
         Self { remote: Some(remote), ..self.clone() }
     }
@@ -32,7 +32,7 @@ impl SharedAccounts {
         Self { accounts: Arc::new(Mutex::new(Arc::new(accounts))), wanted, remote: None }
     }
 
-    /// Replaces the public keys of tokens.
+    /// Replaces the public keys that verify tokens.
     pub(crate) fn replace_keys(&self, keys: &Arc<KeySet>) {
         loop {
             let before = self.current();
@@ -68,7 +68,7 @@ impl SharedAccounts {
 
 /// A request to the thread that refreshes the keys.
 pub(crate) enum Wanted {
-    /// Verify a token of an unknown key again, after a fetch unless the last one is too recent.
+    /// Verify a token with an unknown key again, after a fetch unless the last fetch is too recent.
     Verdict { conn: ConnId, token: String, remote: Remote<AppNote> },
     /// Fetch the keys from this URL from now on. `None`: fetch no keys.
     Source(Option<KeySetUrl>),

@@ -25,7 +25,7 @@ pub(crate) struct SourceArguments {
     /// Application of listeners that no file defines
     #[arg(long, value_name = "APP")]
     app: Option<String>,
-    /// An address to listen on, in the text form of [`Listen`].
+    /// Addresses to listen on, in the text form of [`Listen`].
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -71,7 +71,7 @@ impl SourceArguments {
         Layers { catalog: Arc::clone(catalog), sources: self.add_to(sources, &variables), unread: unread.or(wrong) }
     }
 
-    /// Adds the environment and the arguments to `sources`. They override the files.
+    /// Adds the environment and the arguments to `sources`, where they override the files.
     fn add_to(&self, mut sources: Sources, variables: &[(String, String)]) -> Sources {
         sources = sources.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let bytes = self.max_message.as_ref().map(|bytes| format!("{bytes}B"));

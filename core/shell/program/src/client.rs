@@ -51,7 +51,7 @@ pub(crate) struct ClientArguments {
     /// File whose first line is the login token; without it, DRUPE_TOKEN is used if it is set
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Seconds to receive after the input ends (WebSocket); others receive until the server closes
+    /// Seconds to receive on WebSocket after the input ends; elsewhere, until the server closes
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     linger: u64,
 }

@@ -1,4 +1,4 @@
-//! Warnings about a valid configuration, and about expired or expiring certificates.
+//! Warnings about a valid configuration, and expired, expiring or not yet valid certificates.
 
 use crate::logs::Logs;
 use drupe_core::settings::{Resolved, SettingsError};

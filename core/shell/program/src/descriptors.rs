@@ -14,7 +14,9 @@ pub(crate) fn raise_limit(logs: &Logs) {
     }
 }
 
-/// Checks that connections can be accepted, after the server has opened its own files.
+/// Checks how many descriptors are left for connections. Logs a warning if they are too few.
+///
+/// Call it after the server has opened its own files.
 ///
 /// # Errors
 /// If no descriptor is left for a connection.

@@ -6,7 +6,7 @@ use drupe_core::settings::RelaySettings;
 use drupe_core::{Event, Handler, Hub, NoNote};
 use drupe_shell::Runtime;
 
-/// Returns the program `drupe`: a chat, a relay and an echo.
+/// Returns the program `drupe`, with the applications `chat`, `relay` and `echo`.
 #[must_use]
 pub fn drupe<R: Runtime + 'static>(version: &'static str) -> Program<R> {
     Program::new("drupe")

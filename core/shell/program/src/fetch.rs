@@ -14,7 +14,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 /// Maximum size of the head of a response, in bytes.
 const HEAD_MAX_BYTES: usize = 32 << 10;
 
-/// Checks what can be checked without a request: the file of the authorities.
+/// Checks the file of the authorities, if one is configured. Sends no request.
 pub(crate) fn check(source: &KeySetUrl) -> Result<(), String> {
     if source.authorities.is_empty() { Ok(()) } else { authorities(source).map(drop) }
 }

@@ -58,7 +58,7 @@ impl Crypto {
         Self { provider: Arc::new(ring::default_provider()), tickets }
     }
 
-    /// Checks the files of a plan, and returns the machine's configuration with TLS loaded.
+    /// Loads TLS and served files, checks other files, and returns the machine's configuration.
     ///
     /// # Errors
     /// If a file that it names is missing or invalid.

@@ -1,4 +1,4 @@
-//! The operator's half of a server: everything around the handler.
+//! Server programs for operators: configuration, commands, logs and more around the handlers.
 //!
 //! A [`Program`] turns applications, each a [`Handler`](drupe_core::Handler), into a program for
 //! operators, with:

@@ -9,7 +9,9 @@ use tracing_subscriber::filter::Targets;
 /// Maximum number of kinds that are tracked. Further kinds are not limited.
 const KINDS_MAX: usize = 256;
 
-/// Rate limiter for log lines, by kind. Does not count lines that their level excludes.
+/// A rate limiter for log lines, by kind.
+///
+/// Lines that the log level excludes do not count as left out.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     levels: Targets,
@@ -44,7 +46,7 @@ impl Limiter {
         self.levels = levels;
     }
 
-    /// Returns `true` if the level admits lines of a target to the log.
+    /// Returns `true` if the log includes lines of this target at this level.
     pub(crate) fn is_logged(&self, target: &str, level: Level) -> bool {
         self.levels.would_enable(target, &level)
     }

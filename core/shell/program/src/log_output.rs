@@ -51,7 +51,7 @@ impl Losses {
         !self.0.is_failing.load(Ordering::Acquire)
     }
 
-    /// Returns the number of lines that could not be written so far, without queued ones.
+    /// Returns the number of lines whose write has failed so far.
     pub(crate) fn failed(&self) -> u64 {
         self.0.failed.load(Ordering::Acquire)
     }

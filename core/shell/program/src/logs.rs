@@ -61,12 +61,12 @@ impl Logs {
         }
     }
 
-    /// Returns the last lines of the log, for the monitor.
+    /// Returns a handle to the last lines of the log, for the monitor.
     pub(crate) fn tail(&self) -> LogTail {
         self.tail.clone()
     }
 
-    /// Returns `true` if the log admits a line about one more message.
+    /// Returns `true` if a line about a message is to be logged, and counts the line.
     pub(crate) fn admits_message(&self) -> bool {
         // Checks the level first: messages are the most frequent lines, and most servers do not log
         // them.
@@ -180,7 +180,7 @@ impl Logs {
     }
 }
 
-/// Prints why the server did not start, in the format of its log.
+/// Prints the error that prevented the start or ended the server, in the format of its log.
 pub(crate) fn refuse_to_start(program: &str, format: FormatChoice, failure: &Failure) {
     last_words(format, &format!("{program}: {failure}"), || error!(target: "operation", "{failure}"));
 }

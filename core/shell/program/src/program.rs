@@ -133,7 +133,7 @@ impl<R: Runtime + 'static> Program<R> {
         self
     }
 
-    /// Runs the command that the arguments of the process name; without one, serves.
+    /// Runs the command in the arguments of the process, or serves if they contain no command.
     ///
     /// Ends the process if the arguments are invalid.
     #[must_use]
@@ -191,7 +191,7 @@ impl<R: Runtime + 'static> Program<R> {
         self.flags.iter().filter_map(value).collect()
     }
 
-    /// Returns the command with the program's name, applications and flags.
+    /// Returns the command-line parser, with the program's name, applications and flags.
     fn command(&self) -> clap::Command {
         let apps: Vec<_> = self.catalog.apps().collect();
         let first = apps.first().copied().unwrap_or_default();
@@ -212,7 +212,7 @@ impl<R: Runtime + 'static> Program<R> {
     }
 }
 
-/// The arguments of every program.
+/// The command-line arguments that every program accepts.
 #[derive(Parser)]
 #[command(name = "program", args_conflicts_with_subcommands = true)]
 struct Arguments {

@@ -35,7 +35,7 @@ impl Reload {
         Self { arguments, current, parts, tunnels, remote }
     }
 
-    /// Reloads the configuration on the signal thread, because loading can fail and takes time.
+    /// Reloads the configuration, and logs an error if that fails. Blocks the signal thread.
     pub(crate) fn run(&mut self) {
         systemd::reloading();
         if let Err(failure) = self.reload() {

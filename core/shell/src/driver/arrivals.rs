@@ -1,4 +1,4 @@
-//! New connections: accepted by this shard, passed on by another shard, or dialled.
+//! New connections: accepted, mounted, dialled, or passed on by another shard.
 
 use super::{Connection, Driver};
 use crate::channel::Transport;

@@ -58,7 +58,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         Ok(self.machine.listeners().map(bound).collect())
     }
 
-    /// Binds the new listeners of a configuration.
+    /// Creates the entries of a configuration's new listeners, and binds those that need a socket.
     ///
     /// `closed` receives the listeners that were closed to make room.
     fn listen_at_new(
@@ -108,7 +108,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         has_room
     }
 
-    /// Rebinds listeners that were closed for a configuration that could not be applied.
+    /// Rebinds the `closed` listeners, and returns `error` with any further failure added.
     fn listen_again(&mut self, closed: Vec<(ListenerId, SocketAddr)>, mut error: BindError) -> BindError {
         for (id, address) in closed {
             let again = OsListener::bind(&Listen::lines(address));

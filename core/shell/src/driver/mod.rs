@@ -43,7 +43,7 @@ pub struct Driver<H: Handler, S: Sockets> {
     listeners: Places<S::Listener>,
     /// The queue of ready channels.
     channels: Arc<ReadyQueue>,
-    /// The version of the tunnel states that was published last.
+    /// The version of the tunnels' intents and states that was published last.
     tunnels_shown: u64,
     /// The connections, by index.
     connections: Vec<Option<Connection<S::Socket>>>,
@@ -55,7 +55,7 @@ pub struct Driver<H: Handler, S: Sockets> {
     waits: bool,
     stopped: bool,
     dialing: BTreeSet<DialId>,
-    /// Numbers of ready sockets and listeners that the runtime will not report again.
+    /// Numbers of ready connections and listeners that the runtime will not report again.
     again: Vec<u32>,
     scratch: Vec<u8>,
     /// The time of the current turn.
@@ -81,7 +81,7 @@ struct Connection<S> {
     transport: Transport<S>,
     /// Whether reading is suspended because the machine has paused it.
     unread: bool,
-    /// Whether writing is suspended because the socket's send buffer is full.
+    /// Whether writing is suspended because the last write would have blocked.
     full: bool,
     shut_down: bool,
 }
@@ -124,7 +124,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
 }
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
-    /// Reports to the machine that the server has started. Call it before the first turn.
+    /// Starts the machine: sets its wall clock, enables its jobs, and reports the start.
+    ///
+    /// Call it before the first turn.
     pub fn start(&mut self) {
         self.sync_wall_clock();
         self.machine.takes_jobs(Time::START);
@@ -166,7 +168,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         &mut self.sockets
     }
 
-    /// Returns the socket with this number. `None` if there is none or it is a channel.
+    /// Returns the socket with this number. `None` for channels and unknown numbers.
     pub fn socket(&mut self, number: u32) -> Option<&mut S::Socket> {
         match &mut self.connections.get_mut(number as usize)?.as_mut()?.transport {
             Transport::Socket(socket) => Some(socket),
@@ -174,7 +176,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Returns the final metrics (on the first shard, of all shards). Call it after [`Next::End`].
+    /// Returns the final metrics: of all shards on the first shard, of this shard on the others.
+    ///
+    /// Call it after [`Next::End`].
     ///
     /// # Errors
     /// If another shard ended by a panic.
@@ -204,7 +208,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Sets the machine's wall clock if it differs from the system's.
+    /// Sets the machine's wall clock if it is unset or off by 500 ms, at most once per second.
     fn sync_wall_clock(&mut self) {
         let is_soon = |last: Time| self.now.since(last) < CLOCK_CHECKED_EVERY;
         if self.clock_checked.is_some_and(is_soon) {
@@ -281,7 +285,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         again.push(number);
     }
 
-    /// Publishes the SSH connections to keep open, and the states of the tunnels, if they changed.
+    /// Publishes the intents and states of the tunnels if they have changed.
     fn show_tunnels(&mut self) {
         let version = self.machine.tunnels_version();
         if core::mem::replace(&mut self.tunnels_shown, version) != version {
@@ -303,7 +307,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Writes to changed connections, drops ended ones, and posts the messages to other shards.
+    /// Writes to changed connections, drops ended ones, ends the turn, and posts shard messages.
     fn write_all(&mut self) {
         let Self { machine, sockets, connections, again, now, .. } = self;
         while let Some(id) = machine.next_changed() {
@@ -320,7 +324,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.post_shard_messages();
     }
 
-    /// Reports to the machine whether other shards keep up with its messages.
+    /// Reports to the machine when another shard falls behind with its messages, or catches up.
     fn hold_back(&mut self) {
         let behind = self.shard.count() > 1 && self.mailbox.is_another_behind();
         if behind != self.waits {
@@ -375,7 +379,7 @@ impl<H: Handler, S: Sockets> fmt::Debug for Driver<H, S> {
     }
 }
 
-/// Writes queued bytes until the transport is full, and closes the sending half if requested.
+/// Writes queued bytes until the transport is full. Once all are written, shuts down if requested.
 fn write<H: Handler, S: Sockets>(
     machine: &mut Machine<H>,
     sockets: &mut S,

@@ -24,7 +24,7 @@ pub(super) struct ListenerState<L> {
 }
 
 impl<L> Place<L> {
-    /// Creates the entry of a listener without a socket: a mount, or one on the other side of a tunnel.
+    /// Creates the entry of a listener without a socket: a mount or a tunnel's listener.
     pub(super) const fn far(address: Address) -> Self {
         Self { address, door: None }
     }

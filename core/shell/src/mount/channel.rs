@@ -1,4 +1,4 @@
-//! A mounted connection on its way from the other server to a driver.
+//! Mounted connections: their handoff from the other server, and their channels.
 
 use super::error::MountError;
 use super::{MountResponse, MountedIo};
@@ -27,7 +27,7 @@ type Attached = (Box<dyn MountedIo>, Vec<u8>);
 
 #[derive(Default)]
 struct State {
-    /// The result for the other server, until it takes it.
+    /// The result or the recorded refusal, until the other server takes it.
     outcome: Option<Result<MountResponse, MountError>>,
     /// Whether the result was set. Later results are ignored.
     is_decided: bool,
@@ -46,7 +46,7 @@ impl Handoff {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the result, unless one is set. A recorded refusal takes the place of `Closed`.
+    /// Sets the result, unless it is set already. A recorded refusal takes the place of `Closed`.
     pub(super) fn decide(&self, outcome: Result<MountResponse, MountError>) {
         let mut state = self.lock();
         if state.is_decided {
@@ -88,7 +88,7 @@ impl Handoff {
         wake_connection(state);
     }
 
-    /// Takes the stream, or waits for it.
+    /// Polls for the stream and the bytes already read from it.
     fn poll_io(&self, cx: &mut Context<'_>) -> Poll<Result<Attached, Failure>> {
         let mut state = self.lock();
         if let Some(attached) = state.io.take() {
@@ -132,7 +132,7 @@ impl MountedChannel {
         Self::beginning(head, Some(Vec::new()), None)
     }
 
-    /// Creates a connection of a stream, from which `read` was read already.
+    /// Creates a connection from a stream. `read` holds the bytes already read from it.
     pub(super) fn whole(io: Box<dyn MountedIo>, read: Vec<u8>) -> Self {
         Self::beginning(read, None, Some(io))
     }
@@ -163,7 +163,7 @@ impl MountedChannel {
         self.handoff.decide(Err(error));
     }
 
-    /// Polls for the stream, if the connection has none yet.
+    /// Returns the stream. Polls for it if the connection does not have it yet.
     fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Box<dyn MountedIo>, Failure>> {
         if self.io.is_none() {
             let (io, read) = ready!(self.handoff.poll_io(cx))?;
@@ -175,7 +175,7 @@ impl MountedChannel {
         self.io.as_mut().map_or(Poll::Pending, |io| Poll::Ready(Ok(io)))
     }
 
-    /// Takes bytes of the response. Returns how many belong to it.
+    /// Appends bytes to the response. Returns how many of them belong to the response.
     fn take_response(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, Failure> {
         let Some(response) = &mut self.response else { return Ok(0) };
         let before = response.len();

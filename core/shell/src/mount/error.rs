@@ -19,7 +19,7 @@ pub enum MountError {
     /// A request was passed to a listener that takes only whole connections.
     #[error("the listener mounted:{0} takes no requests: it needs the protocol websocket, without TLS and PROXY")]
     NotWebSocket(String),
-    /// The server refused the connection, and told the peer as far as the protocol allows.
+    /// The server refused the connection, and informed the peer as far as the protocol allows.
     #[error("the server refused the connection: {}", .0.sentence())]
     Refused(Reason),
     /// The response is longer than 1 MiB.

@@ -71,7 +71,7 @@ impl<N> Remote<N> {
     }
 }
 
-/// A connection that was passed to the server, or the reason why not.
+/// The handoff of a connection that was passed to the server, or the error that prevented it.
 struct Pending(Result<Arc<Handoff>, MountError>);
 
 impl Pending {

@@ -1,4 +1,4 @@
-//! The head of a request that another server received, and the response that it passes on.
+//! The head of a request from another server, and this server's response to it.
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use core::fmt;
 ///
 /// The server itself accepts less, and answers a larger head with the status 431.
 const HEAD_MAX_BYTES: usize = 64 << 10;
-/// Fields that belong to the connection between the client and the other server.
+/// Names of fields that concern only the connection between the client and the other server.
 const HOP_BY_HOP: [&str; 3] = ["connection", "keep-alive", "proxy-connection"];
 
 /// The head of a request that another server received.
@@ -20,7 +20,7 @@ pub struct MountRequest {
 }
 
 impl MountRequest {
-    /// Creates the head of a request, such as `GET` and `/chat?token=x`, without fields.
+    /// Creates a request's head from a method and a target, such as `GET` and `/chat?token=x`.
     #[must_use]
     pub fn new(method: &str, target: &str) -> Self {
         let mut request = Self { head: Vec::new(), upgrades: false, problem: None };
@@ -34,9 +34,10 @@ impl MountRequest {
         request
     }
 
-    /// Adds a header field. Call it again for a field with several lines.
+    /// Adds a header field, unless it is hop-by-hop. Call it again for a field with several lines.
     ///
-    /// `Connection` is written by the mount itself and ignored here.
+    /// `Connection`, `Keep-Alive` and `Proxy-Connection` are ignored. The mount writes `Connection`
+    /// itself.
     #[must_use]
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
@@ -84,7 +85,7 @@ impl fmt::Debug for MountRequest {
 
 #[cfg(feature = "http")]
 impl<B> From<&http::Request<B>> for MountRequest {
-    /// Returns the head of a request. The authority of its target serves as `Host` if it has none.
+    /// Converts a request's head. Adds `Host` with the URI's authority if the field is missing.
     fn from(request: &http::Request<B>) -> Self {
         let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let mut head = Self::new(request.method().as_str(), target);
@@ -106,7 +107,7 @@ impl<B> From<&http::Request<B>> for MountRequest {
 pub struct MountResponse {
     /// The status code, such as 101 or 503.
     pub status: u16,
-    /// The header fields, without `Connection` unless the status is 101.
+    /// The header fields. Hop-by-hop fields such as `Connection` are kept only with the status 101.
     pub fields: Vec<(String, String)>,
     /// The body. Empty with the status 101.
     pub body: Vec<u8>,
@@ -133,14 +134,14 @@ impl MountResponse {
         Some((Self { status, fields, body: Vec::new() }, end + 4))
     }
 
-    /// Returns the value of a header field, if there is one.
+    /// Returns the value of the first header field with this name, if any.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
         let found = self.fields.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Converts it to a response of the crate `http`.
+    /// Converts this response to a response of the crate `http`.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn into_http<B: From<Vec<u8>>>(self) -> http::Response<B> {

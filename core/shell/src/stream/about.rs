@@ -1,10 +1,10 @@
-//! What a task can see of its connection: identity, request, representation, origin and wire.
+//! Accessors for a connection's identity, request, representation, origin and wire.
 
 use super::connection::{Connection, Sender};
 use drupe_core::http::Request;
 use drupe_core::{Identity, Origin, Representation};
 
-/// # The connection
+/// # Properties of the connection
 ///
 /// For all else, such as the listener's options or the traffic, ask the hub:
 /// `connection.with_hub(|hub, conn| hub.traffic(conn)).await`.
@@ -35,7 +35,7 @@ impl Connection {
         self.sender.origin()
     }
 
-    /// Returns the name of the wire when the connection opened, as [`Hub::wire_name`].
+    /// Returns the name that the wire had when the connection opened: see [`Hub::wire_name`].
     ///
     /// [`Hub::wire_name`]: drupe_core::Hub::wire_name
     #[must_use]
@@ -44,9 +44,9 @@ impl Connection {
     }
 }
 
-/// # The connection
+/// # Properties of the connection
 impl Sender {
-    /// Returns the user of the connection: see [`Connection::identity`].
+    /// Returns the identity of the connection: see [`Connection::identity`].
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
         self.shared.live.lock().identity.clone()
@@ -65,7 +65,7 @@ impl Sender {
         self.shared.live.lock().representation.unwrap_or(default)
     }
 
-    /// Returns the listener or the dial: see [`Connection::origin`].
+    /// Returns the listener or the dial of the connection: see [`Connection::origin`].
     #[must_use]
     pub fn origin(&self) -> Origin {
         self.shared.opening.origin

@@ -7,7 +7,7 @@ use core::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
-/// Size, in bytes, above which text without a line feed is sent.
+/// Maximum size of one write, and of unsent text on wires of lines, in bytes.
 const UNSENT_MAX_BYTES: usize = 16 << 10;
 
 /// The longest line that can be written as one message, in bytes.
@@ -100,7 +100,7 @@ impl ByteStream {
         Poll::Ready(Ok(taken.len()))
     }
 
-    /// Sends the written data, and waits while the peer does not keep up.
+    /// Sends the written data, and waits for a slow peer. Wires of frames send only complete lines.
     pub fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.connection.has_lines() {
             self.send_rest().map_err(broken)?;

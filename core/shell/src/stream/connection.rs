@@ -80,7 +80,7 @@ impl Connection {
         self.sender.shared.opening.peer
     }
 
-    /// Returns `true` if the wire carries lines: TCP lines or telnet.
+    /// Returns `true` if the wire carries lines: TCP lines, telnet, or telnet over WebSocket.
     #[must_use]
     pub fn has_lines(&self) -> bool {
         self.sender.shared.opening.has_lines
@@ -125,7 +125,7 @@ impl Connection {
         self.with_hub(move |hub, conn| hub.join(conn, &room)).await
     }
 
-    /// Leaves a room with [`Hub::leave`]. Returns `false` if it was not a member.
+    /// Leaves a room with [`Hub::leave`]. Returns `false` if the connection was not a member.
     ///
     /// # Errors
     /// If the connection has ended.
@@ -206,7 +206,7 @@ impl Handle {
         self.link.put(action, || self.call()).map_err(Disconnected)
     }
 
-    /// Notifies the handler that the connection's task has queued actions.
+    /// Notifies the handler that the connection's task has queued actions or changed its state.
     pub(super) fn call(&self) {
         // At most one note per connection is queued, so the queue's limit need not apply. If the
         // server has ended, the connection has ended as well.
@@ -299,7 +299,7 @@ impl Sender {
     }
 }
 
-/// Discards later messages, so that unread input does not stop a task that only sends.
+/// Discards queued and later messages, so that unread input does not stop a task that only sends.
 impl Drop for Receiver {
     fn drop(&mut self) {
         let handle = &self.shared.handle;

@@ -1,4 +1,4 @@
-//! The queues between a connection's task and the machine.
+//! The queues between a task and the machine.
 
 use drupe_core::Reason;
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ const INBOX_LOW_BYTES: usize = 16 << 10;
 const INBOX_LOW_MESSAGES: usize = 64;
 /// Size of the queued actions, in bytes, at which the task must wait.
 const OUTBOX_HIGH_BYTES: usize = 64 << 10;
-/// Size that an action counts in addition to its data, in bytes.
+/// Size that is counted for each action in addition to its data, in bytes.
 const ACTION_BYTES: usize = 64;
 
 /// A queued item with a size in bytes, which counts towards the limits of a [`Link`].

@@ -37,7 +37,7 @@ impl Weight for Action {
     }
 }
 
-/// A note to the handler: a connection's task has queued actions, or has panicked.
+/// A note to the handler that a connection's task has queued actions or has panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
     pub(super) conn: ConnId,
@@ -60,7 +60,7 @@ impl Live {
     }
 }
 
-/// The context of a connection: the link to its task.
+/// The context of a connection: the link to its task, and the state that the task reads.
 #[derive(Default)]
 pub struct Linked {
     pub(super) link: Option<Arc<Path>>,

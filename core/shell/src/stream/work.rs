@@ -7,7 +7,7 @@ use core::future::poll_fn;
 use core::pin::pin;
 use std::task::Poll;
 
-/// Work in progress of a connection's task: see [`Connection::work`]. Dropping it ends the work.
+/// A guard for work in progress: see [`Connection::work`]. Dropping the guard ends the work.
 #[must_use = "dropping it ends the work"]
 pub struct Work {
     handle: Handle,
