@@ -74,7 +74,7 @@ pub const SEND_BUFFER_BYTES: usize = 256 << 10;
 /// ends the socket's turn at once.
 pub const READS_PER_TURN: u32 = 16;
 
-/// Maximum number of connections that wait to be accepted. The system may allow fewer.
+/// Maximum number of connections that wait to be accepted per listener. Systems may allow fewer.
 pub const BACKLOG: u32 = 4096;
 
 /// Maximum number of connections accepted from one listener before others have their turn.

@@ -120,7 +120,7 @@ impl Forwarded {
         self.over.send_if_modified(|over| over.is_none() && over.replace(words).is_none());
     }
 
-    /// Returns the listener for an address that a peer connected to, if any.
+    /// Returns the listener for a TCP address that a peer connected to, if any.
     ///
     /// The SSH server must repeat the address as it was requested, which OpenSSH's client requires
     /// as well.

@@ -17,11 +17,11 @@ pub(super) struct Outgoing(Arc<Mutex<Load>>);
 
 #[derive(Debug, Default)]
 struct Load {
-    /// Bytes passed to russh and not encrypted yet.
+    /// Number of bytes passed to russh and not encrypted yet.
     plain: usize,
-    /// Bytes encrypted by russh and not written yet.
+    /// Number of bytes encrypted by russh and not written yet.
     enciphered: usize,
-    /// Bytes written by russh and not taken by the system yet.
+    /// Number of bytes written by russh and not taken by the system yet.
     written: usize,
     waiting: HashMap<u32, Waker>,
     /// The waker of russh's session.

@@ -47,7 +47,7 @@ pub(crate) fn check(config: &Config, logs: &Logs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Number of descriptors that a runtime opens when it begins to serve, at most.
+/// Maximum number of descriptors that a runtime opens when it begins to serve.
 const OF_RUNTIME: u64 = 4;
 
 /// Describes why no more descriptors can be opened, and the remedy.

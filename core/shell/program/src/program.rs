@@ -65,7 +65,7 @@ impl<R: Runtime + 'static> Program<R> {
         Self { version, ..self }
     }
 
-    /// Sets the first line of `--help` and of the manual page.
+    /// Sets the description of the program for `--help` and the manual page.
     ///
     /// Default: "A server for long-lived connections".
     #[must_use]
