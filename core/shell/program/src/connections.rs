@@ -21,7 +21,8 @@ impl LogConnections {
     fn log<H: Handler>(&self, hub: &Hub<'_, H::Context>, event: &Event<'_, H::Note>) {
         let user = |conn| hub.identity(conn).map_or("-".into(), |identity| escape_hidden(&identity.user));
         let seconds = |conn: ConnId| hub.age(conn).as_secs_f64();
-        let admits = |kind, words: &dyn Display| self.0.admits_line(kind, Level::INFO, || format!("{kind}: {words}"));
+        let admits_at = |level, kind, words: &dyn Display| self.0.admits_line(kind, level, || format!("{kind}: {words}"));
+        let admits = |kind, words: &dyn Display| admits_at(Level::INFO, kind, words);
         let name = |listener: &ListenerId| hub.listener(*listener).map_or("", |listen| listen.name.as_str());
         match event {
             Event::Opened { conn, peer, .. } => {
@@ -46,9 +47,11 @@ impl LogConnections {
                 let (method, path) = (asked(|request| Some(request.method())), asked(|request| Some(request.path())));
                 let words =
                     format_args!("{peer} by {listener}: {reason}, {method} {path}, host {host}, origin {origin}");
-                if !admits("request refused", &words) {
-                } else if matches!(reason, Reason::OriginRefused | Reason::HostRefused) {
-                    // The usual cause is the configuration, so the operator should see it.
+                // The usual cause of these is the configuration, so the operator should see them.
+                let is_warning = matches!(reason, Reason::OriginRefused | Reason::HostRefused);
+                let level = if is_warning { Level::WARN } else { Level::INFO };
+                if !admits_at(level, "request refused", &words) {
+                } else if is_warning {
                     warn!(target: "connections", %peer, listener, %reason, status, method, path, host, origin, "request refused: {why}");
                 } else {
                     info!(target: "connections", %peer, listener, %reason, status, method, path, host, origin, "request refused: {why}");
