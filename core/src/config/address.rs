@@ -42,10 +42,10 @@ pub enum ListenProblem {
     /// The path or the abstract name of the Unix socket is empty.
     #[error("a Unix socket needs a path, such as unix:///run/drupe.sock")]
     Path,
-    /// The scheme does not have this option.
+    /// The scheme or the address does not support this option.
     #[error("{0:?} is not an option of this scheme")]
     Option(String),
-    /// The origin is invalid: no page can have it.
+    /// An entry of the option `origins` is not a valid origin.
     #[error("{0}")]
     Origin(#[from] OriginError),
     /// The name of the mount is invalid.
@@ -110,7 +110,7 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
     Ok(listen)
 }
 
-/// Parses a TCP address or the name of a mount.
+/// Parses a TCP address, or `mounted:` and the name of a mount.
 fn at(place: &str) -> Result<Address, ListenProblem> {
     let Some(name) = place.strip_prefix("mounted:") else { return tcp(place).map(Address::Tcp) };
     Address::check_mount(name).map_err(|problem| ListenProblem::Mount(name.to_string(), problem))?;
@@ -164,7 +164,7 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
     Ok(())
 }
 
-/// Moves the listener's address to the far side of a tunnel.
+/// Replaces a listener's TCP or Unix address by the same address on the far side of `tunnel`.
 pub(super) fn forward(listen: &mut Listen, tunnel: &str) -> Result<(), ListenProblem> {
     let bind = match &listen.address {
         Address::Tcp(address) => RemoteBind::Tcp { host: address.ip().to_string(), port: address.port() },

@@ -1,7 +1,9 @@
 use crate::base::setters;
 use crate::config::Rate;
 
-/// Limits on the number and arrival rate of connections. A connection over a limit is refused.
+/// Limits on the number and arrival rate of connections, and random refusal of new ones.
+///
+/// An incoming connection over a limit is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionLimits {
@@ -32,7 +34,7 @@ setters!(ConnectionLimits {
 });
 
 impl Default for ConnectionLimits {
-    /// Returns limits of 10,000 connections in all and 256 per address.
+    /// Returns limits of 10,000 connections in all and 256 per address, and no other limits.
     ///
     /// 256 leaves room for many people behind one NAT.
     fn default() -> Self {
@@ -65,7 +67,7 @@ pub struct EarlyDropError {
 }
 
 impl EarlyDrop {
-    /// Creates an early drop that refuses some connections from `begin` on, and all from `full` on.
+    /// Creates an early drop whose probability rises from 0 at `begin` to 1 at `full`.
     ///
     /// Both are numbers of unauthenticated connections.
     ///
@@ -75,7 +77,9 @@ impl EarlyDrop {
         if begin < full { Ok(Self { begin, full }) } else { Err(EarlyDropError { begin, full }) }
     }
 
-    /// Returns `true` if one more connection is refused. `chance` is 64 random bits.
+    /// Returns `true` if a new connection is refused while `unknown` ones are unauthenticated.
+    ///
+    /// `chance` is 64 random bits.
     pub(crate) fn refuses(self, unknown: u32, chance: u64) -> bool {
         let above = u64::from(unknown.saturating_sub(self.begin));
         let span = u64::from(self.full - self.begin);

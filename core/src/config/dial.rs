@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// An outgoing connection that the application requests.
+/// A request for an outgoing connection: its address, protocol, backoff and time limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dial {
@@ -16,7 +16,7 @@ pub struct Dial {
     pub address: String,
     /// The protocol of the connection.
     pub protocol: DialProtocol,
-    /// The waits between attempts. `None`: one attempt only.
+    /// The waits before further attempts and reconnections. `None`: one attempt, no reconnection.
     pub backoff: Option<Backoff>,
     /// Time limit for each attempt, and again for the handshake after it.
     ///
@@ -71,12 +71,11 @@ impl Dial {
     }
 }
 
-/// Parses `tcp://HOST:PORT`, `length://HOST:PORT`, `raw://HOST:PORT`,
-/// `delimited://HOST:PORT` or `ws://HOST:PORT/PATH`.
+/// Parses a dial address, such as `tcp://HOST:PORT` or `ws://HOST:PORT/PATH`.
 ///
-/// All but the last accept the options of [`Listen`](crate::Listen) for their wires, such as
-/// `?ending=crlf` and `?prefix=u16be`. The query of a `ws` address goes to the server. One attempt
-/// of at most 30 s.
+/// The schemes are `tcp` (the default), `length`, `raw`, `delimited` and `ws`. All but `ws` accept
+/// the options of [`Listen`](crate::Listen) for their wires, such as `?ending=crlf` and
+/// `?prefix=u16be`. The query of a `ws` address goes to the server. One attempt of at most 30 s.
 impl FromStr for Dial {
     type Err = DialError;
 

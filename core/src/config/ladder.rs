@@ -40,7 +40,9 @@ setters!(Ladder {
 });
 
 impl Default for Ladder {
-    /// Returns a ladder that warns and pauses from the first strike, and never loses a message.
+    /// Returns a ladder that warns at the first strike, pauses from it on, and discards nothing.
+    ///
+    /// `forgive_after` is 60 s.
     fn default() -> Self {
         Self {
             warn: Some(1),
@@ -53,7 +55,7 @@ impl Default for Ladder {
     }
 }
 
-/// Treatment of a message over the rate.
+/// Treatment of a received message under the rate limits, from the mildest to the severest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Action {

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 
-/// A listener: an address and the protocol that it speaks.
+/// The configuration of a listener: its address, its protocol and its options.
 ///
 /// As text:
 ///
@@ -72,9 +72,9 @@ pub struct Listen {
     pub name: String,
     /// The address to listen on.
     pub address: Address,
-    /// File permissions of a Unix socket.
+    /// Permissions and group of a Unix socket's file.
     pub socket: SocketAccess,
-    /// The protocol, or how to detect it.
+    /// The protocol of the connections: fixed, or detected from their first bytes.
     pub protocol: Protocol,
     /// Maximum number of connections. With 0, the listener refuses all. `None`: no limit.
     pub connections_max: Option<u32>,
@@ -84,7 +84,7 @@ pub struct Listen {
     pub half_open: bool,
     /// Whether warnings, shutdown notices and the closing reason are sent to peers as messages.
     pub notices: bool,
-    /// Whether connections that are not HTTP end if they begin with an HTTP request.
+    /// Whether to close connections that begin with an HTTP request, if the protocol is not HTTP.
     ///
     /// Their reason is [`Reason::WrongProtocol`](crate::Reason::WrongProtocol). Nothing of the
     /// request is served. Any web page can make a browser send a request to any port, followed by
@@ -98,7 +98,7 @@ pub struct Listen {
     pub allow: Vec<Network>,
     /// Networks whose peers are refused.
     pub deny: Vec<Network>,
-    /// The proxies in front of this listener, if any.
+    /// The proxies that send the PROXY protocol to this listener. `None`: no PROXY protocol.
     pub proxies: Option<Proxies>,
     /// TLS settings. `None`: no TLS.
     pub tls: Option<Tls>,
@@ -149,13 +149,15 @@ pub enum Address {
     Inherited(String),
     /// An address on the far side of a [tunnel](crate::tunnel).
     Forwarded(Forward),
-    /// The name of a mount: connections that another server of this process hands over.
+    /// The name of a mount, through which another server of this process hands over connections.
     ///
     /// Nothing is bound. A shell's handle to the server (`Remote::mount`) passes the connections.
     Mounted(String),
 }
 
-/// Permissions of a Unix socket's file. Only processes that may write to the file can connect.
+/// Permissions and group of a Unix socket's file.
+///
+/// Only processes that may write to the file can connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketAccess {
@@ -256,9 +258,9 @@ impl Listen {
             || forwarded.is_some_and(|forwarded| forwarded.trust(peer))
     }
 
-    /// Returns the scheme, the address and the path as text, without options except the tunnel.
+    /// Returns the scheme, `address`, the path and the tunnel as text, without the other options.
     ///
-    /// A port of 0 is replaced by the port that the system chose.
+    /// `address` is the bound address, which has the port that the system chose instead of 0.
     #[must_use]
     pub fn bound(&self, address: &Address) -> String {
         let is_unix = match &self.address {

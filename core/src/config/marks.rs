@@ -73,7 +73,7 @@ pub enum SlowPolicy {
     /// The member's connection is closed as a slow consumer.
     #[default]
     Close,
-    /// The oldest messages of the room that are queued for the member are skipped.
+    /// The oldest queued messages of the room are skipped for the member until the new one fits.
     SkipOldest,
     /// The new message is skipped for the member.
     SkipNewest,
@@ -81,7 +81,7 @@ pub enum SlowPolicy {
     KeepLatest,
 }
 
-/// Limits on one connection's output queue, in bytes and in time.
+/// Limits on one connection's output queue, and the default policy for slow members of rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutboundLimits {
@@ -114,7 +114,7 @@ impl OutboundLimits {
 }
 
 impl Default for OutboundLimits {
-    /// Returns the default marks, a deadline of 30 s plus 4 KiB/s, and [`SlowPolicy::Close`].
+    /// Returns the default marks, a deadline of 30 s, a rate of 4 KiB/s, and [`SlowPolicy::Close`].
     fn default() -> Self {
         Self {
             marks: Marks::default(),

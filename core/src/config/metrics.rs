@@ -3,7 +3,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// What a machine keeps and shows besides its counters.
+/// Labels of the metrics, and maximum lengths of the lists of recent errors and durations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetricsOptions {
@@ -23,7 +23,7 @@ pub struct MetricsOptions {
 setters!(MetricsOptions { labels: MetricLabels, errors_kept: u32, durations_kept: u32 });
 
 impl Default for MetricsOptions {
-    /// Returns options without labels, with lists of 100 entries.
+    /// Returns options without labels, with lists of at most 100 entries.
     fn default() -> Self {
         Self { labels: MetricLabels::default(), errors_kept: 100, durations_kept: 100 }
     }
@@ -39,7 +39,7 @@ impl MetricsOptions {
     }
 }
 
-/// Labels that an operator chooses for all series, such as the instance or the environment.
+/// Labels that an operator chooses for all series, such as the environment or the zone.
 ///
 /// ```
 /// use drupe_core::MetricLabels;
@@ -56,10 +56,10 @@ pub struct MetricLabels(Arc<[(String, String)]>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricLabelError {
-    /// The name is not that of a label.
+    /// The name is not a valid label name.
     #[error("{0:?} is no label name; use letters, digits and _, and begin with a letter")]
     Name(String),
-    /// The name is one that the server itself uses.
+    /// The name is reserved, because the server uses it or Prometheus adds it.
     #[error("the server uses the label {0} itself; choose another name")]
     Reserved(String),
     /// The name occurs twice.
@@ -103,7 +103,7 @@ impl MetricLabels {
         if found.len() > COUNT_MAX { Err(MetricLabelError::TooMany(found.len())) } else { Ok(Self(found.into())) }
     }
 
-    /// Returns the names and values, in their order.
+    /// Returns the pairs of name and value, in the order in which they were given.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -115,7 +115,7 @@ impl MetricLabels {
     }
 }
 
-/// Labels that series of the server have, or that Prometheus adds.
+/// Reserved label names: those of the server's own series, and those that Prometheus adds.
 const RESERVED: [&str; 7] = ["le", "reason", "endpoint", "tunnel", "error", "instance", "job"];
 const COUNT_MAX: usize = 16;
 const LENGTH_MAX: usize = 128;

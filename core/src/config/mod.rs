@@ -52,26 +52,28 @@ pub struct Config {
     pub listeners: Vec<Listen>,
     /// SSH connections, for [forwarded](crate::Address::Forwarded) listeners.
     pub tunnels: Vec<Tunnel>,
-    /// Seed of all random numbers: jitter and [`Hub::random`](crate::Hub::random).
+    /// Seed of all random numbers of the machine.
     ///
-    /// Without one, shells use entropy of the system, and a machine uses 0.
+    /// They serve jitter, early drops and [`Hub::random`](crate::Hub::random). Without a seed,
+    /// shells use entropy of the system, and a machine uses 0.
     pub seed: Option<u64>,
-    /// Limits on the number of connections.
+    /// Limits on the number and arrival rate of connections, and random refusal of new ones.
     pub connections: ConnectionLimits,
     /// Networks whose peers are exempt from limits per address, quarantine and early drop.
     pub exempt: Vec<Network>,
-    /// Whether address limits, networks, quarantine, early drops and rates only count violations.
+    /// Whether refusals by address, quarantine or early drop and excess input are only counted.
     ///
-    /// What they would have refused is counted in
-    /// [`Metrics::would_refuse`](crate::Metrics::would_refuse) and
+    /// Refusals by address come from limits per address and from the networks of listeners. Input
+    /// is excess if it exceeds a rate. The refusals are counted in
+    /// [`Metrics::would_refuse`](crate::Metrics::would_refuse), and the excess input in
     /// [`Metrics::rate_exceeded`](crate::Metrics::rate_exceeded). Use it to find limits for a
     /// server in production.
     pub dry_run: bool,
     /// Limits for one peer, on listeners without [limits](Listen::limits) of their own.
     pub peer: PeerLimits,
-    /// Duration and size of the quarantine.
+    /// Duration of the quarantine, and maximum number of quarantined addresses.
     pub quarantine: QuarantineLimits,
-    /// Limits on one connection's output.
+    /// Limits on one connection's output, and the default policy for slow members of rooms.
     pub outbound: OutboundLimits,
     /// Limits on rooms.
     pub rooms: RoomLimits,
@@ -91,7 +93,9 @@ pub struct Config {
     pub sections: Sections,
     /// Labels of the metrics, and how many recent errors and durations are kept.
     pub metrics: MetricsOptions,
-    /// Settings of a `settings::Plan` that other components must apply; otherwise empty.
+    /// Settings of a `settings::Plan` that components outside the machine have yet to apply.
+    ///
+    /// Empty in a configuration that was not made from a plan.
     ///
     /// A shell refuses a configuration in which any are left, so that no setting is silently
     /// ignored.
@@ -150,7 +154,7 @@ impl Config {
         Self { listeners: listeners.into_iter().collect(), ..Self::default() }
     }
 
-    /// Removes the server-wide limits on rates and numbers of connections, for local load tests.
+    /// Removes the server-wide rate limits and connection limits, for local load tests.
     ///
     /// Memory limits and the limits of listeners stay.
     #[must_use]
@@ -171,10 +175,11 @@ setters!(Config.peer: PeerLimits {
     lifetime: Option<Duration>,
 });
 
-/// Limits for closing: flush, close our half, and discard input until the peer closes.
+/// Limits for closing a connection: for the flush, the peer's close, and the discarded input.
 ///
-/// This way the peer gets our last bytes: closing a socket with unread input resets the connection
-/// (RFC 1122 section 4.2.2.13).
+/// The machine flushes, closes its half, and discards input until the peer closes. This way the
+/// peer gets our last bytes: closing a socket with unread input resets the connection (RFC 1122
+/// section 4.2.2.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closing {
@@ -230,7 +235,7 @@ pub struct Drain {
     pub retry_after: Option<Duration>,
     /// Longest time over which the closes are spread. With zero, all come at once.
     pub window: Duration,
-    /// Target rate of closes per second, so that few connections do not use the whole window.
+    /// Lowest rate of closes, per second: few connections then close in less than the window.
     ///
     /// 0 counts as 1.
     pub closes_per_second: u32,

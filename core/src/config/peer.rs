@@ -9,9 +9,9 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerLimits {
-    /// Limits on the size of one connection's input.
+    /// Limits on one connection's messages: their size, their duration and their number per turn.
     pub budget: Budget,
-    /// Limits on the rate of one connection's input.
+    /// Limits on the rate of one connection's input, and the penalties for exceeding them.
     pub rates: Rates,
     /// Longest time without a complete *message*. Default: `None`.
     ///
@@ -46,7 +46,7 @@ setters!(PeerLimits {
     silence: Option<Duration>,
     lifetime: Option<Duration>,
 });
-/// Limits on how fast one connection may send.
+/// Limits on how fast one peer may send, and the penalties for exceeding them.
 ///
 /// Bytes count when they arrive, messages when they are complete, including empty ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ setters!(Rates { messages: Option<Rate>, bytes: Option<Rate>, ladder: Ladder });
 
 impl Default for Rates {
     /// Returns limits of 1,000 messages and 4 MiB per second, with bursts of twice as much.
+    ///
+    /// The ladder is the default one.
     fn default() -> Self {
         let rate = |per_second| Rate::new(per_second, 2 * per_second).ok();
         Self { messages: rate(1_000), bytes: rate(4 << 20), ladder: Ladder::default() }

@@ -1,7 +1,7 @@
 use crate::base::setters;
 use core::time::Duration;
 
-/// Duration and size of the quarantine.
+/// Duration of the quarantine, and maximum number of quarantined addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuarantineLimits {

@@ -13,7 +13,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Limit of failed authentications per address: 5 in 300 s.
+    /// Rate limit for failed authentications per address: 5 in 300 s.
     pub(crate) const WRONG_PROOFS: Self = Self {
         units: NonZeroU32::MIN.saturating_add(4),
         seconds: NonZeroU32::MIN.saturating_add(299),
@@ -61,7 +61,7 @@ impl Rate {
         Duration::from_nanos(self.nanos(units))
     }
 
-    /// Returns how far the theoretical arrival time may lie ahead, in nanoseconds.
+    /// Returns how far the theoretical arrival time may be ahead of the clock, in nanoseconds.
     fn tolerance(self) -> u64 {
         self.nanos(u64::from(self.burst.get()))
     }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A reference model: a leaky bucket that counts nanoseconds, step by step.
+    /// A reference model: a leaky bucket whose level is counted in nanoseconds.
     struct Bucket {
         owed: u128,
         at: u64,

@@ -8,9 +8,11 @@ pub struct RoomLimits {
     ///
     /// A room exists on a shard while it has a member there. With 0, no connection can join.
     pub total: u32,
-    /// Maximum number of rooms per connection. With 0, no connection can join.
+    /// Maximum number of rooms per connection. With 0, no connection can join a room.
     pub per_connection: u32,
-    /// Longest name, in bytes. A name has at least one byte, so with 0 no connection can join.
+    /// Maximum length of a room's name, in bytes. With 0, no connection can join a room.
+    ///
+    /// A name has at least one byte.
     pub name_max_bytes: u32,
 }
 

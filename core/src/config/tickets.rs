@@ -4,16 +4,18 @@ use crate::base::setters;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TicketLimits {
-    /// Maximum number of tickets per connection. With 0, there are no tickets.
+    /// Maximum number of unredeemed tickets per connection. With 0, no ticket can be issued.
     pub per_connection: u32,
-    /// Maximum number of tickets in all. With 0, there are no tickets.
+    /// Maximum number of unredeemed tickets on each [shard](crate::Shard).
+    ///
+    /// With 0, no ticket can be issued.
     pub total: u32,
 }
 
 setters!(TicketLimits { per_connection: u32, total: u32 });
 
 impl Default for TicketLimits {
-    /// Returns limits of 64 tickets per connection and 16,384 in all.
+    /// Returns limits of 64 tickets per connection and 16,384 per shard.
     fn default() -> Self {
         Self { per_connection: 64, total: 16_384 }
     }

@@ -1,9 +1,10 @@
 use alloc::collections::BTreeSet;
 use core::fmt;
 
-/// Settings outside of a [`Config`](crate::Config) that no component has applied yet.
+/// The set of [parts](Part) of a configuration that no component has applied yet.
 ///
-/// Authentication is an example. A server refuses to start or reload while any are left.
+/// Components outside the machine apply these parts, such as authentication. A server refuses to
+/// start or reload while any are left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unapplied(BTreeSet<Part>);
 

@@ -1,4 +1,4 @@
-//! The keys that the configuration of a program has.
+//! The catalog of a program: its configuration keys, applications, codecs and log targets.
 
 use super::schema;
 use super::section::{Section, SectionType};
@@ -14,7 +14,7 @@ use core::fmt;
 use serde_json::Value;
 use std::sync::OnceLock;
 
-/// The keys of a program's configuration, its applications, and their [sections](Section).
+/// A program's configuration keys, applications, [sections](Section), codecs and log targets.
 ///
 /// ```
 /// use drupe_core::settings::{Catalog, Profile};
@@ -25,7 +25,7 @@ use std::sync::OnceLock;
 #[derive(Clone)]
 pub struct Catalog {
     program: String,
-    /// The prefix of its environment variables, such as `MYGAME_`.
+    /// The prefix of the program's environment variables, such as `MYGAME_`.
     prefix: String,
     apps: Vec<App>,
     sections: Vec<SectionType>,
@@ -34,7 +34,7 @@ pub struct Catalog {
     schema: OnceLock<Arc<Value>>,
 }
 
-/// An application that listeners can name, and its requirements.
+/// The name of an application, whether it needs one worker, and whether it reads single keys.
 #[derive(Clone, Debug)]
 struct App {
     name: String,
@@ -90,7 +90,7 @@ impl Catalog {
         self
     }
 
-    /// Adds a section.
+    /// Adds the section `T` of an application to the keys of the configuration.
     #[must_use]
     pub fn section<T: Section>(mut self) -> Self {
         self.sections.push(SectionType::of::<T>());
@@ -130,7 +130,7 @@ impl Catalog {
         self.apps.iter().map(|app| app.name.as_str())
     }
 
-    /// Returns `true` if an application was declared to handle single keys.
+    /// Returns `true` if the application `app` was declared to handle single keys.
     #[must_use]
     pub fn reads_keys(&self, app: &str) -> bool {
         self.apps.iter().any(|known| known.name == app && known.reads_keys)
@@ -168,12 +168,12 @@ impl Catalog {
         &self.sections
     }
 
-    /// Returns the catalog of the same program and applications, without sections.
+    /// Returns a copy of the catalog without its sections.
     pub(super) fn without_sections(&self) -> Arc<Self> {
         Arc::new(Self { sections: Vec::new(), schema: OnceLock::new(), ..self.clone() })
     }
 
-    /// Returns the schema, which is generated only once.
+    /// Returns the schema as a JSON value. The first call generates it.
     pub(super) fn parsed_schema(&self) -> &Arc<Value> {
         self.schema
             .get_or_init(|| Arc::new(schema::generate(&self.sections, &self.apps().collect::<Vec<_>>(), &self.codecs)))
@@ -187,7 +187,7 @@ impl Catalog {
 }
 
 impl Default for Catalog {
-    /// Returns the catalog of the program `drupe`: the applications `chat`, `relay` and `echo`.
+    /// Returns the catalog of the program `drupe`: `chat`, `relay` with its section, and `echo`.
     fn default() -> Self {
         Self::new("drupe").app("chat").one_worker().app("relay").app("echo").section::<RelaySettings>()
     }

@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
-/// Variables that are not keys, without the prefix: the list of files and the client's credentials.
+/// Names, after the prefix, of variables that are not keys: file list and client credentials.
 const OTHERS: [&str; 3] = ["CONFIG", "PASSWORD", "TOKEN"];
 /// The prefix of variables for tests, after that of the program.
 const TESTS: &str = "TEST_";

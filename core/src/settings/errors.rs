@@ -11,7 +11,7 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettingsError {
-    /// The source of the error: a file and a line, an environment variable, or an argument.
+    /// The source of the error, such as a file with a line, an environment variable or an argument.
     pub place: String,
     /// The key, with dots between its parts; empty if the error concerns no key.
     pub key: String,

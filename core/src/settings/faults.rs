@@ -37,7 +37,7 @@ pub(super) fn fault(catalog: &Catalog) -> Option<String> {
     default_secret(catalog).map(|key| format!("section key {key:?}: a secret can't have a default"))
 }
 
-/// Returns the first secret of a section that has a default value, if any.
+/// Returns the key of the first secret in a section that has a default value, if any.
 fn default_secret(catalog: &Catalog) -> Option<String> {
     let schema = catalog.parsed_schema();
     catalog.sections().iter().find_map(|section| {

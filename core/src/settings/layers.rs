@@ -72,7 +72,7 @@ impl Layers {
         }
     }
 
-    /// Copies `limits.peer` into the limits of single listeners, for keys that they do not set.
+    /// Copies into each listener's `limits` the keys of `limits.peer` that are not set there.
     pub(super) fn inherit(&mut self) {
         let Some(Value::Object(peer)) = self.merged.get("limits").and_then(|limits| limits.get("peer")).cloned() else {
             return;
@@ -102,6 +102,8 @@ impl Layers {
     }
 
     /// Creates an error that concerns several keys, at the first of them that the operator set.
+    ///
+    /// If the operator set none of them, the error is at the first key.
     pub(super) fn blame_chosen(&self, keys: &[&str], words: impl Into<String>) -> SettingsError {
         let key = keys.iter().find(|key| self.is_chosen(key)).or(keys.first());
         self.blame(key.copied().unwrap_or_default(), words)

@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-/// The longest Unix socket path that all systems accept (`sun_path`, without its terminating NUL).
+/// Maximum length in bytes of a Unix socket path on all systems (`sun_path` without its NUL).
 const UNIX_PATH_MAX_BYTES: usize = 103;
 
 pub(super) fn plan(
@@ -220,7 +220,7 @@ impl View<'_> {
         }
     }
 
-    /// Adds an error if pings are not more frequent than the silence timeout.
+    /// Adds an error if the interval of pings is not shorter than the silence timeout.
     ///
     /// Otherwise the server would close idle but live peers.
     fn check_silence(&self, silence: Option<Duration>, key: &str, problems: &mut Problems<'_>) {
@@ -431,7 +431,7 @@ impl View<'_> {
         Some(files)
     }
 
-    /// Adds an error if passwords, tokens or credentials would cross a network in the clear.
+    /// Adds an error if secrets would cross a network in the clear without `allow_plaintext`.
     fn check_secrets(&self, listen: &Listen, problems: &mut Problems<'_>) {
         let place = if self.listener.forward.is_some() { "forward" } else { "address" };
         let is_clear = !listen.is_local() && self.listener.tls.is_none();
@@ -452,7 +452,7 @@ impl View<'_> {
     }
 }
 
-/// Returns why peers can't authenticate in the clear, or `None` if they send no secrets.
+/// Returns the error text for authentication in the clear, or `None` if peers send no secrets.
 pub(super) fn secrets_in_the_clear(settings: &Settings, tls: &str) -> Option<String> {
     let auth = &settings.authentication;
     let what = match (auth.enabled, auth.dialogue, &auth.tokens) {

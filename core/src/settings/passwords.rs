@@ -36,7 +36,9 @@ impl HashedPasswords {
         self.hashed
     }
 
-    /// Returns the hash of a user's or the shared password. Hashes the password only if it is new.
+    /// Returns the hash of a user's password, or of the shared password if `user` is `None`.
+    ///
+    /// Hashes the password only if it or the number of iterations has changed.
     pub(super) fn get(
         &mut self,
         user: Option<&str>,
@@ -57,7 +59,7 @@ impl HashedPasswords {
         Ok(credentials)
     }
 
-    /// Removes the hashes of users for which `is_user` returns `false`.
+    /// Keeps only the hashes for which `is_user` returns `true`. `None` is the shared password.
     pub(super) fn retain(&mut self, is_user: impl Fn(Option<&str>) -> bool) {
         self.known.retain(|user, _| is_user(user.as_deref()));
     }

@@ -24,13 +24,13 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Creates an error for a key that failed after the check, such as while its files were read.
+    /// Creates an error for a key whose value failed after the check, such as an unreadable file.
     #[must_use]
     pub fn blame(&self, key: &str, words: String) -> SettingsError {
         self.layers.blame(key, words)
     }
 
-    /// Returns every value as `key: value # origin`, with secrets masked.
+    /// Returns a line `key: value # origin` for each value except null, with secrets masked.
     ///
     /// The origin is the layer that set the value.
     #[must_use]

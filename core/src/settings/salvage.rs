@@ -37,7 +37,7 @@ impl Sources {
     }
 }
 
-/// Finds the profile and the log format in a text that is not valid YAML.
+/// Searches invalid YAML for the profile and the log format. Returns each as a layer.
 fn words_found(schema: &Value, text: &str) -> Vec<Upper> {
     let plain = text.replace(['"', '\''], "");
     let found = [("profile:", "profile"), ("format:", "log.format")].into_iter().filter_map(|(word, key)| {

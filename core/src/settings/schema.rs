@@ -40,7 +40,7 @@ pub(super) fn generate(sections: &[SectionType], apps: &[&str], codecs: &[Custom
     root
 }
 
-/// Returns the top-level keys of the server itself.
+/// Returns the top-level keys of the server itself, each with its schema.
 pub(super) fn keys_of_server() -> &'static Map<String, Value> {
     static KEYS: OnceLock<Map<String, Value>> = OnceLock::new();
     KEYS.get_or_init(|| match generate(&[], &[], &[])["properties"].take() {

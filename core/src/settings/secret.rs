@@ -1,4 +1,4 @@
-//! Text that is never shown, such as passwords, keys and tokens.
+//! Text that is masked in output, such as passwords, keys and tokens.
 
 use super::formats::SECRET;
 use alloc::borrow::Cow;
@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A password, a key or a token. `Debug`, errors and serialized values omit it.
+/// A password, a key or a token. `Debug` and serialization mask it, and errors omit it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 

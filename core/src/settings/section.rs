@@ -62,10 +62,10 @@ use serde_json::Value;
 pub trait Section:
     Serialize + DeserializeOwned + JsonSchema + Default + PartialEq + fmt::Debug + Send + Sync + 'static
 {
-    /// The top-level key: lower-case letters, digits and `_`.
+    /// The top-level key: lower-case letters, digits and single `_`.
     const NAME: &'static str;
 
-    /// Checks that the values fit together. By default, all do.
+    /// Checks the values. The default implementation accepts all of them.
     ///
     /// # Errors
     /// The first key whose value does not fit, and why.
@@ -74,14 +74,14 @@ pub trait Section:
     }
 }
 
-/// An error of a [`Section`]: a key whose value does not fit.
+/// An error of a [`Section`]: a key whose value is invalid, and a description.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {words}")]
 #[non_exhaustive]
 pub struct SectionError {
     /// The key inside the section, with dots between its parts; empty for the whole section.
     pub key: String,
-    /// What is wrong, and the remedy.
+    /// A description of what is wrong, and the remedy.
     pub words: String,
 }
 
@@ -103,7 +103,7 @@ pub(super) struct SectionType {
     pub(super) read: fn(Value, &mut Sections) -> Result<ReadSection, serde_path_to_error::Error<serde_json::Error>>,
 }
 
-/// The result of parsing a section: its values and its own check.
+/// The result of parsing a section: its values, and the result of its own check.
 pub(super) struct ReadSection {
     /// The values, with secrets masked.
     pub(super) shown: Value,

@@ -14,7 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
-/// The sections of a configuration.
+/// The parsed sections of a configuration, and their values with secrets masked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TypedSections {
     pub(super) sections: Sections,
@@ -131,7 +131,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the secrets in a value: a map with keys, or a list of them.
+    /// Reads the secrets in a value that is a map, or a list of maps.
     fn read_secrets_below(
         &self,
         schema: &Value,

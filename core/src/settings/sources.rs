@@ -86,14 +86,14 @@ impl Sources {
         self
     }
 
-    /// Sets the profile, which overrides the one in files or the environment.
+    /// Sets the profile, which overrides that of every other source.
     #[must_use]
     pub fn profile(mut self, profile: &str) -> Self {
         self.profile = Some(profile.to_owned());
         self
     }
 
-    /// Adds listeners to those of files, in place of the profile's default listeners.
+    /// Adds listeners to the configured ones. Omits the profile's default listeners.
     #[must_use]
     pub fn listen(mut self, listeners: impl IntoIterator<Item = Listen>) -> Self {
         self.listen.extend(listeners);
@@ -106,7 +106,7 @@ impl Sources {
         Self { app: Some(app.to_owned()), ..self }
     }
 
-    /// Removes limits on rates and numbers of connections, for load tests.
+    /// Removes the server-wide rate limits and connection limits, for load tests.
     ///
     /// See [`Config::unlimited`](crate::Config::unlimited).
     #[must_use]
@@ -268,7 +268,7 @@ impl fmt::Debug for Sources {
     }
 }
 
-/// A layer that overrides the profile: a file, a variable or an argument.
+/// A layer that overrides the values of the profile: a file, a variable or an argument.
 pub(super) struct Upper {
     /// The name of the layer in errors.
     name: String,

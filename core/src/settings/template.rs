@@ -104,7 +104,9 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes the keys of a map, whose paths begin with `path`.
+    /// Writes the keys of a map except those in `without`, with descriptions and values.
+    ///
+    /// The paths of the keys begin with `path`.
     fn map(&mut self, path: &str, of: &Value, values: &Value, depth: usize, without: &[&str]) {
         let Some(properties) = of["properties"].as_object() else { return };
         for (key, part) in properties.iter().filter(|(key, _)| !without.contains(&key.as_str())) {

@@ -16,7 +16,9 @@ use core::time::Duration;
 /// Shorter ones would flood the server or fail on any link.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
-/// The smallest value of `ahead_max`; a smaller one would close every connection.
+/// The smallest valid `ahead_max`, in bytes.
+///
+/// A smaller value could close a connection that has sent only one line.
 const AHEAD_MIN_BYTES: u64 = 4 << 10;
 
 pub(super) fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Vec<Tunnel> {

@@ -1,4 +1,4 @@
-//! Values with units, in text form.
+//! Configuration values in text form: durations, sizes, rates, networks and file modes.
 
 use super::words::{OR_NEVER, quoted};
 use crate::base::Network;
@@ -39,11 +39,11 @@ pub struct Size(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateText {
     rate: Rate,
-    /// The units, seconds and burst of the rate, as written.
+    /// The units, seconds and burst of the rate, for its text form.
     numbers: (u32, u32, u32),
 }
 
-/// An optional value; `never`, `unlimited` and `off` mean none.
+/// An optional value; `never`, `unlimited`, `off` and `null` mean none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "one value is all that it is")]
 pub struct Maybe<T>(pub Option<T>);

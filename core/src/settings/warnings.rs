@@ -41,7 +41,7 @@ pub(super) fn warnings(settings: &Settings, plan: &Plan, layers: &Layers) -> Vec
     warnings.found
 }
 
-/// Warns of listeners that expose too much, or that no web page may connect to.
+/// Warns of listeners in the clear, with open metrics, or to which no web page may connect.
 fn of_reach(settings: &Settings, listen: &Listen, warnings: &mut Warnings<'_>) {
     let key = format!("listeners.{}", listen.name);
     let is_inherited = matches!(listen.address, Address::Inherited(_) | Address::Mounted(_));
@@ -60,7 +60,7 @@ fn of_reach(settings: &Settings, listen: &Listen, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of time limits that peers can't meet.
+/// Warns of time limits below one second, which peers rarely meet.
 fn of_haste(settings: &Settings, warnings: &mut Warnings<'_>) {
     let mut times: Vec<(String, Timeout)> = Vec::new();
     let mut peer = |key: &str, peer: &PeerSettings| {
@@ -90,7 +90,7 @@ fn of_haste(settings: &Settings, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of limits that refuse all peers, are not enforced, are never reached, or are too low.
+/// Warns of limits that refuse or exempt all peers, are not enforced or reached, or are too low.
 fn of_limits(settings: &Settings, warnings: &mut Warnings<'_>) {
     let limits = &settings.limits;
     for (name, listener) in &settings.listeners {
@@ -122,7 +122,7 @@ fn of_limits(settings: &Settings, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of limits that apply to each worker.
+/// Warns of configured limits that apply to each of several workers separately.
 fn of_workers(settings: &Settings, warnings: &mut Warnings<'_>) {
     let workers = settings.workers.get();
     for key in ["rooms.rooms_max", "limits.tickets_max"] {

@@ -29,7 +29,7 @@ pub(super) fn delimited(key: &str, listener: &ListenerSettings, problems: &mut P
     }
 }
 
-/// Finds the codec of a listener among those that the program has registered.
+/// Returns the protocol of a listener's codec. Adds an error if the program has no such codec.
 pub(super) fn custom(
     key: &str,
     listener: &ListenerSettings,

@@ -21,13 +21,13 @@ use core::time::Duration;
 #[derive(Clone, PartialEq)]
 pub struct AuthenticationPlan {
     settings: AuthenticationSettings,
-    /// Limits on guessing passwords and tokens.
+    /// Limits on the duration of authentication and on failed authentications.
     pub limits: AuthenticationLimits,
     /// Whether a token is also accepted in the query of a WebSocket's URL.
     pub token_in_query: bool,
     /// Whether telnet and line peers are prompted for name and password.
     pub dialogue: bool,
-    /// Whether peers are prompted even where passwords cross a network in the clear.
+    /// Whether password prompts, and passwords in JSON, are allowed on networks without TLS.
     pub allow_plaintext: bool,
     /// What happens when a user who is already connected connects again.
     pub duplicates: DuplicateLogin,
@@ -40,7 +40,7 @@ impl fmt::Debug for AuthenticationPlan {
 }
 
 impl AuthenticationPlan {
-    /// Returns where the public keys of tokens come from, if they are a set.
+    /// Returns the file or the URL of the set of public keys for tokens, if one is configured.
     ///
     /// The caller reads or fetches the set, and passes it to [`accounts`](Self::accounts).
     #[must_use]
@@ -48,7 +48,7 @@ impl AuthenticationPlan {
         self.settings.tokens.as_ref().and_then(key_sets::source)
     }
 
-    /// Creates the accounts: users with password hashes, and token keys.
+    /// Creates the accounts: the users, the shared password, and the keys for tokens.
     ///
     /// `keys` is the set of [`key_set`](Self::key_set), if the configuration has one.
     ///

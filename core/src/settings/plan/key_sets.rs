@@ -1,4 +1,4 @@
-//! Where the public keys of tokens come from: a file, or a URL.
+//! The source of the set of public keys for tokens: a file or a URL.
 
 use crate::settings::plan::problems::Problems;
 use crate::settings::tree::TokenSettings;
@@ -7,13 +7,13 @@ use alloc::string::{String, ToString};
 use core::net::IpAddr;
 use core::time::Duration;
 
-/// Where the public keys of tokens come from.
+/// The source of the set of public keys for tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeySetSource {
-    /// A file.
+    /// The path of a JWKS file (RFC 7517).
     File(String),
-    /// A URL.
+    /// A URL, and how to fetch it.
     Url(KeySetUrl),
 }
 
@@ -25,7 +25,7 @@ pub struct KeySetUrl {
     pub url: String,
     /// Whether the URL is `http` to a loopback address. Otherwise, TLS is required.
     pub is_local: bool,
-    /// The PEM file with the certificates of the authorities. Empty: those of the system.
+    /// The path of a PEM file with CA certificates. Empty: the CA certificates of the system.
     pub authorities: String,
     /// Interval between fetches.
     pub refresh: Duration,
@@ -108,7 +108,7 @@ fn fault(url: &str) -> Option<String> {
     }
 }
 
-/// Returns whether the host of an authority is this machine, without a look-up of its name.
+/// Returns `true` if the host of an authority is a loopback IP address. Names are not resolved.
 fn is_loopback(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),

@@ -66,7 +66,7 @@ pub struct Plan {
     pub workers: NonZeroU8,
     /// The authentication of peers; `None` if peers do not authenticate.
     pub authentication: Option<AuthenticationPlan>,
-    /// The settings of the monitor; `None` if there is no monitor.
+    /// The settings of the monitor; `None` if `monitor.credential` is not set.
     pub monitor: Option<MonitorPlan>,
     /// The settings of the log.
     pub log: LogSettings,
@@ -79,7 +79,7 @@ impl Plan {
         listeners.filter_map(|(listen, files)| Some((format!("listeners.{}.tls", listen.name), files.as_ref()?)))
     }
 
-    /// Loads the certificates of every listener with TLS.
+    /// Loads the TLS files of every listener with TLS, by calling `load`.
     ///
     /// # Errors
     /// The first key whose files are invalid, and why.

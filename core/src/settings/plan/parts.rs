@@ -1,4 +1,4 @@
-//! Checks of the monitor and the log, and the parts that a machine does not apply itself.
+//! Checks of the monitor, the metrics and the log, and the parts that the machine does not apply.
 
 use crate::config::{MetricLabels, MetricsOptions, Part, Unapplied};
 use crate::settings::catalog::Catalog;
@@ -66,7 +66,7 @@ pub(super) fn metrics(settings: &MetricsSettings, problems: &mut Problems<'_>) -
     MetricsOptions::default().labels(labels).errors_kept(settings.errors_kept).durations_kept(settings.durations_kept)
 }
 
-/// The log targets that can have a level of their own.
+/// The log targets of the server itself; a catalog can add others.
 const TARGETS: [&str; 4] = ["connections", "messages", "operation", "monitor"];
 
 pub(super) fn log(log: &LogSettings, catalog: &Catalog, problems: &mut Problems<'_>) {
@@ -88,7 +88,9 @@ pub(super) fn log(log: &LogSettings, catalog: &Catalog, problems: &mut Problems<
     }
 }
 
-/// Adds to `unapplied` each configured part that the machine does not apply itself.
+/// Adds to `unapplied` each configured part that the machine does not apply, except sections.
+///
+/// [`Sources::resolve`](crate::settings::Sources::resolve) adds those.
 pub(super) fn unapplied(settings: &Settings, catalog: &Catalog, unapplied: &mut Unapplied) {
     let listeners = || settings.listeners.iter();
     let of_profile = built_in(settings.profile.layer())

@@ -27,7 +27,7 @@ impl Problems<'_> {
         self.found.push(self.layers.blame_chosen(keys, words));
     }
 
-    /// Adds an error if a name cannot be part of a key and of an environment variable.
+    /// Adds an error unless a name consists of ASCII letters, digits and `_`, at least one.
     pub(in crate::settings) fn check_name(&mut self, key: &str, name: &str) {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             self.add(key, "a name consists of letters, digits and _");

@@ -67,8 +67,8 @@ settings! {
         scopes: Vec<String> = Vec::new();
     }
 
-    /// Settings for tokens. Set exactly one of `hs256_secret`, `ed25519_public`, `jwks_file` and
-    /// `jwks_url`.
+    /// Settings for tokens.
+    /// Set exactly one of `hs256_secret`, `ed25519_public`, `jwks_file` and `jwks_url`.
     TokenSettings {
         /// The secret for HS256 tokens, at least 32 bytes.
         hs256_secret: Secret = Secret::default();
@@ -80,7 +80,7 @@ settings! {
         /// A file with the public keys for RS256, ES256 and EdDSA tokens (JWKS, RFC 7517).
         #[schemars(extend("format" = PATH))]
         jwks_file: String = String::new();
-        /// The URL of such keys, which the server fetches at the start and then regularly.
+        /// The URL of a set of public keys (JWKS), fetched at the start and then regularly.
         /// It begins with `https://`, or with `http://` for a server on this machine.
         jwks_url: String = String::new();
         /// A file with the CA certificates (PEM) for the server of `jwks_url`; if empty, the system's.
@@ -88,7 +88,8 @@ settings! {
         jwks_authorities: String = String::new();
         /// Interval between fetches of `jwks_url`.
         jwks_refresh: Timeout = timeout(300);
-        /// Minimum time between fetches. A token of an unknown key causes a fetch, but not sooner.
+        /// Minimum time between fetches.
+        /// A token that is signed with an unknown key causes a fetch, but not sooner.
         jwks_refresh_min: Span = secs(30);
         /// Time limit for a fetch, at the start as well. At most 1m.
         jwks_timeout: Timeout = timeout(5);
@@ -102,7 +103,7 @@ settings! {
         audience: String = String::new();
         /// Tolerated clock difference, at most 5m.
         leeway: Span = Span(Duration::ZERO);
-        /// How many used tokens are stored until they expire, so that each token is accepted once.
+        /// Maximum number of used tokens stored until they expire, so that none is accepted twice.
         /// They stay stored after a reload. `never`: tokens can be reused.
         single_use_max: Maybe<NonZeroU32> = Maybe(None);
     }

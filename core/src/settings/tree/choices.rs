@@ -112,7 +112,7 @@ choices! {
         /// The member's connection closes.
         #[default]
         Close = "close",
-        /// The oldest queued messages of the room are skipped.
+        /// The oldest queued messages of the room are skipped until the new one fits.
         SkipOldest = "skip_oldest",
         /// The new message is skipped.
         SkipNewest = "skip_newest",

@@ -36,7 +36,7 @@ settings! {
 
     /// Penalties for a peer that exceeds its rate, and the strike from which each applies.
     LadderSettings {
-        /// The strike at which the peer is warned.
+        /// The strike at which the peer is warned. It is warned again where `drop` begins.
         warn: Maybe<NonZeroU32> = Maybe(Some(NonZeroU32::MIN));
         /// From this strike on, reading pauses until the rate conforms again.
         pause: Maybe<NonZeroU32> = Maybe(Some(NonZeroU32::MIN));
@@ -53,7 +53,9 @@ settings! {
 
     /// Limits on the number of connections, and on what one peer may send.
     LimitSettings {
-        /// Whether limits per address, networks, early drops and rates are counted, not enforced.
+        /// Whether refusals by address, quarantine or early drop and excess input are only counted.
+        /// Refusals by address come from limits per address and from the networks of listeners.
+        /// Input is excess if it exceeds a rate.
         dry_run: bool = false;
         /// Maximum number of connections.
         connections_max: NonZeroU32 = count(10_000);
@@ -117,7 +119,7 @@ settings! {
         rooms_max: NonZeroU32 = count(10_000);
         /// Maximum number of rooms per connection.
         per_connection_max: NonZeroU32 = count(100);
-        /// Longest name of a room.
+        /// Maximum length of a room's name.
         name_max: Size = Size(128);
     }
 }

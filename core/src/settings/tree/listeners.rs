@@ -23,7 +23,7 @@ settings! {
         /// with `forward`.
         #[schemars(extend("format" = ADDRESS))]
         address: String = String::new();
-        /// The permissions of a Unix socket.
+        /// The permissions and the group of a Unix socket's file.
         socket: Option<SocketSettings> = None;
         /// An address on the far side of a tunnel, instead of `address`.
         forward: Option<ForwardSettings> = None;
@@ -39,7 +39,8 @@ settings! {
         prompt: String = String::new();
         /// Whether to keep sending to a peer that ended its half of the connection.
         half_open: bool = false;
-        /// Whether warnings and closing reasons are sent as messages. Default: on lines and telnet.
+        /// Whether warnings, shutdown notices and closing reasons are sent to peers as messages.
+        /// Default: true for `tcp`, `telnet` and `ws+telnet`, and for lines and telnet on `auto`.
         notices: Option<bool> = None;
         /// Whether to close connections that begin with an HTTP request. Default: true.
         /// Any page can make a browser send one. For every protocol that is not HTTP.
@@ -57,7 +58,7 @@ settings! {
         codec: String = String::new();
         /// Telnet options; for `telnet`, `ws+telnet` and `auto`.
         telnet: Option<TelnetSettings> = None;
-        /// WebSocket options; for `websocket` and `ws+telnet`.
+        /// WebSocket and HTTP options; for `websocket` and `ws+telnet`.
         websocket: Option<WebSocketSettings> = None;
         /// How long `auto` waits for the first bytes before it treats a silent peer as a terminal.
         wait: Option<Timeout> = None;
@@ -78,7 +79,8 @@ settings! {
         limits: Option<PeerSettings> = None;
     }
 
-    /// Permissions of a Unix socket. Only processes that may write to its file can connect.
+    /// Permissions and group of a Unix socket's file.
+    /// Only processes that may write to the file can connect.
     SocketSettings {
         /// The permissions of the file, in octal digits; if not set, the umask decides.
         mode: Option<ModeText> = None;
@@ -137,7 +139,7 @@ settings! {
         keep_alive: Maybe<Timeout> = NEVER;
     }
 
-    /// WebSocket options.
+    /// WebSocket and HTTP options.
     WebSocketSettings {
         /// The path of the WebSocket; if empty, every path.
         path: String = String::new();
@@ -178,7 +180,7 @@ settings! {
         certificates: Vec<CertificateSettings> = Vec::new();
         /// Whether peers may or must present certificates, which then identify them.
         clients: ClientsChoice = ClientsChoice::None;
-        /// The file with the certificate authorities for the peers' certificates.
+        /// The file (PEM) with the CA certificates that verify the peers' certificates.
         #[schemars(extend("format" = PATH))]
         authorities: String = String::new();
         /// The offered protocols (ALPN), in order of preference.

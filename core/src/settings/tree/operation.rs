@@ -31,19 +31,20 @@ settings! {
         interval: Span = secs(1);
         /// Whether watchers may close connections, refuse addresses and drain the server.
         may_act: bool = true;
-        /// Whether watchers may see the messages of one connection.
+        /// Whether each watcher may see the messages of one connection at a time.
         /// Passwords and tokens are redacted.
         may_watch: bool = true;
     }
 
     /// The metrics: labels, and the lists of recent errors and of durations.
     MetricsSettings {
-        /// Labels that every series at `/metrics` has, at most 16: `env: prod`.
+        /// Labels that every series at `/metrics` has, at most 16, such as `env: prod`.
         labels: BTreeMap<String, String> = BTreeMap::new();
         /// Number of recent errors that are kept, at most 1000. With 0, none are kept.
         errors_kept: u32 = 100;
-        /// Number of connections kept in the list of the last ones and in that of the longest ones.
-        /// At most 1000; with 0, none are kept. The longest work has a list of the same length.
+        /// Maximum length of each list of durations, at most 1000. With 0, none are kept.
+        /// The lists hold the connections that ended last, those that lasted longest, and the
+        /// longest work.
         durations_kept: u32 = 100;
     }
 
@@ -51,7 +52,7 @@ settings! {
     LogSettings {
         /// The lowest level that is logged.
         level: LevelChoice = LevelChoice::Info;
-        /// Levels of single targets: `connections`, `messages`, `operation`, `monitor`.
+        /// Levels of single targets, such as `connections`, `messages`, `operation` and `monitor`.
         targets: BTreeMap<String, LevelChoice> = BTreeMap::new();
         /// The format of log lines.
         format: FormatChoice = FormatChoice::Human;

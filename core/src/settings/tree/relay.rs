@@ -6,7 +6,7 @@ use crate::app::Envelope;
 use crate::settings::section::Section;
 
 settings! {
-    /// The application `relay`.
+    /// Settings of the application `relay`.
     RelaySettings {
         /// The envelope in which the relay puts each message.
         envelope: EnvelopeChoice = EnvelopeChoice::None;

@@ -49,14 +49,14 @@ settings! {
         ssh_agent_socket: String = String::new();
         /// Whether a key file that others may read is refused.
         check_key_permissions: bool = true;
-        /// The files of known host keys.
+        /// The files with the known host keys.
         #[schemars(extend("format" = PATH))]
         known_hosts: Vec<String> = ["~/.ssh/known_hosts".into()].into();
         /// Whether an unknown host's key is accepted and added to the first file of `known_hosts`.
         accept_new: bool = false;
         /// Jump hosts, each `[USER@]HOST[:PORT]`, the nearest first.
         proxy_jump: Vec<String> = Vec::new();
-        /// Time limit for connecting, jump hosts included.
+        /// Time limit for connecting, jump hosts included, and again for the answers to forwards.
         connect_timeout: Span = secs(30);
         /// Interval of keep-alive requests to the server.
         keep_alive_interval: Span = secs(15);
