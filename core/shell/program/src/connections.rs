@@ -21,7 +21,8 @@ impl LogConnections {
     fn log<H: Handler>(&self, hub: &Hub<'_, H::Context>, event: &Event<'_, H::Note>) {
         let user = |conn| hub.identity(conn).map_or("-".into(), |identity| escape_hidden(&identity.user));
         let seconds = |conn: ConnId| hub.age(conn).as_secs_f64();
-        let admits_at = |level, kind, words: &dyn Display| self.0.admits_line(kind, level, || format!("{kind}: {words}"));
+        let admits_at =
+            |level, kind, words: &dyn Display| self.0.admits_line(kind, level, || format!("{kind}: {words}"));
         let admits = |kind, words: &dyn Display| admits_at(Level::INFO, kind, words);
         let name = |listener: &ListenerId| hub.listener(*listener).map_or("", |listen| listen.name.as_str());
         match event {

@@ -142,7 +142,9 @@ fn normal(host: &str) -> Result<String, &'static str> {
     }
     // Browsers convert a host whose last label is a number to a dotted IPv4 address.
     let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
-    if last.bytes().all(|byte| byte.is_ascii_digit()) || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x")) {
+    if last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"))
+    {
         let address = host.parse::<Ipv4Addr>();
         return address
             .map(|address| address.to_string())
