@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A stream of smol that another server hands over: see [`mount`](drupe_shell::mount).
+/// A smol stream that another server hands over: see [`mount`](drupe_shell::mount).
 ///
 /// For [`Remote::mount`](crate::Remote::mount) and
 /// [`MountedWebSocket::attach`](drupe_shell::mount::MountedWebSocket::attach).

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream of tokio that another server hands over: see [`mount`](drupe_shell::mount).
+/// A tokio stream that another server hands over: see [`mount`](drupe_shell::mount).
 ///
 /// For [`Remote::mount`](crate::Remote::mount) and
 /// [`MountedWebSocket::attach`](drupe_shell::mount::MountedWebSocket::attach).

@@ -123,7 +123,9 @@ impl<C> Hub<'_, C> {
         self.state.identify(conn, identity)
     }
 
-    /// Returns the identity of a connection, if set, as long as [`peer`](Self::peer) is available.
+    /// Returns the identity of a connection, or `None` if none is set.
+    ///
+    /// Available as long as there is a socket: at least until `Closed`.
     #[must_use]
     pub fn identity(&self, conn: ConnId) -> Option<&Identity> {
         self.state.conns.get(conn)?.identity.as_deref()

@@ -69,7 +69,7 @@ impl<C> Hub<'_, C> {
         self.state.timers.set(timer, at);
     }
 
-    /// Marks a connection as having work of a task in progress, or as idle.
+    /// Sets whether a task has unfinished work for a connection.
     ///
     /// A drain waits for such connections, as it waits for [tickets](Self::ticket).
     pub fn set_working(&mut self, conn: ConnId, working: bool) {

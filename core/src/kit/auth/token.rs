@@ -40,7 +40,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Creates a verifier with one key, for tokens with any `kid` in their header.
+    /// Creates a verifier with one key, which ignores the `kid` of tokens.
     #[must_use]
     pub fn new(key: TokenKey) -> Self {
         Self { keys: [(None, key)].into(), ..Self::without_keys() }

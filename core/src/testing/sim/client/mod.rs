@@ -204,7 +204,7 @@ impl Client {
         Self { codec: Box::new(proxy::Proxied::new(header, self.codec)), ..self }
     }
 
-    /// Carries the client's bytes over TLS, to the server of this name.
+    /// Makes the client use TLS, with `name` as the server name.
     ///
     /// The configuration holds the session tickets: clients that share it resume sessions.
     #[cfg(feature = "tls")]

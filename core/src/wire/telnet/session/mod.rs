@@ -376,7 +376,7 @@ impl Session {
         }
     }
 
-    /// Decodes the front of `data`. Stores the item in `kept` if it is not contiguous in `data`.
+    /// Decodes up to one item from `data`. Returns the bytes used and the item, maybe in `kept`.
     fn step(
         &mut self,
         data: &[u8],
