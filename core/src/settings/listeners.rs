@@ -188,7 +188,7 @@ impl View<'_> {
         }
     }
 
-    /// Adds an error for each option that has no effect on the listener's protocol or address.
+    /// Adds an error for each option that the protocol does not use, or that a Unix socket cannot.
     fn check_parts(&self, problems: &mut Problems<'_>) {
         use ProtocolName::{Auto, Custom, Delimited, Length, Raw, Tcp, Telnet, WebSocket, WsTelnet};
         let listener = self.listener;

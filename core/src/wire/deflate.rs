@@ -67,7 +67,7 @@ pub(crate) struct Inflated {
     pub(crate) taken: usize,
     /// Number of output bytes that were written.
     pub(crate) written: usize,
-    /// The cost, in bytes of text that take as long to inflate.
+    /// The time that inflating takes, as the number of bytes of text that take the same time.
     pub(crate) cost: usize,
     pub(crate) outcome: Outcome,
 }

@@ -28,7 +28,7 @@ pub enum RawMode {
     /// As messages of bytes, [`Payload::Binary`].
     #[default]
     Bytes,
-    /// As [`Signal::Key`]: UTF-8 text and the escape sequences of terminals.
+    /// Keys, each as a [`Signal::Key`], decoded from UTF-8 text and terminal escape sequences.
     ///
     /// The terminal must send each key at once and must not show it, as after
     /// `stty raw -echo`. Each key counts as one message.

@@ -23,7 +23,7 @@ impl<C> Hub<'_, C> {
         }
     }
 
-    /// Returns how many messages to watched connections were not reported since the last call.
+    /// Returns and resets the number of watched messages that exceeded the limit and got no event.
     pub fn take_unwatched(&mut self) -> u64 {
         self.state.watched.take_missed()
     }

@@ -7,7 +7,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use serde_json::{Map, Value};
 
-/// The constraints on one value and, as indices of other nodes, on its parts.
+/// The constraints on one value. It refers to those on its members and items by index.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Node {
     pub(super) length: Span,

@@ -73,7 +73,7 @@ choices! {
     }
     /// How raw bytes reach the application.
     RawChoice {
-        /// The bytes that have arrived are a message.
+        /// The application receives the bytes as they arrive, each chunk as a message.
         #[default]
         Bytes = "bytes",
         /// Each key of a terminal is a signal.

@@ -105,7 +105,7 @@ settings! {
 
     /// How raw bytes reach the application.
     RawSettings {
-        /// Whether the bytes that have arrived are a message, or each key of a terminal is a signal.
+        /// Whether the application receives chunks of bytes as they arrive, or single keys.
         mode: RawChoice = RawChoice::Bytes;
     }
 

@@ -1,4 +1,4 @@
-//! The usage text of a command: the fields of the type of its arguments.
+//! The usage text of a command, from the field names of its argument type.
 
 use crate::kit::service::words::arguments::WordsError;
 use alloc::string::String;
