@@ -10,6 +10,7 @@ pub(super) fn contained<T>(act: impl FnOnce() -> T) -> Option<T> {
 
 /// Calls a function of a codec. Without the standard library, a panic cannot be caught.
 #[cfg(not(any(feature = "std", test)))]
+#[expect(clippy::unnecessary_wraps, reason = "with the standard library, it may be `None`")]
 pub(super) fn contained<T>(act: impl FnOnce() -> T) -> Option<T> {
     Some(act())
 }
