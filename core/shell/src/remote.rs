@@ -171,14 +171,10 @@ impl<N> Remote<N> {
         match command {
             Command::ResetMetrics => {
                 let reset = |shard| self.queues().put(shard, DriverMessage::Command(Command::ResetMetrics));
-                let asked = (0..self.queues().count()).map(reset);
+                let results: Vec<_> = (0..self.queues().count()).map(reset).collect();
                 // Some shards may have ended before the others.
-                let results: Vec<_> = asked.collect();
-                match () {
-                    () if results.contains(&Err(RemoteError::Full)) => Err(RemoteError::Full),
-                    () if results.contains(&Ok(())) => Ok(()),
-                    () => Err(RemoteError::Ended),
-                }
+                let ended = Err(RemoteError::Ended);
+                results.into_iter().filter(|result| *result != ended).min_by_key(Result::is_ok).unwrap_or(ended)
             }
             Command::Drain => {
                 // Bypasses the limit, so that all shards drain or none. Some may have ended before

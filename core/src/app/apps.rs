@@ -76,14 +76,6 @@ impl Apps {
         Some(AppIndex(u8::try_from(position).ok()?))
     }
 
-    /// Returns whether the application with this name handles [keys](Handler::reads_keys).
-    ///
-    /// `None` if there is no such application.
-    #[must_use]
-    pub fn reads_keys_of(&self, name: &str) -> Option<bool> {
-        self.apps.iter().find(|(known, _)| known == name).map(|(_, app)| app.reads_keys())
-    }
-
     fn recipient(&self, hub: &mut Hub<'_, AppIndex>, event: &Event<'_, AppNote>) -> Recipient {
         let of_listener = |hub: &Hub<'_, AppIndex>, listener: ListenerId| {
             hub.listener(listener).and_then(|listen| self.index(&listen.app)).unwrap_or_default()

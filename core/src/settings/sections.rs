@@ -5,7 +5,7 @@ use super::layers::{Layers, overlay};
 use super::schema::{is_secret, resolve};
 use super::secret_files::SecretFiles;
 use super::section::SectionType;
-use super::typed::{PROBLEMS_MAX, no_such_key, problem, remove};
+use super::typed::{PROBLEMS_MAX, no_such_key, not_a_map, problem, remove};
 use super::{SettingsError, SettingsErrors};
 use crate::config::Sections;
 use alloc::borrow::ToOwned;
@@ -54,6 +54,9 @@ impl Reader<'_> {
         let name = section.name;
         let part = &schema["properties"][name];
         let own = layers.merged.get(name).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        if let Some(key) = not_a_map(schema, part, &own, name) {
+            return problems.push(layers.blame(&key, "it takes keys with values"));
+        }
         let before = problems.len();
         // Keys that are left out, to find further errors.
         let mut removed = Vec::new();

@@ -14,12 +14,12 @@ use serde_json::Value;
 pub(super) fn typed(layers: &Layers, catalog: &Catalog) -> Result<Settings, SettingsErrors> {
     let schema = catalog.parsed_schema();
     let mut merged = Value::Object(layers.merged.clone());
+    for section in catalog.sections() {
+        remove(&mut merged, section.name);
+    }
     if let Some(key) = not_a_map(schema, schema, &merged, "") {
         let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
         return Err(SettingsError::new(&place, &key, "it takes keys with values").into());
-    }
-    for section in catalog.sections() {
-        remove(&mut merged, section.name);
     }
     let mut problems = Vec::new();
     while problems.len() < PROBLEMS_MAX {
@@ -100,7 +100,7 @@ pub(super) fn remove(value: &mut Value, path: &str) -> bool {
 /// Finds the first key with a list in place of a map.
 ///
 /// serde would accept a list as the values of all keys in order.
-fn not_a_map(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<String> {
+pub(super) fn not_a_map(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<String> {
     let part = resolve(schema, part);
     let (properties, any) = (part["properties"].as_object(), part["additionalProperties"].as_object());
     if let (Some(_), Value::Array(list)) = (part.get("items"), value) {

@@ -45,7 +45,7 @@ impl Delimiter {
     /// If there are not 1 to 8 bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, DelimiterError> {
         let mut delimiter = Self { bytes: [0; Self::MAX_BYTES], length: 0 };
-        let length = u8::try_from(bytes.len()).ok().filter(|length| (1..=8).contains(length));
+        let length = u8::try_from(bytes.len()).ok().filter(|_| (1..=Self::MAX_BYTES).contains(&bytes.len()));
         delimiter.length = length.ok_or(DelimiterError { bytes: bytes.len() })?;
         delimiter.bytes.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
         Ok(delimiter)

@@ -136,6 +136,7 @@ fn section_errors_name_place_key_and_remedy() {
         ("game:\n  maps:\n    a: {}\n", "my.yaml:3: game.maps.a: missing field `width`"),
         ("game: [1]\n", "my.yaml:1: game: it takes keys with values"),
         ("game: 7\n", "my.yaml:1: game: it takes keys with values"),
+        ("game:\n  score: [1, 2]\n", "my.yaml:2: game.score: it takes keys with values"),
         ("game:\n  score: { win: 1, draw: 2 }\n", "my.yaml:2: game.score.draw: a draw can't be worth more than a win"),
         ("game:\n  referee: 1234\n", "my.yaml:2: game.referee: a secret is text: put it in quotes"),
         (
@@ -158,6 +159,7 @@ fn section_errors_name_place_key_and_remedy() {
     ] {
         let problems = file(text).resolve().map(drop).expect_err(text).to_string();
         assert!(problems.contains(words), "{text}\n{words}\n{problems}");
+        assert!(problems.matches("it takes keys with values").count() <= 1, "once: {problems}");
     }
     // A secret of a map is read from its file.
     let plan = file("game:\n  maps:\n    a: { width: 1, word_file: good }\n").resolve().expect("valid").plan;

@@ -8,7 +8,8 @@ use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-/// A connection on its way to a driver: the content of [`DriverMessage::Mount`](crate::DriverMessage::Mount).
+/// A connection on its way to a driver: the content of
+/// [`DriverMessage::Mount`](crate::DriverMessage::Mount).
 pub struct Mounting {
     pub(crate) name: String,
     pub(crate) peer: Peer,
