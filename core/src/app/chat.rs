@@ -1,8 +1,8 @@
-use super::name::{self, NAME_MAX_CHARS};
 use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::base::text::neutralize;
 use crate::base::{ConnId, Reason};
 use crate::handler::{Event, Handler, Hub, NoNote};
+use crate::kit::names::{NAME_MAX_CHARS, confusable_key, parse_name};
 use crate::wire::telnet::Signal;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -33,7 +33,7 @@ const HELP: &str = "\
 /// hello`.
 #[derive(Debug, Default)]
 pub struct Chat {
-    /// Map from the [key](name::key) of each name in use to the connection of its user.
+    /// Map from the [key](confusable_key) of each name in use to the connection of its user.
     names: BTreeMap<String, ConnId>,
     guests: u32,
 }
@@ -89,9 +89,10 @@ impl Handler for Chat {
 impl Chat {
     fn welcome(&mut self, hub: &mut ChatHub<'_>, conn: ConnId) {
         let user = hub.identity(conn).map(|identity| String::from(&*identity.user));
-        let known = user.and_then(|user| name::parse(&user)).filter(|name| !self.names.contains_key(&name::key(name)));
+        let known =
+            user.and_then(|user| parse_name(&user)).filter(|name| !self.names.contains_key(&confusable_key(name)));
         let name = known.unwrap_or_else(|| self.guest());
-        self.names.insert(name::key(&name), conn);
+        self.names.insert(confusable_key(&name), conn);
         if let Some(member) = hub.context(conn) {
             member.0.name.clone_from(&name);
         }
@@ -104,7 +105,7 @@ impl Chat {
         loop {
             self.guests = self.guests.wrapping_add(1);
             let name = format!("guest{}", self.guests);
-            if !self.names.contains_key(&name::key(&name)) {
+            if !self.names.contains_key(&confusable_key(&name)) {
                 return name;
             }
         }
@@ -112,7 +113,7 @@ impl Chat {
 
     fn farewell(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, reason: Reason) {
         let Some(Person { name, room, last_words }) = hub.context(conn).map(|member| member.0.take()) else { return };
-        self.names.remove(&name::key(&name));
+        self.names.remove(&confusable_key(&name));
         let words = match (last_words, reason) {
             (Some(words), _) => format!(": {words}"),
             (None, Reason::Application | Reason::PeerClosed) => String::new(),
@@ -129,7 +130,7 @@ impl Chat {
                 hub.send(conn, HELP);
             }
             "nick" => self.rename(hub, conn, rest),
-            "join" => match name::parse(rest) {
+            "join" => match parse_name(rest) {
                 Some(room) => enter(hub, conn, &room),
                 None => tell_name_rule(hub, conn, "a room"),
             },
@@ -168,8 +169,8 @@ impl Chat {
     }
 
     fn rename(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, wanted: &str) {
-        let Some(name) = name::parse(wanted) else { return tell_name_rule(hub, conn, "a name") };
-        let key = name::key(&name);
+        let Some(name) = parse_name(wanted) else { return tell_name_rule(hub, conn, "a name") };
+        let key = confusable_key(&name);
         if let Some(&owner) = self.names.get(&key).filter(|&&owner| owner != conn) {
             let taken = name_of(hub, owner);
             let words = if name.to_lowercase() == taken.to_lowercase() {
@@ -182,14 +183,14 @@ impl Chat {
         }
         let Some(member) = hub.context(conn) else { return };
         let (old, room) = (core::mem::replace(&mut member.0.name, name.clone()), member.0.room.clone());
-        self.names.remove(&name::key(&old));
+        self.names.remove(&confusable_key(&old));
         self.names.insert(key, conn);
         hub.set_label(conn, &name);
         hub.publish(&room, &format!("* {old} is now {name}"));
     }
 
     fn whisper(&self, hub: &mut ChatHub<'_>, conn: ConnId, name: &str, text: &str) {
-        let Some(&other) = name::parse(name).and_then(|name| self.names.get(&name::key(&name))) else {
+        let Some(&other) = parse_name(name).and_then(|name| self.names.get(&confusable_key(&name))) else {
             hub.send(conn, &format!("* nobody is named {name}"));
             return;
         };

@@ -3,7 +3,6 @@
 mod apps;
 mod chat;
 mod echo;
-mod name;
 mod relay;
 
 pub use crate::base::AppIndex;

@@ -13,6 +13,7 @@
 //! | authentication | `auth` | `auth` |
 //! | a view of all connections, for operators | `monitor` | `json` and `std` |
 //! | members of rooms | [`Presence`] | |
+//! | names that people choose | [`names`] | |
 //! | clients | `client`, and on a shell `drupe_shell::client` | `auth` |
 //! | one `async fn` per connection | `drupe_shell::stream` | |
 //! | work on another thread | [`Hub::ticket`](crate::Hub::ticket), [`Hub::offload`](crate::Hub::offload) | |
@@ -27,6 +28,7 @@ mod handlers;
 pub mod layer;
 #[cfg(all(feature = "json", feature = "std"))]
 pub mod monitor;
+pub mod names;
 mod presence;
 #[cfg(feature = "json")]
 pub mod rpc;

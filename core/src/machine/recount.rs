@@ -25,7 +25,7 @@ impl<H: Handler> Machine<H> {
         Ok(())
     }
 
-    /// Recounts all shards of one server, and the first shard's counts for all of them.
+    /// Recounts each shard of a server, and checks the server-wide counts of the first shard.
     ///
     /// Every message between shards must have been delivered. See [`recount`](Self::recount).
     ///

@@ -92,6 +92,8 @@ pub struct Metrics {
     pub authenticated: u64,
     /// Failed authentications (counter).
     pub authentication_failures: u64,
+    /// Users that registered (counter).
+    pub registrations: u64,
     /// Completed TLS handshakes (counter).
     pub tls_handshakes: u64,
     /// TLS handshakes that resumed an earlier session (counter).
@@ -225,6 +227,7 @@ impl Metrics {
             &mut self.handler_panics,
             &mut self.authenticated,
             &mut self.authentication_failures,
+            &mut self.registrations,
             &mut self.tls_handshakes,
             &mut self.tls_resumed,
             &mut self.requests_health,
@@ -283,6 +286,7 @@ impl Metrics {
             ("handler_panics", self.handler_panics),
             ("authenticated", self.authenticated),
             ("authentication_failures", self.authentication_failures),
+            ("registrations", self.registrations),
             ("tls_handshakes", self.tls_handshakes),
             ("tls_resumed", self.tls_resumed),
             ("requests_health", self.requests_health),

@@ -42,6 +42,7 @@ impl Metrics {
         put("handler_panics_total", "Panics of the handler.", self.handler_panics);
         put("authenticated_total", "Successful authentications.", self.authenticated);
         put("authentication_failures_total", "Failed authentications.", self.authentication_failures);
+        put("registrations_total", "Users that registered.", self.registrations);
         put("tls_handshakes_total", "Completed TLS handshakes.", self.tls_handshakes);
         put("tls_resumed_total", "TLS handshakes that resumed an earlier session.", self.tls_resumed);
         put("forwarded_total", "Client addresses reported by trusted proxies.", self.forwarded);

@@ -43,7 +43,7 @@ struct App {
 }
 
 impl Catalog {
-    /// Creates the catalog of a program without applications: the keys of the server.
+    /// Creates a catalog for a program of this name, with the configuration keys of the server.
     ///
     /// Environment variables begin with the name in capitals and `_`. Characters other than letters
     /// and digits become `_`.

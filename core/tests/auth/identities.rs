@@ -1,7 +1,9 @@
 //! Identities: client certificates, slow providers, duplicate logins.
 
 use super::{Guarded, Inside, NOW, layer, lines, log, token, told};
-use drupe_core::kit::auth::{Accounts, Authentication, AuthenticationLimits, DuplicateLogin, Provider, Verdict};
+use drupe_core::kit::auth::{
+    Accounts, Authentication, AuthenticationLimits, DuplicateLogin, LateAnswer, Provider, Verdict,
+};
 use drupe_core::kit::layer::Within;
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{Secured, Tls};
@@ -58,11 +60,14 @@ impl Provider<(ConnId, Option<String>)> for Slow {
         Verdict::Pending
     }
 
-    fn note(&mut self, (conn, user): (ConnId, Option<String>)) -> Result<(ConnId, Verdict), (ConnId, Option<String>)> {
+    fn note(
+        &mut self,
+        (conn, user): (ConnId, Option<String>),
+    ) -> Result<(ConnId, LateAnswer), (ConnId, Option<String>)> {
         match user.as_deref() {
             Some("for the application") => Err((conn, user)),
-            Some(user) => Ok((conn, Verdict::Accepted(Identity::user(user)))),
-            None => Ok((conn, Verdict::Refused("unknown to the directory".into()))),
+            Some(user) => Ok((conn, Verdict::Accepted(Identity::user(user)).into())),
+            None => Ok((conn, Verdict::Refused("unknown to the directory".into()).into())),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The accounts that all workers share, and the request queue of the thread that refreshes keys.
 
 use drupe_core::app::AppNote;
-use drupe_core::kit::auth::scram::Credentials;
-use drupe_core::kit::auth::{Accounts, KeySet, Provider, TokenError, Verdict};
+use drupe_core::kit::auth::{Account, Accounts, KeySet, LateAnswer, Lookup, Provider, TokenError, Verdict};
 use drupe_core::settings::KeySetUrl;
-use drupe_core::{ConnId, Identity, UnixTime};
+use drupe_core::{ConnId, UnixTime};
 use drupe_shell::Remote;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,8 +73,8 @@ pub(crate) enum Wanted {
     Source(Option<KeySetUrl>),
 }
 
-/// A note with the verdict on a connection's token, for the authentication layer.
-pub(crate) struct VerdictNote(pub(crate) ConnId, pub(crate) Verdict);
+/// A note with an answer about a connection, for the authentication layer.
+pub(crate) struct AnswerNote(pub(crate) ConnId, pub(crate) LateAnswer);
 
 /// Creates the request queue of the thread that refreshes the keys.
 pub(crate) fn queue() -> (SyncSender<Wanted>, Receiver<Wanted>) {
@@ -96,19 +95,19 @@ impl Provider<AppNote> for SharedAccounts {
         result.into()
     }
 
-    fn note(&mut self, note: AppNote) -> Result<(ConnId, Verdict), AppNote> {
-        note.downcast().map(|VerdictNote(conn, verdict)| (conn, verdict))
+    fn note(&mut self, note: AppNote) -> Result<(ConnId, LateAnswer), AppNote> {
+        note.downcast().map(|AnswerNote(conn, answer)| (conn, answer))
     }
 
-    fn credentials(&mut self, user: &str) -> Option<Credentials> {
-        self.current().credentials(user).cloned()
+    fn account(&mut self, _: ConnId, user: &str) -> Lookup {
+        self.current().account(user).into()
+    }
+
+    fn confirm(&mut self, account: Account) -> Option<Account> {
+        self.current().confirm(&account)
     }
 
     fn iterations(&mut self) -> u32 {
         self.current().iterations()
-    }
-
-    fn identity(&mut self, user: &str) -> Identity {
-        self.current().identity(user)
     }
 }

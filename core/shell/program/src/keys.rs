@@ -1,6 +1,6 @@
 //! The public keys of tokens: read from a file, or fetched and refreshed on a thread of their own.
 
-use crate::accounts::{SharedAccounts, VerdictNote, Wanted};
+use crate::accounts::{AnswerNote, SharedAccounts, Wanted};
 #[cfg(feature = "jwks")]
 use crate::fetch;
 use crate::logs::Logs;
@@ -115,7 +115,7 @@ impl Refresher {
                     let now = now.map(|since| UnixTime::from_secs(since.as_secs()));
                     let verdict = self.accounts.current().verdict(&token, now);
                     // If the queue is full, the connection ends at its deadline.
-                    let _ = remote.note(AppNote::new(AppIndex::default(), VerdictNote(conn, verdict)));
+                    let _ = remote.note(AppNote::new(AppIndex::default(), AnswerNote(conn, verdict.into())));
                 }
                 Err(RecvTimeoutError::Timeout) => (last, is_due) = (self.refresh(), false),
                 Err(RecvTimeoutError::Disconnected) => return,

@@ -1,7 +1,8 @@
 //! Login attempts: their state, the proof to check, and the outcome.
 
+use super::provider::Account;
 use super::scram::{ClientFirst, Credentials, prepared_name};
-use crate::base::Identity;
+use crate::base::{Identity, UnixTime};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -14,10 +15,14 @@ pub(super) enum Attempt {
     Queued(Candidate),
     /// The attempt waits for the first shard to permit the check.
     Asked(Candidate),
-    /// The attempt waits for the verdict of the provider.
+    /// The attempt waits for the provider's verdict on a token.
     Provider,
-    /// A password is being hashed. Holds the user name, and the credentials to check against.
-    Hashing(String, Box<Credentials>),
+    /// The attempt waits for the provider to look up the user of a password.
+    LookingUp(Candidate),
+    /// The attempt waits for the provider to register this user.
+    Registering(String),
+    /// A password is being hashed, to be compared with that of the target.
+    Hashing(Box<Target>),
     /// The attempt waits for the first shard to accept or reject its outcome.
     Settling(Outcome),
 }
@@ -31,11 +36,48 @@ pub(super) enum Candidate {
         user: String,
         password: String,
     },
+    /// A new user, with a valid name and a valid password.
+    Registration {
+        user: String,
+        password: String,
+    },
+}
+
+/// The user that a password or a SCRAM exchange is checked against. The user may not exist.
+pub(super) struct Target {
+    /// The name that the peer entered, prepared with SASLprep.
+    pub(super) user: String,
+    /// The credentials of the user, or fake ones if there is no such user.
+    pub(super) credentials: Credentials,
+    /// The identity of the user. `None`: there is no such user, and no password is right.
+    pub(super) identity: Option<Identity>,
+}
+
+impl Target {
+    /// Returns the account of the user, or `None` if there is no such user.
+    pub(super) fn into_account(self) -> Option<Account> {
+        self.identity.map(|identity| Account::new(self.credentials, identity))
+    }
 }
 
 pub(super) enum Outcome {
-    Right(Identity, Option<String>),
+    Right(Accepted),
     Wrong(Cow<'static, str>),
+}
+
+/// A right proof.
+pub(super) struct Accepted {
+    pub(super) identity: Identity,
+    /// The last SCRAM message, which proves that the server knows the password.
+    pub(super) scram: Option<String>,
+    /// The time of the proof on which an issued token is based. `None`: this proof is no such token.
+    pub(super) proof: Option<UnixTime>,
+}
+
+impl Accepted {
+    pub(super) const fn of(identity: Identity) -> Self {
+        Self { identity, scram: None, proof: None }
+    }
 }
 
 impl Candidate {
@@ -43,8 +85,13 @@ impl Candidate {
     pub(super) fn user(&self) -> Option<&str> {
         match self {
             Self::Token(_) => None,
-            Self::Scram(_, user) | Self::Password { user, .. } => Some(user),
+            Self::Scram(_, user) | Self::Password { user, .. } | Self::Registration { user, .. } => Some(user),
         }
+    }
+
+    /// Returns `true` if a password is hashed for this proof, which takes milliseconds.
+    pub(super) const fn is_hashed(&self) -> bool {
+        matches!(self, Self::Password { .. } | Self::Registration { .. })
     }
 }
 

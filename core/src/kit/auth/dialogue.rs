@@ -1,5 +1,7 @@
-//! The login dialogue: prompts for a user name and a password.
+//! The login dialogue: prompts for a user name and a password, and for those of a new user.
 
+use super::proof::refuse_registration;
+use super::registration::{CREATE, RegistrationRules, check_name};
 use crate::base::{ConnId, Peer, Representation};
 use crate::config::Address;
 use crate::handler::Hub;
@@ -54,37 +56,84 @@ fn is_local<C>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
     is_local || !has_proxies && is_peer_local()
 }
 
-/// The state of a login dialogue: the user name, once the peer has entered it.
+/// The state of a dialogue: a login, or the registration of a user.
 #[derive(Default)]
-pub(super) struct Dialogue {
-    user: Option<String>,
+pub(super) enum Dialogue {
+    /// The peer is asked for the name of its user.
+    #[default]
+    User,
+    Password {
+        user: String,
+    },
+    /// The peer is asked for a name to register.
+    NewUser,
+    NewPassword {
+        user: String,
+    },
+    /// The peer is asked for the new password again.
+    Again {
+        user: String,
+        password: String,
+    },
 }
 
 /// The result of a line in the dialogue: its next state, or the entered user and password.
 pub(super) enum Step {
     More(Dialogue),
     Password { user: String, password: String },
+    Registration { user: String, password: String },
 }
 
 impl Dialogue {
-    pub(super) fn begin<C>(hub: &mut Hub<'_, C>, conn: ConnId) {
-        hub.prompt(conn, "user: ");
+    pub(super) fn begin<C>(hub: &mut Hub<'_, C>, conn: ConnId, registration: Option<RegistrationRules>) {
+        hub.prompt(conn, if registration.is_some() { "user (or create): " } else { "user: " });
     }
 
-    pub(super) fn wants_password(&self) -> bool {
-        self.user.is_some()
+    pub(super) const fn wants_password(&self) -> bool {
+        matches!(self, Self::Password { .. } | Self::NewPassword { .. } | Self::Again { .. })
     }
 
-    pub(super) fn next<C>(self, hub: &mut Hub<'_, C>, conn: ConnId, line: &str) -> Step {
-        match self.user {
-            Some(user) => Step::Password { user, password: line.to_owned() },
-            None if line.trim().is_empty() => {
-                Self::begin(hub, conn);
-                Step::More(Self::default())
+    pub(super) fn next<C>(
+        self,
+        hub: &mut Hub<'_, C>,
+        conn: ConnId,
+        line: &str,
+        registration: Option<RegistrationRules>,
+    ) -> Step {
+        match (self, registration) {
+            (Self::Password { user }, _) => Step::Password { user, password: line.to_owned() },
+            (Self::User, Some(_)) if line.trim() == CREATE => {
+                hub.prompt(conn, "new user: ");
+                Step::More(Self::NewUser)
             }
-            None => {
+            (Self::User | Self::NewUser, _) if line.trim().is_empty() => {
+                Self::begin(hub, conn, registration);
+                Step::More(Self::User)
+            }
+            (Self::NewUser, Some(_)) => match check_name(line.trim()) {
+                Ok(user) => {
+                    hub.prompt_hidden(conn, "new password: ");
+                    Step::More(Self::NewPassword { user })
+                }
+                Err(error) => {
+                    refuse_registration(hub, conn, &error);
+                    hub.prompt(conn, "new user: ");
+                    Step::More(Self::NewUser)
+                }
+            },
+            (Self::NewPassword { user }, _) => {
+                hub.prompt_hidden(conn, "the same password again: ");
+                Step::More(Self::Again { user, password: line.to_owned() })
+            }
+            (Self::Again { user, password }, _) if password == line => Step::Registration { user, password },
+            (Self::Again { user, .. }, _) => {
+                hub.send(conn, "the passwords differ");
+                hub.prompt_hidden(conn, "new password: ");
+                Step::More(Self::NewPassword { user })
+            }
+            (Self::User | Self::NewUser, _) => {
                 hub.prompt_hidden(conn, "password: ");
-                Step::More(Self { user: Some(line.trim().to_owned()) })
+                Step::More(Self::Password { user: line.trim().to_owned() })
             }
         }
     }

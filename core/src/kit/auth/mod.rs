@@ -13,6 +13,7 @@
 //! | none, for a WebSocket with a header field `Authorization: Bearer TOKEN` (RFC 6750 section 2.1) | `auth_ok` |
 //! | none, for a WebSocket with `?token=TOKEN`, if [enabled](Authentication::token_in_query) | `auth_ok` |
 //! | a user name, then a password, if the [dialogue](Authentication::dialogue) is enabled | `notice: you are ann` |
+//! | `{"type":"register","user":"ann","password":"..."}` or `create ann PASSWORD`, if [registration](Authentication::registration) is open | as after a login |
 //!
 //! A plaintext password is refused where it would cross a network unencrypted, unless
 //! [`allow_plaintext`](Authentication::allow_plaintext) is set. A program that can, uses SCRAM
@@ -26,10 +27,18 @@
 //! the connection ends as [`Reason::SessionExpired`] (close code 4401 on a WebSocket) when the old
 //! token expires.
 //!
+//! If [tokens are issued](Authentication::issue_tokens), the answer to `{"type":"token"}` of an
+//! authenticated peer is `{"type":"token","token":"...","expires_in":300}`.
+//!
 //! The answer to a wrong proof is
 //! `{"type":"error","of":"auth","code":"unauthorized","reason":"..."}`. The peer may try again,
 //! within [`AuthenticationLimits`]. A connection that is not authenticated in time ends as
 //! [`Reason::AuthenticationTimeout`].
+//!
+//! A refused registration is answered with
+//! `{"type":"error","of":"register","code":"name_taken","reason":"..."}`. Its codes are `name_taken`,
+//! `invalid_name`, `weak_password`, `invalid_password`, `too_many`, `registration_closed`,
+//! `unauthorized` (the password was sent without TLS) and `refused`.
 //!
 //! # Keys of tokens
 //!
@@ -64,15 +73,19 @@ mod attempt;
 mod claims;
 mod der;
 mod dialogue;
+mod issue;
 mod key;
 mod key_set;
 #[cfg(all(test, feature = "tls"))]
 mod key_set_tests;
 mod limits;
+mod messages;
 mod nonces;
+mod passwords;
 mod proof;
 mod provider;
 mod refusal;
+mod registration;
 mod registry;
 mod scopes;
 pub mod scram;
@@ -83,14 +96,17 @@ mod tests;
 mod token;
 mod turns;
 mod used;
+mod waiting;
 
 pub use claims::{Audience, Claims};
+pub use issue::IssuedTokens;
 pub use key::{TokenKey, TokenKeyError};
 pub use key_set::{KEY_SET_MAX_BYTES, KeySet, KeySetError, SkipReason, SkippedKey};
 pub use limits::AuthenticationLimits;
 pub(crate) use nonces::Nonces;
-pub use provider::{Accounts, Provider, Verdict};
+pub use provider::{Account, Accounts, LateAnswer, Lookup, Provider, Registration, Verdict};
 pub use refusal::TokenError;
+pub use registration::RegistrationRules;
 pub use registry::DuplicateLogin;
 #[cfg(feature = "tls")]
 pub use signature::RustlsSignatures;
@@ -101,7 +117,7 @@ pub use used::{SingleUse, UsedTokens};
 use super::layer::Layer;
 use super::service::MessageError;
 use crate::base::Origin;
-use crate::base::{ConnId, Payload, Peer, Reason, Representation};
+use crate::base::{ConnId, Peer, Reason};
 use crate::handler::{Event, Handler, Hub};
 use crate::state::Timer;
 use crate::wire::http::Request;
@@ -110,12 +126,14 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
-use attempt::{Attempt, Candidate, Outcome, scram_first};
+use attempt::{Attempt, Candidate};
 use core::fmt;
-use dialogue::{Asks, Dialogue, Step};
-use proof::{Proof, proof, refuse};
+use dialogue::Asks;
+use issue::Issuer;
+use proof::{Proof, proof, refuse, refuse_registration};
 use registry::{Answer, Question, Registry};
 use turns::Turns;
+use waiting::Waiting;
 
 /// Name of the timer that limits the time to authenticate.
 const DEADLINE: &str = "drupe::kit::auth::deadline";
@@ -149,38 +167,14 @@ pub struct Authentication<P> {
     sessions: BTreeMap<ConnId, Arc<str>>,
     /// The function that receives failed attempts.
     on_failure: Option<OnFailure>,
+    /// The rules for peers that register. `None`: nobody can.
+    registration: Option<RegistrationRules>,
+    /// The issuer of tokens, if there is one.
+    issuer: Option<Issuer>,
 }
 
 /// A function that receives the connection of a failed attempt, and why it failed.
 type OnFailure = Box<dyn FnMut(ConnId, &str) + Send>;
-
-/// A connection that is not authenticated yet.
-struct Waiting {
-    peer: Peer,
-    origin: Origin,
-    request: Option<Box<Request>>,
-    tries: u32,
-    stage: Stage,
-    /// Whether the opening request carried a token. If so, a wrong proof ends the connection.
-    by_request: bool,
-    /// Whether reading is paused, because an attempt is in progress.
-    is_paused: bool,
-    /// Whether to emit `Authenticated` after `Opened`.
-    is_authenticated: bool,
-    /// Whether to emit `InputEnded` after `Opened`.
-    input_ended: bool,
-    /// Whether to emit `Stalled` after `Opened`.
-    is_stalled: bool,
-}
-
-enum Stage {
-    /// The layer expects a proof of any kind.
-    Idle,
-    /// A SCRAM exchange is in progress. Holds its server side and the user name.
-    Scram(Box<scram::Server>, String),
-    /// The peer answers the prompts of the login dialogue.
-    Dialogue(Dialogue),
-}
 
 impl<P> Authentication<P> {
     /// Creates a layer that checks proofs with this provider.
@@ -205,14 +199,35 @@ impl<P> Authentication<P> {
             wrong: BTreeMap::new(),
             sessions: BTreeMap::new(),
             on_failure: None,
+            registration: None,
+            issuer: None,
         }
+    }
+
+    /// Lets peers that are not authenticated register a user, with a name and a password.
+    ///
+    /// The [provider](Provider::register) stores the user, and the connection is then
+    /// authenticated. A password is accepted only where one may be sent for a login.
+    #[must_use]
+    pub fn registration(self, rules: RegistrationRules) -> Self {
+        Self { registration: Some(rules), ..self }
+    }
+
+    /// Issues tokens to authenticated peers, which the layer later accepts as proofs.
+    ///
+    /// A client can then connect again, or open another connection, without its password. The key
+    /// of these tokens (HS256) is derived from the secret of the layer, so they are valid on every
+    /// server with the same secret.
+    #[must_use]
+    pub fn issue_tokens(self, rules: IssuedTokens) -> Self {
+        Self { issuer: Issuer::new(rules, &self.secret), ..self }
     }
 
     /// Sets a function that receives the connection and the reason of each failed attempt.
     ///
     /// The peer receives the same reason, such as `the token has expired`. It contains no secrets
     /// and may be logged. The function is not called for a connection that ends before it tries to
-    /// authenticate, or for a renewal that names another user.
+    /// authenticate.
     #[must_use]
     pub fn on_failure(self, call: impl FnMut(ConnId, &str) + Send + 'static) -> Self {
         Self { on_failure: Some(Box::new(call)), ..self }
@@ -293,7 +308,7 @@ impl<P> Authentication<P> {
                 self.opened(hub, conn, peer, origin, request, within);
             }
             Event::Note(note) => match self.provider.note(note) {
-                Ok((conn, verdict)) => self.noted(hub, conn, verdict, within),
+                Ok((conn, answer)) => self.noted(hub, conn, answer, within),
                 Err(note) => within.on(hub, Event::Note(note)),
             },
             Event::ShardMessage { from: 0, topic: TOPIC, content } => {
@@ -308,9 +323,9 @@ impl<P> Authentication<P> {
                     self.answer(hub, question, within);
                 }
             }
-            Event::Offloaded { conn, outcome } if matches!(self.attempts.get(&conn), Some(Attempt::Hashing(..))) => {
-                if let Some(Attempt::Hashing(user, stored)) = self.attempts.remove(&conn) {
-                    self.hashed(hub, conn, &user, &stored, outcome, within);
+            Event::Offloaded { conn, outcome } if matches!(self.attempts.get(&conn), Some(Attempt::Hashing(_))) => {
+                if let Some(Attempt::Hashing(target)) = self.attempts.remove(&conn) {
+                    self.hashed(hub, conn, *target, outcome, within);
                 }
             }
             Event::Closed { conn, .. } => {
@@ -361,12 +376,21 @@ impl<P> Authentication<P> {
         match event {
             Event::Message { conn, payload } if hub.identity(conn).is_some() => {
                 match payload.as_str().and_then(proof) {
-                    Some(_) if self.attempts.contains_key(&conn) => refuse(hub, conn, "authentication is in progress"),
+                    Some(Proof::Token(_) | Proof::Scram(_) | Proof::Password { .. })
+                        if self.attempts.contains_key(&conn) =>
+                    {
+                        refuse(hub, conn, "authentication is in progress");
+                    }
                     Some(Proof::Token(token)) => {
                         self.begin(hub, conn, Candidate::Token(token.into_owned()), within);
                     }
                     Some(Proof::Scram(_) | Proof::Password { .. }) => refuse(hub, conn, "already authenticated"),
-                    None => within.on(hub, event),
+                    Some(Proof::Registration { .. }) if self.registration.is_some() => {
+                        let error = MessageError::new("refused", "already authenticated");
+                        refuse_registration(hub, conn, &error);
+                    }
+                    Some(Proof::Issue) if self.issuer.is_some() => self.issue(hub, conn),
+                    Some(Proof::Registration { .. } | Proof::Issue) | None => within.on(hub, event),
                 }
             }
             Event::Authenticated { conn } => {
@@ -397,19 +421,7 @@ impl<P> Authentication<P> {
         });
         let query = request.filter(|_| self.token_in_query).and_then(|request| request.query("token"));
         let token = bearer.or_else(|| query.map(ToOwned::to_owned));
-        let waiting = Waiting {
-            peer,
-            origin,
-            request: request.cloned().map(Box::new),
-            tries: 0,
-            stage: Stage::Idle,
-            by_request: token.is_some(),
-            is_paused: false,
-            is_authenticated: false,
-            input_ended: false,
-            is_stalled: false,
-        };
-        self.waiting.insert(conn, waiting);
+        self.waiting.insert(conn, Waiting::new(peer, origin, request, token.is_some()));
         hub.wake(Timer::of(conn, DEADLINE), self.limits.deadline);
         if let Some(identity) = hub.identity(conn).cloned() {
             // A client certificate has authenticated the user.
@@ -418,60 +430,6 @@ impl<P> Authentication<P> {
         match token {
             Some(token) => self.begin(hub, conn, Candidate::Token(token), within),
             None => self.begin_dialogue(hub, conn),
-        }
-    }
-
-    fn message<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, payload: Payload<'_>, within: &mut H)
-    where
-        P: Provider<H::Note>,
-    {
-        let Some(text) = payload.as_str() else {
-            return self.count_failure(hub, conn, "a proof must be text");
-        };
-        if self.attempts.contains_key(&conn) {
-            return refuse(hub, conn, "authentication is in progress");
-        }
-        let Some(waiting) = self.waiting.get_mut(&conn) else { return };
-        let stage = core::mem::replace(&mut waiting.stage, Stage::Idle);
-        let is_json = text.trim_start().starts_with('{');
-        let proof = match &stage {
-            // A line is the password here, even if it begins with `/auth`. A JSON proof is not.
-            Stage::Dialogue(dialogue) if dialogue.wants_password() => proof(text).filter(|_| is_json),
-            _ => proof(text),
-        };
-        let in_dialogue = matches!(stage, Stage::Dialogue(_));
-        if in_dialogue && is_json && proof.is_some() {
-            // Ends the line of the prompt.
-            hub.write(conn, "\n");
-        }
-        if proof.is_some() || !in_dialogue {
-            hub.set_representation(conn, if is_json { Representation::Json } else { Representation::Text });
-        }
-        match (proof, stage) {
-            (Some(Proof::Token(token)), _) => self.begin(hub, conn, Candidate::Token(token.into_owned()), within),
-            (Some(Proof::Scram(last)), Stage::Scram(server, user)) => {
-                self.scram_last(hub, conn, *server, &user, &last, within);
-            }
-            (Some(Proof::Scram(first)), _) => match scram_first(&first) {
-                Ok(candidate) => self.begin(hub, conn, candidate, within),
-                Err(reason) => self.settle(hub, conn, None, Outcome::Wrong(reason), None, within),
-            },
-            (Some(Proof::Password { .. }), _) if !self.asks.may_send_password(hub, conn) => {
-                // The password is known to the network now, so it is not even checked.
-                self.count_failure(hub, conn, "a password needs TLS here; use TLS or scram");
-            }
-            (Some(Proof::Password { user, password }), _) => {
-                let user = scram::prepared_name(&user).unwrap_or_default();
-                self.begin(hub, conn, Candidate::Password { user, password: password.into_owned() }, within);
-            }
-            (None, Stage::Dialogue(dialogue)) => match dialogue.next(hub, conn, text) {
-                Step::More(dialogue) => self.set_stage(conn, Stage::Dialogue(dialogue)),
-                Step::Password { user, password } => {
-                    let user = scram::prepared_name(&user).unwrap_or_default();
-                    self.begin(hub, conn, Candidate::Password { user, password }, within);
-                }
-            },
-            (None, _) => self.count_failure(hub, conn, "authentication required"),
         }
     }
 
@@ -484,6 +442,9 @@ impl<P> Authentication<P> {
     {
         self.wrong.remove(&conn);
         self.attempts.remove(&conn);
+        if let Some(issuer) = &mut self.issuer {
+            issuer.forget(conn);
+        }
         self.end_turn(conn);
         if self.sessions.remove(&conn).is_some() {
             self.consult(hub, Question::Left { conn }, within);

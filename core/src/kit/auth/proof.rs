@@ -1,4 +1,4 @@
-//! Authentication messages: proofs from peers, and the responses to them.
+//! Authentication messages: proofs and requests of peers, and the responses to them.
 
 use super::MessageError;
 use crate::base::{ConnId, Outgoing, Representation};
@@ -7,14 +7,24 @@ use alloc::borrow::Cow;
 use alloc::format;
 use serde::{Deserialize, Serialize};
 
-/// A proof that a peer sent: a token, a SCRAM message, or a user name and password, unparsed.
+/// A message to the layer: a proof, not checked yet, or a request.
 pub(super) enum Proof<'a> {
     Token(Cow<'a, str>),
     Scram(Cow<'a, str>),
-    Password { user: Cow<'a, str>, password: Cow<'a, str> },
+    Password {
+        user: Cow<'a, str>,
+        password: Cow<'a, str>,
+    },
+    /// A request to register this user.
+    Registration {
+        user: Cow<'a, str>,
+        password: Cow<'a, str>,
+    },
+    /// A request for a new token.
+    Issue,
 }
 
-/// Parses a message as a proof. Returns `None` for any other message.
+/// Parses a message to the layer. Returns `None` for any other message.
 pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
     #[derive(Deserialize)]
     struct Auth<'a> {
@@ -38,10 +48,14 @@ pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
         });
     }
     // A cheap check first: most messages of authenticated peers are not proofs.
-    if !text.starts_with('{') || !text.contains("\"auth\"") {
+    if !text.starts_with('{') || !KINDS.iter().any(|kind| text.contains(kind)) {
         return None;
     }
     match serde_json::from_str(text).ok()? {
+        Auth { kind, token: None, scram: None, user: Some(user), password: Some(password) } if kind == "register" => {
+            Some(Proof::Registration { user, password })
+        }
+        Auth { kind, token: None, scram: None, user: None, password: None } if kind == "token" => Some(Proof::Issue),
         Auth { kind, .. } if kind != "auth" => None,
         Auth { token: Some(token), scram: None, password: None, .. } => Some(Proof::Token(token)),
         Auth { token: None, scram: Some(scram), password: None, .. } => Some(Proof::Scram(scram)),
@@ -51,6 +65,9 @@ pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
         _ => None,
     }
 }
+
+/// The types of the messages to the layer, as they appear in JSON.
+const KINDS: [&str; 3] = ["\"auth\"", "\"register\"", "\"token\""];
 
 /// A response to a proof, serializable as JSON.
 #[derive(Serialize)]
@@ -83,4 +100,26 @@ pub(super) fn respond<C>(hub: &mut Hub<'_, C>, conn: ConnId, response: &Response
 
 pub(super) fn refuse<C>(hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
     MessageError::new("unauthorized", reason).tell(Some("auth"), None, |message| hub.send(conn, message));
+}
+
+/// Sends a peer the reason why it was not registered.
+pub(super) fn refuse_registration<C>(hub: &mut Hub<'_, C>, conn: ConnId, error: &MessageError) {
+    error.tell(Some("register"), None, |message| hub.send(conn, message));
+}
+
+/// Sends a peer the token that it requested, and its lifetime.
+pub(super) fn send_token<C>(hub: &mut Hub<'_, C>, conn: ConnId, token: &str, lifetime_secs: u64) {
+    #[derive(Serialize)]
+    struct Issued<'a> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        token: &'a str,
+        expires_in: u64,
+    }
+    let json = serde_json::to_string(&Issued { kind: "token", token, expires_in: lifetime_secs }).unwrap_or_default();
+    hub.send(conn, Outgoing::Negotiated { json: &json, text: &format!("token {token}") });
+}
+
+pub(super) fn refuse_token<C>(hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+    MessageError::new("unauthorized", reason).tell(Some("token"), None, |message| hub.send(conn, message));
 }

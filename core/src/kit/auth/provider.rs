@@ -5,6 +5,7 @@ use super::token::Tokens;
 use super::used::SingleUse;
 use crate::base::{ConnId, Identity, UnixTime};
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -12,7 +13,11 @@ use alloc::vec::Vec;
 
 /// A backend that checks tokens and stores credentials, such as a table or a database.
 ///
-/// By default, tokens are refused, and no user has a password.
+/// By default, tokens are refused, no user has a password, and no user can register.
+///
+/// A backend that cannot answer at once, such as a database, returns `Pending`, and sends the
+/// answer to the server as a [note](Self::note). Until then, and at most until the authentication
+/// deadline, nothing is read from a peer that is not authenticated.
 pub trait Provider<N> {
     /// Checks a token that a peer has sent, and returns the verdict.
     fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
@@ -20,10 +25,20 @@ pub trait Provider<N> {
         Verdict::Refused("tokens are not accepted here".into())
     }
 
-    /// Returns the stored credentials of a user. `None` if there is no such user.
-    fn credentials(&mut self, user: &str) -> Option<Credentials> {
-        let _ = user;
-        None
+    /// Looks up the user that a peer wants to log in as with a password.
+    ///
+    /// The name is prepared with SASLprep (RFC 4013).
+    fn account(&mut self, conn: ConnId, user: &str) -> Lookup {
+        let _ = (conn, user);
+        Lookup::Unknown
+    }
+
+    /// Returns the current account of a user whose password was right. `None` refuses the login.
+    ///
+    /// An exchange of messages has passed since [`account`](Self::account): the password may have
+    /// changed meanwhile. By default, the account stays as it was.
+    fn confirm(&mut self, account: Account) -> Option<Account> {
+        Some(account)
     }
 
     /// Returns the iteration count of the fake credentials of unknown users. Default: 10,000.
@@ -34,22 +49,110 @@ pub trait Provider<N> {
         10_000
     }
 
-    /// Returns the identity of a user after a successful password login.
-    fn identity(&mut self, user: &str) -> Identity {
-        Identity::user(user)
+    /// Registers a user. Called only if [registration](super::Authentication::registration) is open.
+    ///
+    /// `user` is a name as [`parse_name`](crate::kit::names::parse_name) returns it. Refuse a name
+    /// whose [`confusable_key`](crate::kit::names::confusable_key) another user has. `password` is
+    /// within the rules. Store only its [hash](super::scram::Credentials::new), which takes
+    /// milliseconds: compute it on another thread.
+    fn register(&mut self, conn: ConnId, user: &str, password: &str) -> Registration {
+        let _ = (conn, user, password);
+        Registration::Refused("nobody can register here".into())
     }
 
-    /// Handles a note from outside. Returns its connection and its verdict, if it has a verdict.
+    /// Handles a note from outside. Returns its connection and the answer, if it carries an answer.
     ///
-    /// Such a verdict ends a check that is [`Pending`](Verdict::Pending). It may also authenticate
-    /// a connection that sent no proof, or renew an authentication. The application receives any
+    /// Such an answer ends a step that is `Pending`. A [`Verdict`] may also authenticate a
+    /// connection that sent no proof, or renew an authentication. The application receives any
     /// other note.
     ///
     /// # Errors
-    /// The note, if it carries no verdict.
-    fn note(&mut self, note: N) -> Result<(ConnId, Verdict), N> {
+    /// The note, if it carries no answer.
+    fn note(&mut self, note: N) -> Result<(ConnId, LateAnswer), N> {
         Err(note)
     }
+}
+
+/// The answer of a [`Provider`] that arrives as a [note](Provider::note).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LateAnswer {
+    /// The verdict on a token.
+    Verdict(Verdict),
+    /// The account of a user.
+    Account(Lookup),
+    /// The outcome of a registration.
+    Registration(Registration),
+}
+
+impl From<Verdict> for LateAnswer {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict(verdict)
+    }
+}
+
+impl From<Lookup> for LateAnswer {
+    fn from(lookup: Lookup) -> Self {
+        Self::Account(lookup)
+    }
+}
+
+impl From<Registration> for LateAnswer {
+    fn from(registration: Registration) -> Self {
+        Self::Registration(registration)
+    }
+}
+
+/// A user with a password: the stored credentials, and who the user is after the login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Account {
+    /// The stored form of the password.
+    pub credentials: Credentials,
+    /// The identity of the user's connections.
+    pub identity: Identity,
+}
+
+impl Account {
+    /// Creates the account of a user.
+    #[must_use]
+    pub const fn new(credentials: Credentials, identity: Identity) -> Self {
+        Self { credentials, identity }
+    }
+}
+
+/// The answer of a [`Provider`] about a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lookup {
+    /// The user exists.
+    Found(Box<Account>),
+    /// There is no such user. To the peer, this looks like a wrong password.
+    Unknown,
+    /// The user cannot be looked up now, for this reason, which the peer receives.
+    Unavailable(Cow<'static, str>),
+    /// The answer follows as a [note](Provider::note).
+    Pending,
+}
+
+impl From<Option<Account>> for Lookup {
+    fn from(account: Option<Account>) -> Self {
+        account.map_or(Self::Unknown, |account| Self::Found(Box::new(account)))
+    }
+}
+
+/// The answer of a [`Provider`] about a registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Registration {
+    /// The user is stored. The connection is authenticated with this identity.
+    Registered(Identity),
+    /// Another user has this name or one that looks like it.
+    NameTaken,
+    /// The user cannot be stored, for this reason, which the peer receives.
+    Refused(Cow<'static, str>),
+    /// The answer follows as a [note](Provider::note).
+    Pending,
 }
 
 /// The decision of a [`Provider`] about a token.
@@ -62,10 +165,7 @@ pub enum Verdict {
     AcceptedOnce(Identity, SingleUse),
     /// The token is refused, for this reason, which the peer receives.
     Refused(Cow<'static, str>),
-    /// The verdict follows as a [note](Provider::note).
-    ///
-    /// Until then, and at most until the authentication deadline, nothing is read from a peer that
-    /// is not authenticated. A renewal does not pause reading.
+    /// The verdict follows as a [note](Provider::note). A renewal does not pause reading.
     Pending,
 }
 
@@ -88,14 +188,14 @@ impl From<Result<(Identity, Option<SingleUse>), TokenError>> for Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     shared: Option<Credentials>,
-    users: Arc<BTreeMap<String, Account>>,
+    users: Arc<BTreeMap<String, User>>,
     /// The largest iteration count of all passwords, or 0 if there are none.
     iterations_max: u32,
     tokens: Option<Tokens>,
 }
 
 #[derive(Clone, Debug)]
-struct Account {
+struct User {
     credentials: Credentials,
     scopes: Vec<Arc<str>>,
 }
@@ -131,7 +231,7 @@ impl Accounts {
         let name = prepared_name(name)?;
         let scopes = scopes.into_iter().map(Arc::from).collect();
         self.iterations_max = self.iterations_max.max(credentials.iterations());
-        Arc::make_mut(&mut self.users).insert(name, Account { credentials, scopes });
+        Arc::make_mut(&mut self.users).insert(name, User { credentials, scopes });
         Ok(self)
     }
 
@@ -188,20 +288,35 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// Returns the account of a user, or one with the shared password. `None` if there is neither.
+    #[must_use]
+    pub fn account(&self, user: &str) -> Option<Account> {
+        let credentials = self.credentials(user)?.clone();
+        Some(Account::new(credentials, self.identity(user)))
+    }
+
+    /// Returns the current account of the same user, if the password is still the same.
+    #[must_use]
+    pub fn confirm(&self, account: &Account) -> Option<Account> {
+        self.account(&account.identity.user).filter(|current| current.credentials == account.credentials)
+    }
+}
+
 impl<N> Provider<N> for Accounts {
     fn token(&mut self, _: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
         self.verdict(token, now)
     }
 
-    fn credentials(&mut self, user: &str) -> Option<Credentials> {
-        Self::credentials(self, user).cloned()
+    fn account(&mut self, _: ConnId, user: &str) -> Lookup {
+        Self::account(self, user).into()
+    }
+
+    fn confirm(&mut self, account: Account) -> Option<Account> {
+        Self::confirm(self, &account)
     }
 
     fn iterations(&mut self) -> u32 {
         Self::iterations(self)
-    }
-
-    fn identity(&mut self, user: &str) -> Identity {
-        Self::identity(self, user)
     }
 }

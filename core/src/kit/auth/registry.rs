@@ -4,6 +4,7 @@ use super::limits::AuthenticationLimits;
 use super::refusal::TokenError;
 use super::used::{SingleUse, UsedTokens};
 use crate::base::{AddressKey, ConnId, Peer, Time, UnixTime};
+use crate::config::Rate;
 use crate::state::admission::Meters;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -34,6 +35,10 @@ pub(super) enum Question {
     ///
     /// Answered with [`Answer::May`] or [`Answer::Wait`].
     May(Claim),
+    /// A request for permission to register a user, within this rate for each address.
+    ///
+    /// Answered with [`Answer::May`] or [`Answer::WaitToRegister`].
+    MayRegister { claim: Claim },
     /// The shard has checked a proof.
     ///
     /// Answered with [`Answer::Right`], [`Answer::Wrong`], [`Answer::Connected`] or
@@ -90,6 +95,9 @@ pub(super) enum Answer {
     ///
     /// The peer may try again after this number of seconds.
     Wait(u64),
+    /// Too many users were registered from the address. The peer may try again after this number of
+    /// seconds.
+    WaitToRegister(u64),
     /// The user has logged in on another connection, so this one must end.
     Replaced,
 }
@@ -100,6 +108,7 @@ pub(super) enum Answer {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     failures: Failures,
+    registrations: Registrations,
     used: UsedTokens,
     sessions: Sessions,
 }
@@ -111,6 +120,8 @@ pub(super) struct Rules {
     pub(super) unix: Option<UnixTime>,
     pub(super) limits: AuthenticationLimits,
     pub(super) duplicates: DuplicateLogin,
+    /// Maximum rate of registrations from each address. `None`: nobody can register.
+    pub(super) registrations: Option<Rate>,
 }
 
 impl Registry {
@@ -120,6 +131,10 @@ impl Registry {
         let answer = match question {
             Question::May(claim) => {
                 let answer = self.failures.check(rules, &claim).err().unwrap_or(Answer::May);
+                Some((claim.conn, answer))
+            }
+            Question::MayRegister { claim } => {
+                let answer = self.registrations.charge(rules, &claim).err().unwrap_or(Answer::May);
                 Some((claim.conn, answer))
             }
             Question::Tried { claim, right, single_use, is_renewal } => {
@@ -178,6 +193,33 @@ impl Registry {
     }
 }
 
+/// The rates of registrations by address.
+#[derive(Debug)]
+struct Registrations(Meters<AddressKey>);
+
+impl Default for Registrations {
+    fn default() -> Self {
+        Self(Meters::new(KEYS_MAX))
+    }
+}
+
+impl Registrations {
+    /// Counts a registration against its address.
+    ///
+    /// # Errors
+    /// [`Answer::WaitToRegister`] if the address has reached its limit.
+    fn charge(&mut self, Rules { now, registrations, .. }: Rules, claim: &Claim) -> Result<(), Answer> {
+        let rate = registrations.ok_or(Answer::WaitToRegister(u64::MAX))?;
+        let Some(key) = claim.peer.key() else { return Ok(()) };
+        self.0.try_charge(now, &key, rate).map_err(|at| Answer::WaitToRegister(seconds_until(at, now)))
+    }
+}
+
+/// Returns the time until `at` in seconds, rounded up.
+fn seconds_until(at: Time, now: Time) -> u64 {
+    u64::try_from(at.since(now).as_millis().div_ceil(1_000)).unwrap_or(u64::MAX)
+}
+
 /// The rates of wrong proofs by address and by user, and the user-address pairs that succeeded.
 #[derive(Debug)]
 struct Failures {
@@ -216,9 +258,7 @@ impl Failures {
             !is_proven
         });
         let of_user = user.map_or(Ok(()), |user| self.users.check(now, &user, limits.per_user));
-        let wait =
-            |at: Time| Answer::Wait(u64::try_from(at.since(now).as_millis().div_ceil(1_000)).unwrap_or(u64::MAX));
-        of_address.and(of_user).map_err(wait)
+        of_address.and(of_user).map_err(|at| Answer::Wait(seconds_until(at, now)))
     }
 
     /// Counts a wrong proof against its address and its user.
@@ -328,7 +368,6 @@ mod as_text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Rate;
     use proptest::prelude::*;
 
     const FIRST: ConnId = ConnId::new(0, 1, 1);
@@ -336,7 +375,8 @@ mod tests {
     fn rules(duplicates: DuplicateLogin) -> Rules {
         let per_user = Rate::per(3, 300, 3).expect("not nothing");
         let limits = AuthenticationLimits { per_user, ..AuthenticationLimits::default() };
-        Rules { now: Time::START, unix: Some(UnixTime::from_secs(1_800_000_000)), limits, duplicates }
+        let unix = Some(UnixTime::from_secs(1_800_000_000));
+        Rules { now: Time::START, unix, limits, duplicates, registrations: None }
     }
 
     fn claim(conn: ConnId, last: u8, user: &str) -> Claim {

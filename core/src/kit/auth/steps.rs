@@ -3,18 +3,18 @@
 //! The first shard permits the check, this shard checks the proof, and the first shard accepts or
 //! rejects the outcome.
 
-use super::attempt::{Attempt, Candidate, Outcome};
+use super::attempt::{Accepted, Attempt, Candidate, Outcome};
 use super::dialogue::Dialogue;
 use super::proof::{Response, refuse, respond};
-use super::provider::{Provider, Verdict};
+use super::provider::{LateAnswer, Provider, Verdict};
 use super::registry::{Answer, Claim, DuplicateLogin, Question, Rules};
-use super::scram::{self, Credentials};
 use super::used::SingleUse;
-use super::{Authentication, DEADLINE, Stage, TOPIC};
-use crate::base::{ConnId, Identity, Peer, Reason};
+use super::waiting::Stage;
+use super::{Authentication, DEADLINE, TOPIC};
+use crate::base::{ConnId, Identity, Peer, Reason, UnixTime};
 use crate::handler::{Event, Handler, Hub};
-use crate::state::{Offloaded, Timer};
-use alloc::boxed::Box;
+use crate::kit::MessageError;
+use crate::state::Timer;
 use alloc::format;
 use alloc::string::ToString;
 
@@ -30,7 +30,7 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         let key = hub.peer(conn).and_then(Peer::key);
-        if let (Candidate::Password { .. }, Some(key)) = (&candidate, key)
+        if let Some(key) = key.filter(|_| candidate.is_hashed())
             && !self.turns.enter(conn, key)
         {
             self.attempts.insert(conn, Attempt::Queued(candidate));
@@ -44,8 +44,12 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         let claim = claim(hub, conn, candidate.user());
+        let question = match candidate {
+            Candidate::Registration { .. } => Question::MayRegister { claim },
+            _ => Question::May(claim),
+        };
         self.attempts.insert(conn, Attempt::Asked(candidate));
-        self.consult(hub, Question::May(claim), within);
+        self.consult(hub, question, within);
     }
 
     /// Sends a question to the first shard, which may be this one.
@@ -67,7 +71,8 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         let (now, unix) = (hub.now(), hub.unix_time());
-        let rules = Rules { now, unix, limits: self.limits, duplicates: self.duplicates };
+        let registrations = self.registration.map(|rules| rules.per_address);
+        let rules = Rules { now, unix, limits: self.limits, duplicates: self.duplicates, registrations };
         let (answer, replaced) = self.registry.answer(rules, question);
         let replaced = replaced.into_iter().map(|conn| (conn, Answer::Replaced));
         for (conn, answer) in replaced.chain(answer) {
@@ -97,24 +102,29 @@ impl<P> Authentication<P> {
         let Some(attempt) = self.attempts.remove(&conn) else { return };
         match (answer, attempt) {
             (Answer::May, Attempt::Asked(candidate)) => self.look_at(hub, conn, candidate, within),
-            (Answer::Right, Attempt::Settling(Outcome::Right(identity, signature))) => {
+            (Answer::Right, Attempt::Settling(Outcome::Right(accepted))) => {
+                self.proved(hub, conn, accepted.proof);
                 if self.waiting.contains_key(&conn) {
-                    self.accept(hub, conn, identity, signature.as_deref(), within);
+                    self.accept(hub, conn, accepted, within);
                 } else {
-                    renew(hub, conn, identity);
+                    self.renew(hub, conn, accepted.identity);
                 }
             }
             (Answer::Wrong(reason), Attempt::Settling(outcome)) => {
                 let reason = match (reason, outcome) {
                     (Some(reason), _) => reason.into(),
                     (None, Outcome::Wrong(reason)) => reason,
-                    (None, Outcome::Right(..)) => "authentication failed".into(),
+                    (None, Outcome::Right(_)) => "authentication failed".into(),
                 };
                 self.wrong(hub, conn, &reason);
             }
             (Answer::Connected, _) => {
                 self.refuse(hub, conn, "this user is already connected");
                 hub.end(conn, Reason::Forbidden);
+            }
+            (Answer::WaitToRegister(seconds), Attempt::Asked(Candidate::Registration { .. })) => {
+                let words = format!("too many users were registered from your address; try again in {seconds} s");
+                self.registration_failed(hub, conn, &MessageError::new("too_many", words));
             }
             (Answer::Wait(seconds), _) => {
                 let words = format!("too many failures; try again in {seconds} s");
@@ -127,10 +137,20 @@ impl<P> Authentication<P> {
             // The answer does not belong to this attempt.
             (_, attempt) => drop(self.attempts.insert(conn, attempt)),
         }
+        self.end_attempt(hub, conn);
+    }
+
+    /// Passes the turn on and reads again, unless the attempt of a connection goes on.
+    fn end_attempt<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         if !self.attempts.contains_key(&conn) {
             self.end_turn(conn);
         }
         self.read_if_idle(hub, conn);
+    }
+
+    /// Removes and returns the attempt of a connection, if it is of this kind.
+    fn take_attempt(&mut self, conn: ConnId, is_wanted: impl FnOnce(&Attempt) -> bool) -> Option<Attempt> {
+        if self.attempts.get(&conn).is_some_and(is_wanted) { self.attempts.remove(&conn) } else { None }
     }
 
     /// Removes a connection from its password queue. If it had the turn, the next one gets it.
@@ -148,8 +168,38 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Handles a verdict that arrived in a note, whether awaited or unsolicited.
+    /// Handles an answer of the provider that arrived in a note.
     pub(super) fn noted<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        answer: LateAnswer,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        match answer {
+            LateAnswer::Verdict(verdict) => return self.verdict_noted(hub, conn, verdict, within),
+            LateAnswer::Account(lookup) => {
+                if let Some(Attempt::LookingUp(candidate)) =
+                    self.take_attempt(conn, |attempt| matches!(attempt, Attempt::LookingUp(_)))
+                {
+                    self.looked_up(hub, conn, candidate, lookup, within);
+                }
+            }
+            LateAnswer::Registration(registration) => {
+                if let Some(Attempt::Registering(user)) =
+                    self.take_attempt(conn, |attempt| matches!(attempt, Attempt::Registering(_)))
+                {
+                    self.registered(hub, conn, user, registration, within);
+                }
+            }
+        }
+        self.end_attempt(hub, conn);
+    }
+
+    /// Handles a verdict that arrived in a note, whether awaited or unsolicited.
+    fn verdict_noted<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
         conn: ConnId,
@@ -180,11 +230,12 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         if self.duplicates == DuplicateLogin::KeepBoth {
-            return self.accept(hub, conn, identity, None, within);
+            self.proved(hub, conn, None);
+            return self.accept(hub, conn, Accepted::of(identity), within);
         }
         self.sessions.insert(conn, identity.user.clone());
         let user = identity.user.to_string();
-        self.attempts.insert(conn, Attempt::Settling(Outcome::Right(identity, None)));
+        self.attempts.insert(conn, Attempt::Settling(Outcome::Right(Accepted::of(identity))));
         self.consult(hub, Question::Identified { conn, user, enters: true }, within);
     }
 
@@ -201,79 +252,6 @@ impl<P> Authentication<P> {
         self.consult(hub, Question::Identified { conn, user: user.to_string(), enters: false }, within);
     }
 
-    /// Checks a proof or answers a first SCRAM message, after the first shard has permitted it.
-    fn look_at<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, candidate: Candidate, within: &mut H)
-    where
-        P: Provider<H::Note>,
-    {
-        match candidate {
-            Candidate::Token(token) => {
-                let verdict = self.provider.token(conn, &token, hub.unix_time());
-                self.decide(hub, conn, verdict, within);
-            }
-            Candidate::Scram(first, user) => {
-                let credentials = self.credentials(&user);
-                let secret = &self.secret;
-                let nonce = self.nonces.get_or_insert_with(|| super::Nonces::new(secret, hub)).next();
-                let server = first.answer(&credentials, &nonce);
-                respond(hub, conn, &Response { scram: Some(server.first()), ..Response::of("auth") });
-                self.set_stage(conn, Stage::Scram(Box::new(server), user));
-            }
-            Candidate::Password { user, password } => {
-                // Does the same work whether or not the user exists.
-                let credentials = Box::new(self.credentials(&user));
-                let stored = credentials.clone();
-                match hub.offload(conn, move || stored.verify(&password)) {
-                    Offloaded::Done(is_right) => self.hashed(hub, conn, &user, &credentials, is_right, within),
-                    Offloaded::Later => drop(self.attempts.insert(conn, Attempt::Hashing(user, credentials))),
-                }
-            }
-        }
-    }
-
-    /// Checks the client's last SCRAM message. This cheap check needs no permission.
-    pub(super) fn scram_last<H: Handler>(
-        &mut self,
-        hub: &mut Hub<'_, H::Context>,
-        conn: ConnId,
-        server: scram::Server,
-        user: &str,
-        last: &str,
-        within: &mut H,
-    ) where
-        P: Provider<H::Note>,
-    {
-        // The password may have changed or the user may be gone since the exchange began.
-        let is_current = server.is_for(&self.credentials(user));
-        let outcome = match server.finish(last) {
-            Ok(signature) if is_current => Outcome::Right(self.provider.identity(user), Some(signature)),
-            Ok(_) => Outcome::Wrong("the password has changed".into()),
-            Err(error) => Outcome::Wrong(error.to_string().into()),
-        };
-        self.settle(hub, conn, Some(user), outcome, None, within);
-    }
-
-    /// Handles the result of hashing a password.
-    pub(super) fn hashed<H: Handler>(
-        &mut self,
-        hub: &mut Hub<'_, H::Context>,
-        conn: ConnId,
-        user: &str,
-        stored: &Credentials,
-        is_right: bool,
-        within: &mut H,
-    ) where
-        P: Provider<H::Note>,
-    {
-        let is_current = *stored == self.credentials(user);
-        let outcome = if is_right && is_current && !user.is_empty() {
-            Outcome::Right(self.provider.identity(user), None)
-        } else {
-            Outcome::Wrong("wrong user name or password".into())
-        };
-        self.settle(hub, conn, Some(user), outcome, None, within);
-    }
-
     /// Handles the provider's verdict on a token.
     pub(super) fn decide<H: Handler>(
         &mut self,
@@ -285,8 +263,8 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         let (outcome, single_use) = match verdict {
-            Verdict::Accepted(identity) => (Outcome::Right(identity, None), None),
-            Verdict::AcceptedOnce(identity, single_use) => (Outcome::Right(identity, None), Some(single_use)),
+            Verdict::Accepted(identity) => (Outcome::Right(Accepted::of(identity)), None),
+            Verdict::AcceptedOnce(identity, single_use) => (Outcome::Right(Accepted::of(identity)), Some(single_use)),
             Verdict::Refused(reason) => (Outcome::Wrong(reason), None),
             Verdict::Pending => return drop(self.attempts.insert(conn, Attempt::Provider)),
         };
@@ -307,11 +285,11 @@ impl<P> Authentication<P> {
     {
         let is_renewal = !self.waiting.contains_key(&conn);
         let right = match &outcome {
-            Outcome::Right(identity, _) if is_renewal && !is_of(hub, conn, identity) => {
+            Outcome::Right(Accepted { identity, .. }) if is_renewal && !is_of(hub, conn, identity) => {
                 // Not reported to the first shard, so that a single-use token stays unused.
                 return self.refuse_renewal(hub, conn);
             }
-            Outcome::Right(identity, _) => Some(identity.user.to_string()),
+            Outcome::Right(Accepted { identity, .. }) => Some(identity.user.to_string()),
             Outcome::Wrong(_) => None,
         };
         if let Some(user) = right.clone().filter(|_| !is_renewal && self.duplicates != DuplicateLogin::KeepBoth) {
@@ -322,20 +300,20 @@ impl<P> Authentication<P> {
         self.consult(hub, Question::Tried { claim, right, single_use, is_renewal }, within);
     }
 
-    fn refuse_renewal<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
-        self.attempts.remove(&conn);
-        refuse(hub, conn, "a renewal must be for the same user");
+    /// Completes the renewal of an authentication.
+    fn renew<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
+        if !is_of(hub, conn, &identity) {
+            return self.refuse_renewal(hub, conn);
+        }
+        respond(hub, conn, &Response { user: Some(&identity.user), ..Response::of("auth_ok") });
+        hub.identify(conn, identity);
     }
 
-    /// Returns the stored credentials of a user, or fake ones if there is no such user.
-    ///
-    /// The duration does not reveal whether the user exists.
-    fn credentials<N>(&mut self, user: &str) -> Credentials
-    where
-        P: Provider<N>,
-    {
-        let nobody = Credentials::of_nobody(&self.secret, user, self.provider.iterations());
-        self.provider.credentials(user).unwrap_or(nobody)
+    /// Refuses a renewal for another user. The proof was right, so it is not one of the tries.
+    fn refuse_renewal<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+        self.attempts.remove(&conn);
+        hub.state.metrics.authentication_failures += 1;
+        self.refuse(hub, conn, "a renewal must be for the same user");
     }
 
     /// Completes a successful login, and passes the connection to the wrapped handler.
@@ -343,13 +321,16 @@ impl<P> Authentication<P> {
         &mut self,
         hub: &mut Hub<'_, H::Context>,
         conn: ConnId,
-        identity: Identity,
-        scram: Option<&str>,
+        Accepted { identity, scram, .. }: Accepted,
         within: &mut H,
     ) {
         let Some(waiting) = self.waiting.remove(&conn) else { return };
         hub.cancel(Timer::of(conn, DEADLINE));
-        respond(hub, conn, &Response { user: Some(&identity.user), scram, ..Response::of("auth_ok") });
+        respond(
+            hub,
+            conn,
+            &Response { user: Some(&identity.user), scram: scram.as_deref(), ..Response::of("auth_ok") },
+        );
         hub.identify(conn, identity);
         if !hub.is_open(conn) {
             // It has ended meanwhile. The wrapped handler must not receive its `Closed` event.
@@ -375,7 +356,7 @@ impl<P> Authentication<P> {
     }
 
     /// Sends the reason of a failed attempt to the peer, and calls `on_failure` with the reason.
-    fn refuse<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+    pub(super) fn refuse<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         refuse(hub, conn, reason);
         if let Some(call) = &mut self.on_failure {
             call(conn, reason);
@@ -403,22 +384,21 @@ impl<P> Authentication<P> {
     pub(super) fn count_failure<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         self.refuse(hub, conn, reason);
         hub.state.metrics.authentication_failures += 1;
-        let Some(waiting) = self.waiting.get_mut(&conn) else { return };
-        waiting.tries += 1;
-        if waiting.tries >= self.limits.tries || waiting.by_request {
-            return hub.end(conn, Reason::Unauthorized);
+        self.one_try_less(hub, conn);
+    }
+
+    /// Records the time of the proof on which a login or a renewal is based, if tokens are issued.
+    fn proved<C>(&mut self, hub: &Hub<'_, C>, conn: ConnId, proof: Option<UnixTime>) {
+        if let (Some(issuer), Some(proof)) = (&mut self.issuer, proof.or_else(|| hub.unix_time())) {
+            issuer.proved(conn, proof);
         }
-        if waiting.input_ended {
-            return hub.end(conn, Reason::PeerClosed);
-        }
-        self.begin_dialogue(hub, conn);
     }
 
     /// Prompts for a user name if the login dialogue may run on the connection.
     pub(super) fn begin_dialogue<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         if self.asks.may_ask(hub, conn) {
             self.set_stage(conn, Stage::Dialogue(Dialogue::default()));
-            Dialogue::begin(hub, conn);
+            Dialogue::begin(hub, conn, self.registration);
         }
     }
 
@@ -443,13 +423,4 @@ fn claim<C>(hub: &Hub<'_, C>, conn: ConnId, user: Option<&str>) -> Claim {
 
 fn is_of<C>(hub: &Hub<'_, C>, conn: ConnId, identity: &Identity) -> bool {
     hub.identity(conn).is_some_and(|known| known.user == identity.user)
-}
-
-/// Completes the renewal of an authentication.
-fn renew<C>(hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
-    if !is_of(hub, conn, &identity) {
-        return refuse(hub, conn, "a renewal must be for the same user");
-    }
-    respond(hub, conn, &Response { user: Some(&identity.user), ..Response::of("auth_ok") });
-    hub.identify(conn, identity);
 }

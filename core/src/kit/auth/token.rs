@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Maximum length of a token, in bytes.
-const TOKEN_MAX_BYTES: usize = 4_096;
+pub(super) const TOKEN_MAX_BYTES: usize = 4_096;
 
 /// A verifier of signed tokens: its keys, and the claims that it requires.
 ///

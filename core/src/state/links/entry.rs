@@ -67,7 +67,7 @@ pub(super) enum Bind {
     Waiting(Time),
 }
 
-/// Maximum number of bytes kept of a failure's description, parts of which a server may choose.
+/// Maximum stored length of a failure's description, in bytes. The SSH server may send parts of it.
 const WORDS_MAX_BYTES: usize = 1024;
 
 impl Entry {

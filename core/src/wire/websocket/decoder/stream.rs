@@ -19,7 +19,7 @@ pub(crate) struct MessageStream {
 /// The result of `MessageStream::next`: a piece, and the numbers of bytes and units used.
 #[derive(Debug)]
 pub(crate) struct Next {
-    /// Number of bytes used: those before the content, or up to the end of the item.
+    /// Number of bytes consumed, without those of a returned piece of content.
     pub(crate) used: usize,
     /// Number of control frames and empty messages in the used bytes.
     pub(crate) units: u32,

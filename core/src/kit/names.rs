@@ -1,4 +1,7 @@
-//! Validation and comparison of the names of users and rooms.
+//! Validation and comparison of the names that people choose for themselves and for rooms.
+//!
+//! Two names that look alike let one user pose as another. So compare names by their
+//! [`confusable_key`], and store the name that [`parse_name`] returns.
 
 use alloc::string::String;
 use unicode_normalization::UnicodeNormalization;
@@ -7,7 +10,7 @@ use unicode_security::GeneralSecurityProfile;
 use unicode_security::confusable_detection::skeleton;
 
 /// Maximum length of a name, in characters after normalization.
-pub(super) const NAME_MAX_CHARS: usize = 24;
+pub const NAME_MAX_CHARS: usize = 24;
 /// Maximum number of consecutive combining marks (UTS #39 section 5.4).
 ///
 /// More could overlap other lines.
@@ -22,7 +25,8 @@ const TEXT_BYTES_PER_CHAR: usize = 12;
 ///
 /// A name has 1 to 24 letters, digits, combining marks, `-`, `_` or `.`. UTS #39 section 3.1 must
 /// allow its letters, digits and marks in identifiers. It cannot begin with a combining mark.
-pub(super) fn parse(text: &str) -> Option<String> {
+#[must_use]
+pub fn parse_name(text: &str) -> Option<String> {
     // Normalization buffers all marks of a letter, so a text that is far too long is refused first.
     if text.len() > NAME_MAX_CHARS * TEXT_BYTES_PER_CHAR {
         return None;
@@ -45,7 +49,8 @@ pub(super) fn parse(text: &str) -> Option<String> {
 ///
 /// Names are confusable if they differ only in case or look alike (the skeleton of UTS #39 section
 /// 4).
-pub(super) fn key(name: &str) -> String {
+#[must_use]
+pub fn confusable_key(name: &str) -> String {
     let lower = name.nfkc().collect::<String>().to_lowercase();
     skeleton(&lower).collect()
 }
@@ -73,11 +78,11 @@ mod tests {
             ("ann\u{202e}", None),
             ("ann\u{0}", None),
         ] {
-            assert_eq!(parse(text).as_deref(), name, "{text:?}");
+            assert_eq!(parse_name(text).as_deref(), name, "{text:?}");
         }
-        assert!(parse(&"x".repeat(24)).is_some() && parse(&"x".repeat(25)).is_none());
+        assert!(parse_name(&"x".repeat(24)).is_some() && parse_name(&"x".repeat(25)).is_none());
         // Refused before it is normalized.
-        assert!(parse(&"e\u{301}".repeat(100_000)).is_none());
+        assert!(parse_name(&"e\u{301}".repeat(100_000)).is_none());
     }
 
     #[test]
@@ -90,8 +95,8 @@ mod tests {
             ["root", "r\u{43e}\u{43e}t"],
             ["bob1", "bobl"],
         ] {
-            assert_eq!(key(one), key(other), "{one} and {other}");
+            assert_eq!(confusable_key(one), confusable_key(other), "{one} and {other}");
         }
-        assert_ne!(key("ann"), key("anna"));
+        assert_ne!(confusable_key("ann"), confusable_key("anna"));
     }
 }
