@@ -199,8 +199,8 @@ pub use base::{
 };
 pub use config::{
     Address, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError, ListenProblem,
-    MetricLabelError, MetricLabels, MetricsOptions, Part, PeerLimits, Rates, RoomLimits, Sections, SocketAccess,
-    TicketError, TicketLimits, Unapplied,
+    MetricLabelError, MetricLabels, MetricsOptions, PageLogin, PageOptions, Part, PeerLimits, Rates, RoomLimits,
+    Sections, SocketAccess, TicketError, TicketLimits, Unapplied,
 };
 pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMessage};
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError};

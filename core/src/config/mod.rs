@@ -7,6 +7,7 @@ mod ladder;
 mod listen;
 mod marks;
 mod metrics;
+mod pages;
 mod peer;
 mod quarantine;
 mod rate;
@@ -22,6 +23,7 @@ pub use ladder::{Action, Ladder};
 pub use listen::{Address, Listen, SocketAccess};
 pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
 pub use metrics::{MetricLabelError, MetricLabels, MetricsOptions};
+pub use pages::{PageLogin, PageOptions};
 pub use peer::{PeerLimits, Rates};
 pub use quarantine::QuarantineLimits;
 pub use rate::{Gcra, Rate, RateError};
@@ -93,6 +95,8 @@ pub struct Config {
     pub sections: Sections,
     /// Labels of the metrics, and how many recent errors and durations are kept.
     pub metrics: MetricsOptions,
+    /// The title of the built-in pages, and their login.
+    pub pages: PageOptions,
     /// Settings of a `settings::Plan` that components outside the machine have yet to apply.
     ///
     /// Empty in a configuration that was not made from a plan.
@@ -119,6 +123,7 @@ setters!(Config {
     accept_backoff: Duration,
     sections: Sections,
     metrics: MetricsOptions,
+    pages: PageOptions,
     unapplied: Unapplied,
 });
 
@@ -142,6 +147,7 @@ impl Default for Config {
             accept_backoff: Duration::from_millis(500),
             sections: Sections::default(),
             metrics: MetricsOptions::default(),
+            pages: PageOptions::default(),
             unapplied: Unapplied::default(),
         }
     }

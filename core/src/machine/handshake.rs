@@ -204,6 +204,7 @@ impl<H: Handler> Machine<H> {
         let is_over = |key| self.state.monitor_failures.check(now, &key, Rate::WRONG_PROOFS).is_err();
         let site = Site {
             http,
+            pages: &self.state.config.pages,
             drains: self.state.is_draining(),
             retry_after: some_time(self.state.config.drain.retry_after),
             seed: self.state.config.seed.unwrap_or_default(),
@@ -218,7 +219,7 @@ impl<H: Handler> Machine<H> {
         {
             match self.ask_handler(conn, request) {
                 Asked::Gone => return None,
-                Asked::Answered(response) => answer = answer_of(request, &response),
+                Asked::Answered(response) => answer = answer_of(request, &response, &self.state.config.pages),
                 Asked::Unanswered => {}
             }
         }

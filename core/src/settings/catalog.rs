@@ -62,6 +62,12 @@ impl Catalog {
         }
     }
 
+    /// Returns the title of the program's pages: its name, which begins with a capital letter.
+    pub(super) fn title(&self) -> String {
+        let mut chars = self.program.chars();
+        chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
+    }
+
     /// Adds an application, by the name that listeners use. The first is the default.
     #[must_use]
     pub fn app(mut self, name: &str) -> Self {

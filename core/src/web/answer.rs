@@ -1,4 +1,5 @@
 use crate::base::Reason;
+use crate::config::PageOptions;
 use crate::metrics::TunnelMetrics;
 use crate::wire::http::{
     Access, Authority, COOKIE_NAME, File, Files, Found, Http, HttpResponse, Refused, Request, Scheme, Shown, Status,
@@ -63,7 +64,13 @@ pub(crate) enum Endpoint {
 
 impl Refused {
     fn answer(self, request: &Request, is_last: bool) -> Answer {
-        let bytes = Response::text(self.status, &format!("{}\n", self.why)).bytes(request.method == "HEAD", !is_last);
+        self.answer_as(request, "", is_last)
+    }
+
+    /// Returns the answer of a server with this title.
+    fn answer_as(self, request: &Request, title: &str, is_last: bool) -> Answer {
+        let response = Response { title, ..Response::text(self.status, &format!("{}\n", self.why)) };
+        let bytes = response.bytes(request.method == "HEAD", !is_last);
         Answer { bytes, is_last, outcome: Outcome::Refused(self) }
     }
 }
@@ -85,6 +92,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The configuration and state on which an answer depends, besides the request.
 pub(crate) struct Site<'a, M, T> {
     pub(crate) http: &'a Http,
+    pub(crate) pages: &'a PageOptions,
     /// Whether the server is shutting down.
     pub(crate) drains: bool,
     /// The time after which a client should retry while the server is shutting down.
@@ -172,17 +180,20 @@ fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) ->
     let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is required");
     match shown {
         Shown::Good => Ok(()),
-        Shown::Wrong => Err(refused.answer(request, true)),
+        Shown::Wrong => Err(refused.answer_as(request, &site.pages.title, true)),
         // A browser sends no credentials before it asks its user.
-        Shown::Nothing => Err(Answer { outcome: Outcome::Served(Endpoint::Page), ..refused.answer(request, true) }),
+        Shown::Nothing => {
+            let answer = refused.answer_as(request, &site.pages.title, true);
+            Err(Answer { outcome: Outcome::Served(Endpoint::Page), ..answer })
+        }
     }
 }
 
 /// Returns the answer with the application's response to a request that nothing else serves.
-pub(crate) fn answer_of(request: &Request, response: &HttpResponse) -> Answer {
+pub(crate) fn answer_of(request: &Request, response: &HttpResponse, pages: &PageOptions) -> Answer {
     let (status, keeps_alive) = (Status::of(response.status), request.keeps_alive());
     let body = Cow::Borrowed(response.body.as_slice());
-    let response = Response { status, body, ..Response::of(&response.content_type) };
+    let response = Response { status, body, title: &pages.title, ..Response::of(&response.content_type) };
     Answer {
         bytes: response.bytes(request.method == "HEAD", keeps_alive),
         is_last: !keeps_alive,
@@ -200,7 +211,7 @@ where
     M: FnOnce() -> String,
     T: FnOnce() -> Vec<TunnelMetrics>,
 {
-    let Site { http, drains, retry_after, seed, scheme, metrics, tunnels, .. } = site;
+    let Site { http, pages, drains, retry_after, seed, scheme, metrics, tunnels, .. } = site;
     let draining = || Response { retry_after, ..Response::text(Status::UNAVAILABLE, "draining\n") };
     let file =
         |content_type, body: &'static str| Response { body: body.as_bytes().into(), ..Response::of(content_type) };
@@ -226,12 +237,13 @@ where
             None => return Err(NOTHING),
         },
         ("GET" | "HEAD", path) => match path {
-            "/" if http.page => written(HTML, page(http)),
+            "/" if http.page => written(HTML, page(http, pages)),
             "/drupe.js" if http.page => file("text/javascript; charset=utf-8", SCRIPT),
             "/drupe.css" => file("text/css; charset=utf-8", STYLE),
             "/drupe.svg" => file("image/svg+xml", ICON),
             MONITOR_PATH if is_monitor => {
-                Response { cookie: monitor_cookie(http, seed, scheme), ..file(HTML, MONITOR_PAGE) }
+                let page = MONITOR_PAGE.replace("%TITLE%", &escaped(&pages.title));
+                Response { cookie: monitor_cookie(http, seed, scheme), ..written(HTML, page) }
             }
             "/monitor.js" if http.monitor.is_some() => file("text/javascript; charset=utf-8", MONITOR_SCRIPT),
             "/monitor.css" if http.monitor.is_some() => file("text/css; charset=utf-8", MONITOR_STYLE),
@@ -298,18 +310,38 @@ fn monitor_cookie(http: &Http, seed: u64, scheme: Option<Scheme>) -> Option<Stri
     Some(format!("{COOKIE_NAME}={cookie}; Path={MONITOR_PATH}; HttpOnly; SameSite=Strict{secure}"))
 }
 
-/// Returns the client page, with the path of the WebSocket filled in.
-fn page(http: &Http) -> String {
-    let mut path = String::new();
-    for c in http.path.as_deref().unwrap_or("/").chars() {
+/// Returns the client page, with its title, its login and the path of the WebSocket filled in.
+fn page(http: &Http, pages: &PageOptions) -> String {
+    // The path comes last, so that nothing in it is filled in.
+    let page = PAGE.replace("%LOGIN%", pages.login.name());
+    let title = escaped(&pages.title);
+    let parts: Vec<_> = page.split("%TITLE%").map(|part| part.replace("%PATH%", &escaped(path_of(http)))).collect();
+    parts.join(&title)
+}
+
+/// Returns the path of the WebSocket that the client page opens.
+fn path_of(http: &Http) -> &str {
+    http.path.as_deref().unwrap_or("/")
+}
+
+/// Returns a title as a realm: without the characters that end or escape a quoted string (RFC 9110
+/// section 5.6.4).
+fn realm(title: &str) -> String {
+    title.chars().filter(|c| (*c == ' ' || c.is_ascii_graphic()) && !matches!(c, '"' | '\\')).collect()
+}
+
+/// Escapes text for HTML, inside and outside of attributes.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
         match c {
-            '&' => path.push_str("&amp;"),
-            '"' => path.push_str("&quot;"),
-            '<' => path.push_str("&lt;"),
-            c => path.push(c),
+            '&' => escaped.push_str("&amp;"),
+            '"' => escaped.push_str("&quot;"),
+            '<' => escaped.push_str("&lt;"),
+            c => escaped.push(c),
         }
     }
-    PAGE.replace("%PATH%", &path)
+    escaped
 }
 
 fn switching(upgrade: &upgrade::Upgrade) -> Vec<u8> {
@@ -342,6 +374,8 @@ struct Response<'a> {
     cookie: Option<String>,
     /// Whether the response lists the allowed methods, as one with the status 405 always does.
     allows: bool,
+    /// The title of the server, for the realm of credentials.
+    title: &'a str,
 }
 
 impl<'a> Response<'a> {
@@ -356,6 +390,7 @@ impl<'a> Response<'a> {
             retry_after: None,
             cookie: None,
             allows: false,
+            title: "",
         }
     }
 
@@ -385,7 +420,7 @@ impl<'a> Response<'a> {
             head.push_str("Allow: GET, HEAD, OPTIONS\r\n");
         }
         if self.status == Status::UNAUTHORIZED {
-            head.push_str("WWW-Authenticate: Basic realm=\"drupe\", charset=\"UTF-8\"\r\n");
+            let _ = write!(head, "WWW-Authenticate: Basic realm=\"{}\", charset=\"UTF-8\"\r\n", realm(self.title));
         }
         if let Some(after) = self.retry_after {
             let _ = write!(head, "Retry-After: {}\r\n", crate::base::seconds_up(after));

@@ -1,8 +1,10 @@
 //! Validation of the authentication settings, and their conversion to accounts and limits.
 
-use crate::config::Rate;
+use crate::config::{PageLogin, Rate};
 use crate::kit::auth::scram::{Credentials, ScramError};
-use crate::kit::auth::{Accounts, AuthenticationLimits, DuplicateLogin, KeySet, TokenKey, Tokens, scram};
+use crate::kit::auth::{
+    Accounts, AuthenticationLimits, DuplicateLogin, IssuedTokens, KeySet, RegistrationRules, TokenKey, Tokens, scram,
+};
 use crate::settings::passwords::HashedPasswords;
 use crate::settings::plan::key_sets::{self, KeySetSource};
 use crate::settings::plan::problems::Problems;
@@ -31,6 +33,16 @@ pub struct AuthenticationPlan {
     pub allow_plaintext: bool,
     /// What happens when a user who is already connected connects again.
     pub duplicates: DuplicateLogin,
+    /// The rules for peers that register, if they can.
+    pub registration: Option<RegistrationRules>,
+    /// The rules for tokens that the server issues, if it issues any.
+    pub issue_tokens: Option<IssuedTokens>,
+    /// The file in which the program stores further users, if one is configured.
+    ///
+    /// [`accounts`](Self::accounts) has only the users of the configuration.
+    pub store: Option<String>,
+    /// Number of iterations of the password hash of new users.
+    pub iterations: u32,
 }
 
 impl fmt::Debug for AuthenticationPlan {
@@ -167,6 +179,20 @@ impl AuthenticationPlan {
     }
 }
 
+/// Returns how the page with the WebSocket client logs its user in.
+pub(super) fn page_login(settings: &AuthenticationSettings) -> PageLogin {
+    let has_passwords = !settings.users.is_empty()
+        || !settings.store.is_empty()
+        || !settings.shared_password.is_empty()
+        || !settings.shared_password_hash.is_empty();
+    match (settings.enabled, settings.registration, has_passwords) {
+        (false, ..) => PageLogin::None,
+        (true, true, _) => PageLogin::PasswordOrNewUser,
+        (true, false, true) => PageLogin::Password,
+        (true, false, false) => PageLogin::Token,
+    }
+}
+
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let digits: Option<Vec<u8>> =
         text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
@@ -177,17 +203,29 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<AuthenticationPlan> {
     let auth = &settings.authentication;
     let has_shared = !auth.shared_password.is_empty() || !auth.shared_password_hash.is_empty();
-    let proves = !auth.users.is_empty() || has_shared || auth.tokens.is_some();
+    let has_store = !auth.store.is_empty();
+    let proves = !auth.users.is_empty() || has_shared || has_store || auth.tokens.is_some();
     if !auth.enabled {
         if proves {
-            let words = "there are users, a password or tokens, but authentication is off; set it to true";
+            let words = "there are users, a store, a password or tokens, but authentication is off; set it to true";
             problems.add("authentication.enabled", words);
         }
         return None;
     }
     if !proves {
-        let words = "no peer could authenticate: set users, shared_password or tokens";
+        let words = "no peer could authenticate: set users, store, shared_password or tokens";
         problems.add("authentication.enabled", words);
+    }
+    if has_shared && has_store {
+        let words = "with a shared password, anyone could log in under a name that nobody has registered yet: set \
+            shared_password or store, not both";
+        problems.add("authentication.store", words);
+    }
+    if auth.registration && !has_store {
+        problems.add("authentication.registration", "there is no place for new users: set authentication.store");
+    }
+    if auth.issue_tokens.0.is_some_and(|lifetime| lifetime.0 > ISSUED_MAX) {
+        problems.add("authentication.issue_tokens", "it must be at most 1d: whoever finds a token can use it");
     }
     if let Some(tokens) = &auth.tokens {
         let TokenSettings { hs256_secret, ed25519_public, jwks_file, jwks_url, .. } = tokens;
@@ -226,6 +264,14 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
             DuplicateChoice::RefuseNew => DuplicateLogin::RefuseNew,
             DuplicateChoice::ReplaceOld => DuplicateLogin::ReplaceOld,
         },
+        registration: auth.registration.then(|| {
+            let rules = RegistrationRules::default();
+            let per_address = limit(auth.registrations_per_address, rules.per_address);
+            rules.per_address(per_address).password_chars_min(auth.password_chars_min.get())
+        }),
+        issue_tokens: auth.issue_tokens.0.map(|lifetime| IssuedTokens::default().lifetime(lifetime.0)),
+        store: Some(auth.store.clone()).filter(|_| has_store),
+        iterations: auth.iterations,
     };
     if auth.iterations >= 4_096
         && let Err((key, words)) = plan.check()
@@ -237,3 +283,5 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
 
 /// The largest value that [`Tokens::leeway`] accepts.
 const LEEWAY_MAX: Duration = Duration::from_secs(300);
+/// The longest lifetime of a token that the server issues.
+const ISSUED_MAX: Duration = Duration::from_secs(24 * 3_600);

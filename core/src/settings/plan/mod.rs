@@ -10,11 +10,11 @@ pub use crate::settings::plan::authentication::AuthenticationPlan;
 pub use crate::settings::plan::key_sets::{KeySetSource, KeySetUrl};
 pub use crate::settings::plan::parts::MonitorPlan;
 
-use crate::config::{Closing, Config, Part, QuarantineLimits, RoomLimits, TicketLimits};
+use crate::config::{Closing, Config, PageOptions, Part, QuarantineLimits, RoomLimits, TicketLimits};
 use crate::settings::SettingsErrors;
 use crate::settings::catalog::Catalog;
 use crate::settings::layers::Layers;
-use crate::settings::plan::authentication::authentication;
+use crate::settings::plan::authentication::{authentication, page_login};
 use crate::settings::plan::limits::{connections, drain, name_max, networks, outbound, peer_limits, u32_of};
 use crate::settings::plan::parts::{credential, log, metrics, metrics_credential, unapplied};
 use crate::settings::plan::problems::Problems;
@@ -180,6 +180,7 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
         drain: drain(&settings.drain, problems),
         accept_backoff: settings.limits.accept_backoff.0,
         metrics: metrics(&settings.metrics, problems),
+        pages: PageOptions { title: catalog.title(), login: page_login(&settings.authentication) },
         ..Config::default()
     };
     let mut web = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());

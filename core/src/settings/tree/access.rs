@@ -19,6 +19,17 @@ settings! {
         enabled: bool = false;
         /// The users, by name.
         users: BTreeMap<String, UserSettings> = BTreeMap::new();
+        /// A file in which the program stores further users (SQLite), created if it does not exist.
+        /// The command `user` adds, changes and removes them.
+        #[schemars(extend("format" = PATH))]
+        store: String = String::new();
+        /// Whether peers can register: choose a user name and a password, stored in `store`.
+        registration: bool = false;
+        /// Rate limit for registrations per address, over all workers.
+        /// A registration counts even if the name is taken.
+        registrations_per_address: Option<RateText> = RateText::new(5, 3600, 5);
+        /// Minimum length of the password of a user who registers, in characters.
+        password_chars_min: NonZeroU32 = count(8);
         /// A password that is valid for every user name without a password of its own.
         shared_password: Secret = Secret::default();
         /// A file whose first line is the shared password.
@@ -28,6 +39,9 @@ settings! {
         shared_password_hash: Secret = Secret::default();
         /// Tokens with which peers may authenticate (JSON Web Tokens, RFC 7519).
         tokens: Option<TokenSettings> = None;
+        /// Lifetime of the tokens that the server issues to authenticated peers. At most 1d.
+        /// With one, a client connects again without its password. `never`: none are issued.
+        issue_tokens: Maybe<Timeout> = Maybe(None);
         /// Whether a token is also accepted in the query of a WebSocket's URL.
         /// Logs may store that URL.
         token_in_query: bool = false;
