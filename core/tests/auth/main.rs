@@ -5,8 +5,10 @@
 mod dialogue;
 mod guesses;
 mod identities;
+mod issued;
 mod passwords;
 mod privacy;
+mod registration;
 mod scram;
 mod tokens;
 
@@ -38,7 +40,13 @@ impl Handler for Inside {
             Event::Authenticated { .. } => self.log.push(format!("{user} authenticated")),
             Event::Message { conn, payload } => {
                 let text = payload.as_str().expect("text");
-                hub.send(conn, &format!("{user}: {text}"));
+                let identity = hub.identity(conn);
+                let answer = match text.split_once(' ') {
+                    Some(("may", scope)) => identity.is_some_and(|identity| identity.may(scope)).to_string(),
+                    Some(("claim", name)) => format!("{:?}", identity.and_then(|identity| identity.claim(name))),
+                    _ => format!("{user}: {text}"),
+                };
+                hub.send(conn, &answer);
             }
             Event::Closed { reason, .. } => self.log.push(format!("{user} closed {reason}")),
             Event::Note((_, text)) => self.log.push(format!("note {text:?}")),

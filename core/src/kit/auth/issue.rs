@@ -33,7 +33,7 @@ impl Default for IssuedTokens {
     }
 }
 
-/// The claim with the time of the last proof that was no issued token (`OpenID` Connect Core
+/// The claim with the time of the last proof that was no issued token (OpenID Connect Core
 /// 1.0 section 2).
 const AUTH_TIME: &str = "auth_time";
 /// The claim with the time at which the session expires, if it does, in seconds since 1970.
