@@ -1,8 +1,8 @@
 use crate::base::lazy_box::{HasEmpty, LazyBox};
+use crate::base::names::{NAME_MAX_CHARS, confusable_key, parse_name};
 use crate::base::text::neutralize;
 use crate::base::{ConnId, Reason};
 use crate::handler::{Event, Handler, Hub, NoNote};
-use crate::kit::names::{NAME_MAX_CHARS, confusable_key, parse_name};
 use crate::wire::telnet::Signal;
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -8,6 +8,7 @@ pub mod files;
 mod id;
 mod identity;
 pub(crate) mod lazy_box;
+pub mod names;
 mod network;
 mod outgoing;
 mod payload;

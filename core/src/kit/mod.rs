@@ -28,13 +28,14 @@ mod handlers;
 pub mod layer;
 #[cfg(all(feature = "json", feature = "std"))]
 pub mod monitor;
-pub mod names;
+
 mod presence;
 #[cfg(feature = "json")]
 pub mod rpc;
 #[cfg(feature = "json")]
 mod service;
 
+pub use crate::base::names;
 pub use handlers::{on_keys, on_lines, on_messages};
 pub use presence::Presence;
 #[cfg(feature = "json")]

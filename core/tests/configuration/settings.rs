@@ -230,6 +230,11 @@ authentication.tokens.issuer=x <- authentication.enabled=true; authentication.to
 authentication.tokens.audience=x <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
 authentication.tokens.leeway=7s <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
 authentication.tokens.single_use_max=7 <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
+authentication.store=/x <- authentication.enabled=true; authentication.users.ann.password=x
+authentication.registration=true <- authentication.enabled=true; authentication.store=/x
+authentication.registrations_per_address=7/60s <- authentication.enabled=true; authentication.store=/x; authentication.registration=true
+authentication.password_chars_min=7 <- authentication.enabled=true; authentication.store=/x; authentication.registration=true
+authentication.issue_tokens=7s <- authentication.enabled=true; authentication.shared_password=x
 authentication.token_in_query=true <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
 authentication.dialogue=true <- authentication.enabled=true; authentication.shared_password=x
 authentication.allow_plaintext=true <- authentication.enabled=true; authentication.shared_password=x

@@ -81,6 +81,30 @@ fn metrics_settings_are_checked() {
 
 /// Every number, time and size alone, at both ends of what it can be: what is refused is blamed on the operator's own line.
 #[test]
+fn settings_of_users_that_register_are_checked() {
+    for (authentication, key, words) in [
+        ("store: u.db", "authentication.enabled", "a store"),
+        (
+            "enabled: true, registration: true, shared_password: x",
+            "authentication.registration",
+            "set authentication.store",
+        ),
+        (
+            "enabled: true, store: u.db, shared_password: x",
+            "authentication.store",
+            "shared_password or store, not both",
+        ),
+        ("enabled: true, store: u.db, issue_tokens: 25h", "authentication.issue_tokens", "at most 1d"),
+        ("enabled: true, store: u.db, issue_tokens: 0s", "authentication.issue_tokens", "0s"),
+        ("enabled: true, store: u.db, password_chars_min: 0", "authentication.password_chars_min", "0"),
+    ] {
+        let text = format!("authentication: {{ {authentication} }}");
+        let error = Sources::new().file("drupe.yaml", &text).resolve().expect_err(authentication).to_string();
+        assert!(error.contains(key) && error.contains(words), "{authentication}: {error}");
+    }
+}
+
+#[test]
 fn single_extreme_value_is_blamed_on_its_own_line() {
     let schema: Value = serde_json::from_str(&Catalog::default().schema()).expect("JSON");
     let mut keys = Vec::new();

@@ -1,17 +1,15 @@
 //! Tokens that the server issues to authenticated peers.
 
-use super::proof::{refuse_token, send_token};
 use super::scram::hmac;
 use super::token::TOKEN_MAX_BYTES;
-use super::{Authentication, Claims, TokenError, TokenKey, Tokens};
+use super::{Claims, TokenError, TokenKey, Tokens};
 use crate::base::{ConnId, Identity, UnixTime, setters};
-use crate::handler::Hub;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::time::Duration;
 use serde_json::{Map, Value};
 
-/// The rules for tokens that the server issues: see [`Authentication::issue_tokens`].
+/// The rules for the tokens that [`Authentication`](super::Authentication::issue_tokens) issues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IssuedTokens {
@@ -74,7 +72,7 @@ impl Issuer {
     }
 
     /// Creates a token for the identity of a connection. The error is for the peer.
-    fn issue(&self, conn: ConnId, identity: &Identity, now: UnixTime) -> Result<String, &'static str> {
+    pub(super) fn issue(&self, conn: ConnId, identity: &Identity, now: UnixTime) -> Result<String, &'static str> {
         let proof = self.proofs.get(&conn).copied().unwrap_or(now);
         if now.as_secs().saturating_sub(proof.as_secs()) >= self.rules.chain.as_secs() {
             return Err("the login was too long ago; authenticate again first");
@@ -94,7 +92,7 @@ impl Issuer {
         token.ok_or("the claims of the user are too long for a token")
     }
 
-    fn lifetime_secs(&self) -> u64 {
+    pub(super) fn lifetime_secs(&self) -> u64 {
         self.rules.lifetime.as_secs().max(1)
     }
 
@@ -114,19 +112,4 @@ fn verified(identity: Identity) -> Result<Verified, TokenError> {
     let proof = seconds(AUTH_TIME).ok_or(TokenError::Malformed)?;
     let expires_at = seconds(SESSION_EXPIRES);
     Ok(Verified { identity: Identity { expires_at, ..identity }, proof })
-}
-
-impl<P> Authentication<P> {
-    /// Sends a new token to an authenticated peer.
-    pub(super) fn issue<C>(&self, hub: &mut Hub<'_, C>, conn: ConnId) {
-        let Some(issuer) = &self.issuer else { return };
-        let Some(identity) = hub.identity(conn).cloned() else { return };
-        let Some(now) = hub.unix_time() else {
-            return refuse_token(hub, conn, "the server has no clock");
-        };
-        match issuer.issue(conn, &identity, now) {
-            Ok(token) => send_token(hub, conn, &token, issuer.lifetime_secs()),
-            Err(reason) => refuse_token(hub, conn, reason),
-        }
-    }
 }

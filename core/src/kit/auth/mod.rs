@@ -70,6 +70,7 @@
 //! is verbatim.
 
 mod attempt;
+mod checks;
 mod claims;
 mod der;
 mod dialogue;
@@ -81,10 +82,11 @@ mod key_set_tests;
 mod limits;
 mod messages;
 mod nonces;
-mod passwords;
+
 mod proof;
 mod provider;
 mod refusal;
+mod registering;
 mod registration;
 mod registry;
 mod scopes;

@@ -1,8 +1,8 @@
-//! The steps that check a proof: a token, a password, or the messages of a SCRAM exchange.
+//! The steps that check a proof (a token, a password, the messages of a SCRAM exchange) or issue a token.
 
 use super::attempt::{Accepted, Attempt, Candidate, Outcome, Target};
 use super::issue::Verified;
-use super::proof::{Response, respond};
+use super::proof::{Response, refuse_token, respond, send_token};
 use super::provider::{Account, Lookup, Provider};
 use super::scram::{self, Credentials};
 use super::waiting::Stage;
@@ -152,5 +152,18 @@ impl<P> Authentication<P> {
         self.attempts.remove(&conn);
         self.refuse(hub, conn, reason);
         self.one_try_less(hub, conn);
+    }
+
+    /// Sends a new token to an authenticated peer.
+    pub(super) fn issue<C>(&self, hub: &mut Hub<'_, C>, conn: ConnId) {
+        let Some(issuer) = &self.issuer else { return };
+        let Some(identity) = hub.identity(conn).cloned() else { return };
+        let Some(now) = hub.unix_time() else {
+            return refuse_token(hub, conn, "the server has no clock");
+        };
+        match issuer.issue(conn, &identity, now) {
+            Ok(token) => send_token(hub, conn, &token, issuer.lifetime_secs()),
+            Err(reason) => refuse_token(hub, conn, reason),
+        }
     }
 }
