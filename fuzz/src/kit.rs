@@ -1,14 +1,18 @@
 use crate::memory::peak_of;
 use drupe_core::kit::auth::scram::Credentials;
-use drupe_core::kit::auth::{Accounts, Authentication, Claims, TokenKey, Tokens};
+use drupe_core::kit::auth::{
+    Accounts, Authentication, Claims, IssuedTokens, Lookup, Provider, Registration, RegistrationRules, TokenKey,
+    Tokens, Verdict,
+};
 use drupe_core::kit::layer::Within;
+use drupe_core::kit::names::{confusable_key, parse_name};
 use drupe_core::kit::rpc::{Rpc, RpcError};
 use drupe_core::kit::{App, Presence, RequireScope, Router, Service};
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, Listen, NoNote, Reason, Ticket};
+use drupe_core::{Config, ConnId, Identity, Listen, NoNote, Reason, Ticket, UnixTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -44,6 +48,31 @@ enum Choice {
 /// Hashed once, because password hashing is slow by design.
 static CREDENTIALS: LazyLock<Credentials> =
     LazyLock::new(|| Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password"));
+
+/// Registers everyone whose name is not taken.
+struct Open {
+    accounts: Accounts,
+    names: BTreeSet<String>,
+}
+
+impl Provider<NoNote> for Open {
+    fn token(&mut self, _: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
+        self.accounts.verdict(token, now)
+    }
+
+    fn account(&mut self, _: ConnId, user: &str) -> Lookup {
+        self.accounts.account(user).into()
+    }
+
+    fn register(&mut self, _: ConnId, user: &str, password: &str) -> Registration {
+        assert!(parse_name(user).as_deref() == Some(user) && (8..=1_024).contains(&password.len()), "{user:?}");
+        if self.names.insert(confusable_key(user)) {
+            Registration::Registered(Identity::user(user))
+        } else {
+            Registration::NameTaken
+        }
+    }
+}
 
 fn service() -> Service<Everything> {
     let admin = Router::new().guard(RequireScope("admin")).on("kick", |_, cx, (): ()| cx.end(Reason::Kicked));
@@ -83,7 +112,13 @@ pub fn kit(data: &[u8]) {
     let [kind, stream @ ..] = data else { return };
     let key = || TokenKey::hs256(&[7; 32]).expect("long enough");
     let accounts = Accounts::new().tokens(Tokens::new(key())).shared_password(CREDENTIALS.clone());
-    let authentication = Authentication::new(accounts, [3; 32]);
+    let authentication = Authentication::new(Open { accounts, names: BTreeSet::new() }, [3; 32]);
+    let authentication = match kind >> 3 & 3 {
+        0 => authentication,
+        1 => authentication.registration(RegistrationRules::default()),
+        2 => authentication.issue_tokens(IssuedTokens::default()),
+        _ => authentication.registration(RegistrationRules::default()).issue_tokens(IssuedTokens::default()),
+    };
     let authentication = if kind & 1 == 0 { authentication } else { authentication.dialogue() };
     let address = ["tcp://127.0.0.1:1", "telnet://127.0.0.1:1", "length://127.0.0.1:1?prefix=varint"];
     let listen: Listen = address[usize::from(kind >> 1) % 3].parse().expect("well formed");

@@ -174,7 +174,7 @@ fn of_listeners() -> Vec<Change> {
 }
 
 /// Options that are no number, and what rates and marks consist of.
-const WITHOUT_EXTREMES: [&str; 48] = [
+const WITHOUT_EXTREMES: [&str; 51] = [
     "address",
     "allow",
     "app",
@@ -196,6 +196,7 @@ const WITHOUT_EXTREMES: [&str; 48] = [
     "labels",
     "lines",
     "listeners",
+    "login",
     "low",
     "max",
     "metrics",
@@ -206,6 +207,7 @@ const WITHOUT_EXTREMES: [&str; 48] = [
     "notices",
     "origins",
     "page",
+    "pages",
     "path",
     "peer",
     "prefix",
@@ -218,6 +220,7 @@ const WITHOUT_EXTREMES: [&str; 48] = [
     "slow_policy",
     "socket",
     "subprotocols",
+    "title",
     "trusted",
     "tunnels",
     "unapplied",

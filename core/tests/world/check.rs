@@ -56,7 +56,8 @@ pub(crate) fn received(run: &Run) {
         let empty = Vec::new();
         let received = received.get(&conn).copied().unwrap_or(&empty);
         // The authentication layer does not pass on its own messages.
-        let said: Vec<&String> = session.said.iter().filter(|text| !text.starts_with("/auth ")).collect();
+        let is_for_layer = |text: &str| run.logins.as_ref().is_some_and(|logins| logins.takes(text));
+        let said: Vec<&String> = session.said.iter().filter(|text| !is_for_layer(text)).collect();
         let mut rest = said.into_iter();
         for (place, text) in received.iter().enumerate() {
             // The authentication layer does not pass on messages from before the login.

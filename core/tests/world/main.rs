@@ -32,13 +32,13 @@ mod tls;
 mod watchdog;
 
 use crowd::Guest;
-use drupe_core::kit::auth::{Accounts, Authentication};
+use drupe_core::kit::auth::Authentication;
 use drupe_core::kit::layer::{Layered, Within};
 use drupe_core::sim::{Client, Faults, Link, World};
 use drupe_core::tls::TicketKeys;
 use drupe_core::{Command, Config, Peer, Reason, Shard, UnixTime};
 use hall::{Hall, Wanted};
-use login::{Keys, Logins};
+use login::{Keys, Logins, Members};
 use rustls::crypto::ring;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -65,7 +65,7 @@ struct Run {
     logins: Option<Logins>,
 }
 
-type App = Layered<Option<Authentication<Accounts>>, Hall>;
+type App = Layered<Option<Authentication<Members>>, Hall>;
 
 /// What is slow to create and the same for all worlds.
 struct Made {
