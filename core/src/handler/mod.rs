@@ -188,13 +188,17 @@ pub enum Event<'a, N> {
         /// The reason for which the peer was refused.
         reason: Reason,
     },
-    /// An HTTP client asks with `GET` or `HEAD` for a path that the server does not serve itself.
+    /// An HTTP client requests something that the server does not serve itself, without a body.
     ///
-    /// Respond with [`Hub::respond`](crate::Hub::respond) during this event. Without a response,
-    /// the client gets the status 404, and [`RequestRefused`](Self::RequestRefused) follows. The
-    /// peer is not authenticated. The request counts as a message against its rates.
+    /// It is a path that the server does not have, or another method than `GET`, `HEAD` and
+    /// `OPTIONS`. Respond with [`Hub::respond`](crate::Hub::respond) during this event. Without a
+    /// response, the client gets the status 404 or 405, and
+    /// [`RequestRefused`](Self::RequestRefused) follows. The peer is not authenticated. The request
+    /// counts as a message against its rates.
     #[non_exhaustive]
     Request {
+        /// The connection that carries the request. It had no [`Opened`](Self::Opened) event.
+        conn: ConnId,
         /// The listener that received the request.
         listener: ListenerId,
         /// The address of the peer. Behind a proxy, it is the address of the proxy.
@@ -304,7 +308,7 @@ impl<'a, N> Event<'a, N> {
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
             Self::Refused { listener, peer, reason } => Event::Refused { listener, peer, reason },
-            Self::Request { listener, peer, request } => Event::Request { listener, peer, request },
+            Self::Request { conn, listener, peer, request } => Event::Request { conn, listener, peer, request },
             Self::RequestRefused { listener, peer, reason, status, why, request } => {
                 Event::RequestRefused { listener, peer, reason, status, why, request }
             }

@@ -214,7 +214,8 @@ impl<H: Handler> Machine<H> {
             tunnels: || self.state.metrics_of_all().tunnels,
         };
         let mut answer = answer(request, site);
-        if matches!(answer.outcome, Outcome::Refused(refused) if refused.status == Status::NOT_FOUND)
+        let unserved = [Status::NOT_FOUND, Status::METHOD_NOT_ALLOWED];
+        if matches!(answer.outcome, Outcome::Refused(refused) if unserved.contains(&refused.status))
             && !request.asks_for_upgrade()
         {
             match self.ask_handler(conn, request) {

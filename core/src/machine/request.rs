@@ -22,7 +22,7 @@ impl<H: Handler> Machine<H> {
             return Asked::Gone;
         };
         self.state.request = RequestState::Waits;
-        self.emit(Event::Request { listener, peer, request });
+        self.emit(Event::Request { conn, listener, peer, request });
         let state = core::mem::take(&mut self.state.request);
         if !self.state.conns.get(conn).is_some_and(Conn::is_undecided) {
             return Asked::Gone;

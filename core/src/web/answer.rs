@@ -193,7 +193,9 @@ fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) ->
 pub(crate) fn answer_of(request: &Request, response: &HttpResponse, pages: &PageOptions) -> Answer {
     let (status, keeps_alive) = (Status::of(response.status), request.keeps_alive());
     let body = Cow::Borrowed(response.body.as_slice());
-    let response = Response { status, body, title: &pages.title, ..Response::of(&response.content_type) };
+    let title = &pages.title;
+    // It may depend on who asks.
+    let response = Response { status, body, title, is_stored: false, ..Response::of(&response.content_type) };
     Answer {
         bytes: response.bytes(request.method == "HEAD", keeps_alive),
         is_last: !keeps_alive,
@@ -376,6 +378,8 @@ struct Response<'a> {
     allows: bool,
     /// The title of the server, for the realm of credentials.
     title: &'a str,
+    /// Whether a cache may store the response, if it asks for a newer one before each use.
+    is_stored: bool,
 }
 
 impl<'a> Response<'a> {
@@ -391,6 +395,7 @@ impl<'a> Response<'a> {
             cookie: None,
             allows: false,
             title: "",
+            is_stored: true,
         }
     }
 
@@ -405,7 +410,7 @@ impl<'a> Response<'a> {
         if self.status != Status::NOT_MODIFIED {
             let _ = write!(head, "Content-Type: {}\r\nContent-Length: {}\r\n", self.content_type, self.body.len());
         }
-        head.push_str("Cache-Control: no-cache\r\n");
+        let _ = write!(head, "Cache-Control: {}\r\n", if self.is_stored { "no-cache" } else { "no-store" });
         if !self.policy.is_empty() {
             let _ = write!(head, "Content-Security-Policy: {}\r\n", self.policy);
         }

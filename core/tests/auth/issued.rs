@@ -145,3 +145,59 @@ fn tokens_of_a_restarted_server_with_the_same_secret_are_valid() {
     after.set_clock(UnixTime::from_secs(NOW + 100));
     assert!(log_in(&mut after, &issued).1.contains("auth_ok"));
 }
+
+/// Requests the token endpoint over HTTP. Returns the head and the body of the response.
+fn fetched(hub: &mut Guarded<Accounts>, method: &str, token: &str) -> (String, String) {
+    let conn = hub.connect();
+    let authorization = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    hub.send(conn, format!("{method} /token HTTP/1.1\r\nHost: x\r\n{authorization}\r\n").as_bytes());
+    let response = String::from_utf8(hub.received(conn).to_vec()).expect("text");
+    let (head, body) = response.split_once("\r\n\r\n").expect("a head");
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn http_endpoint_exchanges_a_token_for_an_issued_one() {
+    let rules = IssuedTokens::default().lifetime(Duration::from_secs(60));
+    let mut hub = guarded("ws://127.0.0.1:1", issuing(rules).token_path("/token").token_in_query());
+    let exchanged = |hub: &mut Guarded<Accounts>, method: &str, token: &str| {
+        let (head, body) = fetched(hub, method, token);
+        assert!(head.starts_with("HTTP/1.1 200 OK"), "{head} {body}");
+        assert!(head.contains("Cache-Control: no-store"), "{head}");
+        let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((&json["token_type"], &json["expires_in"]), (&"Bearer".into(), &60.into()));
+        json["token"].as_str().expect("a token").to_owned()
+    };
+    let issued = exchanged(&mut hub, "GET", &token("ann", NOW + 600));
+    let chained = exchanged(&mut hub, "POST", &issued);
+    let conn = hub.connect();
+    hub.send(
+        conn,
+        format!(
+            "GET /?token={chained} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+    assert_eq!(log(&hub), ["ann opened /", "ann authenticated"]);
+}
+
+#[test]
+fn http_endpoint_refuses_what_is_no_valid_token() {
+    let mut hub = guarded("ws://127.0.0.1:1", issuing(IssuedTokens::default()).token_path("/token"));
+    for (token, reason) in [
+        (String::new(), "a token is required (Authorization: Bearer)"),
+        ("x".to_owned(), "the token is not well formed"),
+        (token("ann", NOW), "the token has expired"),
+    ] {
+        let (head, body) = fetched(&mut hub, "POST", &token);
+        assert!(head.starts_with("HTTP/1.1 401") && head.contains("WWW-Authenticate: "), "{head}");
+        assert_eq!(body, format!(r#"{{"error":"{reason}"}}"#));
+    }
+    assert!(fetched(&mut hub, "DELETE", "x").0.starts_with("HTTP/1.1 405"));
+    assert_eq!(hub.machine().metrics().authentication_failures, 3);
+    // Without the endpoint, the path is like any other.
+    let mut plain = guarded("ws://127.0.0.1:1", issuing(IssuedTokens::default()));
+    assert!(fetched(&mut plain, "GET", "x").0.starts_with("HTTP/1.1 404"));
+    assert!(fetched(&mut plain, "POST", "x").0.starts_with("HTTP/1.1 405"));
+}

@@ -234,6 +234,7 @@ authentication.store=/x <- authentication.enabled=true; authentication.users.ann
 authentication.registration=true <- authentication.enabled=true; authentication.store=/x
 authentication.registrations_per_address=7/60s <- authentication.enabled=true; authentication.store=/x; authentication.registration=true
 authentication.password_chars_min=7 <- authentication.enabled=true; authentication.store=/x; authentication.registration=true
+authentication.token_path=/x <- authentication.enabled=true; authentication.shared_password=x; authentication.issue_tokens=7s
 authentication.issue_tokens=7s <- authentication.enabled=true; authentication.shared_password=x
 authentication.token_in_query=true <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
 authentication.dialogue=true <- authentication.enabled=true; authentication.shared_password=x

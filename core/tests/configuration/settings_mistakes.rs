@@ -96,6 +96,17 @@ fn settings_of_users_that_register_are_checked() {
         ),
         ("enabled: true, store: u.db, issue_tokens: 25h", "authentication.issue_tokens", "at most 1d"),
         ("enabled: true, store: u.db, issue_tokens: 0s", "authentication.issue_tokens", "0s"),
+        (
+            "enabled: true, store: u.db, token_path: /token",
+            "authentication.token_path",
+            "set authentication.issue_tokens",
+        ),
+        (
+            "enabled: true, store: u.db, issue_tokens: 1m, token_path: token",
+            "authentication.token_path",
+            "begin with /",
+        ),
+        ("enabled: true, store: u.db, token_in_query: true", "authentication.token_in_query", "there are no tokens"),
         ("enabled: true, store: u.db, password_chars_min: 0", "authentication.password_chars_min", "0"),
     ] {
         let text = format!("authentication: {{ {authentication} }}");

@@ -133,15 +133,31 @@ fn handler_responds_to_requests_that_nothing_else_serves() {
     assert_eq!(code(&ask(&mut hub, "GET", "/teapot", "")), "418");
     assert_eq!(code(&ask(&mut hub, "GET", "/split", "")), "404");
     assert_eq!(code(&ask(&mut hub, "GET", "/none", "")), "404");
-    for (method, path) in [("POST", "/score"), ("GET", "/app.js"), ("GET", "/healthz"), ("GET", "/../score")] {
+    assert_eq!(code(&ask(&mut hub, "POST", "/score", "")), "200");
+    assert_eq!(code(&ask(&mut hub, "POST", "/none", "")), "405");
+    for (method, path) in
+        [("POST", "/app.js?x"), ("OPTIONS", "/score"), ("GET", "/app.js"), ("GET", "/healthz"), ("GET", "/../score")]
+    {
         ask(&mut hub, method, path, "");
     }
     let site = hub.handler();
-    assert_eq!(site.seen, ["GET /score", "HEAD /score", "GET /teapot", "GET /split", "GET /none"]);
+    assert_eq!(
+        site.seen,
+        [
+            "GET /score",
+            "HEAD /score",
+            "GET /teapot",
+            "GET /split",
+            "GET /none",
+            "POST /score",
+            "POST /none",
+            "POST /app.js"
+        ]
+    );
     let (none, split) =
         (RespondError::NoRequest, [RespondError::ContentType, RespondError::Status(304), RespondError::Body]);
-    assert_eq!(site.errors, [none, none, split[0], split[1], split[2]]);
+    assert_eq!(site.errors, [none, none, split[0], split[1], split[2], none]);
     let text = ask(&mut hub, "GET", "/metrics", "");
     assert!(text.contains("\ndrupe_http_requests_refused_total{reason=\"not_found\"} 2\n"), "{text}");
-    assert!(text.ends_with("\nsite_requests_total{kind=\"any\"} 5\n"), "{text}");
+    assert!(text.ends_with("\nsite_requests_total{kind=\"any\"} 8\n"), "{text}");
 }

@@ -10,7 +10,7 @@ impl<C> Hub<'_, C> {
     ///
     /// # Errors
     /// If there is no request, or its response cannot be sent. Then the request gets the status
-    /// 404, unless another response follows.
+    /// 404 or 405, unless another response follows.
     pub fn respond(&mut self, response: HttpResponse) -> Result<(), RespondError> {
         if !matches!(self.state.request, RequestState::Waits) {
             return Err(RespondError::NoRequest);

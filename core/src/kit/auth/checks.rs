@@ -161,7 +161,7 @@ impl<P> Authentication<P> {
         let Some(now) = hub.unix_time() else {
             return refuse_token(hub, conn, "the server has no clock");
         };
-        match issuer.issue(conn, &identity, now) {
+        match issuer.issue(&identity, issuer.proof_of(conn), now) {
             Ok(token) => send_token(hub, conn, &token, issuer.lifetime_secs()),
             Err(reason) => refuse_token(hub, conn, reason),
         }

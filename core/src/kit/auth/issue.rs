@@ -71,9 +71,14 @@ impl Issuer {
         }
     }
 
-    /// Creates a token for the identity of a connection. The error is for the peer.
-    pub(super) fn issue(&self, conn: ConnId, identity: &Identity, now: UnixTime) -> Result<String, &'static str> {
-        let proof = self.proofs.get(&conn).copied().unwrap_or(now);
+    /// Creates a token for a user whose last other proof was at `proof`. The error is for the peer.
+    pub(super) fn issue(
+        &self,
+        identity: &Identity,
+        proof: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Result<String, &'static str> {
+        let proof = proof.unwrap_or(now);
         if now.as_secs().saturating_sub(proof.as_secs()) >= self.rules.chain.as_secs() {
             return Err("the login was too long ago; authenticate again first");
         }
@@ -99,6 +104,11 @@ impl Issuer {
     /// Records the time of the proof that a connection's login or renewal is based on.
     pub(super) fn proved(&mut self, conn: ConnId, at: UnixTime) {
         self.proofs.insert(conn, at);
+    }
+
+    /// Returns the time of the proof that a connection's login or renewal is based on.
+    pub(super) fn proof_of(&self, conn: ConnId) -> Option<UnixTime> {
+        self.proofs.get(&conn).copied()
     }
 
     pub(super) fn forget(&mut self, conn: ConnId) {

@@ -28,7 +28,8 @@
 //! token expires.
 //!
 //! If [tokens are issued](Authentication::issue_tokens), the answer to `{"type":"token"}` of an
-//! authenticated peer is `{"type":"token","token":"...","expires_in":300}`.
+//! authenticated peer is `{"type":"token","token":"...","expires_in":300}`. Over HTTP, the
+//! [token endpoint](Authentication::token_path) issues them.
 //!
 //! The answer to a wrong proof is
 //! `{"type":"error","of":"auth","code":"unauthorized","reason":"..."}`. The peer may try again,
@@ -74,6 +75,7 @@ mod checks;
 mod claims;
 mod der;
 mod dialogue;
+mod exchange;
 mod issue;
 mod key;
 mod key_set;
@@ -132,7 +134,7 @@ use attempt::{Attempt, Candidate};
 use core::fmt;
 use dialogue::Asks;
 use issue::Issuer;
-use proof::{Proof, proof, refuse, refuse_registration};
+use proof::{Proof, bearer, proof, refuse, refuse_registration};
 use registry::{Answer, Question, Registry};
 use turns::Turns;
 use waiting::Waiting;
@@ -173,6 +175,8 @@ pub struct Authentication<P> {
     registration: Option<RegistrationRules>,
     /// The issuer of tokens, if there is one.
     issuer: Option<Issuer>,
+    /// The path of the HTTP endpoint that exchanges tokens, if there is one.
+    token_path: Option<String>,
 }
 
 /// A function that receives the connection of a failed attempt, and why it failed.
@@ -203,6 +207,7 @@ impl<P> Authentication<P> {
             on_failure: None,
             registration: None,
             issuer: None,
+            token_path: None,
         }
     }
 
@@ -274,6 +279,22 @@ impl<P> Authentication<P> {
         Self { duplicates, ..self }
     }
 
+    /// Exchanges tokens at this path of HTTP listeners, such as `/token`.
+    ///
+    /// A client sends `Authorization: Bearer TOKEN` with `GET` or `POST`, and gets a short-lived
+    /// token that is [issued](Self::issue_tokens) here:
+    /// `{"token":"...","token_type":"Bearer","expires_in":300}`. A web page can put that one into the
+    /// [query](Self::token_in_query) of a WebSocket, where its own token of an identity provider
+    /// would be found in logs.
+    ///
+    /// The response to a refused token has the status 401, and a body such as
+    /// `{"error":"the token has expired"}`. If the [provider](Provider::token) answers later, the
+    /// status is 503. Single-use tokens are refused.
+    #[must_use]
+    pub fn token_path(self, path: impl Into<String>) -> Self {
+        Self { token_path: Some(path.into()), ..self }
+    }
+
     /// Returns a mutable reference to the provider, for changes before the server runs.
     ///
     /// While the server runs, a [note](Provider::note) can change the provider's keys and
@@ -330,6 +351,7 @@ impl<P> Authentication<P> {
                     self.hashed(hub, conn, *target, outcome, within);
                 }
             }
+            Event::Request { conn, request, .. } if self.exchange(hub, conn, request) => {}
             Event::Closed { conn, .. } => {
                 self.forget(hub, conn, within);
                 if self.waiting.remove(&conn).is_none() {
@@ -416,11 +438,7 @@ impl<P> Authentication<P> {
     ) where
         P: Provider<H::Note>,
     {
-        let field = request.and_then(|request| request.field("authorization"));
-        let bearer = field.and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-        });
+        let bearer = request.and_then(bearer).map(ToOwned::to_owned);
         let query = request.filter(|_| self.token_in_query).and_then(|request| request.query("token"));
         let token = bearer.or_else(|| query.map(ToOwned::to_owned));
         self.waiting.insert(conn, Waiting::new(peer, origin, request, token.is_some()));

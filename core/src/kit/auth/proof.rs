@@ -3,6 +3,7 @@
 use super::MessageError;
 use crate::base::{ConnId, Outgoing, Representation};
 use crate::handler::Hub;
+use crate::wire::http::Request;
 use alloc::borrow::Cow;
 use alloc::format;
 use serde::{Deserialize, Serialize};
@@ -122,4 +123,10 @@ pub(super) fn send_token<C>(hub: &mut Hub<'_, C>, conn: ConnId, token: &str, lif
 
 pub(super) fn refuse_token<C>(hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
     MessageError::new("unauthorized", reason).tell(Some("token"), None, |message| hub.send(conn, message));
+}
+
+/// Returns the token in the header field `Authorization: Bearer TOKEN` (RFC 6750 section 2.1).
+pub(super) fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, token) = request.field("authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -79,9 +79,7 @@ impl<P> Authentication<P> {
     pub(super) fn registration_failed<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, error: &MessageError) {
         self.attempts.remove(&conn);
         refuse_registration(hub, conn, error);
-        if let Some(call) = &mut self.on_failure {
-            call(conn, &format!("registration: {}", error.reason));
-        }
+        self.failed(conn, &format!("registration: {}", error.reason));
         self.one_try_less(hub, conn);
     }
 

@@ -358,6 +358,11 @@ impl<P> Authentication<P> {
     /// Sends the reason of a failed attempt to the peer, and calls `on_failure` with the reason.
     pub(super) fn refuse<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         refuse(hub, conn, reason);
+        self.failed(conn, reason);
+    }
+
+    /// Calls `on_failure` with the reason of a failed attempt.
+    pub(super) fn failed(&mut self, conn: ConnId, reason: &str) {
         if let Some(call) = &mut self.on_failure {
             call(conn, reason);
         }

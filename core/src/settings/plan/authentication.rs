@@ -37,6 +37,8 @@ pub struct AuthenticationPlan {
     pub registration: Option<RegistrationRules>,
     /// The rules for tokens that the server issues, if it issues any.
     pub issue_tokens: Option<IssuedTokens>,
+    /// The path of the HTTP endpoint that exchanges tokens, if there is one.
+    pub token_path: Option<String>,
     /// The file in which the program stores further users, if one is configured.
     ///
     /// [`accounts`](Self::accounts) has only the users of the configuration.
@@ -240,8 +242,21 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
         let words = format!("it must be at most 5m, not {}: clocks differ by less", tokens.leeway);
         problems.add("authentication.tokens.leeway", words);
     }
-    if auth.token_in_query && auth.tokens.is_none() {
-        problems.add("authentication.token_in_query", "there are no tokens: set authentication.tokens");
+    let has_tokens = auth.tokens.is_some() || auth.issue_tokens.0.is_some();
+    if auth.token_in_query && !has_tokens {
+        let words = "there are no tokens: set authentication.tokens or authentication.issue_tokens";
+        problems.add("authentication.token_in_query", words);
+    }
+    if !auth.token_path.is_empty() {
+        if !auth.token_path.starts_with('/') || auth.token_path.contains(|c: char| !c.is_ascii_graphic() || c == '?') {
+            problems.add(
+                "authentication.token_path",
+                "it must begin with /, and contain printable ASCII without spaces and question marks",
+            );
+        }
+        if auth.issue_tokens.0.is_none() {
+            problems.add("authentication.token_path", "no tokens are issued: set authentication.issue_tokens");
+        }
     }
     if auth.iterations < 4_096 {
         problems.add("authentication.iterations", "it must be at least 4096 (RFC 7677)");
@@ -270,6 +285,7 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
             rules.per_address(per_address).password_chars_min(auth.password_chars_min.get())
         }),
         issue_tokens: auth.issue_tokens.0.map(|lifetime| IssuedTokens::default().lifetime(lifetime.0)),
+        token_path: Some(auth.token_path.clone()).filter(|path| !path.is_empty()),
         store: Some(auth.store.clone()).filter(|_| has_store),
         iterations: auth.iterations,
     };

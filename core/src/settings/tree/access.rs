@@ -42,6 +42,9 @@ settings! {
         /// Lifetime of the tokens that the server issues to authenticated peers. At most 1d.
         /// With one, a client connects again without its password. `never`: none are issued.
         issue_tokens: Maybe<Timeout> = Maybe(None);
+        /// Path at which an HTTP client exchanges a token for one that the server issues, such as
+        /// `/token`. It sends `Authorization: Bearer TOKEN`.
+        token_path: String = String::new();
         /// Whether a token is also accepted in the query of a WebSocket's URL.
         /// Logs may store that URL.
         token_in_query: bool = false;
