@@ -54,22 +54,23 @@ pub(crate) fn received(run: &Run) {
     let drops = run.swarm.has(Feature::Rates) && run.swarm.has(Feature::Drops);
     for (conn, session, is_steady) in sessions(run) {
         let empty = Vec::new();
-        let received = received.get(&conn).copied().unwrap_or(&empty);
-        // The authentication layer does not pass on its own messages.
+        // The authentication layer does not pass on its own messages. Of single keys, it takes none.
         let is_for_layer = |text: &str| run.logins.as_ref().is_some_and(|logins| logins.takes(text));
+        let received = received.get(&conn).copied().unwrap_or(&empty);
+        let received: Vec<&String> = received.iter().filter(|text| !is_for_layer(text)).collect();
         let said: Vec<&String> = session.said.iter().filter(|text| !is_for_layer(text)).collect();
         let mut rest = said.into_iter();
         for (place, text) in received.iter().enumerate() {
             // The authentication layer does not pass on messages from before the login.
             let may_miss = drops || run.logins.is_some() && place == 0;
             let before = rest.clone();
-            let is_unfinished = place + 1 == received.len() && session.unfinished.as_ref() == Some(text);
-            let found = if is_unfinished && !rest.clone().any(|next| next == text) {
+            let is_unfinished = place + 1 == received.len() && session.unfinished.as_ref() == Some(*text);
+            let found = if is_unfinished && !rest.clone().any(|next| next == *text) {
                 true
             } else if may_miss {
-                rest.any(|next| next == text)
+                rest.any(|next| next == *text)
             } else {
-                rest.next().is_some_and(|next| next == text)
+                rest.next().is_some_and(|next| next == *text)
             };
             assert!(
                 found,
