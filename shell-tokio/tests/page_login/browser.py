@@ -240,7 +240,7 @@ def registration(chromium):
     is_in(page)
     say(page, "hello")
     wait(page, "ann says hello")
-    # The account is good for a login on another page, in which the name is composed otherwise.
+    # The account is good for a login on another page, where the password is typed with other characters.
     other = open_page(chromium, WIDE)
     shot(other, "register-wide")
     log_in(other, "ann", "gru\u0308ße No1")

@@ -195,7 +195,8 @@ fn page_registers_a_user_and_logs_in_again_after_a_reconnect() {
             let config = Config::listening([listen]).pages(pages);
             let layer = Authentication::new(Users::default(), [5; 32]).registration(RegistrationRules::default());
             let running = Server::bind(config, Repeater.within(layer)).expect("it listens");
-            let port = running.addresses()[0].rsplit_once(':').and_then(|(_, port)| port.trim_end_matches('/').parse().ok());
+            let port =
+                running.addresses()[0].rsplit_once(':').and_then(|(_, port)| port.trim_end_matches('/').parse().ok());
             started.send((running.remote(), port.expect("a port"))).expect("somebody waits");
             running.run().await.expect("a reactor");
         });

@@ -84,7 +84,7 @@ function restore(text) {
   }
 }
 
-function open() {
+function newSocket() {
   const path = document.documentElement.dataset.path;
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   return new WebSocket(scheme + "//" + location.host + path);
@@ -101,7 +101,7 @@ function connect() {
   clearTimeout(timer);
   timer = null;
   tell("connecting", "closed");
-  socket = open();
+  socket = newSocket();
   socket.binaryType = "arraybuffer";
   socket.onopen = () => {
     openedAt = performance.now();
@@ -158,7 +158,7 @@ async function startLogin() {
   const { Login } = await import("/login.js");
   login = new Login(MODE, {
     connect,
-    open,
+    open: newSocket,
     show: (text) => show(text, "notice"),
     refused: (why) => {
       socket.onmessage = socket.onclose = null;
