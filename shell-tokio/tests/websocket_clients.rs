@@ -10,6 +10,7 @@
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
+mod page_login;
 mod support;
 
 use drupe_tokio::core::http::OpeningHandshake;
@@ -223,13 +224,7 @@ with sync_playwright() as playwright:
 
 #[test]
 fn browser_telnet_and_nc_chat_in_one_room() {
-    let Some(python) = python("playwright") else { return };
-    let Some(browser) =
-        ["/usr/bin/chromium", "/usr/bin/google-chrome"].iter().find(|path| std::path::Path::new(path).exists())
-    else {
-        support::skip("there is no chromium on this machine");
-        return;
-    };
+    let Some((python, browser)) = page_login::browser() else { return };
     let listen = ["telnet://127.0.0.1:0", "tcp://127.0.0.1:0", "ws://127.0.0.1:0"];
     let arguments: Vec<&str> = listen.iter().flat_map(|address| ["--listen", address]).collect();
     let program = Program::start(&arguments);

@@ -11,7 +11,8 @@ pub struct PageOptions {
     pub title: String,
     /// How the page with the WebSocket client logs its user in. Default: not at all.
     ///
-    /// It must fit the [`Authentication`](crate::kit) of the server, which alone protects it.
+    /// It must fit the [`Authentication`](crate::kit) of the server, which alone protects it. A peer
+    /// whose client certificate names a user gets the page without a login.
     pub login: PageLogin,
 }
 

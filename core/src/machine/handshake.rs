@@ -5,7 +5,7 @@ use super::request::Asked;
 use crate::base::Failure;
 use crate::base::Origin;
 use crate::base::{ConnId, DialId, Peer, Reason, some_time};
-use crate::config::{Address, Listen, Rate};
+use crate::config::{Address, Listen, PageLogin, Rate};
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
 use crate::state::conn::HandshakeStep;
@@ -201,10 +201,14 @@ impl<H: Handler> Machine<H> {
         let client = http.forwarded.as_ref().map_or(peer, |proxies| proxies.client(peer, request));
         let client = client.key().filter(|_| http.has_credentials());
         let now = self.state.now;
+        // A client certificate that names a user is the login.
+        let secured = self.state.conns.get(conn).and_then(|found| found.secured.as_ref());
+        let is_identified = secured.is_some_and(|secured| secured.user.is_some());
         let is_over = |key| self.state.monitor_failures.check(now, &key, Rate::WRONG_PROOFS).is_err();
         let site = Site {
             http,
             pages: &self.state.config.pages,
+            login: if is_identified { PageLogin::None } else { self.state.config.pages.login },
             drains: self.state.is_draining(),
             retry_after: some_time(self.state.config.drain.retry_after),
             seed: self.state.config.seed.unwrap_or_default(),

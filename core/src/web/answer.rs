@@ -1,5 +1,5 @@
 use crate::base::Reason;
-use crate::config::PageOptions;
+use crate::config::{PageLogin, PageOptions};
 use crate::metrics::TunnelMetrics;
 use crate::wire::http::{
     Access, Authority, COOKIE_NAME, File, Files, Found, Http, HttpResponse, Refused, Request, Scheme, Shown, Status,
@@ -77,12 +77,15 @@ impl Refused {
 
 const PAGE: &str = include_str!("page/index.html");
 const SCRIPT: &str = include_str!("page/drupe.js");
+const LOGIN_SCRIPT: &str = include_str!("page/login.js");
+const SCRAM_SCRIPT: &str = include_str!("page/scram.js");
 const MONITOR_PAGE: &str = include_str!("page/monitor.html");
 const MONITOR_SCRIPT: &str = include_str!("page/monitor.js");
 const MONITOR_STYLE: &str = include_str!("page/monitor.css");
 const MONITOR_PATH: &str = "/monitor";
 const METRICS_PATH: &str = "/metrics";
 const HTML: &str = "text/html; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const ICON: &str = include_str!("page/drupe.svg");
 const STYLE: &str = include_str!("page/drupe.css");
 /// The content security policy: a page may load from and connect to this server only.
@@ -93,6 +96,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub(crate) struct Site<'a, M, T> {
     pub(crate) http: &'a Http,
     pub(crate) pages: &'a PageOptions,
+    /// How the client page logs its user in on this connection.
+    pub(crate) login: PageLogin,
     /// Whether the server is shutting down.
     pub(crate) drains: bool,
     /// The time after which a client should retry while the server is shutting down.
@@ -213,7 +218,7 @@ where
     M: FnOnce() -> String,
     T: FnOnce() -> Vec<TunnelMetrics>,
 {
-    let Site { http, pages, drains, retry_after, seed, scheme, metrics, tunnels, .. } = site;
+    let Site { http, pages, login, drains, retry_after, seed, scheme, metrics, tunnels, .. } = site;
     let draining = || Response { retry_after, ..Response::text(Status::UNAVAILABLE, "draining\n") };
     let file =
         |content_type, body: &'static str| Response { body: body.as_bytes().into(), ..Response::of(content_type) };
@@ -234,20 +239,22 @@ where
             let response = written("text/plain; version=0.0.4; charset=utf-8", metrics());
             return Ok((response, Endpoint::Metrics));
         }
-        ("GET" | "HEAD", path) if is_for_files(path, http) => match serve_file(request, http)? {
+        ("GET" | "HEAD", path) if is_for_files(path, http, login) => match serve_file(request, http)? {
             Some(response) => response,
             None => return Err(NOTHING),
         },
         ("GET" | "HEAD", path) => match path {
-            "/" if http.page => written(HTML, page(http, pages)),
-            "/drupe.js" if http.page => file("text/javascript; charset=utf-8", SCRIPT),
+            "/" if http.page => written(HTML, page(http, &pages.title, login)),
+            "/drupe.js" if http.page => file(JAVASCRIPT, SCRIPT),
+            "/login.js" if has_login(http, login) => file(JAVASCRIPT, LOGIN_SCRIPT),
+            "/scram.js" if has_login(http, login) => file(JAVASCRIPT, SCRAM_SCRIPT),
             "/drupe.css" => file("text/css; charset=utf-8", STYLE),
             "/drupe.svg" => file("image/svg+xml", ICON),
             MONITOR_PATH if is_monitor => {
                 let page = MONITOR_PAGE.replace("%TITLE%", &escaped(&pages.title));
                 Response { cookie: monitor_cookie(http, seed, scheme), ..written(HTML, page) }
             }
-            "/monitor.js" if http.monitor.is_some() => file("text/javascript; charset=utf-8", MONITOR_SCRIPT),
+            "/monitor.js" if http.monitor.is_some() => file(JAVASCRIPT, MONITOR_SCRIPT),
             "/monitor.css" if http.monitor.is_some() => file("text/css; charset=utf-8", MONITOR_STYLE),
             path if http.path.as_deref() == Some(path) => {
                 let why = "this path is a WebSocket and needs an upgrade request";
@@ -266,16 +273,22 @@ const NOTHING: Refused = Refused::new(Status::NOT_FOUND, Reason::NotFound, "ther
 /// Returns `true` if a path is looked up in the files instead of the built-in pages.
 ///
 /// The files go before the page, but not before the monitor and the WebSocket.
-fn is_for_files(path: &str, http: &Http) -> bool {
+fn is_for_files(path: &str, http: &Http, login: PageLogin) -> bool {
     let is_monitor = http.monitor.is_some() && matches!(path, MONITOR_PATH | "/monitor.js" | "/monitor.css");
     let is_page = || match path {
         // The monitor's page needs them too.
         "/drupe.css" | "/drupe.svg" => http.page || http.monitor.is_some(),
         "/" | "/drupe.js" => http.page,
+        "/login.js" | "/scram.js" => has_login(http, login),
         _ => false,
     };
     let is_found = |files: &Files| !matches!(files.find(path), Found::Nothing) || !is_page();
     !is_monitor && http.path.as_deref() != Some(path) && http.files.as_ref().is_some_and(is_found)
+}
+
+/// Returns `true` if the client page is served and logs its user in.
+fn has_login(http: &Http, login: PageLogin) -> bool {
+    http.page && login != PageLogin::None
 }
 
 /// Returns the response with a file, or the redirect to a folder. `None` if there is neither.
@@ -313,10 +326,10 @@ fn monitor_cookie(http: &Http, seed: u64, scheme: Option<Scheme>) -> Option<Stri
 }
 
 /// Returns the client page, with its title, its login and the path of the WebSocket filled in.
-fn page(http: &Http, pages: &PageOptions) -> String {
+fn page(http: &Http, title: &str, login: PageLogin) -> String {
     // The path comes last, so that nothing in it is filled in.
-    let page = PAGE.replace("%LOGIN%", pages.login.name());
-    let title = escaped(&pages.title);
+    let page = PAGE.replace("%LOGIN%", login.name());
+    let title = escaped(title);
     let parts: Vec<_> = page.split("%TITLE%").map(|part| part.replace("%PATH%", &escaped(path_of(http)))).collect();
     parts.join(&title)
 }

@@ -4,8 +4,11 @@ use crate::operating_world::peer;
 use drupe_core::app::Echo;
 use drupe_core::http::{Files, Http, HttpResponse, RespondError};
 use drupe_core::testing::TestHub;
+use drupe_core::tls::{Secured, Tls};
 use drupe_core::wire::Protocol;
-use drupe_core::{Address, Config, Event, Handler, Hub, Listen, ListenerId, NoNote, Series, SeriesId};
+use drupe_core::{
+    Address, Config, Event, Handler, Hub, Listen, ListenerId, NoNote, PageLogin, PageOptions, Series, SeriesId,
+};
 use std::sync::Arc;
 
 fn config(http: Http) -> Config {
@@ -69,6 +72,56 @@ fn files_are_served_with_type_policy_and_entity_tag() {
         ("GET", "/drupe.js", "200"),
     ] {
         assert_eq!(code(&ask(&mut hub, method, path, "")), expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn page_names_its_login_and_has_scripts_for_it() {
+    let login = |login| PageOptions::default().login(login);
+    for (login, name) in [
+        (login(PageLogin::None), "none"),
+        (login(PageLogin::Password), "password"),
+        (login(PageLogin::PasswordOrNewUser), "register"),
+        (login(PageLogin::Token), "token"),
+    ] {
+        let is_on = login.login != PageLogin::None;
+        let mut hub = TestHub::with_config(config(Http::default()).pages(login.clone()), Site::default());
+        let page = ask(&mut hub, "GET", "/", "");
+        assert!(page.contains(&format!("<html lang=\"en\" data-path=\"/\" data-login=\"{name}\">")), "{page}");
+        // No script is part of the page, so the policy needs no exception.
+        assert!(page.contains("; script-src 'self';") && !page.contains("<script>"), "{page}");
+        for (path, words) in [("/login.js", "from \"./scram.js\""), ("/scram.js", "PBKDF2")] {
+            let script = ask(&mut hub, "GET", path, "");
+            assert_eq!(code(&script), if is_on { "200" } else { "404" }, "{name} {path}");
+            assert_eq!(script.contains("\r\nContent-Type: text/javascript; charset=utf-8\r\n"), is_on, "{script}");
+            assert_eq!(script.contains(words), is_on, "{script}");
+        }
+        // Without a login, these paths are the application's.
+        assert_eq!(hub.handler().seen.len(), if is_on { 0 } else { 2 });
+        // Files of the operator go before the page, and without the page there are no scripts of it.
+        let own = Files::new().file("/login.js", "own()").expect("good");
+        let mut hub = TestHub::with_config(config(Http::default().files(Some(own))).pages(login.clone()), Echo);
+        assert!(ask(&mut hub, "GET", "/login.js", "").ends_with("\r\n\r\nown()"));
+        assert_eq!(code(&ask(&mut hub, "GET", "/scram.js", "")), if is_on { "200" } else { "404" });
+        let mut hub = TestHub::with_config(config(Http::default().page(false)).pages(login), Echo);
+        assert_eq!(code(&ask(&mut hub, "GET", "/login.js", "")), "404");
+    }
+}
+
+#[test]
+fn page_needs_no_login_with_a_client_certificate() {
+    let mut config = config(Http::default()).pages(PageOptions::default().login(PageLogin::Password));
+    config.listeners = config.listeners.into_iter().map(|listen| listen.tls(Some(Tls::external()))).collect();
+    let mut hub = TestHub::with_config(config, Echo);
+    for (secured, name) in [
+        (Secured::default(), "data-login=\"password\""),
+        (Secured::default().user(Some("ann".into())), "data-login=\"none\""),
+    ] {
+        let conn = hub.try_connect(ListenerId::new(0), peer("192.0.2.1:1")).expect("let in");
+        hub.secured(conn, &secured);
+        hub.send(conn, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        let page = String::from_utf8_lossy(hub.received(conn)).into_owned();
+        assert!(page.contains(name), "{page}");
     }
 }
 

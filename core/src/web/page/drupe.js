@@ -13,8 +13,11 @@ const WAIT_FIRST_MS = 500;
 const WAIT_MAX_MS = 30000;
 // A connection that lasted this long resets the backoff.
 const STABLE_MS = 10000;
+// How the server wants its users to log in: `none`, or a mode of login.js.
+const MODE = document.documentElement.dataset.login;
 // Close reasons after which the page does not reconnect by itself.
 const STAY_OUT = ["kicked", "quarantined", "replaced", "forbidden", "unauthorized", "session_expired"];
+if (MODE !== "none") STAY_OUT.push("authentication_timeout");
 
 let socket = null;
 let attempts = 0;
@@ -22,6 +25,10 @@ let openedAt = 0;
 let timer = null;
 // Whether the current outage was shown. Further failed attempts are not.
 let isOut = false;
+// Logs the user in on each new connection. Null if there is no login.
+let login = null;
+// Whether lines are sent and received: on an open connection, after the login.
+let isServed = false;
 const history = [];
 let recalled = 0;
 
@@ -77,21 +84,33 @@ function restore(text) {
   }
 }
 
+function newSocket() {
+  const path = document.documentElement.dataset.path;
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  return new WebSocket(scheme + "//" + location.host + path);
+}
+
+function serve() {
+  isServed = true;
+  tell("connected", "open");
+  if (isOut) show("* reconnected", "notice");
+  isOut = false;
+}
+
 function connect() {
   clearTimeout(timer);
   timer = null;
   tell("connecting", "closed");
-  const path = document.documentElement.dataset.path;
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(scheme + "//" + location.host + path);
+  socket = newSocket();
   socket.binaryType = "arraybuffer";
   socket.onopen = () => {
     openedAt = performance.now();
-    tell("connected", "open");
-    if (isOut) show("* reconnected", "notice");
-    isOut = false;
+    if (login === null) return serve();
+    tell("logging in", "closed");
+    login.begin(socket);
   };
   socket.onmessage = (event) => {
+    if (!isServed) return login.receive(event.data);
     const isText = typeof event.data === "string";
     const text = isText ? event.data : "(" + event.data.byteLength + " bytes)";
     show(text, text.startsWith("* ") ? "notice" : "");
@@ -100,9 +119,12 @@ function connect() {
   socket.onclose = (event) => {
     if (openedAt && performance.now() - openedAt > STABLE_MS) attempts = 0;
     openedAt = 0;
+    const wasServed = isServed;
+    isServed = false;
     const why = event.reason || (event.code === 1006 ? "connection lost" : "closed (" + event.code + ")");
-    if (!isOut) show("* " + why, "notice");
-    isOut = true;
+    if (!isOut && (wasServed || login === null)) show("* " + why, "notice");
+    isOut ||= wasServed || login === null;
+    if (login !== null && (STAY_OUT.includes(event.reason) || !login.canResume)) return askToLogIn(why);
     if (STAY_OUT.includes(event.reason)) {
       socket = null;
       tell("disconnected (" + event.reason + "); press Send to reconnect", "closed");
@@ -117,13 +139,56 @@ function connect() {
   };
 }
 
+// The line takes input while the page reconnects, but not while it shows the login.
+function enableLine(isEnabled) {
+  for (const element of form.elements) element.disabled = !isEnabled;
+}
+
+function askToLogIn(why) {
+  socket = null;
+  isOut = false;
+  enableLine(false);
+  tell("not logged in", "closed");
+  login.ask(why);
+}
+
+async function startLogin() {
+  enableLine(false);
+  tell("not logged in", "closed");
+  const { Login } = await import("/login.js");
+  login = new Login(MODE, {
+    connect,
+    open: newSocket,
+    show: (text) => show(text, "notice"),
+    refused: (why) => {
+      socket.onmessage = socket.onclose = null;
+      socket.close();
+      openedAt = 0;
+      askToLogIn(why);
+    },
+    done: (user) => {
+      if (chosen.get("user") !== user) {
+        // The name and the room are those of another user.
+        for (const key of ["name", "room"]) chosen.set(key, null);
+        chosen.set("user", user);
+      }
+      serve();
+      if (!line.disabled) return;
+      show("* logged in as " + user, "notice");
+      enableLine(true);
+      line.focus();
+    },
+  });
+  login.ask("");
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = line.value;
   if (text === "") return;
-  if (socket === null || socket.readyState !== WebSocket.OPEN) {
+  if (!isServed || socket.readyState !== WebSocket.OPEN) {
     show("* not connected; nothing was sent", "notice");
-    if (socket === null || timer !== null) connect();
+    if (timer !== null || socket === null && MODE === "none") connect();
     return;
   }
   socket.send(text);
@@ -147,4 +212,5 @@ window.addEventListener("online", () => {
   if (timer !== null) connect();
 });
 
-connect();
+if (MODE === "none") connect();
+else startLogin().catch(() => tell("the login could not be loaded; reload the page", "closed"));

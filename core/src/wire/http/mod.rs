@@ -3,7 +3,7 @@
 //! | path | response |
 //! |---|---|
 //! | any, or [`Http::path`] | the upgrade to WebSocket |
-//! | `/` | a page with a WebSocket client |
+//! | `/` | a page with a WebSocket client, which [logs its user in](crate::PageLogin) |
 //! | `/healthz` | 200 while the machine runs, for any `Host` |
 //! | `/readyz` | 200 and the state of each [tunnel](crate::tunnel), for any `Host`; 503 while draining |
 //! | any, with the method `OPTIONS` | as `/readyz`, without the tunnels |
