@@ -242,7 +242,7 @@ impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Written<T> {
 }
 
 macro_rules! written {
-    ($($name:ident, $expected:ident, $pattern:literal;)*) => {$(
+    ($($name:ident, $expected:ident, $example:literal, $pattern:literal;)*) => {$(
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_any(Written($expected, core::marker::PhantomData))
@@ -265,19 +265,19 @@ macro_rules! written {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "description": $expected })
+                json_schema!({ "type": "string", "pattern": $pattern, "description": $expected, "examples": [$example] })
             }
         }
     )*};
 }
 
 written! {
-    Span, SPAN, "^[0-9]+ *(ms|s|m|h|d)$";
-    Timeout, TIMEOUT, "^0*[1-9][0-9]* *(ms|s|m|h|d)$";
-    Size, SIZE, "^[0-9]+ *(B|KiB|MiB|GiB)$";
-    RateText, RATE, "^[0-9]+ *[A-Za-z]*/([0-9]+ *(s|m|h|d)|s)( burst [0-9]+ *[A-Za-z]*)?$";
-    ModeText, MODE, "^[0-7]+$";
-    NetworkText, NETWORK, "^[0-9a-fA-F.:]+(/[0-9]+)?$";
+    Span, SPAN, "30s", "^[0-9]+ *(ms|s|m|h|d)$";
+    Timeout, TIMEOUT, "30s", "^0*[1-9][0-9]* *(ms|s|m|h|d)$";
+    Size, SIZE, "64KiB", "^[0-9]+ *(B|KiB|MiB|GiB)$";
+    RateText, RATE, "100/s", "^[0-9]+ *[A-Za-z]*/([0-9]+ *(s|m|h|d)|s)( burst [0-9]+ *[A-Za-z]*)?$";
+    ModeText, MODE, "0660", "^[0-7]+$";
+    NetworkText, NETWORK, "10.0.0.0/8", "^[0-9a-fA-F.:]+(/[0-9]+)?$";
 }
 
 const NONE: [&str; 3] = ["never", "unlimited", "off"];
