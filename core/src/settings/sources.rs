@@ -32,7 +32,8 @@ pub struct Sources {
     pub(super) catalog: Arc<Catalog>,
     pub(super) files: Vec<(String, String)>,
     pub(super) environment: Vec<(String, String)>,
-    pub(super) set: Vec<(String, String)>,
+    /// Keys with their values, and the argument that sets each.
+    pub(super) set: Vec<(String, String, String)>,
     pub(super) profile: Option<String>,
     listen: Vec<Listen>,
     app: Option<String>,
@@ -81,8 +82,16 @@ impl Sources {
 
     /// Sets one key, which overrides files and the environment.
     #[must_use]
-    pub fn set(mut self, key: &str, value: &str) -> Self {
-        self.set.push((key.to_owned(), value.to_owned()));
+    pub fn set(self, key: &str, value: &str) -> Self {
+        self.set_by(&format!("--set {key}"), key, value)
+    }
+
+    /// Sets one key as [`set`](Self::set) does, for an argument that errors then name.
+    ///
+    /// `argument` is the text that the operator typed, such as `--players`.
+    #[must_use]
+    pub fn set_by(mut self, argument: &str, key: &str, value: &str) -> Self {
+        self.set.push((argument.to_owned(), key.to_owned(), value.to_owned()));
         self
     }
 
@@ -144,7 +153,8 @@ impl Sources {
                 Variable::Key(parts) => upper.push(Upper::variable(schema, name, parts, value)?),
             }
         }
-        upper.extend(self.set.iter().map(|(key, value)| Upper::set(schema, key, value)));
+        none(&mut problems)?;
+        upper.extend(self.set.iter().map(|(argument, key, value)| Upper::set(schema, argument, key, value)));
         upper.extend(self.profile.iter().map(|profile| Upper::profile(profile)));
         let profile = upper.iter().rev().find_map(Upper::named_profile);
         let profile = profile.and_then(|name| serde_json::from_value::<Profile>(name).ok()).unwrap_or_default();
@@ -304,8 +314,8 @@ impl Upper {
         Ok(Self { name: name.to_owned(), node: value_for(schema, &key, value), key, is_variable: true })
     }
 
-    pub(super) fn set(schema: &Value, key: &str, value: &str) -> Self {
-        let name = format!("--set {key}");
+    pub(super) fn set(schema: &Value, argument: &str, key: &str, value: &str) -> Self {
+        let name = argument.to_owned();
         let key: Vec<_> = key.split('.').map(ToString::to_string).collect();
         Self { name, node: value_for(schema, &key, value), key, is_variable: false }
     }

@@ -46,9 +46,9 @@ pub(crate) struct SourceArguments {
     /// Log more: -v sets log.level to debug, with a line for each message, and -vv to trace
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
-    /// Values of the program's own flags, by the key that each sets.
+    /// The program's own flags, each with the key that it sets and its value.
     #[arg(skip)]
-    pub(crate) own: Vec<(String, String)>,
+    pub(crate) own: Vec<(String, String, String)>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -75,21 +75,24 @@ impl SourceArguments {
     fn add_to(&self, mut sources: Sources, variables: &[(String, String)]) -> Sources {
         sources = sources.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let bytes = self.max_message.as_ref().map(|bytes| format!("{bytes}B"));
-        let flags = [("workers", &self.workers), ("limits.peer.message_max", &bytes)];
-        for (key, value) in flags {
+        let flags = [("--workers", "workers", &self.workers), ("--max-message", "limits.peer.message_max", &bytes)];
+        for (flag, key, value) in flags {
             if let Some(value) = value {
-                sources = sources.set(key, value);
+                sources = sources.set_by(flag, key, value);
             }
         }
         let level = match self.verbose {
             0 => None,
-            1 => Some("debug"),
-            _ => Some("trace"),
+            1 => Some(("-v", "debug")),
+            _ => Some(("-vv", "trace")),
         };
-        if let Some(level) = level {
-            sources = sources.set("log.level", level);
+        if let Some((flag, level)) = level {
+            sources = sources.set_by(flag, "log.level", level);
         }
-        for (key, value) in self.own.iter().chain(&self.set) {
+        for (flag, key, value) in &self.own {
+            sources = sources.set_by(flag, key, value);
+        }
+        for (key, value) in &self.set {
             sources = sources.set(key, value);
         }
         if let Some(profile) = &self.profile {

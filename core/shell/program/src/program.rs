@@ -138,6 +138,8 @@ impl<R: Runtime + 'static> Program<R> {
     /// Ends the process if the arguments are invalid.
     #[must_use]
     pub fn run(self) -> ExitCode {
+    ///
+    /// Errors in the value name the flag.
         let matches = self.command().get_matches();
         self.run_matches(&matches)
     }
@@ -185,9 +187,12 @@ impl<R: Runtime + 'static> Program<R> {
         }
     }
 
-    /// Returns the values of the program's own flags, by key.
-    fn own(&self, matches: &ArgMatches) -> Vec<(String, String)> {
-        let value = |flag: &Flag| Some((flag.key.to_owned(), matches.get_one::<String>(flag.name)?.clone()));
+    /// Returns the program's own flags in the arguments, each with its key and its value.
+    fn own(&self, matches: &ArgMatches) -> Vec<(String, String, String)> {
+        let value = |flag: &Flag| {
+            let value = matches.get_one::<String>(flag.name)?.clone();
+            Some((format!("--{}", flag.name), flag.key.to_owned(), value))
+        };
         self.flags.iter().filter_map(value).collect()
     }
 
