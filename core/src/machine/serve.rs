@@ -168,9 +168,12 @@ impl<H: Handler> Machine<H> {
         let budget = self.state.budget(conn);
         let found = self.state.conns.get_mut(conn);
         if let Some(found) = found.filter(|found| found.truncated) {
-            // An incomplete message may be the beginning of a different one.
+            // An incomplete message may be the beginning of a different one. Without message
+            // boundaries, whatever came may be.
+            let is_cut = found.decoder.is_partial() || found.discard_message || !found.decoder.has_boundaries();
             found.input_finished = true;
-            return self.state.end(conn.slot(), Reason::Truncated, Ending::Flush);
+            let reason = if is_cut { Reason::Truncated } else { Reason::PeerClosed };
+            return self.state.end(conn.slot(), reason, Ending::Flush);
         }
         let waits = self.state.conns.get_mut(conn).filter(|found| found.decoder.wait().is_some());
         if let Some(found) = waits {
