@@ -68,7 +68,10 @@ fn metrics_settings_are_checked() {
     for (text, words) in [
         ("errors_kept: 1001", "metrics.errors_kept: it may be at most 1000"),
         ("durations_kept: 1001", "metrics.durations_kept: it may be at most 1000"),
-        ("labels: { reason: x }", "metrics.labels: the server uses the label reason itself; choose another name"),
+        (
+            "labels: { reason: x }",
+            "metrics.labels: the server or Prometheus sets the label reason; choose another name",
+        ),
         ("labels: { 1st: x }", "metrics.labels: \"1st\" is no label name; use letters, digits and _"),
     ] {
         let problems = wrong(&file(&(format!("metrics: {{ {text} }}\n") + LISTENER)));
