@@ -7,6 +7,7 @@ mod sections_template;
 mod settings;
 mod settings_claims;
 mod settings_mistakes;
+mod settings_origins;
 mod settings_template;
 mod settings_warnings;
 mod settings_wires;
