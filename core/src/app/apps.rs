@@ -52,18 +52,21 @@ impl Apps {
 
     /// Adds an application.
     ///
-    /// An application beyond [`MAX`](Self::MAX) is ignored. A second application of the same name
-    /// has no listeners, but receives the events of the whole server.
+    /// It replaces an earlier one with that name, and takes its [index](Self::index). An application
+    /// beyond [`MAX`](Self::MAX) is ignored.
     #[must_use]
     pub fn with<H: Handler<Context: 'static, Note: 'static> + 'static>(mut self, name: &str, handler: H) -> Self {
-        if self.apps.len() < Self::MAX {
-            let app = Hosted { handler, contexts: Contexts::default(), index: self.next_index() };
-            self.apps.push((name.to_owned(), Box::new(app)));
+        let index = self.index(name).unwrap_or_else(|| self.next_index());
+        let app: Box<dyn AnyApp> = Box::new(Hosted { handler, contexts: Contexts::default(), index });
+        if let Some((_, replaced)) = self.apps.get_mut(usize::from(index.0)) {
+            *replaced = app;
+        } else if self.apps.len() < Self::MAX {
+            self.apps.push((name.to_owned(), app));
         }
         self
     }
 
-    /// Returns the index of the application that is added next.
+    /// Returns the index of the application that is added next, if its name is a new one.
     #[must_use]
     pub fn next_index(&self) -> AppIndex {
         AppIndex(u8::try_from(self.apps.len()).unwrap_or(u8::MAX))

@@ -108,10 +108,11 @@ reasons! {
     NetworkError = 202, "network_error", Network, "the connection failed";
     /// The [tunnel](crate::tunnel) of the connection was lost.
     TunnelLost = 203, "tunnel_lost", Network, "the tunnel to the server was lost";
-    /// The input ended without the `close_notify` of TLS, so it may have been cut off in transit.
+    /// The input ended within a message without the `close_notify` of TLS (RFC 8446 section 6.1).
     ///
-    /// An incomplete message is discarded. Some clients always close like this. RFC 8446 section
-    /// 6.1.
+    /// It may have been cut off in transit, so the incomplete message is discarded. On the raw wire,
+    /// which has no message boundaries, every end without `close_notify` counts. Some clients always
+    /// close like this; between two messages, that is [`PeerClosed`](Self::PeerClosed).
     Truncated = 204, "truncated", Network, "the connection ended without TLS close_notify";
     /// The application closed the connection.
     Application = 300, "application", Application, "the application closed the connection";

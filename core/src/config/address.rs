@@ -98,8 +98,7 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
         _ => return Err(ListenProblem::Scheme),
     };
     let mut has_metrics = false;
-    for option in options.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    for (name, value) in self::options(options) {
         set(&mut listen, name, value)?;
         has_metrics |= name == "metrics";
     }
@@ -139,29 +138,43 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
             listen.refuses_http = yes_or_no("refuse_http", value)?;
         }
         _ => {
-            let known = match &mut listen.protocol {
-                Protocol::Spoken(Wire::Lines(lines)) => set_lines(lines, name, value)?,
-                Protocol::Spoken(Wire::LengthPrefixed(frames)) if name == "prefix" => {
-                    frames.prefix = prefix(&LengthPrefix::ALL, value)?;
-                    true
-                }
-                Protocol::Spoken(Wire::Raw(raw)) if name == "mode" => {
-                    let modes = [RawMode::Bytes, RawMode::Keys].map(|mode| (mode.name(), mode));
-                    raw.mode = choose("mode", value, "bytes or keys", &modes)?;
-                    true
-                }
-                Protocol::Spoken(Wire::Delimited(wire)) => set_delimited(wire, name, value)?,
-                Protocol::Spoken(Wire::Telnet(telnet)) => set_telnet(telnet, name, value)?,
-                Protocol::Spoken(_) => false,
+            let is_known = match &mut listen.protocol {
+                Protocol::Spoken(wire) => return set_wire(wire, name, value),
                 Protocol::Auto(auto) => set_auto(auto, name, value)?,
                 Protocol::Http(http) => set_http(Arc::make_mut(http), name, value)?,
             };
-            if !known {
+            if !is_known {
                 return Err(ListenProblem::Option(name.to_string()));
             }
         }
     }
     Ok(())
+}
+
+/// Sets an option of a wire, for a listener or a dial.
+pub(super) fn set_wire(wire: &mut Wire, name: &str, value: &str) -> Result<(), ListenProblem> {
+    let is_known = match wire {
+        Wire::Lines(lines) => set_lines(lines, name, value)?,
+        Wire::LengthPrefixed(frames) if name == "prefix" => {
+            frames.prefix = prefix(&LengthPrefix::ALL, value)?;
+            true
+        }
+        Wire::Raw(raw) if name == "mode" => {
+            let modes = [RawMode::Bytes, RawMode::Keys].map(|mode| (mode.name(), mode));
+            raw.mode = choose("mode", value, "bytes or keys", &modes)?;
+            true
+        }
+        Wire::Delimited(wire) => set_delimited(wire, name, value)?,
+        Wire::Telnet(telnet) => set_telnet(telnet, name, value)?,
+        _ => false,
+    };
+    if is_known { Ok(()) } else { Err(ListenProblem::Option(name.to_string())) }
+}
+
+/// Splits the options of an address into names and values.
+pub(super) fn options(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let options = text.split('&').filter(|option| !option.is_empty());
+    options.map(|option| option.split_once('=').unwrap_or((option, "")))
 }
 
 /// Replaces a listener's TCP or Unix address by the same address on the far side of `tunnel`.

@@ -1,8 +1,9 @@
 use crate::base::Backoff;
 use crate::base::setters;
-use crate::config::{Listen, ListenError};
-use crate::wire::Wire;
+use crate::config::ListenProblem;
+use crate::config::address::{options, set_wire};
 use crate::wire::http::OpeningHandshake;
+use crate::wire::{Delimited, LengthPrefixed, Raw, Wire};
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::str::FromStr;
@@ -75,7 +76,7 @@ impl Dial {
 ///
 /// The schemes are `tcp` (the default), `length`, `raw`, `delimited` and `ws`. All but `ws` accept
 /// the options of [`Listen`](crate::Listen) for their wires, such as `?ending=crlf` and
-/// `?prefix=u16be`. The query of a `ws` address goes to the server. One attempt of at most 30 s.
+/// `?prefix=u16be`, but not those of listeners, such as `?max=5`. The query of a `ws` address goes to the server. One attempt of at most 30 s.
 impl FromStr for Dial {
     type Err = DialError;
 
@@ -87,16 +88,22 @@ impl FromStr for Dial {
         if !address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && has_port(port)) {
             return Err(DialError::Address);
         }
-        match scheme {
-            "ws" if target.starts_with('/') => Ok(Self::websocket(address, target)),
-            "ws" => Ok(Self::websocket(address, ["/", target].concat())),
-            "tcp" | "length" | "raw" | "delimited" if target.starts_with('/') => Err(DialError::Address),
-            "tcp" | "length" | "raw" | "delimited" => {
-                let listen: Listen = [scheme, "://127.0.0.1:1", target].concat().parse().map_err(DialError::Option)?;
-                Ok(Self { protocol: listen.protocol.wire().into(), ..Self::lines(address) })
-            }
-            _ => Err(DialError::Scheme),
+        let mut wire = match scheme {
+            "ws" if target.starts_with('/') => return Ok(Self::websocket(address, target)),
+            "ws" => return Ok(Self::websocket(address, ["/", target].concat())),
+            "tcp" => Wire::default(),
+            "length" => Wire::LengthPrefixed(LengthPrefixed::default()),
+            "raw" => Wire::Raw(Raw::default()),
+            "delimited" => Wire::Delimited(Delimited::default()),
+            _ => return Err(DialError::Scheme),
+        };
+        if target.starts_with('/') {
+            return Err(DialError::Address);
         }
+        for (name, value) in options(target.trim_start_matches('?')) {
+            set_wire(&mut wire, name, value)?;
+        }
+        Ok(Self { protocol: wire.into(), ..Self::lines(address) })
     }
 }
 
@@ -111,8 +118,8 @@ pub enum DialError {
     #[error("an address is SCHEME://HOST:PORT, with a path for ws:// only, and a port from 1 to 65535")]
     Address,
     /// An option of the wire is invalid.
-    #[error(transparent)]
-    Option(ListenError),
+    #[error("in the options of the address: {0}")]
+    Option(#[from] ListenProblem),
 }
 
 #[cfg(test)]
@@ -142,6 +149,11 @@ mod tests {
         ] {
             assert_eq!(dial(text), Err(error), "{text}");
         }
-        assert!(matches!(dial("tcp://h:7?colour=red"), Err(DialError::Option(_))));
+        assert_eq!(dial("tcp://h:7?"), Ok(Dial::lines("h:7")));
+        let is_none = |name: &str| Err(DialError::Option(ListenProblem::Option(name.into())));
+        for name in ["colour", "max", "half_open", "notices", "tunnel", "refuse_http", "mode"] {
+            assert_eq!(dial(&alloc::format!("tcp://h:7?ending=lf&{name}=no")), is_none(name));
+        }
+        assert!(matches!(dial("tcp://h:7?ending=cr"), Err(DialError::Option(ListenProblem::Value { .. }))));
     }
 }

@@ -60,16 +60,16 @@ pub enum MetricLabelError {
     #[error("{0:?} is no label name; use letters, digits and _, and begin with a letter")]
     Name(String),
     /// The name is reserved, because the server uses it or Prometheus adds it.
-    #[error("the server uses the label {0} itself; choose another name")]
+    #[error("the server or Prometheus sets the label {0}; choose another name")]
     Reserved(String),
     /// The name occurs twice.
     #[error("the label {0} occurs twice")]
     Twice(String),
     /// The name or the value is longer than 128 bytes.
-    #[error("the name and the value of the label {0} may have {LENGTH_MAX} bytes each")]
+    #[error("the name and the value of the label {0} may have at most {LENGTH_MAX} bytes each")]
     Long(String),
     /// There are more than 16 labels.
-    #[error("there may be {COUNT_MAX} labels, not {0}")]
+    #[error("there may be at most {COUNT_MAX} labels, not {0}")]
     TooMany(usize),
 }
 

@@ -29,9 +29,9 @@ pub enum TicketError {
     #[error("the connection is over")]
     NotOpen,
     /// The limit [`TicketLimits::per_connection`] is reached.
-    #[error("{0} requests of this connection are in progress")]
+    #[error("at most {0} requests of one connection may be in progress")]
     TooManyOfConnection(u32),
     /// The limit [`TicketLimits::total`] is reached.
-    #[error("{0} requests are in progress on this server")]
+    #[error("at most {0} requests of all connections may be in progress")]
     TooMany(u32),
 }

@@ -210,6 +210,11 @@ pub enum Command {
         /// Number of lines that could not be written.
         lost: u64,
     },
+    /// Count a fetch of the public keys for tokens.
+    KeySetFetched {
+        /// Whether the keys were fetched and can be used.
+        succeeded: bool,
+    },
     /// Clear the recent errors and the recent and longest durations of the metrics.
     ///
     /// See [`Hub::reset_recent_metrics`](crate::Hub::reset_recent_metrics).

@@ -33,7 +33,9 @@ impl<H: Handler> Machine<H> {
             // Before a handshake, a peer can only be answered in HTTP. It is not answered at all
             // before TLS, or before a proxy has sent its header.
             Some(Listen { tls: Some(_), .. } | Listen { proxies: Some(_), .. }) => {}
-            Some(Listen { protocol: Protocol::Http(_), .. }) => farewell = Status::UNAVAILABLE.last_words(false),
+            Some(Listen { protocol: Protocol::Http(_), .. }) => {
+                farewell = Status::of_refusal(reason).last_words_with(reason.sentence(), false);
+            }
             Some(Listen { protocol, notices: true, .. }) => {
                 let encoding = protocol.wire().encoding();
                 let text = Notice::Closing(reason).write(Representation::Text);

@@ -30,7 +30,8 @@ impl<H: Handler> Machine<H> {
     /// Handles the end of input without the `close_notify` of TLS (RFC 8446 section 6.1).
     ///
     /// The machine serves complete messages and discards an incomplete one. The connection ends as
-    /// [`Reason::Truncated`](crate::Reason::Truncated). Only for shells that do [TLS
+    /// [`Reason::Truncated`](crate::Reason::Truncated) if a message was incomplete or the wire has no
+    /// message boundaries, and otherwise as [`Reason::PeerClosed`](crate::Reason::PeerClosed). Only for shells that do [TLS
     /// themselves](crate::tls::Tls::external), as [`secured`](Self::secured).
     pub fn truncated(&mut self, now: Time, conn: ConnId) {
         self.begin(now, &Fact::Truncated { conn });

@@ -319,11 +319,7 @@ impl<H: Handler> Machine<H> {
 
     /// Refuses an HTTP client with the status for `reason`, and ends the connection.
     pub(super) fn refuse_upgrade(&mut self, conn: ConnId, reason: Reason) {
-        let status = match reason {
-            Reason::AddressRefused | Reason::Quarantined => Status::FORBIDDEN,
-            Reason::ServerBusy | Reason::Shutdown => Status::UNAVAILABLE,
-            _ => Status::TOO_MANY_REQUESTS,
-        };
+        let status = Status::of_refusal(reason);
         self.refuse(conn, &status.last_words_with(reason.sentence(), false), reason);
     }
 

@@ -6,7 +6,8 @@ use crate::config::Action;
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
 use crate::wire::telnet::Signal;
-use crate::wire::{Decoded, Item};
+use crate::wire::{DecodeError, Decoded, Item};
+use alloc::boxed::Box;
 
 /// Maximum number of undecoded bytes that the machine holds per connection.
 ///
@@ -52,7 +53,8 @@ impl<H: Handler> Machine<H> {
             let Decoded { used, cost, units, item } = match decoded {
                 Ok(decoded) => decoded,
                 Err(error) => {
-                    self.state.end(index, error.reason(), Ending::Flush);
+                    let reason = self.decode_failed(conn, error);
+                    self.state.end(index, reason, Ending::Flush);
                     continue;
                 }
             };
@@ -153,14 +155,25 @@ impl<H: Handler> Machine<H> {
         }
     }
 
+    /// Stores the error of a decoder, for the log. Returns the reason with which the connection ends.
+    fn decode_failed(&mut self, conn: ConnId, error: DecodeError) -> Reason {
+        if let Some(found) = self.state.conns.get_mut(conn) {
+            found.decode_error = Some(Box::new(error));
+        }
+        error.reason()
+    }
+
     /// Handles the end of a peer's input, after everything before it was decoded.
     pub(super) fn finish_input(&mut self, conn: ConnId) {
         let budget = self.state.budget(conn);
         let found = self.state.conns.get_mut(conn);
         if let Some(found) = found.filter(|found| found.truncated) {
-            // An incomplete message may be the beginning of a different one.
+            // An incomplete message may be the beginning of a different one. Without message
+            // boundaries, whatever came may be.
+            let is_cut = found.decoder.is_partial() || found.discard_message || !found.decoder.has_boundaries();
             found.input_finished = true;
-            return self.state.end(conn.slot(), Reason::Truncated, Ending::Flush);
+            let reason = if is_cut { Reason::Truncated } else { Reason::PeerClosed };
+            return self.state.end(conn.slot(), reason, Ending::Flush);
         }
         let waits = self.state.conns.get_mut(conn).filter(|found| found.decoder.wait().is_some());
         if let Some(found) = waits {
@@ -183,7 +196,7 @@ impl<H: Handler> Machine<H> {
                 }
                 Reason::PeerClosed
             }
-            Err(error) => error.reason(),
+            Err(error) => self.decode_failed(conn, error),
         };
         scratch.shrink();
         self.scratch = scratch;

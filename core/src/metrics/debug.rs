@@ -1,6 +1,9 @@
 //! The `Debug` output of metrics, without zeros and empty lists.
 
-use super::{ByReason, Histogram, Metrics};
+use super::{ByReason, Histogram, Metrics, Series};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 /// Shows only what is not zero or empty: `Metrics { opened: 3, ended: {reset: 1}, bytes_in: 12 }`.
@@ -41,6 +44,11 @@ impl fmt::Debug for Metrics {
         if !self.tunnels.is_empty() {
             out.field("tunnels", &self.tunnels);
         }
+        for series in &self.application {
+            if series.value > 0 {
+                out.field(&shown(series), &series.value);
+            }
+        }
         for (name, length) in [
             ("recent.errors", self.recent.errors.len()),
             ("recent.connections", self.recent.connections.len()),
@@ -53,6 +61,12 @@ impl fmt::Debug for Metrics {
         }
         out.finish()
     }
+}
+
+/// Returns the name and the labels of a series: `quiz_answers_total{right="yes"}`.
+fn shown(series: &Series) -> String {
+    let labels: Vec<_> = series.labels().map(|(name, value)| format!("{name}={value:?}")).collect();
+    if labels.is_empty() { series.name().into() } else { format!("{}{{{}}}", series.name(), labels.join(",")) }
 }
 
 impl fmt::Debug for ByReason {
@@ -80,7 +94,7 @@ impl fmt::Debug for Plain {
     }
 }
 
-struct Buckets(alloc::vec::Vec<(u64, u64)>);
+struct Buckets(Vec<(u64, u64)>);
 
 impl fmt::Debug for Buckets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,7 +106,6 @@ impl fmt::Debug for Buckets {
 mod tests {
     use super::*;
     use crate::base::Reason;
-    use alloc::format;
 
     #[test]
     fn debug_shows_only_what_is_not_zero() {
@@ -101,9 +114,15 @@ mod tests {
         metrics.bytes_in = 12;
         metrics.ended.add(Reason::Reset);
         metrics.turn_messages.record(3);
+        let answers = |right| Series::counter("answers_total", "Answers.").label("right", right);
+        for (series, by) in [(Series::gauge("players", "Players."), 2), (answers("yes"), 5), (answers("no"), 0)] {
+            let id = crate::metrics::register(&mut metrics.application, series, false).expect("a good name");
+            crate::metrics::increase(&mut metrics.application, id, by);
+        }
         assert_eq!(
             format!("{metrics:?}"),
-            "Metrics { bytes_in: 12, ended: {reset: 1}, turn_messages: Histogram { count: 1, sum: 3, at_most: {4: 1} } }"
+            "Metrics { bytes_in: 12, ended: {reset: 1}, turn_messages: Histogram { count: 1, sum: 3, at_most: {4: 1} }, \
+             players: 2, answers_total{right=\"yes\"}: 5 }"
         );
     }
 }

@@ -102,9 +102,8 @@ pub struct Metrics {
     pub requests_health: u64,
     /// HTTP requests served for `/metrics` (counter).
     pub requests_metrics: u64,
-    /// HTTP requests served with pages, files or responses of the application (counter).
-    ///
-    /// Includes requests without a credential, which are answered with 401.
+    /// HTTP requests served with pages, files, responses of the application, or 401 for a missing
+    /// credential (counter).
     pub requests_page: u64,
     /// HTTP requests refused (counter), each with an [`Event::RequestRefused`](crate::Event).
     pub requests_refused: ByReason,
@@ -114,6 +113,10 @@ pub struct Metrics {
     pub reloads: u64,
     /// Reported [reload failures](crate::Command::ReloadFailed) (counter).
     pub reload_failures: u64,
+    /// Fetches of a key set that succeeded, as [reported](crate::Command::KeySetFetched) (counter).
+    pub key_set_fetches: u64,
+    /// Fetches of a key set that failed, as [reported](crate::Command::KeySetFetched) (counter).
+    pub key_set_fetch_failures: u64,
     /// Log lines dropped above the rate limit, as [reported](crate::Command::LogLoss) (counter).
     pub log_lines_left_out: u64,
     /// Log lines that could not be written, as [reported](crate::Command::LogLoss) (counter).
@@ -236,6 +239,8 @@ impl Metrics {
             &mut self.forwarded,
             &mut self.reloads,
             &mut self.reload_failures,
+            &mut self.key_set_fetches,
+            &mut self.key_set_fetch_failures,
             &mut self.log_lines_left_out,
             &mut self.log_lines_lost,
             &mut self.draining,
@@ -295,6 +300,8 @@ impl Metrics {
             ("forwarded", self.forwarded),
             ("reloads", self.reloads),
             ("reload_failures", self.reload_failures),
+            ("key_set_fetches", self.key_set_fetches),
+            ("key_set_fetch_failures", self.key_set_fetch_failures),
             ("log_lines_left_out", self.log_lines_left_out),
             ("log_lines_lost", self.log_lines_lost),
             ("draining", self.draining),

@@ -48,6 +48,8 @@ impl Metrics {
         put("forwarded_total", "Client addresses reported by trusted proxies.", self.forwarded);
         put("reloads_total", "New configurations.", self.reloads);
         put("reload_failures_total", "New configurations that could not be loaded.", self.reload_failures);
+        put("key_set_fetches_total", "Fetches of a key set that succeeded.", self.key_set_fetches);
+        put("key_set_fetch_failures_total", "Fetches of a key set that failed.", self.key_set_fetch_failures);
         put("log_lines_left_out_total", "Log lines dropped above the rate limit.", self.log_lines_left_out);
         put("log_lines_lost_total", "Log lines that could not be written.", self.log_lines_lost);
         put(

@@ -31,6 +31,7 @@ pub struct Catalog {
     sections: Vec<SectionType>,
     codecs: Vec<Custom>,
     log_targets: Vec<String>,
+    has_mounts: bool,
     schema: OnceLock<Arc<Value>>,
 }
 
@@ -58,6 +59,7 @@ impl Catalog {
             sections: Vec::new(),
             codecs: Vec::new(),
             log_targets: Vec::new(),
+            has_mounts: false,
             schema: OnceLock::new(),
         }
     }
@@ -117,6 +119,19 @@ impl Catalog {
     pub fn log_target(mut self, target: &str) -> Self {
         self.log_targets.push(target.to_owned());
         self
+    }
+
+    /// Declares that the program passes connections to [mounted](crate::Address::Mounted) listeners.
+    #[must_use]
+    pub fn with_mounts(mut self) -> Self {
+        self.has_mounts = true;
+        self
+    }
+
+    /// Returns `true` if the program was declared to pass connections to mounted listeners.
+    #[must_use]
+    pub const fn has_mounts(&self) -> bool {
+        self.has_mounts
     }
 
     /// Returns the name of the program.

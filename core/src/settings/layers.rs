@@ -115,10 +115,12 @@ impl Layers {
     }
 
     /// Returns the origin of a key, or of its nearest parent that was set.
+    ///
+    /// The origin of a secret that is in a file is that of the key with the file's name.
     pub(super) fn origin(&self, path: &str) -> Option<&str> {
         let mut path = path;
         loop {
-            if let Some(origin) = self.origins.get(path) {
+            if let Some(origin) = self.origins.get(path).or_else(|| self.origins.get(&format!("{path}_file"))) {
                 return Some(origin);
             }
             path = &path[..path.rfind(['.', '['])?];

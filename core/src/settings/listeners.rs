@@ -215,8 +215,10 @@ impl View<'_> {
         }
         let forward = listener.forward.as_ref();
         let is_unix = forward.map_or(listener.address.starts_with("unix:"), |to| !to.remote_bind_path.is_empty());
-        if is_unix && (!listener.allow.is_empty() || !listener.deny.is_empty()) {
-            self.add("allow", "it has no effect on a Unix socket, whose peers have no address", problems);
+        for (name, networks) in [("allow", &listener.allow), ("deny", &listener.deny)] {
+            if is_unix && !networks.is_empty() {
+                self.add(name, "it has no effect on a Unix socket, whose peers have no address", problems);
+            }
         }
     }
 

@@ -32,15 +32,21 @@ impl Resolved {
 
     /// Returns a line `key: value # origin` for each value except null, with secrets masked.
     ///
-    /// The origin is the layer that set the value.
+    /// The origin is the layer that set the value, or that named the file of a secret.
     #[must_use]
     pub fn explain(&self) -> String {
         let mut lines = Vec::new();
         leaves("", &self.value(), &mut |path, value| {
-            let origin = self.layers.origin(path).filter(|_| self.layers.is_set(path)).unwrap_or("default");
-            lines.push(format!("{path}: {} # {origin}", shown(value)));
+            let origin =
+                self.origin(path).or_else(|| self.origin(&format!("{path}_file")).filter(|_| is_secret(value)));
+            lines.push(format!("{path}: {} # {}", shown(value), origin.unwrap_or("default")));
         });
         lines.join("\n")
+    }
+
+    /// Returns the layer that set a key or one below it, or `None` if its value is a default.
+    fn origin(&self, path: &str) -> Option<&str> {
+        self.layers.origin(path).filter(|_| self.layers.is_set(path))
     }
 
     /// Returns the differences from a newer configuration as `key: before -> after`.
@@ -98,8 +104,13 @@ fn when(path: &str) -> &'static str {
     if is_socket || begins(&STARTS) && !begins(&AT_ONCE) { " (after a restart)" } else { "" }
 }
 
+/// Returns `true` for the mask of a secret that is not empty.
+fn is_secret(value: &Value) -> bool {
+    value == "(secret)"
+}
+
 fn shown(value: &Value) -> String {
-    if value == "(secret)" { "(secret)".into() } else { neutralize(&value.to_string()).into_owned() }
+    if is_secret(value) { "(secret)".into() } else { neutralize(&value.to_string()).into_owned() }
 }
 
 /// Calls `tell` with the path and value of each leaf. A list counts as one leaf, null as none.

@@ -21,7 +21,7 @@ impl Sources {
             let Variable::Key(parts) = environment::variable(&self.catalog, name, value) else { return None };
             Upper::variable(schema, name, parts, value).ok()
         });
-        let set = self.set.iter().map(|(key, value)| Upper::set(schema, key, value));
+        let set = self.set.iter().map(|(argument, key, value)| Upper::set(schema, argument, key, value));
         let profile = self.profile.iter().map(|profile| Upper::profile(profile));
         let upper: Vec<_> = files.chain(variables).chain(set).chain(profile).collect();
         let profile = upper.iter().rev().find_map(Upper::named_profile);
@@ -43,7 +43,7 @@ fn words_found(schema: &Value, text: &str) -> Vec<Upper> {
     let found = [("profile:", "profile"), ("format:", "log.format")].into_iter().filter_map(|(word, key)| {
         let (_, rest) = plain.split_once(word)?;
         let value = rest.trim_start().split(|c: char| !c.is_ascii_alphanumeric()).next()?;
-        Some(Upper::set(schema, key, value))
+        Some(Upper::set(schema, "", key, value))
     });
     found.collect()
 }

@@ -32,7 +32,8 @@ pub struct Sources {
     pub(super) catalog: Arc<Catalog>,
     pub(super) files: Vec<(String, String)>,
     pub(super) environment: Vec<(String, String)>,
-    pub(super) set: Vec<(String, String)>,
+    /// Keys with their values, and the argument that sets each.
+    pub(super) set: Vec<(String, String, String)>,
     pub(super) profile: Option<String>,
     listen: Vec<Listen>,
     app: Option<String>,
@@ -81,8 +82,16 @@ impl Sources {
 
     /// Sets one key, which overrides files and the environment.
     #[must_use]
-    pub fn set(mut self, key: &str, value: &str) -> Self {
-        self.set.push((key.to_owned(), value.to_owned()));
+    pub fn set(self, key: &str, value: &str) -> Self {
+        self.set_by(&format!("--set {key}"), key, value)
+    }
+
+    /// Sets one key as [`set`](Self::set) does, for an argument that errors then name.
+    ///
+    /// `argument` is the text that the operator typed, such as `--players`.
+    #[must_use]
+    pub fn set_by(mut self, argument: &str, key: &str, value: &str) -> Self {
+        self.set.push((argument.to_owned(), key.to_owned(), value.to_owned()));
         self
     }
 
@@ -125,15 +134,21 @@ impl Sources {
     /// Merges the layers and checks the result.
     ///
     /// # Errors
-    /// All values of the wrong type; if there are none, all other errors.
+    /// All files that are not YAML and all variables without a value; if there are none, all values
+    /// of the wrong type and all unknown keys; if there are none, all other errors, such as secrets
+    /// that cannot be read and values that do not fit each other. At most one error of each user
+    /// and each section's own check.
     pub fn resolve(&self) -> Result<Resolved, SettingsErrors> {
         if let Some(fault) = fault(&self.catalog) {
             return Err(SettingsError::new(self.catalog.program(), "", &fault).into());
         }
         let schema: &Value = self.catalog.parsed_schema();
-        let mut upper =
-            self.files.iter().map(|(name, text)| Upper::file(schema, name, text)).collect::<Result<Vec<_>, _>>()?;
-        let mut warnings = Vec::new();
+        let (mut upper, mut warnings, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        let mut add = |read| match read {
+            Ok(read) => upper.push(read),
+            Err(error) => problems.push(error),
+        };
+        self.files.iter().for_each(|(name, text)| add(Upper::file(schema, name, text)));
         for (name, value) in &self.environment {
             match environment::variable(&self.catalog, name, value) {
                 Variable::Other => {}
@@ -141,19 +156,19 @@ impl Sources {
                     let words = "unknown variable, ignored: a key has `__` between its parts";
                     warnings.push(SettingsError::new(name, "", words));
                 }
-                Variable::Key(parts) => upper.push(Upper::variable(schema, name, parts, value)?),
+                Variable::Key(parts) => add(Upper::variable(schema, name, parts, value)),
             }
         }
-        upper.extend(self.set.iter().map(|(key, value)| Upper::set(schema, key, value)));
+        none(&mut problems)?;
+        upper.extend(self.set.iter().map(|(argument, key, value)| Upper::set(schema, argument, key, value)));
         upper.extend(self.profile.iter().map(|profile| Upper::profile(profile)));
         let profile = upper.iter().rev().find_map(Upper::named_profile);
         let profile = profile.and_then(|name| serde_json::from_value::<Profile>(name).ok()).unwrap_or_default();
         let mut layers = Layers::default();
         let layer = format!("{OF_PROFILE}{}", profile.name());
         layers.add(&layer, &built_in(profile.layer())?);
-        for upper in upper {
-            upper.add_to(schema, &mut layers)?;
-        }
+        problems.extend(upper.into_iter().filter_map(|upper| upper.add_to(schema, &mut layers).err()));
+        none(&mut problems)?;
         let is_empty = |listeners: &Value| listeners.as_object().is_some_and(serde_json::Map::is_empty);
         let has_listeners = layers.merged.get("listeners").is_some_and(|listeners| !is_empty(listeners));
         let is_default = !has_listeners && self.listen.is_empty();
@@ -162,16 +177,17 @@ impl Sources {
         }
         layers.inherit();
         let (mut settings, sections) = self.typed(&layers, is_default)?;
-        self.read_secrets(&mut settings, &layers)?;
+        self.read_secrets(&mut settings, &layers, &mut problems);
         follow::follow(&mut settings, &layers);
-        let mut plan = Plan::new(&settings, &self.catalog, &layers, self.listen.is_empty())?;
+        let (mut plan, found) = Plan::new(&settings, &self.catalog, &layers, self.listen.is_empty());
+        problems.extend(found);
         for (listen, number) in self.listen.iter().zip(1..) {
             let is_clear = !listen.is_local() && listen.tls.is_none();
             if let (true, Some(words)) = (
                 is_clear && !settings.authentication.allow_plaintext,
                 listeners::secrets_in_the_clear(&settings, "TLS for a listener in a file"),
             ) {
-                return Err(SettingsError::new("--listen", &listen.bound(&listen.address), &words).into());
+                problems.push(SettingsError::new("--listen", &listen.bound(&listen.address), &words));
             }
             let mut listen = Listen { name: format!("listen{number}"), ..listen.clone() };
             self.app.as_deref().unwrap_or(self.catalog.default_app()).clone_into(&mut listen.app);
@@ -185,8 +201,9 @@ impl Sources {
         if let (true, Some(listen)) = (settings.workers.get() > 1, plan.config.listeners.iter().find(needs_one)) {
             let words =
                 format!("the application {} needs workers: 1, because one worker must know all peers", listen.app);
-            return Err(layers.blame("workers", words).into());
+            problems.push(layers.blame("workers", words));
         }
+        none(&mut problems)?;
         warnings.extend(warnings::warnings(&settings, &plan, &layers));
         if self.unlimited && settings.profile == Profile::Production {
             warnings.push(SettingsError::new("--unlimited", "", "rates and numbers of connections are not limited"));
@@ -201,52 +218,55 @@ impl Sources {
 }
 
 impl Sources {
-    fn read_secrets(&self, settings: &mut Settings, layers: &Layers) -> Result<(), SettingsErrors> {
+    /// Reads all secrets that are in files.
+    ///
+    /// In place of one that cannot be read is a placeholder of its own, which passes further checks.
+    fn read_secrets(&self, settings: &mut Settings, layers: &Layers, problems: &mut Vec<SettingsError>) {
+        let mut read_secret =
+            |key: &str, secret: &mut Secret, file: &str| match self.read.read(layers, key, !secret.is_empty(), file) {
+                Ok(None) => {}
+                Ok(Some(read)) => *secret = Secret::new(read),
+                Err(error) => {
+                    problems.push(error);
+                    *secret = Secret::new(format!("{}{}", "unread".repeat(8), problems.len()));
+                }
+            };
         let MonitorSettings { credential, credential_file, metrics_credential, metrics_credential_file, .. } =
             &mut settings.monitor;
-        self.read_secret(layers, "monitor.credential", credential, credential_file)?;
-        self.read_secret(layers, "monitor.metrics_credential", metrics_credential, metrics_credential_file)?;
+        read_secret("monitor.credential", credential, credential_file);
+        read_secret("monitor.metrics_credential", metrics_credential, metrics_credential_file);
         for (name, tunnel) in &mut settings.tunnels {
             let TunnelSettings { ssh_key_passphrase, ssh_key_passphrase_file, .. } = tunnel;
             let key = format!("tunnels.{name}.ssh_key_passphrase");
-            self.read_secret(layers, &key, ssh_key_passphrase, ssh_key_passphrase_file)?;
+            read_secret(&key, ssh_key_passphrase, ssh_key_passphrase_file);
         }
         let AuthenticationSettings { shared_password, shared_password_file, users, tokens, .. } =
             &mut settings.authentication;
-        self.read_secret(layers, "authentication.shared_password", shared_password, shared_password_file)?;
+        read_secret("authentication.shared_password", shared_password, shared_password_file);
         for (name, UserSettings { password, password_file, .. }) in users {
-            self.read_secret(layers, &format!("authentication.users.{name}.password"), password, password_file)?;
+            read_secret(&format!("authentication.users.{name}.password"), password, password_file);
         }
         if let Some(TokenSettings { hs256_secret, hs256_secret_file, .. }) = tokens {
-            self.read_secret(layers, "authentication.tokens.hs256_secret", hs256_secret, hs256_secret_file)?;
+            read_secret("authentication.tokens.hs256_secret", hs256_secret, hs256_secret_file);
         }
-        Ok(())
-    }
-
-    /// Reads a secret from the file that the key `{key}_file` names, if it names one.
-    fn read_secret(&self, layers: &Layers, key: &str, secret: &mut Secret, file: &str) -> Result<(), SettingsErrors> {
-        if let Some(read) = self.read.read(layers, key, !secret.is_empty(), file)? {
-            *secret = Secret::new(read);
-        }
-        Ok(())
     }
 
     /// Converts the layers to settings and sections, or returns the errors of both.
     ///
     /// Listeners without an application get the one that was chosen, or the first of the program.
     fn typed(&self, layers: &Layers, is_default: bool) -> Result<(Settings, TypedSections), SettingsErrors> {
-        let (settings, sections) = match (typed(layers, &self.catalog), sections(layers, &self.catalog, self.read)) {
-            (Ok(settings), Ok(sections)) => (settings, sections),
-            (Err(mut problems), Err(more)) => {
-                problems.0.extend(more.0);
-                return Err(problems);
-            }
-            (Err(problems), _) | (_, Err(problems)) => return Err(problems),
-        };
         let chosen = self.app.as_deref();
-        if let Some(app) = chosen.filter(|app| !self.catalog.apps().any(|known| known == *app)) {
-            return Err(SettingsError::new("--app", "", &self.catalog.no_such_app(app)).into());
-        }
+        let is_known = |app: &&str| self.catalog.apps().any(|known| known == *app);
+        let no_app = chosen.filter(|app| !is_known(app)).map(|app| self.catalog.no_such_app(app));
+        let no_app = no_app.map(|words| SettingsError::new("--app", "", &words));
+        let results = (typed(layers, &self.catalog), sections(layers, &self.catalog, self.read), no_app);
+        let (settings, sections) = match results {
+            (Ok(settings), Ok(sections), None) => (settings, sections),
+            (settings, sections, no_app) => {
+                let problems = [settings.err(), sections.err()].into_iter().flatten().flat_map(|problems| problems.0);
+                return Err(SettingsErrors(problems.chain(no_app).collect()));
+            }
+        };
         let app = chosen.filter(|_| is_default).unwrap_or(self.catalog.default_app());
         let mut settings = settings;
         for listener in settings.listeners.values_mut().filter(|listener| listener.app.is_empty()) {
@@ -266,6 +286,11 @@ impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sources")
     }
+}
+
+/// Returns the errors that were found so far, if there are any.
+fn none(problems: &mut Vec<SettingsError>) -> Result<(), SettingsErrors> {
+    if problems.is_empty() { Ok(()) } else { Err(SettingsErrors(core::mem::take(problems))) }
 }
 
 /// A layer that overrides the values of the profile: a file, a variable or an argument.
@@ -304,8 +329,8 @@ impl Upper {
         Ok(Self { name: name.to_owned(), node: value_for(schema, &key, value), key, is_variable: true })
     }
 
-    pub(super) fn set(schema: &Value, key: &str, value: &str) -> Self {
-        let name = format!("--set {key}");
+    pub(super) fn set(schema: &Value, argument: &str, key: &str, value: &str) -> Self {
+        let name = argument.to_owned();
         let key: Vec<_> = key.split('.').map(ToString::to_string).collect();
         Self { name, node: value_for(schema, &key, value), key, is_variable: false }
     }

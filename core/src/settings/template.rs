@@ -142,16 +142,17 @@ impl Writer<'_> {
         let mut text = format!("{key}:\n");
         let mut writer = Writer { schema: self.schema, out: &mut text, mark: "" };
         if of["properties"].is_object() {
-            let values = example(path, defaults(of));
+            let values = example(path, samples(self.schema, of));
             writer.map(&format!("{path}."), of, &values, 1, &[]);
         } else {
             let (name, value) = named(path);
             let of = resolve(self.schema, &of["additionalProperties"]);
             if of["properties"].is_object() {
                 let _ = writeln!(writer.out, "  {name}:");
-                let values = example(&format!("{path}.*"), defaults(&of));
+                let values = example(&format!("{path}.*"), samples(self.schema, &of));
                 writer.map(&format!("{path}.*."), &of, &values, 2, &[]);
             } else {
+                let value = if value.is_empty() { yaml(&sample(self.schema, &of)) } else { value.to_string() };
                 let _ = writeln!(writer.out, "  {name}: {value}");
             }
         }
@@ -180,14 +181,43 @@ fn defaults(of: &Value) -> Value {
     Value::Object(properties.map(|(key, part)| (key.clone(), part["default"].clone())).collect())
 }
 
-/// Returns an example of a name that the operator chooses, and of its value unless that is a map.
+/// Returns the default values of a part of the schema, and samples of values that are mandatory.
+fn samples(schema: &Value, of: &Value) -> Value {
+    let mut values = defaults(of);
+    for key in of["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if values[key].is_null() {
+            values[key] = sample(schema, &of["properties"][key]);
+        }
+    }
+    values
+}
+
+/// Returns a value that a part of the schema without a default accepts, as far as the schema tells.
+fn sample(schema: &Value, part: &Value) -> Value {
+    let of = resolve(schema, part);
+    let kinds = ["oneOf", "anyOf", "allOf"].into_iter().find_map(|kinds| of[kinds].get(0));
+    let known = [&of["default"], &of["const"], &of["examples"][0], &of["enum"][0]];
+    if let Some(known) = known.into_iter().find(|known| !known.is_null()) {
+        return known.clone();
+    }
+    match of["type"].as_str().or_else(|| of["type"][0].as_str()) {
+        Some("object") => samples(schema, &of),
+        Some("array") => json!([]),
+        Some("boolean") => json!(false),
+        Some("integer" | "number") => json!(of["minimum"].as_u64().unwrap_or_default().max(1)),
+        Some("string") => json!("value"),
+        _ => kinds.map_or(Value::Null, |kind| sample(schema, kind)),
+    }
+}
+
+/// Returns an example of a name that the operator chooses, and of its value if it is a known text.
 fn named(path: &str) -> (&'static str, &'static str) {
     match path {
         "tunnels" => ("edge", ""),
         "authentication.users" => ("ann", ""),
         "log.targets" => ("connections", "warn"),
         "metrics.labels" => ("env", "prod"),
-        _ => ("name", "value"),
+        _ => ("name", ""),
     }
 }
 

@@ -77,6 +77,8 @@ const TIMEOUT: &str = "a time above zero, such as 500ms, 30s, 5m, 2h or 1d, and 
 const MILLIS_MAX: u64 = 36_500 * 86_400_000;
 const SIZE: &str = "a size such as 512B, 64KiB, 4MiB or 1GiB";
 const RATE: &str = "a rate such as 100/s, 30/60s burst 10 or 4MiB/s";
+const RATE_ALWAYS: &str =
+    "a rate such as 100/s or 30/60s burst 10: there is always a limit here, and a higher rate allows more";
 const MODE: &str = "a mode in quotes, such as '660' or '0600', at most '777'";
 const NETWORK: &str = "a network such as 10.0.0.0/8, or an address";
 
@@ -156,6 +158,14 @@ impl RateText {
         Some(Self { rate, numbers: (units, seconds, burst) })
     }
 
+    /// Creates a rate for a default. It is 5 in 5 minutes if one of the numbers is 0.
+    pub(super) const fn of(units: u32, seconds: u32, burst: u32) -> Self {
+        match Rate::per(units, seconds, burst) {
+            Ok(rate) => Self { rate, numbers: (units, seconds, burst) },
+            Err(_) => Self { rate: Rate::WRONG_PROOFS, numbers: (5, 300, 5) },
+        }
+    }
+
     /// Returns the rate.
     #[must_use]
     pub const fn get(self) -> Rate {
@@ -186,7 +196,9 @@ impl FromStr for RateText {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        Self::parse(text).ok_or_else(|| UnitError { text: text.to_string(), expected: RATE })
+        // For keys without a limit, `Maybe` accepts these words.
+        let expected = if text == "null" || NONE.contains(&text) { RATE_ALWAYS } else { RATE };
+        Self::parse(text).ok_or_else(|| UnitError { text: text.to_string(), expected })
     }
 }
 
@@ -239,10 +251,14 @@ impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Written<T> {
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         text.parse().map_err(E::custom)
     }
+
+    fn visit_unit<E: Error>(self) -> Result<T, E> {
+        "null".parse().map_err(E::custom)
+    }
 }
 
 macro_rules! written {
-    ($($name:ident, $expected:ident, $pattern:literal;)*) => {$(
+    ($($name:ident, $expected:ident, $example:literal, $pattern:literal;)*) => {$(
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_any(Written($expected, core::marker::PhantomData))
@@ -265,19 +281,19 @@ macro_rules! written {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "description": $expected })
+                json_schema!({ "type": "string", "pattern": $pattern, "description": $expected, "examples": [$example] })
             }
         }
     )*};
 }
 
 written! {
-    Span, SPAN, "^[0-9]+ *(ms|s|m|h|d)$";
-    Timeout, TIMEOUT, "^0*[1-9][0-9]* *(ms|s|m|h|d)$";
-    Size, SIZE, "^[0-9]+ *(B|KiB|MiB|GiB)$";
-    RateText, RATE, "^[0-9]+ *[A-Za-z]*/([0-9]+ *(s|m|h|d)|s)( burst [0-9]+ *[A-Za-z]*)?$";
-    ModeText, MODE, "^[0-7]+$";
-    NetworkText, NETWORK, "^[0-9a-fA-F.:]+(/[0-9]+)?$";
+    Span, SPAN, "30s", "^[0-9]+ *(ms|s|m|h|d)$";
+    Timeout, TIMEOUT, "30s", "^0*[1-9][0-9]* *(ms|s|m|h|d)$";
+    Size, SIZE, "64KiB", "^[0-9]+ *(B|KiB|MiB|GiB)$";
+    RateText, RATE, "100/s", "^[0-9]+ *[A-Za-z]*/([0-9]+ *(s|m|h|d)|s)( burst [0-9]+ *[A-Za-z]*)?$";
+    ModeText, MODE, "0660", "^[0-7]+$";
+    NetworkText, NETWORK, "10.0.0.0/8", "^[0-9a-fA-F.:]+(/[0-9]+)?$";
 }
 
 const NONE: [&str; 3] = ["never", "unlimited", "off"];

@@ -145,8 +145,7 @@ fn of_hashes(settings: &Settings, warnings: &mut Warnings<'_>) {
         if has_plain { Some(auth.iterations) } else { all.first().and_then(|(_, hash)| iterations(hash.reveal())) };
     for (key, hash) in &all {
         if iterations(hash.reveal()) != usual {
-            let words =
-                "it has another number of iterations than the other hashes, which reveals that this user exists";
+            let words = "it has another number of iterations than the other passwords, which reveals which users exist";
             warnings.add(key, words);
         }
     }

@@ -40,10 +40,15 @@ pub(super) fn of_serde(words: &str, is_secret: bool) -> String {
         None => (expected, ""),
     };
     let expected = match expected {
+        "u64" | "usize" => "a number from 0 on",
         "u32" => "a number from 0 to 4294967295",
         "u16" => "a number from 0 to 65535",
         "u8" => "a number from 0 to 255",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
         "a nonzero u8" => "a number from 1 to 255",
+        "a nonzero u16" => "a number from 1 to 65535",
+        "a nonzero u64" | "a nonzero usize" => "a number from 1 on",
         "a nonzero u32" => "a number from 1 to 4294967295",
         "a boolean" => "true or false",
         "a string" => "text",

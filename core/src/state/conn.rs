@@ -6,7 +6,7 @@ use crate::state::held::Held;
 use crate::state::strikes::Strikes;
 use crate::tls::{Secured, Tls};
 use crate::wire::http::HeadSearch;
-use crate::wire::{Decoder, Protocol};
+use crate::wire::{DecodeError, Decoder, Protocol};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -40,6 +40,8 @@ pub(crate) struct Conn {
     pub(crate) backlog: bool,
     /// Whether the peer has ended its half.
     pub(crate) input_ended: bool,
+    /// The error of the decoder that ended the connection.
+    pub(crate) decode_error: Option<Box<DecodeError>>,
     /// Whether the input ended without `close_notify`.
     pub(crate) truncated: bool,
     /// Whether the end of the input was processed.
@@ -183,6 +185,7 @@ impl Conn {
             was_answered: false,
             backlog: false,
             input_ended: false,
+            decode_error: None,
             truncated: false,
             input_finished: false,
             discard_message: false,

@@ -25,8 +25,8 @@ impl State {
         if self.watched.is_empty() {
             return Vec::new();
         }
-        let is_member = |conn: &&ConnId| self.conns.get(**conn).is_some_and(|found| found.rooms.contains(&room));
-        let watched = self.watched.conns.iter().filter(is_member);
-        watched.filter(|conn| except.binary_search(&conn.slot()).is_err()).copied().collect()
+        let is_member = |conn: &ConnId| self.conns.get(*conn).is_some_and(|found| found.rooms.contains(&room));
+        let watched = self.watched.conns().filter(is_member);
+        watched.filter(|conn| except.binary_search(&conn.slot()).is_err()).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Copies of messages to watched connections.
 
 use crate::base::{ConnId, Payload, PayloadBuf};
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 
 /// Maximum number of waiting copies. Further messages are counted but not copied.
 const WAITING_MAX: usize = 256;
@@ -11,9 +11,9 @@ const COPY_MAX_BYTES: usize = 4 << 10;
 /// The watched connections, and copies of messages to them.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    pub(super) conns: BTreeSet<ConnId>,
+    /// The watched connections, each with its number of messages that were not copied.
+    conns: BTreeMap<ConnId, u64>,
     sent: VecDeque<Copied>,
-    missed: u64,
     /// Whether copies are being delivered. Messages sent meanwhile are not copied.
     is_telling: bool,
 }
@@ -34,19 +34,20 @@ impl Watched {
 
     /// Returns `true` if messages to a connection are copied at the moment.
     pub(crate) fn has(&self, conn: ConnId) -> bool {
-        !self.is_empty() && self.conns.contains(&conn)
+        !self.is_empty() && self.conns.contains_key(&conn)
     }
 
     pub(crate) fn set(&mut self, conn: ConnId, is_watched: bool) {
         if is_watched {
-            self.conns.insert(conn);
+            self.conns.entry(conn).or_default();
         } else {
             self.conns.remove(&conn);
         }
     }
 
-    pub(crate) fn take_missed(&mut self) -> u64 {
-        core::mem::take(&mut self.missed)
+    /// Returns and resets the number of messages to a connection that were not copied.
+    pub(crate) fn take_missed(&mut self, conn: ConnId) -> u64 {
+        self.conns.get_mut(&conn).map(core::mem::take).unwrap_or_default()
     }
 
     /// Removes and returns the oldest copy. Messages are copied again once this returns `None`.
@@ -56,14 +57,15 @@ impl Watched {
         copied
     }
 
-    #[cfg(feature = "sim")]
     pub(crate) fn conns(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.conns.iter().copied()
+        self.conns.keys().copied()
     }
 
     pub(super) fn copy(&mut self, conn: ConnId, payload: Payload<'_>) {
         if self.sent.len() >= WAITING_MAX {
-            self.missed += 1;
+            if let Some(missed) = self.conns.get_mut(&conn) {
+                *missed += 1;
+            }
             return;
         }
         let bytes = payload.as_bytes().len();

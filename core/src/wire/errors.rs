@@ -55,6 +55,9 @@ impl DecodeError {
 }
 
 /// The error with which a [codec](super::Codec) refuses input or a message.
+///
+/// Refused input ends the connection, and the log shows the text:
+/// [`Hub::decode_error`](crate::Hub::decode_error) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct CodecError {

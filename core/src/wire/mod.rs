@@ -217,6 +217,12 @@ impl Decoder {
         }
     }
 
+    /// Returns `true` if the wire marks where messages end, as all but [`Raw`](Self::Raw) do.
+    #[must_use]
+    pub const fn has_boundaries(&self) -> bool {
+        !matches!(self, Self::Raw(_))
+    }
+
     /// Returns `true` if the decoder can yield more without further input.
     ///
     /// Call `decode` then, if necessary with an empty input.

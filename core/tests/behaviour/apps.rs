@@ -115,6 +115,23 @@ impl World {
 }
 
 #[test]
+fn an_application_replaces_an_earlier_one_of_its_name() {
+    let log = Log::default();
+    let apps = Apps::new()
+        .with("one", recorder::<Small, u32>("first", &log))
+        .with("two", recorder::<Text, &'static str>("two", &log))
+        .with("one", recorder::<Small, u32>("second", &log));
+    assert_eq!(apps.index("one"), Some(drupe_core::app::AppIndex::default()));
+    assert_ne!(apps.index("two"), Some(apps.next_index()));
+    let config = Config::listening(["tcp://127.0.0.1:7000".parse::<Listen>().expect("an address").app("one".into())]);
+    let mut world = World { hub: TestHub::with_config(config, apps), log };
+    assert_eq!(world.events(), ["second: started", "two: started"]);
+    let conn = world.connect(0);
+    world.hub.line(conn, "a");
+    assert_eq!(world.events(), ["second: opened false with Small(0)", "second: message \"a\" with Small(1)"]);
+}
+
+#[test]
 fn each_application_receives_the_events_of_its_own_connections_with_its_own_context() {
     let mut world = World::new();
     assert_eq!(world.events(), ["one: started", "two: started"]);

@@ -3,9 +3,11 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
 mod sections;
+mod sections_template;
 mod settings;
 mod settings_claims;
 mod settings_mistakes;
+mod settings_origins;
 mod settings_template;
 mod settings_warnings;
 mod settings_wires;

@@ -196,6 +196,7 @@ fn secrets_of_sections_are_masked_everywhere() {
     assert!(!problems.contains("hush-hush"), "{problems}");
     let of_file = file("game:\n  referee_file: good\n").resolve().expect("valid");
     assert_eq!(of_file.plan.config.sections.get::<Game>().expect("the section").referee.reveal(), "hush");
+    assert!(of_file.explain().contains("game.referee: (secret) # my.yaml:2"), "{}", of_file.explain());
 }
 
 #[test]

@@ -64,11 +64,36 @@ fn zero_is_refused_where_it_would_disable_the_server() {
 }
 
 #[test]
+fn limit_that_always_exists_says_so_where_never_is_set() {
+    for key in ["failures_per_address", "failures_per_user", "registrations_per_address"] {
+        for none in ["never", "unlimited", "off", "null", ""] {
+            let problems = wrong(&file(&format!("authentication:\n  {key}: {none}\n{LISTENER}")));
+            let begin = format!("drupe.yaml:2: authentication.{key}: \"");
+            assert!(problems.starts_with(&begin) && problems.contains("there is always a limit here"), "{problems}");
+        }
+    }
+    let problems = wrong(&file(&format!("authentication: {{ failures_per_user: many }}\n{LISTENER}")));
+    assert!(problems.ends_with("is not a rate such as 100/s, 30/60s burst 10 or 4MiB/s"), "{problems}");
+}
+
+#[test]
+fn networks_without_effect_are_blamed_on_their_own_key() {
+    for key in ["allow", "deny"] {
+        let text = format!("listeners:\n  a:\n    address: unix:/tmp/x\n    {key}: [10.0.0.0/8]\n");
+        let problems = wrong(&file(&text));
+        assert!(problems.starts_with(&format!("drupe.yaml:4: listeners.a.{key}: it has no effect")), "{problems}");
+    }
+}
+
+#[test]
 fn metrics_settings_are_checked() {
     for (text, words) in [
         ("errors_kept: 1001", "metrics.errors_kept: it may be at most 1000"),
         ("durations_kept: 1001", "metrics.durations_kept: it may be at most 1000"),
-        ("labels: { reason: x }", "metrics.labels: the server uses the label reason itself; choose another name"),
+        (
+            "labels: { reason: x }",
+            "metrics.labels: the server or Prometheus sets the label reason; choose another name",
+        ),
         ("labels: { 1st: x }", "metrics.labels: \"1st\" is no label name; use letters, digits and _"),
     ] {
         let problems = wrong(&file(&(format!("metrics: {{ {text} }}\n") + LISTENER)));

@@ -129,6 +129,17 @@ fn metrics_count_missing_log_lines() {
 }
 
 #[test]
+fn metrics_count_fetches_of_key_sets() {
+    let mut machine = Machine::new(config(), Watching::default());
+    for succeeded in [true, false, true] {
+        machine.command(Time::START, &Command::KeySetFetched { succeeded });
+    }
+    let text = machine.metrics().exposition();
+    assert!(text.contains("\ndrupe_key_set_fetches_total 2\n"), "{text}");
+    assert!(text.contains("\ndrupe_key_set_fetch_failures_total 1\n"), "{text}");
+}
+
+#[test]
 fn every_series_has_the_configured_labels_and_the_text_is_well_formed() {
     let labels = MetricLabels::new([("env", "prod"), ("site", "a \"b\"\n")]).expect("good");
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);

@@ -311,7 +311,7 @@ fn second_drain_does_not_wait_for_tickets() {
 }
 
 /// Everything that is queued for a peer.
-fn take<H: Handler>(machine: &mut Machine<H>, now: Time, conn: ConnId) -> String {
+pub(super) fn take<H: Handler>(machine: &mut Machine<H>, now: Time, conn: ConnId) -> String {
     let mut out = Vec::new();
     while let Some(intent) = machine.intent(conn).filter(|intent| !intent.transmit.is_empty()) {
         let bytes = intent.transmit.first().to_vec();
@@ -383,7 +383,7 @@ fn input_after_the_close_delays_it_only_until_the_deadline() {
     assert_eq!((machine.intent(conn).is_none(), now), (true, Time::from_secs(5)));
 }
 
-fn secure(protocol: impl Into<Protocol>) -> Config {
+pub(super) fn secure(protocol: impl Into<Protocol>) -> Config {
     let address = drupe_core::Address::Tcp(([127, 0, 0, 1], 1).into());
     Config::listening([Listen::new(address, protocol).tls(Some(Tls::external())).half_open(true)])
 }

@@ -131,8 +131,8 @@ fn tickets_are_limited_expire_once_and_end_with_the_close() {
     for conn in [one, one, one, two, two] {
         hub.line(conn, "ticket");
     }
-    assert_eq!(hub.lines(one), ["2 requests of this connection are in progress"]);
-    assert_eq!(hub.lines(two), ["3 requests are in progress on this server"]);
+    assert_eq!(hub.lines(one), ["at most 2 requests of one connection may be in progress"]);
+    assert_eq!(hub.lines(two), ["at most 3 requests of all connections may be in progress"]);
     assert_eq!(hub.machine().metrics().tickets, 3);
     let tickets = hub.handler().tickets.clone();
     hub.note(tickets[0]);

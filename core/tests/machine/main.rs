@@ -19,4 +19,5 @@ mod pauses;
 mod request_guard;
 mod shards;
 mod slow_members;
+mod truncated;
 mod vacuous;

@@ -87,8 +87,7 @@ fn excess_pending_calls_are_refused_as_busy() {
     let [answer] = &answers(&mut hub, conn, r#"{"jsonrpc":"2.0","method":"slow","id":1}"#)[..] else {
         unreachable!("one answer");
     };
-    let expected =
-        json!({"code": -32000, "message": "Server busy", "data": "2 requests of this connection are in progress"});
+    let expected = json!({"code": -32000, "message": "Server busy", "data": "at most 2 requests of one connection may be in progress"});
     assert_eq!(answer["error"], expected);
     let tickets = hub.handler().app().tickets.clone();
     hub.note(Done(tickets[1], Err(RpcError::internal("a password"))));

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unreachable, reason = "a test fails where its assumption does")]
 
 mod answers;
+mod refused;
 mod specification;
 
 use drupe_core::kit::rpc::{CallError, Rpc, RpcError, RpcLimits};

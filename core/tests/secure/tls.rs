@@ -273,14 +273,16 @@ fn tls_trace_is_plaintext_and_replays_without_keys() {
 #[test]
 fn end_without_close_notify_does_not_complete_a_line() {
     let world = World::new();
-    for (is_said, reason, told) in
-        [(true, Reason::PeerClosed, "pay 1\npay 100\n"), (false, Reason::Truncated, "pay 1\nclosing (truncated)")]
-    {
+    for (said, is_said, reason, told) in [
+        ("pay 1\npay 100", true, Reason::PeerClosed, "pay 1\npay 100\n"),
+        ("pay 1\npay 100", false, Reason::Truncated, "pay 1\nclosing (truncated)"),
+        ("pay 1\npay 100\n", false, Reason::PeerClosed, "pay 1\npay 100\n"),
+    ] {
         let mut hub = TestHub::with_config(listening(world.tls(&["localhost"])), Echo);
         let mut client = Client::new(&world.client(None, &[]), "localhost", hub.connect());
         client.turn(&mut hub);
         // Somebody on the way cuts what follows.
-        client.say(&mut hub, "pay 1\npay 100");
+        client.say(&mut hub, said);
         if is_said {
             client.tls.send_close_notify();
             client.turn(&mut hub);

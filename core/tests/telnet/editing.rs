@@ -1,6 +1,8 @@
 //! Line editing on the server, keys, and changes of the input mode.
 
 use super::Peer;
+use drupe_core::limit::MessageSize;
+use drupe_core::{Config, Listen};
 use std::time::Duration;
 
 #[test]
@@ -261,4 +263,35 @@ fn terminal_without_cursor_keys_gets_no_escape_sequences() {
     let request = drupe_core::Command::Publish { room: "all".into(), payload: "news".into() };
     peer.hub.command(&request);
     assert_eq!(peer.heard_text(), "\r\nnews\r\nhalf");
+}
+
+#[test]
+fn terminal_without_cursor_keys_ends_long_lines_and_clears_the_screen_without_escape_sequences() {
+    let mut peer = Peer::typing();
+    peer.say(b"\xff\xfb\x18\xff\xfa\x18\x00DUMB\xff\xf0\xff\xfa\x18\x00DUMB\xff\xf0");
+    peer.heard();
+    let long = "x".repeat(100);
+    // The cursor is in the first of two rows when the line ends.
+    for end in ["\x01\r", "\x01\x03", "\x0c\r", "\x01\x0c\x01\r"] {
+        peer.say(format!("{long}{end}").as_bytes());
+        let heard = peer.heard_text();
+        assert!(heard.contains(&long) && !heard.contains('\x1b'), "{end:?}: {heard:?}");
+    }
+}
+
+#[test]
+fn history_lines_over_a_lowered_limit_are_skipped() {
+    let mut peer = Peer::typing();
+    let long = "x".repeat(50);
+    peer.say(format!("one\r{long}\rtwo\r{long}y\r").as_bytes());
+    let mut config = Config::listening(["telnet://127.0.0.1:0?mode=character".parse::<Listen>().expect("well formed")]);
+    config.peer.budget.message_max_bytes = MessageSize::new(20).expect("in range");
+    peer.hub.reconfigure(config);
+    peer.told();
+    peer.say(b"draft\x1b[A\x1b[A!\r");
+    assert_eq!(peer.told(), ["line one!"]);
+    peer.say(b"draft\x1b[A\x1b[A\x1b[A\x1b[A\x1b[B\x1b[B!\r");
+    assert_eq!(peer.told(), ["line one!!"]);
+    peer.say(b"draft\x1b[A\x1b[B!\r");
+    assert_eq!(peer.told(), ["line draft!"]);
 }

@@ -75,6 +75,7 @@ pub(super) fn input(
         Fact::Noted(253..) => Input::TakesJobs,
         Fact::Noted(252) => Input::Command(Command::ReloadFailed),
         Fact::Noted(251) => Input::Command(Command::LogLoss { left_out: u64::MAX, lost: 1 }),
+        Fact::Noted(note @ 249..=250) => Input::Command(Command::KeySetFetched { succeeded: note == 250 }),
         Fact::Noted(note) => Input::Noted(note),
         Fact::Publish { length: 40_000.. } if who_else(fact, is_alone(machine)).is_some() => {
             who_else(fact, is_alone(machine))?

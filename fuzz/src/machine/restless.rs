@@ -104,7 +104,7 @@ impl Handler for Restless {
             32 => hub.watch(conn, pick % 2 == 0),
             33 => hub.quarantine([0x2001, 0xdb8, 0, u16::try_from(pick % 4).expect("small"), 0, 0, 0, 1].into()),
             34 if pick == 1 => drop(hub.clear_slow_policy(room)),
-            34 if pick == 0 => drop(hub.take_unwatched()),
+            34 if pick == 0 => drop(hub.take_unwatched(conn)),
             23 => match pick % 8 {
                 0 | 1 => hub.finish(conn),
                 2 => hub.close_with(conn, "farewell"),

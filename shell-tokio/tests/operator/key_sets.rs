@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const JWKS: &str = include_str!("../../../core/src/kit/auth/vectors/jwks.json");
 /// Tokens: RS256, ES256, EdDSA, RS256 without `kid`, PS256, and RS256 with the `kid` of no key.
@@ -179,6 +179,35 @@ fn interval_refreshes_keys() {
     keys.set(response("200 OK", JWKS));
     directory.wait_for("log", "3 keys were fetched, which are others than before", 1);
     assert_eq!(try_token(&program, token(0)), IN);
+}
+
+#[test]
+fn metrics_count_fetches_that_succeed_and_that_fail() {
+    let directory = Directory::new("jwks-metrics");
+    let keys = Keys::start(response("200 OK", JWKS));
+    let tokens = format!("jwks_url: 'http://{}/jwks', jwks_refresh: 50ms", keys.address);
+    let web = "web: { address: '127.0.0.1:0', protocol: websocket, app: echo, websocket: { metrics: open } }";
+    let config = config(&tokens).replacen("app: echo }", &format!("app: echo }}, {web}"), 1);
+    let program = Program::configured(&directory.0, &config, 2, |_| {});
+    let count = |name: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", program.port_of(1))).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("text");
+        let (_, rest) = answer.split_once(&format!("\ndrupe_key_set_{name}_total ")).expect("the series");
+        rest.lines().next().and_then(|value| value.parse::<u64>().ok()).expect("a number")
+    };
+    let wait_for = |name: &str| {
+        let began = Instant::now();
+        while count(name) == 0 {
+            assert!(began.elapsed() < Duration::from_secs(60), "{name} stays 0");
+        }
+    };
+    wait_for("fetches");
+    assert_eq!(count("fetch_failures"), 0);
+    keys.set(response("500 Internal Server Error", "no"));
+    wait_for("fetch_failures");
 }
 
 #[test]

@@ -102,11 +102,9 @@ fn own_program_has_the_commands_of_every_program() {
         assert!(help.contains(words), "{words}\n{help}");
     }
     let explained = text(&run(path, &["check", "--explain", "--question", "why?"]).stdout);
-    for words in [
-        "quiz.question: \"why?\" # --set quiz.question",
-        "quiz.answer: (secret) # QUIZ_QUIZ__ANSWER",
-        "quiz.tries: 3 # default",
-    ] {
+    for words in
+        ["quiz.question: \"why?\" # --question", "quiz.answer: (secret) # QUIZ_QUIZ__ANSWER", "quiz.tries: 3 # default"]
+    {
         assert!(explained.contains(words), "{words}\n{explained}");
     }
     let template = text(&run(path, &["template"]).stdout);

@@ -46,9 +46,9 @@ pub(crate) struct SourceArguments {
     /// Log more: -v sets log.level to debug, with a line for each message, and -vv to trace
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
-    /// Values of the program's own flags, by the key that each sets.
+    /// The program's own flags, each with the key that it sets and its value.
     #[arg(skip)]
-    pub(crate) own: Vec<(String, String)>,
+    pub(crate) own: Vec<(String, String, String)>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -75,21 +75,24 @@ impl SourceArguments {
     fn add_to(&self, mut sources: Sources, variables: &[(String, String)]) -> Sources {
         sources = sources.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let bytes = self.max_message.as_ref().map(|bytes| format!("{bytes}B"));
-        let flags = [("workers", &self.workers), ("limits.peer.message_max", &bytes)];
-        for (key, value) in flags {
+        let flags = [("--workers", "workers", &self.workers), ("--max-message", "limits.peer.message_max", &bytes)];
+        for (flag, key, value) in flags {
             if let Some(value) = value {
-                sources = sources.set(key, value);
+                sources = sources.set_by(flag, key, value);
             }
         }
         let level = match self.verbose {
             0 => None,
-            1 => Some("debug"),
-            _ => Some("trace"),
+            1 => Some(("-v", "debug")),
+            _ => Some(("-vv", "trace")),
         };
-        if let Some(level) = level {
-            sources = sources.set("log.level", level);
+        if let Some((flag, level)) = level {
+            sources = sources.set_by(flag, "log.level", level);
         }
-        for (key, value) in self.own.iter().chain(&self.set) {
+        for (flag, key, value) in &self.own {
+            sources = sources.set_by(flag, key, value);
+        }
+        for (key, value) in &self.set {
             sources = sources.set(key, value);
         }
         if let Some(profile) = &self.profile {
@@ -151,6 +154,7 @@ impl Layers {
         let resolved = resolved.map_err(|problems| format!("the configuration is invalid\n{problems}"))?;
         check_paths(&resolved)?;
         check_modes(&resolved, &self.catalog)?;
+        check_mounts(&resolved, &self.catalog)?;
         Ok(resolved)
     }
 }
@@ -173,6 +177,18 @@ fn check_modes(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsErr
     Ok(())
 }
 
+/// Refuses a mounted listener of a program that passes no connections to it: it would be unreachable.
+fn check_mounts(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsError> {
+    let mut listeners = resolved.plan.config.listeners.iter();
+    match listeners.find(|listen| matches!(listen.address, Address::Mounted(_))) {
+        Some(listen) if !catalog.has_mounts() => {
+            let words = format!("{} has no server that passes connections to a mounted listener", catalog.program());
+            Err(resolved.blame(&format!("listeners.{}.address", listen.name), words))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks that the directories of the log file and of Unix sockets exist.
 fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
     if let Some(file) = &resolved.plan.log.file
@@ -193,4 +209,53 @@ fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
+
+    use super::*;
+
+    fn resolved(catalog: Catalog, arguments: &SourceArguments) -> Result<(), String> {
+        let resolved = arguments.resolve(&Arc::new(catalog));
+        resolved.map(drop).map_err(|failure| failure.to_string())
+    }
+
+    fn catalog() -> Catalog {
+        Catalog::new("argument-test").app("game")
+    }
+
+    #[test]
+    fn mounted_listener_is_refused_unless_the_program_mounts() {
+        let set = |key: &str, value: &str| (format!("listeners.a.{key}"), value.to_owned());
+        let of_key = SourceArguments {
+            set: vec![set("address", "mounted:chat"), set("protocol", "websocket")],
+            ..SourceArguments::default()
+        };
+        let listen = vec!["ws://mounted:chat".parse().expect("an address")];
+        let of_listen = SourceArguments { listen, ..SourceArguments::default() };
+        for arguments in [of_key, of_listen] {
+            let refused = resolved(catalog(), &arguments).expect_err("nobody mounts");
+            assert!(refused.contains("argument-test has no server that passes connections"), "{refused}");
+            assert_eq!(resolved(catalog().with_mounts(), &arguments), Ok(()));
+        }
+    }
+
+    #[test]
+    fn error_in_the_value_of_a_flag_names_the_flag() {
+        let own = vec![("--players".to_owned(), "limits.connections_max".to_owned(), "many".to_owned())];
+        let arguments = SourceArguments {
+            own,
+            workers: Some("0".into()),
+            max_message: Some("x".into()),
+            ..SourceArguments::default()
+        };
+        let refused = resolved(catalog(), &arguments).expect_err("three are wrong");
+        for begin in
+            ["--players: limits.connections_max: ", "--workers: workers: ", "--max-message: limits.peer.message_max: "]
+        {
+            assert!(refused.lines().any(|line| line.starts_with(begin)), "{begin}\n{refused}");
+        }
+    }
 }

@@ -76,8 +76,11 @@ impl LogConnections {
             Event::Closed { conn, reason, .. } => {
                 let (user, seconds) = (user(*conn), seconds(*conn));
                 let peer = hub.peer(*conn).map_or("-".into(), |peer| peer.to_string());
-                if admits("closed", &format_args!("{conn} {reason} after {seconds:.3} s, user {user}")) {
-                    info!(target: "connections", %conn, %peer, %reason, seconds, %user, "closed");
+                let error = hub.decode_error(*conn);
+                let why = error.map(|error| format!(", {error}")).unwrap_or_default();
+                if admits("closed", &format_args!("{conn} {reason} after {seconds:.3} s, user {user}{why}")) {
+                    let error = error.map(tracing::field::display);
+                    info!(target: "connections", %conn, %peer, %reason, error, seconds, %user, "closed");
                 }
             }
             Event::Tunnel { status, .. } => self.log_tunnel(hub, status),

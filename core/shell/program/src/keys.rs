@@ -4,11 +4,12 @@ use crate::accounts::{AnswerNote, SharedAccounts, Wanted};
 #[cfg(feature = "jwks")]
 use crate::fetch;
 use crate::logs::Logs;
-use drupe_core::UnixTime;
 use drupe_core::app::{AppIndex, AppNote};
 use drupe_core::files;
 use drupe_core::kit::auth::{KEY_SET_MAX_BYTES, KeySet, RustlsSignatures, SignatureVerifier};
 use drupe_core::settings::{KeySetSource, KeySetUrl, Plan};
+use drupe_core::{Command, UnixTime};
+use drupe_shell::Remote;
 use rustls::crypto::CryptoProvider;
 use std::io;
 use std::path::Path;
@@ -81,6 +82,8 @@ pub(crate) struct Refresher {
     pub(crate) accounts: SharedAccounts,
     pub(crate) logs: Logs,
     pub(crate) wanted: Receiver<Wanted>,
+    /// The server, whose metrics count the fetches.
+    pub(crate) remote: Remote<AppNote>,
 }
 
 impl Refresher {
@@ -127,7 +130,10 @@ impl Refresher {
     fn refresh(&self) -> Instant {
         let Some(url) = &self.url else { return Instant::now() };
         let source = KeySetSource::Url(url.clone());
-        match load(&source, &self.provider) {
+        let loaded = load(&source, &self.provider);
+        // If the server's queue is full, this fetch is not counted.
+        let _ = self.remote.command(Command::KeySetFetched { succeeded: loaded.is_ok() });
+        match loaded {
             Ok(keys) => {
                 let before = self.accounts.current();
                 let before = before.token_verifier().and_then(|tokens| tokens.keys());

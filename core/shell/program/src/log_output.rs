@@ -15,6 +15,9 @@ use tracing_subscriber::{Layer, Registry, fmt};
 /// Maximum time that the last line waits for a standard error that accepts nothing.
 const LAST_WORDS_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
+/// Maximum number of lines in the queue of the thread that writes them.
+const QUEUE_MAX_LINES: usize = 128_000;
+
 /// Counters of written and lost log lines. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Losses(Arc<Counts>);
@@ -24,14 +27,19 @@ struct Counts {
     begun: AtomicU64,
     written: AtomicU64,
     failed: AtomicU64,
+    /// Number of lines, of those that did not fit in the queue, that are known here.
+    dropped: AtomicU64,
     /// Whether the last line could not be written.
     is_failing: AtomicBool,
+    /// Whether a line did not fit in the queue since the last line was written.
+    is_stalled: AtomicBool,
     /// Whether the counters have changed since the last wait, with the signal for the waiting thread.
     news: (Mutex<bool>, Condvar),
 }
 
 impl Losses {
-    /// Waits until a line is left out or fails to be written, or until writing works again.
+    /// Waits until a line is left out, is dropped or fails to be written, or until writing works
+    /// again.
     pub(crate) fn news(&self) {
         let (news, signal) = &self.0.news;
         let waiting = news.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,14 +54,14 @@ impl Losses {
         signal.notify_one();
     }
 
-    /// Returns `true` if the last line could be written.
+    /// Returns `true` if the last line could be written, and none was dropped since.
     pub(crate) fn can_write(&self) -> bool {
-        !self.0.is_failing.load(Ordering::Acquire)
+        !self.0.is_failing.load(Ordering::Acquire) && !self.0.is_stalled.load(Ordering::Acquire)
     }
 
-    /// Returns the number of lines whose write has failed so far.
-    pub(crate) fn failed(&self) -> u64 {
-        self.0.failed.load(Ordering::Acquire)
+    /// Returns the number of lines that were dropped or whose write has failed so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.0.failed.load(Ordering::Acquire) + self.0.dropped.load(Ordering::Acquire)
     }
 
     /// Returns the number of lines that were not written. Call it after the last line.
@@ -69,7 +77,16 @@ impl Losses {
             counts.failed.fetch_add(1, Ordering::AcqRel);
         }
         let was_failing = counts.is_failing.swap(result.is_err(), Ordering::AcqRel);
-        if was_failing || result.is_err() {
+        let was_stalled = counts.is_stalled.swap(false, Ordering::AcqRel);
+        if was_failing || was_stalled || result.is_err() {
+            self.tell();
+        }
+    }
+
+    /// Notes how many lines have not fit in the queue so far.
+    fn note_dropped(&self, dropped: u64) {
+        if self.0.dropped.fetch_max(dropped, Ordering::AcqRel) < dropped {
+            self.0.is_stalled.store(true, Ordering::Release);
             self.tell();
         }
     }
@@ -98,27 +115,43 @@ impl<W: Write> Write for Counted<W> {
 }
 
 /// A queue of lines for the thread that writes them, with a count of all lines.
+///
+/// Lines that do not fit are dropped, which the [`Losses`] learn at once.
+#[derive(Clone)]
 pub(crate) struct Lines {
     queue: NonBlocking,
+    dropped: ErrorCounter,
     losses: Losses,
 }
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = NonBlocking;
+    type Writer = Self;
 
-    fn make_writer(&'a self) -> NonBlocking {
+    fn make_writer(&'a self) -> Self {
         self.losses.0.begun.fetch_add(1, Ordering::AcqRel);
-        self.queue.clone()
+        self.clone()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.queue.write(bytes);
+        self.losses.note_dropped(u64::try_from(self.dropped.dropped_lines()).unwrap_or(u64::MAX));
+        result
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.queue.flush()
     }
 }
 
 /// Opens the log file or the standard error, and starts the thread that writes to it.
 ///
 /// Dropping the guard writes the queued lines.
-pub(crate) fn open(settings: &LogSettings) -> Result<(Lines, Losses, ErrorCounter, WorkerGuard), Failure> {
+pub(crate) fn open(settings: &LogSettings) -> Result<(Lines, Losses, WorkerGuard), Failure> {
     let losses = Losses::default();
-    let (queue, guard) = match &settings.file {
-        None => in_background(io::stderr(), &losses),
+    let (lines, guard) = match &settings.file {
+        None => in_background(io::stderr(), &losses, QUEUE_MAX_LINES),
         Some(file) => {
             let rotation = match file.rotation {
                 RotationChoice::Never => Rotation::NEVER,
@@ -132,19 +165,20 @@ pub(crate) fn open(settings: &LogSettings) -> Result<(Lines, Losses, ErrorCounte
                 .max_log_files(usize::try_from(file.keep).unwrap_or(usize::MAX))
                 .build(&file.directory)
                 .map_err(|error| format!("can't write logs in {}: {error}", file.directory))?;
-            in_background(appender, &losses)
+            in_background(appender, &losses, QUEUE_MAX_LINES)
         }
     };
-    let dropped = queue.error_counter();
-    Ok((Lines { queue, losses: losses.clone() }, losses, dropped, guard))
+    Ok((lines, losses, guard))
 }
 
 /// Starts a thread that writes lines, so that a slow reader of the log cannot block the server.
 ///
 /// Lines that do not fit in the queue are dropped and counted.
-fn in_background(writer: impl Write + Send + 'static, losses: &Losses) -> (NonBlocking, WorkerGuard) {
+fn in_background(writer: impl Write + Send + 'static, losses: &Losses, max_lines: usize) -> (Lines, WorkerGuard) {
     let writer = Counted { writer, losses: losses.clone() };
-    NonBlockingBuilder::default().thread_name("drupe-log").finish(writer)
+    let queue = NonBlockingBuilder::default().thread_name("drupe-log").buffered_lines_limit(max_lines);
+    let (queue, guard) = queue.finish(writer);
+    (Lines { dropped: queue.error_counter(), queue, losses: losses.clone() }, guard)
 }
 
 /// Returns a layer that formats events as lines.
@@ -176,5 +210,52 @@ pub(crate) fn last_words(format: FormatChoice, human: &str, event: impl FnOnce()
             let lines = Registry::default().with(formatted(format, io::stderr));
             tracing::subscriber::with_default(lines, event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
+
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    /// A writer that stalls: each write announces itself, and waits until it may go on.
+    struct Stalled(Sender<()>, Receiver<()>);
+
+    impl Write for Stalled {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(()).map_err(io::Error::other)?;
+            self.1.recv().map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn has_news(losses: &Losses) -> bool {
+        core::mem::take(&mut *losses.0.news.0.lock().expect("unpoisoned"))
+    }
+
+    #[test]
+    fn lines_that_a_stalled_queue_drops_are_reported_at_once() {
+        let ((begun, begins), (go_on, goes_on)) = (channel(), channel());
+        let losses = Losses::default();
+        let (lines, guard) = in_background(Stalled(begun, goes_on), &losses, 1);
+        let line = || lines.make_writer().write_all(b"a line").expect("written or dropped");
+        line();
+        begins.recv().expect("the first line is being written");
+        line();
+        assert!(!has_news(&losses), "the second line is in the queue");
+        line();
+        assert!(has_news(&losses) && !losses.can_write() && losses.lost() == 1);
+        go_on.send(()).expect("the writer goes on");
+        begins.recv().expect("the second line is being written");
+        // Writing works again, and the loss can be logged.
+        assert!(has_news(&losses) && losses.can_write() && losses.lost() == 1);
+        drop(go_on);
+        drop(guard);
     }
 }

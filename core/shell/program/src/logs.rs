@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, debug, error, info, warn};
-use tracing_appender::non_blocking::{ErrorCounter, WorkerGuard};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -31,8 +31,6 @@ pub(crate) struct Logs {
     limiter: Arc<Mutex<Limiter>>,
     started: Instant,
     losses: Losses,
-    /// Counter of the lines that did not fit in the queue.
-    dropped: ErrorCounter,
     tail: LogTail,
 }
 
@@ -42,13 +40,13 @@ const REPORTED_EVERY: Duration = Duration::from_secs(1);
 impl Logs {
     /// Starts the log of the process. Dropping the guard writes the queued lines.
     pub(crate) fn begin(program: &'static str, settings: &LogSettings) -> Result<(Self, WorkerGuard), Failure> {
-        let (lines, losses, dropped, guard) = log_output::open(settings)?;
+        let (lines, losses, guard) = log_output::open(settings)?;
         let (filter, handle) = reload::Layer::new(targets(settings));
         tracing_subscriber::registry().with(filter).with(formatted(settings.format, lines)).try_init()?;
         let rate = settings.repeats.0.map(drupe_core::settings::units::RateText::get);
         let limiter = Arc::new(Mutex::new(Limiter::new(targets(settings), rate)));
         let (format, started, tail) = (settings.format, Instant::now(), LogTail::default());
-        Ok((Self { program, filter: handle, format, limiter, started, losses, dropped, tail }, guard))
+        Ok((Self { program, filter: handle, format, limiter, started, losses, tail }, guard))
     }
 
     /// Applies the log levels of the settings.
@@ -124,7 +122,7 @@ impl Logs {
         let (mut left_out, mut lost, mut logged) = (0, 0, 0);
         loop {
             self.losses.news();
-            let newer = (self.limiter().left_out(), self.lost());
+            let newer = (self.limiter().left_out(), self.losses.lost());
             if newer != (left_out, lost) {
                 let request = Command::LogLoss { left_out: newer.0 - left_out, lost: newer.1 - lost };
                 if remote.command(request).is_ok() {
@@ -133,7 +131,10 @@ impl Logs {
             }
             if self.losses.can_write() && newer.1 > logged {
                 warn!(target: "operation", count = newer.1 - logged, "log lines were lost");
-                logged = newer.1;
+                // The line itself may have been dropped.
+                if self.losses.can_write() {
+                    logged = newer.1;
+                }
             }
             thread::sleep(REPORTED_EVERY);
         }
@@ -169,10 +170,6 @@ impl Logs {
             Some(_) => {}
         }
         verdict
-    }
-
-    fn lost(&self) -> u64 {
-        self.losses.failed() + u64::try_from(self.dropped.dropped_lines()).unwrap_or(u64::MAX)
     }
 
     fn limiter(&self) -> MutexGuard<'_, Limiter> {

@@ -103,6 +103,17 @@ impl<R: Runtime + 'static> Program<R> {
         Self { catalog: self.catalog.with_keys(), ..self }
     }
 
+    /// Allows listeners with addresses such as `mounted:chat`, which bind nothing.
+    ///
+    /// For programs with an HTTP server of their own that passes connections to
+    /// [`Remote::mount_request`](drupe_shell::Remote::mount_request) or
+    /// [`Remote::mount`](drupe_shell::Remote::mount). Without this, such a listener is an error of the
+    /// configuration, because no peer could reach it.
+    #[must_use]
+    pub fn with_mounts(self) -> Self {
+        Self { catalog: self.catalog.with_mounts(), ..self }
+    }
+
     /// Adds a section to the configuration: see [`Section`].
     #[must_use]
     pub fn section<T: Section>(self) -> Self {
@@ -127,6 +138,8 @@ impl<R: Runtime + 'static> Program<R> {
     }
 
     /// Adds a flag `--NAME VALUE` that sets a key of the configuration, as `--set KEY=VALUE` does.
+    ///
+    /// Errors in the value name the flag.
     #[must_use]
     pub fn flag(mut self, name: &'static str, key: &'static str, help: &'static str) -> Self {
         self.flags.push(Flag { name, key, help });
@@ -185,9 +198,12 @@ impl<R: Runtime + 'static> Program<R> {
         }
     }
 
-    /// Returns the values of the program's own flags, by key.
-    fn own(&self, matches: &ArgMatches) -> Vec<(String, String)> {
-        let value = |flag: &Flag| Some((flag.key.to_owned(), matches.get_one::<String>(flag.name)?.clone()));
+    /// Returns the program's own flags in the arguments, each with its key and its value.
+    fn own(&self, matches: &ArgMatches) -> Vec<(String, String, String)> {
+        let value = |flag: &Flag| {
+            let value = matches.get_one::<String>(flag.name)?.clone();
+            Some((format!("--{}", flag.name), flag.key.to_owned(), value))
+        };
         self.flags.iter().filter_map(value).collect()
     }
 

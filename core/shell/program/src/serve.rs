@@ -67,6 +67,7 @@ impl Serve<'_> {
             accounts: parts.accounts.clone(),
             logs: logs.clone(),
             wanted,
+            remote: server.remote(),
         };
         refresher.start()?;
         let tunnels = Tunnels::default();

@@ -96,6 +96,8 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Command(Command::ResetMetrics) => writeln!(out, "reset_metrics"),
         Fact::Command(Command::ReloadFailed) => writeln!(out, "reload_failed"),
         Fact::Command(Command::LogLoss { left_out, lost }) => writeln!(out, "log_loss {left_out} {lost}"),
+        Fact::Command(Command::KeySetFetched { succeeded: true }) => writeln!(out, "key_set_fetched"),
+        Fact::Command(Command::KeySetFetched { succeeded: false }) => writeln!(out, "key_set_fetch_failed"),
         Fact::Reconfigured => writeln!(out, "{RECONFIGURED}"),
         Fact::Command(Command::Publish { room, payload }) => {
             writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Message(payload))
@@ -174,6 +176,8 @@ fn parse_line<N: FromStr>(
         "release" => Input::Command(Command::Release { address: words.parsed("an address")? }),
         "reset_metrics" => Input::Command(Command::ResetMetrics),
         "reload_failed" => Input::Command(Command::ReloadFailed),
+        "key_set_fetched" => Input::Command(Command::KeySetFetched { succeeded: true }),
+        "key_set_fetch_failed" => Input::Command(Command::KeySetFetched { succeeded: false }),
         "log_loss" => Input::Command(Command::LogLoss {
             left_out: words.parsed("how many lines were left out")?,
             lost: words.parsed("how many lines were lost")?,
@@ -277,6 +281,7 @@ mod tests {
             Just(Input::Command(Command::Drain)),
             Just(Input::Command(Command::ReloadFailed)),
             Just(Input::Command(Command::ResetMetrics)),
+            any::<bool>().prop_map(|succeeded| Input::Command(Command::KeySetFetched { succeeded })),
             any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Command(Command::LogLoss { left_out, lost })),
             any::<bool>().prop_map(Input::HeldBack),
             any::<String>()

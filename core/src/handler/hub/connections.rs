@@ -6,6 +6,7 @@ use crate::handler::Hub;
 use crate::state::Traffic;
 use crate::state::conn::Conn;
 use crate::tls::Secured;
+use crate::wire::DecodeError;
 use core::time::Duration;
 
 /// # Connections
@@ -32,6 +33,16 @@ impl<C> Hub<'_, C> {
         let speaks = |found: &&Conn| !found.input_ended && !found.is_unserved() && !self.state.must_wait(conn.slot());
         let found = self.state.conns.get(conn).filter(speaks);
         found.map_or(Duration::ZERO, |found| self.state.now.since(found.last_byte_at))
+    }
+
+    /// Returns the error of the wire that ended a connection, such as that of a
+    /// [codec](crate::wire::Codec).
+    ///
+    /// It explains the reason of [`Closed`](crate::Event::Closed), and is available as long as
+    /// [`peer`](Self::peer) is.
+    #[must_use]
+    pub fn decode_error(&self, conn: ConnId) -> Option<DecodeError> {
+        self.state.conns.get(conn).and_then(|conn| conn.decode_error.as_deref().copied())
     }
 
     /// Returns how long a connection has been open, or zero if it is over.

@@ -23,9 +23,10 @@ impl<C> Hub<'_, C> {
         }
     }
 
-    /// Returns and resets the number of watched messages that exceeded the limit and got no event.
-    pub fn take_unwatched(&mut self) -> u64 {
-        self.state.watched.take_missed()
+    /// Returns and resets the number of messages to a watched connection that got no event, because
+    /// they exceeded the limit.
+    pub fn take_unwatched(&mut self, conn: ConnId) -> u64 {
+        self.state.watched.take_missed(conn)
     }
 
     /// Puts an address in quarantine for a while; see [`Command::Quarantine`](crate::Command).

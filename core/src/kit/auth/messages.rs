@@ -2,7 +2,7 @@
 
 use super::attempt::{Candidate, Outcome, scram_first};
 use super::dialogue::Step;
-use super::proof::{Proof, proof, refuse};
+use super::proof::{Proof, proof, refuse, refused_call};
 use super::provider::Provider;
 use super::registration::CREATE;
 use super::waiting::Stage;
@@ -10,6 +10,9 @@ use super::{Authentication, scram};
 use crate::base::{ConnId, Payload, Representation};
 use crate::handler::{Handler, Hub};
 use alloc::borrow::ToOwned;
+
+/// The answer to a message that is no proof.
+const REQUIRED: &str = "authentication required";
 
 impl<P> Authentication<P> {
     pub(super) fn message<H: Handler>(
@@ -25,7 +28,13 @@ impl<P> Authentication<P> {
             return self.count_failure(hub, conn, "a proof must be text");
         };
         if self.attempts.contains_key(&conn) {
-            return refuse(hub, conn, "authentication is in progress");
+            const IN_PROGRESS: &str = "authentication is in progress";
+            let Some(answer) = refused_call(text, IN_PROGRESS) else { return refuse(hub, conn, IN_PROGRESS) };
+            hub.send(conn, &answer);
+            return;
+        }
+        if let Some(answer) = refused_call(text, REQUIRED) {
+            return self.refuse_call(hub, conn, &answer);
         }
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };
         let stage = core::mem::replace(&mut waiting.stage, Stage::Idle);
@@ -68,8 +77,25 @@ impl<P> Authentication<P> {
                 Step::Password { user, password } => self.begin_password(hub, conn, &user, password, within),
                 Step::Registration { user, password } => self.begin_registration(hub, conn, &user, password, within),
             },
-            (Some(Proof::Issue) | None, _) => self.count_failure(hub, conn, "authentication required"),
+            (Some(Proof::Issue) | None, _) => self.count_failure(hub, conn, REQUIRED),
         }
+    }
+
+    /// Answers a JSON-RPC call before the login. It counts as a failure, as any other message does.
+    fn refuse_call<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, answer: &str) {
+        if let Some(waiting) = self.waiting.get_mut(&conn)
+            && matches!(core::mem::replace(&mut waiting.stage, Stage::Idle), Stage::Dialogue(_))
+        {
+            // Ends the line of the prompt.
+            hub.write(conn, "\n");
+        }
+        hub.set_representation(conn, Representation::Json);
+        hub.send(conn, answer);
+        if let Some(call) = &mut self.on_failure {
+            call(conn, REQUIRED);
+        }
+        hub.state.metrics.authentication_failures += 1;
+        self.one_try_less(hub, conn);
     }
 
     fn begin_password<H: Handler>(

@@ -32,7 +32,8 @@
 //! [token endpoint](Authentication::token_path) issues them.
 //!
 //! The answer to a wrong proof is
-//! `{"type":"error","of":"auth","code":"unauthorized","reason":"..."}`. The peer may try again,
+//! `{"type":"error","of":"auth","code":"unauthorized","reason":"..."}`. A JSON-RPC call before the
+//! login is answered with the error `RpcError::UNAUTHORIZED` and its id. The peer may try again,
 //! within [`AuthenticationLimits`]. A connection that is not authenticated in time ends as
 //! [`Reason::AuthenticationTimeout`].
 //!

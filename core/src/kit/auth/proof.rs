@@ -3,9 +3,11 @@
 use super::MessageError;
 use crate::base::{ConnId, Outgoing, Representation};
 use crate::handler::Hub;
+use crate::kit::rpc::{self, RpcError};
 use crate::wire::http::Request;
 use alloc::borrow::Cow;
 use alloc::format;
+use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 /// A message to the layer: a proof, not checked yet, or a request.
@@ -101,6 +103,16 @@ pub(super) fn respond<C>(hub: &mut Hub<'_, C>, conn: ConnId, response: &Response
 
 pub(super) fn refuse<C>(hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
     MessageError::new("unauthorized", reason).tell(Some("auth"), None, |message| hub.send(conn, message));
+}
+
+/// Returns the error response to the JSON-RPC calls in a message, or `None` for other messages.
+///
+/// A caller recognizes a response by the id of its call, and would wait for it.
+pub(super) fn refused_call(text: &str, reason: &'static str) -> Option<String> {
+    if !text.contains("\"jsonrpc\"") {
+        return None;
+    }
+    rpc::refusal(text, &RpcError::new(RpcError::UNAUTHORIZED, reason))
 }
 
 /// Sends a peer the reason why it was not registered.

@@ -62,7 +62,12 @@ impl<F: FnMut(&str)> Logging<F> {
             }
             Event::TicketExpired(ticket) => format!("{} ticket expired", ticket.conn()),
             Event::Closed { conn, reason } => {
-                format!("{conn} closed: {reason} after {:.3} s, user {}", hub.age(*conn).as_secs_f64(), user(*conn))
+                let why = hub.decode_error(*conn).map(|error| format!(", {error}")).unwrap_or_default();
+                format!(
+                    "{conn} closed: {reason} after {:.3} s, user {}{why}",
+                    hub.age(*conn).as_secs_f64(),
+                    user(*conn)
+                )
             }
             _ => return None,
         })
@@ -93,9 +98,11 @@ impl<H: Handler, F: FnMut(&str)> Layer<H> for Logging<F> {
 #[cfg(test)]
 mod tests {
     use crate::base::Identity;
+    use crate::config::{Address, Config, Listen};
     use crate::handler::{Event, Handler, Hub, NoNote};
     use crate::kit::layer::Within;
-    use crate::testing::TestHub;
+    use crate::testing::{Netstrings, TestHub};
+    use crate::wire::{Custom, Wire};
     use alloc::rc::Rc;
     use alloc::string::String;
     use alloc::vec::Vec;
@@ -133,6 +140,30 @@ mod tests {
                 "0.1 message: 7 bytes",
                 r"0.1 authenticated: ann\u{1b}[2J",
                 r"0.1 closed: peer_closed after 1.500 s, user ann\u{1b}[2J",
+            ]
+        );
+    }
+
+    #[test]
+    fn logging_shows_the_error_of_the_codec_that_ended_a_connection() {
+        let lines = Rc::new(RefCell::new(Vec::<String>::new()));
+        let log = Rc::clone(&lines);
+        let layer = super::Logging::new(move |line: &str| log.borrow_mut().push(line.into()));
+        let address = Address::Tcp(([127, 0, 0, 1], 1).into());
+        let listen = Listen::new(address, Wire::Custom(Custom::new(&Netstrings).expect("a good name")));
+        let mut hub = TestHub::with_config(Config::listening([listen]), Login.within(layer));
+        for input in [&b"ten:"[..], b"3:abc"] {
+            let peer = hub.connect();
+            hub.send(peer, input);
+            hub.end(peer);
+        }
+        let closed: Vec<_> = lines.borrow().iter().filter(|line| line.contains("closed")).cloned().collect();
+        assert_eq!(
+            closed,
+            [
+                "0.1 closed: malformed_frame after 0.000 s, user -, the input breaks the protocol: \
+                 the length must be one to nine digits and a colon",
+                "0.2 closed: peer_closed after 0.000 s, user -, the input ended inside a frame",
             ]
         );
     }

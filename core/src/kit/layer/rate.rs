@@ -13,8 +13,8 @@ const KEYS_MAX: usize = 16_384;
 /// A layer that limits the message rate of each connection, address or user.
 ///
 /// Messages over the rate are discarded. The first one in a row is answered with a notice of when
-/// the next message is accepted. With the feature `json`, each JSON-RPC 2.0 call that is not in
-/// a batch is answered with an error instead.
+/// the next message is accepted. With the feature `json`, each JSON-RPC 2.0 call is answered with
+/// an error instead.
 ///
 /// The machine's own [`Rates`](crate::Rates) slow a connection down and, by default, discard
 /// nothing. Use this layer by address or by user for limits that a reconnect does not reset.
@@ -90,7 +90,7 @@ impl RateLimit {
     }
 }
 
-/// Returns the error response to a refused JSON-RPC call, or `None` for other messages.
+/// Returns the error response to refused JSON-RPC calls, or `None` for other messages.
 #[cfg(feature = "json")]
 fn answer_to_call(payload: Payload<'_>, wait: u128) -> Option<alloc::string::String> {
     let text = payload.as_str().filter(|text| text.contains("\"jsonrpc\""))?;

@@ -52,7 +52,7 @@ use crate::kit::layer::Layer;
 use crate::state::Timer;
 use crate::wire::http::Request;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -252,9 +252,11 @@ impl Monitor {
             self.had_quarantine = !addresses.is_empty();
             self.tell_all(hub, &json!({ "type": "quarantine", "addresses": addresses }));
         }
-        let missed = hub.take_unwatched();
+        // Several watchers may watch the same session.
+        let watched: BTreeSet<_> = self.watchers.values().filter_map(|watcher| watcher.watches).collect();
+        let missed: BTreeMap<_, _> = watched.into_iter().map(|conn| (conn, hub.take_unwatched(conn))).collect();
         for (&conn, watcher) in &mut self.watchers {
-            watcher.missed += if watcher.watches.is_some() { missed } else { 0 };
+            watcher.missed += watcher.watches.and_then(|watched| missed.get(&watched)).unwrap_or(&0);
             if let (Some(watched), 1..) = (watcher.watches, watcher.missed)
                 && hub.pending(conn) < BEHIND_BYTES
             {
@@ -345,7 +347,9 @@ impl Monitor {
     }
 
     fn stop<C>(&mut self, hub: &mut Hub<'_, C>, from: ConnId) {
-        let Some(watched) = self.watchers.get_mut(&from).and_then(|watcher| watcher.watches.take()) else { return };
+        let Some(watcher) = self.watchers.get_mut(&from) else { return };
+        // What it missed belongs to the session that it watched.
+        let Some(watched) = core::mem::take(watcher).watches else { return };
         if !self.watchers.values().any(|watcher| watcher.watches == Some(watched)) {
             hub.watch(watched, false);
         }

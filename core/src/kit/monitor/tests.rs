@@ -221,6 +221,43 @@ fn slow_watcher_skips_messages_without_slowing_the_session() {
     hub.command(&Command::Drain);
 }
 
+/// Answers each message with many, more than are copied for watchers at a time.
+struct Flood;
+
+impl Handler for Flood {
+    type Context = ();
+    type Note = crate::handler::NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, Self::Note>) {
+        if let Event::Message { conn, .. } = event {
+            for _ in 0..300 {
+                hub.send(conn, "x");
+            }
+        }
+    }
+}
+
+#[test]
+fn watchers_are_told_only_of_messages_of_their_own_session_that_were_skipped() {
+    let monitor = Monitor::new(MonitorLimits::default(), LogTail::default());
+    let mut hub = TestHub::with_config(config(), Flood.within(monitor));
+    let (quiet, loud) = (hub.connect(), hub.connect());
+    let watchers = [quiet, loud, loud].map(|session| {
+        let watcher = watcher(&mut hub);
+        say(&mut hub, watcher, &format!(r#"{{"type":"watch_session","session_id":"{session}"}}"#));
+        watcher
+    });
+    hub.clear();
+    hub.line(loud, "go");
+    hub.advance(Duration::from_secs(1));
+    let skipped = watchers.map(|watcher| {
+        let text = String::from_utf8_lossy(hub.received(watcher)).into_owned();
+        let seen = text.matches("server_message").count();
+        (seen, text.contains(&format!("{{\"count\":{},", 300 - seen)), text.contains("watch_skipped"))
+    });
+    assert_eq!(skipped, [(0, false, false), (256, true, true), (256, true, true)]);
+}
+
 #[test]
 fn monitor_stats_show_tunnel_states() {
     let (hub, log) = world(MonitorLimits::default());

@@ -43,6 +43,8 @@ impl RpcError {
     pub const SHUTTING_DOWN: i64 = -32002;
     /// The caller lacks a required scope.
     pub const FORBIDDEN: i64 = -32003;
+    /// The caller has not authenticated.
+    pub const UNAUTHORIZED: i64 = -32004;
 
     /// Creates an error with a code and a message for the caller.
     #[must_use]

@@ -59,6 +59,7 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use calls::Place;
 use core::fmt;
 use core::time::Duration;
@@ -337,14 +338,27 @@ fn deserialize<P: DeserializeOwned>(
     constraints.deserialize(&mut serde_json::Deserializer::from_str(text))
 }
 
-/// Returns the error response to a request over the rate limit.
-///
-/// Returns `None` if `text` is not a single request with an id.
+/// Returns the error response to requests over the rate limit, as [`refusal`] does.
 pub(super) fn too_many(text: &str, retry_after_ms: u128) -> Option<String> {
-    let Ok(Message::One(Parsed::Request { id: Some(id), .. })) = Message::parse(text, 1) else { return None };
-    let error = RpcError::new(RpcError::BUSY, "Too many requests");
     let data = serde_json::json!({ "retry_after_ms": u64::try_from(retry_after_ms).unwrap_or(u64::MAX) });
-    Some(response(&id, &Err(error.with_data(data))))
+    refusal(text, &RpcError::new(RpcError::BUSY, "Too many requests").with_data(data))
+}
+
+/// Returns the response that refuses each request in a message with this error.
+///
+/// Returns `None` if the message has no request with an id: JSON-RPC answers nothing else.
+pub(super) fn refusal(text: &str, error: &RpcError) -> Option<String> {
+    let refuse = |parsed| match parsed {
+        Parsed::Request { id: Some(id), .. } => Some(response(&id, &Err(error.clone()))),
+        _ => None,
+    };
+    match Message::parse(text, RpcLimits::default().batch_max).ok()? {
+        Message::One(parsed) => refuse(parsed),
+        Message::Batch(members) => {
+            let responses: Vec<_> = members.into_iter().filter_map(refuse).collect();
+            (!responses.is_empty()).then(|| alloc::format!("[{}]", responses.join(",")))
+        }
+    }
 }
 
 impl<A: App> fmt::Debug for Rpc<A> {

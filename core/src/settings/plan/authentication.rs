@@ -1,6 +1,6 @@
 //! Validation of the authentication settings, and their conversion to accounts and limits.
 
-use crate::config::{PageLogin, Rate};
+use crate::config::PageLogin;
 use crate::kit::auth::scram::{Credentials, ScramError};
 use crate::kit::auth::{
     Accounts, AuthenticationLimits, DuplicateLogin, IssuedTokens, KeySet, RegistrationRules, TokenKey, Tokens, scram,
@@ -10,7 +10,7 @@ use crate::settings::plan::key_sets::{self, KeySetSource};
 use crate::settings::plan::problems::Problems;
 use crate::settings::secret::Secret;
 use crate::settings::tree::{AuthenticationSettings, DuplicateChoice, Settings, TokenSettings};
-use crate::settings::units::{Maybe, RateText};
+use crate::settings::units::Maybe;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -261,15 +261,13 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
     if auth.iterations < 4_096 {
         problems.add("authentication.iterations", "it must be at least 4096 (RFC 7677)");
     }
-    let defaults = AuthenticationLimits::default();
-    let limit = |rate: Option<RateText>, otherwise: Rate| rate.map_or(otherwise, RateText::get);
     let plan = AuthenticationPlan {
         settings: auth.clone(),
         limits: AuthenticationLimits {
             deadline: auth.deadline.0,
             tries: auth.tries.get(),
-            per_address: limit(auth.failures_per_address, defaults.per_address),
-            per_user: limit(auth.failures_per_user, defaults.per_user),
+            per_address: auth.failures_per_address.get(),
+            per_user: auth.failures_per_user.get(),
         },
         token_in_query: auth.token_in_query,
         dialogue: auth.dialogue,
@@ -281,8 +279,7 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
         },
         registration: auth.registration.then(|| {
             let rules = RegistrationRules::default();
-            let per_address = limit(auth.registrations_per_address, rules.per_address);
-            rules.per_address(per_address).password_chars_min(auth.password_chars_min.get())
+            rules.per_address(auth.registrations_per_address.get()).password_chars_min(auth.password_chars_min.get())
         }),
         issue_tokens: auth.issue_tokens.0.map(|lifetime| IssuedTokens::default().lifetime(lifetime.0)),
         token_path: Some(auth.token_path.clone()).filter(|path| !path.is_empty()),

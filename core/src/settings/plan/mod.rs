@@ -11,7 +11,7 @@ pub use crate::settings::plan::key_sets::{KeySetSource, KeySetUrl};
 pub use crate::settings::plan::parts::MonitorPlan;
 
 use crate::config::{Closing, Config, PageOptions, Part, QuarantineLimits, RoomLimits, TicketLimits};
-use crate::settings::SettingsErrors;
+use crate::settings::SettingsError;
 use crate::settings::catalog::Catalog;
 use crate::settings::layers::Layers;
 use crate::settings::plan::authentication::{authentication, page_login};
@@ -122,19 +122,20 @@ impl Plan {
         parts.into_iter().for_each(|part| self.config.unapplied.remove(part));
     }
 
+    /// Creates a plan. It is valid only if the list of errors is empty.
     pub(in crate::settings) fn new(
         settings: &Settings,
         catalog: &Catalog,
         layers: &Layers,
         must_listen: bool,
-    ) -> Result<Self, SettingsErrors> {
+    ) -> (Self, Vec<SettingsError>) {
         let mut problems = Problems { layers, found: Vec::new() };
         let plan = plan(settings, catalog, &mut problems);
         if must_listen && settings.listeners.is_empty() {
             let words = "there are no listeners; add one, such as `chat: { address: '127.0.0.1:7000' }`";
             problems.add("listeners", words);
         }
-        if problems.found.is_empty() { Ok(plan) } else { Err(SettingsErrors(problems.found)) }
+        (plan, problems.found)
     }
 }
 

@@ -26,8 +26,8 @@ settings! {
         /// Whether peers can register: choose a user name and a password, stored in `store`.
         registration: bool = false;
         /// Rate limit for registrations per address, over all workers.
-        /// A registration counts even if the name is taken.
-        registrations_per_address: Option<RateText> = RateText::new(5, 3600, 5);
+        /// A registration counts even if the name is taken. There is always a limit.
+        registrations_per_address: RateText = RateText::of(5, 3600, 5);
         /// Minimum length of the password of a user who registers, in characters.
         password_chars_min: NonZeroU32 = count(8);
         /// A password that is valid for every user name without a password of its own.
@@ -60,10 +60,11 @@ settings! {
         /// Number of failed authentications after which a connection closes.
         tries: NonZeroU32 = count(3);
         /// Rate limit for failed authentications per address, over all workers.
-        failures_per_address: Option<RateText> = RateText::new(5, 300, 5);
+        /// There is always a limit, because without one passwords can be guessed.
+        failures_per_address: RateText = RateText::of(5, 300, 5);
         /// Rate limit for failed authentications per user, from all addresses.
-        /// Addresses from which the user authenticated before do not count.
-        failures_per_user: Option<RateText> = RateText::new(50, 300, 50);
+        /// Addresses from which the user authenticated before do not count. There is always a limit.
+        failures_per_user: RateText = RateText::of(50, 300, 50);
         /// Number of iterations of the password hash (PBKDF2), 4096 or more.
         iterations: u32 = 10_000;
     }

@@ -28,6 +28,18 @@ impl Status {
         known.into_iter().find(|known| known.0 == code).unwrap_or(Self(code, ""))
     }
 
+    /// Returns the status for a connection that is not admitted, for this reason.
+    ///
+    /// 403: the address may not connect. 429: the address has or opens too many connections.
+    /// Otherwise 503: the server is full, busy or shuts down.
+    pub(crate) const fn of_refusal(reason: Reason) -> Self {
+        match reason {
+            Reason::AddressRefused | Reason::Quarantined => Self::FORBIDDEN,
+            Reason::AddressFull | Reason::AddressTooFast | Reason::RateLimited => Self::TOO_MANY_REQUESTS,
+            _ => Self::UNAVAILABLE,
+        }
+    }
+
     pub(crate) const OK: Self = Self(200, "OK");
     pub(crate) const MOVED_PERMANENTLY: Self = Self(301, "Moved Permanently");
     pub(crate) const NOT_MODIFIED: Self = Self(304, "Not Modified");

@@ -346,6 +346,38 @@ fn kick_ends_a_handshake_and_full_listener_returns_503() {
 }
 
 #[test]
+fn refusal_of_a_connection_names_its_reason_and_whether_the_address_is_the_cause() {
+    let peer: crate::base::Peer = "192.0.2.1:9".parse().expect("an address");
+    let refused = |options: &str, config: &dyn Fn(&mut Config), drains: bool| {
+        let listen: Listen = format!("ws://127.0.0.1:0{options}").parse().expect("well formed");
+        let mut whole = Config::listening([listen]);
+        config(&mut whole);
+        let mut hub = TestHub::with_config(whole, Echo);
+        hub.try_connect(crate::base::ListenerId(0), peer).expect("the first is admitted");
+        if drains {
+            hub.command(&Command::Drain);
+        }
+        let refusal = hub.try_connect(crate::base::ListenerId(0), peer).expect_err("the second is not");
+        String::from_utf8(refusal.farewell).expect("text")
+    };
+    let nothing = |_: &mut Config| {};
+    for (answer, status, reason) in [
+        (refused("", &|config| config.connections.per_address = 1, false), "429 ", Reason::AddressFull),
+        (
+            refused("", &|config| config.connections.arrivals_per_address = crate::config::Rate::new(1, 1).ok(), false),
+            "429 ",
+            Reason::AddressTooFast,
+        ),
+        (refused("", &|config| config.connections.total = 1, false), "503 ", Reason::ServerFull),
+        (refused("?max=1", &nothing, false), "503 ", Reason::ListenerFull),
+        (refused("", &nothing, true), "503 ", Reason::Shutdown),
+    ] {
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{reason}: {answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{}\n", reason.sentence())), "{reason}: {answer}");
+    }
+}
+
+#[test]
 fn message_to_many_recipients_is_compressed_once() {
     let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
     let mut hub = TestHub::with_config(Config::listening([listen]), crate::app::Relay::default());

@@ -59,6 +59,8 @@ struct Clusters {
 
 impl Editor {
     /// Applies a key to the line and returns the effect. Rejects typing beyond `max` bytes.
+    ///
+    /// Lines of the history that are longer, because the limit was higher, are skipped.
     pub(crate) fn key(&mut self, key: Key, max: usize) -> Result<Edited, TooLong> {
         Ok(match key {
             Key::Char(c) => return self.insert(c, max),
@@ -76,20 +78,22 @@ impl Editor {
             Key::Ctrl('k') => changed(self.right.clear()),
             Key::Ctrl('w') => changed(self.erase_word()),
             Key::Ctrl('l') => Edited::Cleared,
-            Key::Up | Key::Ctrl('p') => self.recall_older(),
-            Key::Down | Key::Ctrl('n') => self.recall_newer(),
+            Key::Up | Key::Ctrl('p') => self.recall_older(max),
+            Key::Down | Key::Ctrl('n') => self.recall_newer(max),
             Key::Ctrl('c') => Edited::Interrupted,
             _ => Edited::Nothing,
         })
     }
 
     /// Returns how many bytes, at most, a key moves or copies, or 0 if at most one cluster moves.
-    pub(crate) fn cost(&self, key: Key) -> usize {
+    ///
+    /// `max` is the longest line, in bytes.
+    pub(crate) fn cost(&self, key: Key, max: usize) -> usize {
         match key {
             Key::Home | Key::Ctrl('a') => self.left.text.len(),
             Key::End | Key::Ctrl('e') => self.right.text.len(),
-            Key::Up | Key::Ctrl('p') => self.bytes() + self.older().map_or(0, |place| self.history_line(place)),
-            Key::Down | Key::Ctrl('n') => self.bytes() + self.newer().map_or(0, |place| self.history_line(place)),
+            Key::Up | Key::Ctrl('p') => self.bytes() + self.older(max).map_or(0, |place| self.history_line(place)),
+            Key::Down | Key::Ctrl('n') => self.bytes() + self.newer(max).map_or(0, |place| self.history_line(place)),
             _ => 0,
         }
     }
@@ -191,20 +195,23 @@ impl Editor {
         }
     }
 
-    /// Returns the history index of the next older line, if any.
-    fn older(&self) -> Option<usize> {
-        self.recalled.as_ref().map_or(self.history.len(), |&(place, _)| place).checked_sub(1)
+    /// Returns the history index of the next older line of at most `max` bytes, if any.
+    fn older(&self, max: usize) -> Option<usize> {
+        let end = self.recalled.as_ref().map_or(self.history.len(), |&(place, _)| place);
+        (0..end).rfind(|&place| self.history_line(place) <= max)
     }
 
-    /// Returns the history index of the next newer line; the history's length means the typed line.
+    /// Returns the history index of the next newer line of at most `max` bytes.
     ///
-    /// `None` if the typed line is shown already.
-    fn newer(&self) -> Option<usize> {
-        self.recalled.as_ref().map(|&(place, _)| place + 1)
+    /// The history's length means the typed line. `None` if the typed line is shown already.
+    fn newer(&self, max: usize) -> Option<usize> {
+        let &(place, _) = self.recalled.as_ref()?;
+        let mut newer = place + 1..self.history.len();
+        newer.find(|&place| self.history_line(place) <= max).or(Some(self.history.len()))
     }
 
-    fn recall_older(&mut self) -> Edited {
-        let Some(place) = self.older() else { return Edited::Nothing };
+    fn recall_older(&mut self, max: usize) -> Edited {
+        let Some(place) = self.older(max) else { return Edited::Nothing };
         let shown = self.take_clusters();
         let typed = self.recalled.take().map_or(shown, |(_, typed)| typed);
         self.left = self.history.get(place).cloned().unwrap_or_default();
@@ -212,8 +219,8 @@ impl Editor {
         Edited::Changed
     }
 
-    fn recall_newer(&mut self) -> Edited {
-        let Some(place) = self.newer() else { return Edited::Nothing };
+    fn recall_newer(&mut self, max: usize) -> Edited {
+        let Some(place) = self.newer(max) else { return Edited::Nothing };
         let typed = self.recalled.take().map(|(_, typed)| typed).unwrap_or_default();
         self.clear();
         match self.history.get(place).cloned() {

@@ -98,7 +98,8 @@ impl Screen {
             line.clusters_after().for_each(|cluster| end.pass(columns, cluster));
             end.wrap(columns);
         }
-        if end.row > cursor.row {
+        // On a dumb terminal, the cursor is at the end of the line.
+        if end.row > cursor.row && !view.dumb {
             let _ = write!(out, "\x1b[{}B", end.row - cursor.row);
         }
         out.push_str(words);

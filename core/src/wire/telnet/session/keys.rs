@@ -74,10 +74,11 @@ impl Session {
     fn press(&mut self, key: Key, kept: &mut Vec<u8>, max: usize) -> Found {
         let Some(typing) = &mut self.typing else { return Found::Nothing };
         let end = typing.editor.before().len();
-        self.spent += typing.editor.cost(key);
-        work::step(1);
         // A Unix terminal has the same limit, and rings its bell, too.
-        let Ok(edited) = typing.editor.key(key, max.min(EDITED_MAX_BYTES)) else {
+        let max = max.min(EDITED_MAX_BYTES);
+        self.spent += typing.editor.cost(key, max);
+        work::step(1);
+        let Ok(edited) = typing.editor.key(key, max) else {
             typing.bell = true;
             return Found::Nothing;
         };
@@ -254,7 +255,10 @@ impl Session {
     }
 }
 
+/// Clears the screen. On a dumb terminal, which understands no control sequence, starts a new row.
 fn clear_screen(screen: &mut Screen, dumb: bool, out: &mut String) {
     screen.erase(dumb, out);
-    out.push_str("\x1b[H\x1b[2J");
+    if !dumb {
+        out.push_str("\x1b[H\x1b[2J");
+    }
 }
