@@ -66,11 +66,20 @@ impl RegistrationRules {
     }
 }
 
-/// Checks the name of a new user, and returns its normalized form.
-pub(super) fn check_name(user: &str) -> Result<String, MessageError> {
+/// Validates the name of a user who registers, and returns its normalized form, or `None`.
+///
+/// It is a name as [`parse_name`] allows it, except `create`, the word that begins a registration.
+/// Programs that store users should refuse other names too: such a user might be unable to log in.
+#[must_use]
+pub fn parse_user_name(user: &str) -> Option<String> {
     // The login prepares names. A name that would change then could not log in.
     let name = parse_name(user).filter(|name| scram::prepared_name(name).is_ok_and(|same| same == *name));
-    name.filter(|name| name != CREATE).ok_or_else(|| {
+    name.filter(|name| name != CREATE)
+}
+
+/// Checks the name of a new user, and returns its normalized form.
+pub(super) fn check_name(user: &str) -> Result<String, MessageError> {
+    parse_user_name(user).ok_or_else(|| {
         let words = format!("a name has 1 to {NAME_MAX_CHARS} letters, digits, '-', '_' or '.'");
         MessageError::new("invalid_name", words)
     })
