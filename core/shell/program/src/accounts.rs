@@ -3,6 +3,7 @@
 //! The users of the configuration come first. Other users are those of the [store](crate::users), if
 //! there is one.
 
+use crate::answer::AnswerNote;
 use crate::users::Users;
 use drupe_core::app::AppNote;
 use drupe_core::kit::auth::{
@@ -87,9 +88,6 @@ pub(crate) enum Wanted {
     /// Fetch the keys from this URL from now on. `None`: fetch no keys.
     Source(Option<KeySetUrl>),
 }
-
-/// A note with an answer about a connection, for the authentication layer.
-pub(crate) struct AnswerNote(pub(crate) ConnId, pub(crate) LateAnswer);
 
 /// Creates the request queue of the thread that refreshes the keys.
 pub(crate) fn queue() -> (SyncSender<Wanted>, Receiver<Wanted>) {

@@ -38,6 +38,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accounts;
+mod answer;
 mod arguments;
 #[cfg(feature = "client")]
 mod client;

@@ -25,6 +25,8 @@ mod store;
 mod store_tests;
 #[cfg(feature = "users")]
 mod thread;
+#[cfg(all(test, feature = "users"))]
+mod thread_tests;
 #[cfg(not(feature = "users"))]
 mod without;
 

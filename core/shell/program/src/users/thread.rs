@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use super::store::{IfMissing, Inserted, PATIENCE, UserStore};
-use crate::accounts::AnswerNote;
+use crate::answer::AnswerNote;
 use crate::logs::Logs;
 use drupe_core::app::{AppIndex, AppNote};
 use drupe_core::kit::auth::scram::Credentials;
@@ -20,7 +20,7 @@ use tracing::Level;
 /// Maximum number of requests that wait for the thread. Others are refused at once.
 const WAITING_MAX: usize = 1_024;
 /// Minimum time between two reports of errors that have not ended meanwhile.
-const REPORTED_EVERY: Duration = Duration::from_secs(60);
+pub(super) const REPORTED_EVERY: Duration = Duration::from_secs(60);
 
 const BUSY: &str = "the server is busy; try again later";
 const BROKEN: &str = "users cannot be looked up now";
@@ -49,7 +49,7 @@ impl Queue {
     pub(super) fn start(store: UserStore, logs: Logs) -> io::Result<Self> {
         let (sender, requests) = sync_channel(WAITING_MAX);
         let report = move |level, line: &str| logs.frequent_operation("users", level, line);
-        let keeper = Keeper { store, patience: PATIENCE, trouble: None, report: Box::new(report) };
+        let keeper = Keeper::new(store, PATIENCE, Box::new(report));
         thread::Builder::new().name("drupe-users".into()).spawn(move || keeper.run(&requests))?;
         Ok(Self(sender))
     }
@@ -73,8 +73,11 @@ pub(super) struct Keeper {
     /// Time to wait for locks, while the store works.
     patience: Duration,
     trouble: Option<Trouble>,
-    report: Box<dyn FnMut(Level, &str) + Send>,
+    report: Report,
 }
+
+/// A function that logs a line.
+type Report = Box<dyn FnMut(Level, &str) + Send>;
 
 /// Errors since the store worked last.
 struct Trouble {
@@ -84,6 +87,10 @@ struct Trouble {
 }
 
 impl Keeper {
+    pub(super) fn new(store: UserStore, patience: Duration, report: Report) -> Self {
+        Self { store, patience, trouble: None, report }
+    }
+
     fn run(mut self, requests: &Receiver<(ConnId, Request, Remote<AppNote>)>) {
         while let Ok((conn, request, remote)) = requests.recv() {
             let answer: LateAnswer = match request {
@@ -95,7 +102,7 @@ impl Keeper {
         }
     }
 
-    fn look_up(&mut self, name: &str, now: Instant) -> Lookup {
+    pub(super) fn look_up(&mut self, name: &str, now: Instant) -> Lookup {
         let Some(found) = self.with_store(now, |store| store.find(name)) else {
             return Lookup::Unavailable(BROKEN.into());
         };
@@ -106,7 +113,7 @@ impl Keeper {
         account.into()
     }
 
-    fn register(&mut self, user: &NewUser, now: Instant) -> Registration {
+    pub(super) fn register(&mut self, user: &NewUser, now: Instant) -> Registration {
         let NewUser { name, password, iterations, configured } = user;
         let key = confusable_key(name);
         if configured.users().any(|other| confusable_key(other) == key) {
