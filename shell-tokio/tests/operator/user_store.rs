@@ -249,6 +249,8 @@ fn reload_warns_that_another_store_needs_a_restart() {
     assert!(log_in(&program, "ann", PASSWORD) && !directory.0.join("others.db").exists());
     assert_eq!(ask(&program, &format!("create bob {PASSWORD}\n"), &["you are bob"]), "you are bob");
     // A name that nobody has looks like that of the newest users.
-    let first = |name: &str| ask(&program, &format!("/auth scram n,,n={name},r=abc\n"), &["i=4096", "i=5000"]);
+    let first = |name: &str| {
+        ask(&program, &format!("/auth scram n,,n={name},r=0123456789abcdefghijkl\n"), &["i=4096", "i=5000"])
+    };
     assert_eq!(["ann", "bob", "carol"].map(first), ["i=4096", "i=5000", "i=5000"]);
 }

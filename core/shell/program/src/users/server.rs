@@ -1,8 +1,8 @@
 //! The store of users of a server: opened at the start, and asked through a queue.
 
 use super::KEY;
-use super::error::Fault;
-use super::store::{IfMissing, PATIENCE, UserStore, check_place};
+use super::error::{Fault, StoreError};
+use super::store::{IfMissing, PATIENCE, UserStore};
 use super::thread::{NewUser, Queue};
 use crate::failure::Failure;
 use crate::logs::Logs;
@@ -34,11 +34,11 @@ fn configured(resolved: &Resolved) -> Option<(&AuthenticationPlan, &Path)> {
 /// Checks the store of a configuration, and creates none.
 pub(crate) fn check(resolved: &Resolved) -> Result<(), SettingsError> {
     let Some((_, path)) = configured(resolved) else { return Ok(()) };
-    let result = check_place(path)
-        .and_then(|exists| if exists { UserStore::open(path, IfMissing::Refuse, PATIENCE).map(drop) } else { Ok(()) });
-    match result {
-        // Whoever has locked it uses it.
-        Err(error) if error.fault != Fault::Locked => Err(resolved.blame(KEY, error.to_string())),
+    match UserStore::open(path, IfMissing::Refuse, PATIENCE) {
+        // The start creates what is missing, and a store that another program has locked is in use.
+        Err(error) if !matches!(error.fault, Fault::Missing | Fault::Locked) => {
+            Err(resolved.blame(KEY, error.to_string()))
+        }
         _ => Ok(()),
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn check(resolved: &Resolved) -> Result<(), SettingsError> {
 /// Opens the store of a configuration, if it has one, and starts its thread.
 pub(crate) fn open(resolved: &Resolved, logs: &Logs) -> Result<Option<Users>, Failure> {
     let Some((plan, path)) = configured(resolved) else { return Ok(None) };
-    let blame = |error: super::error::StoreError| resolved.blame(KEY, error.to_string());
+    let blame = |error: StoreError| resolved.blame(KEY, error.to_string());
     let store = UserStore::open(path, IfMissing::Create, PATIENCE).map_err(blame)?;
     let count = store.count().map_err(blame)?;
     logs.operation(Level::INFO, &format!("{KEY}: {count} users in {}", path.display()));

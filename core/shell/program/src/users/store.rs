@@ -256,15 +256,6 @@ fn prepare_file(path: &Path, if_missing: IfMissing) -> Result<(), StoreError> {
     }
 }
 
-/// Checks that a path may name a store: there is a regular file, or a directory for a new one.
-pub(crate) fn check_place(path: &Path) -> Result<bool, StoreError> {
-    match prepare_file(path, IfMissing::Refuse) {
-        Ok(()) => Ok(true),
-        Err(error) if error.fault == Fault::Missing => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// Returns whether a database is a store of this version, or `false` if it is empty.
 fn is_store(db: &Connection, path: &Path) -> Result<bool, StoreError> {
     let blame = |error| StoreError::of_sqlite(path, error);
