@@ -173,3 +173,25 @@ impl<P> Authentication<P> {
         self.begin_dialogue(hub, conn);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_not_log_in_are_no_names_of_users() {
+        for (text, name) in [
+            ("ann", Some("ann")),
+            ("Zoe\u{308}", Some("Zo\u{eb}")),
+            ("creates", Some("creates")),
+            // It begins a registration in the dialogue.
+            ("create", None),
+            // Unassigned in Unicode 3.2, on which SASLprep is based.
+            ("\u{1c5}", None),
+            ("a b", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_user_name(text).as_deref(), name, "{text:?}");
+        }
+    }
+}
