@@ -1,6 +1,6 @@
 //! Tests of the thread: its answers, and what it reports.
 
-#![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does")]
 
 use super::store::UserStore;
 use super::store_tests::{Directory, credentials};
@@ -53,13 +53,13 @@ fn registered_user_is_found_and_names_that_look_alike_are_taken() {
         assert_eq!(keeper.register(&user(name, &configured), now), registration, "{name}");
     }
     assert_eq!(lines.take(), ["INFO the user ann has registered", "INFO the user bob has registered"]);
-    let Lookup::Found(account) = keeper.look_up("ann", now) else { unreachable!("just registered") };
+    let Lookup::Found(account) = keeper.look_up("ann", now) else { panic!("just registered") };
     assert!(account.credentials.verify("a good password") && account.credentials.iterations() == 4_096);
     assert_eq!(account.identity, Identity::user("ann"));
     // The users of the configuration are not in the store.
     assert_eq!(keeper.look_up("root", now), Lookup::Unknown);
     // Each user has another salt.
-    let Lookup::Found(other) = keeper.look_up("bob", now) else { unreachable!("just registered") };
+    let Lookup::Found(other) = keeper.look_up("bob", now) else { panic!("just registered") };
     assert_ne!(account.credentials, other.credentials);
 }
 
@@ -70,7 +70,7 @@ fn trouble_is_reported_once_a_minute_and_when_it_ends() {
     let (now, configured) = (Instant::now(), Arc::new(Accounts::new()));
     let other = Connection::open(directory.path()).expect("good");
     other.execute_batch("BEGIN EXCLUSIVE").expect("good");
-    for secs in 0..REPORTED_EVERY.as_secs() + 1 {
+    for secs in 0..=REPORTED_EVERY.as_secs() {
         let now = now + Duration::from_secs(secs);
         assert_eq!(keeper.look_up("ann", now), Lookup::Unavailable("users cannot be looked up now".into()));
         let registration = keeper.register(&user("ann", &configured), now);

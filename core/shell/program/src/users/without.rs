@@ -48,3 +48,19 @@ impl Users {
         match *self {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drupe_core::settings::Sources;
+
+    #[test]
+    #[allow(clippy::expect_used, reason = "a test fails where its assumption does")]
+    fn store_is_an_error_at_its_key() {
+        let resolved = |text: &str| Sources::new().file("drupe.yaml", text).resolve().expect("good");
+        let with = "authentication:\n  enabled: true\n  store: users.db\n";
+        let error = check(&resolved(with)).expect_err("there is no store").to_string();
+        assert!(error.starts_with("drupe.yaml:3: authentication.store: ") && error.contains("`users`"), "{error}");
+        assert_eq!(check(&resolved("authentication: { enabled: true, shared_password: x }")), Ok(()));
+    }
+}
