@@ -28,6 +28,7 @@ mod support;
 mod tls;
 mod tls_sessions;
 mod tunnel_program;
+mod user_store;
 
 use crate::support::skip;
 use rustls::pki_types::pem::PemObject;

@@ -1,7 +1,14 @@
 //! The accounts that all workers share, and the request queue of the thread that refreshes keys.
+//!
+//! The users of the configuration come first. Other users are those of the [store](crate::users), if
+//! there is one.
 
+use crate::answer::AnswerNote;
+use crate::users::Users;
 use drupe_core::app::AppNote;
-use drupe_core::kit::auth::{Account, Accounts, KeySet, LateAnswer, Lookup, Provider, TokenError, Verdict};
+use drupe_core::kit::auth::{
+    Account, Accounts, KeySet, LateAnswer, Lookup, Provider, Registration, TokenError, Verdict,
+};
 use drupe_core::settings::KeySetUrl;
 use drupe_core::{ConnId, UnixTime};
 use drupe_shell::Remote;
@@ -17,6 +24,8 @@ pub(crate) struct SharedAccounts {
     accounts: Arc<Mutex<Arc<Accounts>>>,
     /// Sender of requests to the thread that fetches keys.
     wanted: SyncSender<Wanted>,
+    /// The store of further users, if there is one.
+    users: Option<Users>,
     /// A handle to the worker that uses these accounts. `None` before `of_worker`.
     remote: Option<Remote<AppNote>>,
 }
@@ -27,8 +36,8 @@ impl SharedAccounts {
         Self { remote: Some(remote), ..self.clone() }
     }
 
-    pub(crate) fn new(accounts: Accounts, wanted: SyncSender<Wanted>) -> Self {
-        Self { accounts: Arc::new(Mutex::new(Arc::new(accounts))), wanted, remote: None }
+    pub(crate) fn new(accounts: Accounts, wanted: SyncSender<Wanted>, users: Option<Users>) -> Self {
+        Self { accounts: Arc::new(Mutex::new(Arc::new(accounts))), wanted, users, remote: None }
     }
 
     /// Replaces the public keys that verify tokens.
@@ -49,6 +58,13 @@ impl SharedAccounts {
     pub(crate) fn source_changed(&self, source: Option<KeySetUrl>) {
         // The thread ends with the process only.
         let _ = self.wanted.send(Wanted::Source(source));
+    }
+
+    /// Sets the number of iterations of the password hash of users who register from now on.
+    pub(crate) fn set_iterations(&self, iterations: u32) {
+        if let Some(users) = &self.users {
+            users.set_iterations(iterations);
+        }
     }
 
     /// Replaces the accounts. Returns the previous ones, which no serving thread should drop.
@@ -73,9 +89,6 @@ pub(crate) enum Wanted {
     Source(Option<KeySetUrl>),
 }
 
-/// A note with an answer about a connection, for the authentication layer.
-pub(crate) struct AnswerNote(pub(crate) ConnId, pub(crate) LateAnswer);
-
 /// Creates the request queue of the thread that refreshes the keys.
 pub(crate) fn queue() -> (SyncSender<Wanted>, Receiver<Wanted>) {
     sync_channel(WAITING_MAX)
@@ -99,15 +112,34 @@ impl Provider<AppNote> for SharedAccounts {
         note.downcast().map(|AnswerNote(conn, answer)| (conn, answer))
     }
 
-    fn account(&mut self, _: ConnId, user: &str) -> Lookup {
-        self.current().account(user).into()
+    fn account(&mut self, conn: ConnId, user: &str) -> Lookup {
+        match (self.current().account(user), &self.users, &self.remote) {
+            (None, Some(users), Some(remote)) => users.look_up(conn, user, remote),
+            (account, ..) => account.into(),
+        }
     }
 
+    /// Returns the current account of a user of the configuration.
+    ///
+    /// The account of another user stays as it was looked up, a moment ago: a change of the store
+    /// applies to the next login.
     fn confirm(&mut self, account: Account) -> Option<Account> {
-        self.current().confirm(&account)
+        let current = self.current();
+        if self.users.is_some() && current.credentials(&account.identity.user).is_none() {
+            return Some(account);
+        }
+        current.confirm(&account)
     }
 
+    /// Returns the iterations of a user who registers, if there is a store.
     fn iterations(&mut self) -> u32 {
-        self.current().iterations()
+        self.users.as_ref().map_or_else(|| self.current().iterations(), Users::iterations)
+    }
+
+    fn register(&mut self, conn: ConnId, user: &str, password: &str) -> Registration {
+        match (&self.users, &self.remote) {
+            (Some(users), Some(remote)) => users.register(conn, (user, password), self.current(), remote),
+            _ => Registration::Refused("nobody can register here".into()),
+        }
     }
 }

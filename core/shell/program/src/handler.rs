@@ -7,6 +7,7 @@ use crate::keys;
 use crate::logs::Logs;
 use crate::start::AppMakers;
 use crate::tunnels;
+use crate::users::{self, Users};
 use drupe_core::app::{AppNote, Apps};
 use drupe_core::kit::auth::{Accounts, Authentication, KeySet};
 use drupe_core::kit::layer::{Greeting, Layered, Within};
@@ -68,6 +69,7 @@ impl Crypto {
         if let Some(source) = keys::source(&resolved.plan) {
             keys::check(&source, &self.provider).map_err(|words| resolved.blame(source.key(), words))?;
         }
+        users::check(resolved)?;
         let loaded = plan.load_tls(|files| files.load(&self.provider, &self.tickets));
         loaded.map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
         plan.load_files().map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
@@ -93,8 +95,10 @@ impl Parts {
         logs: Logs,
         crypto: Crypto,
         wanted: SyncSender<Wanted>,
+        users: Option<Users>,
     ) -> Result<Self, Failure> {
-        let secret = secret()?;
+        // The secret of the store stays the same over restarts, and so do the tokens that it signs.
+        let secret = users.as_ref().map_or_else(secret, |users| Ok(users.secret()))?;
         let mut hashed = HashedPasswords::new(secret);
         let keys = key_set(plan, &crypto, &logs)?;
         Ok(Self {
@@ -102,7 +106,7 @@ impl Parts {
             catalog,
             sections: plan.config.sections.clone(),
             authentication: plan.authentication.clone(),
-            accounts: SharedAccounts::new(accounts(plan, &mut hashed, keys)?, wanted),
+            accounts: SharedAccounts::new(accounts(plan, &mut hashed, keys)?, wanted, users),
             hashed: Arc::new(Mutex::new(hashed)),
             monitor: plan.monitor,
             tail: logs.tail(),
@@ -128,6 +132,15 @@ impl Parts {
             .on_failure(on_failure)
             .limits(plan.limits)
             .duplicates(plan.duplicates);
+        if let Some(rules) = plan.registration {
+            layer = layer.registration(rules);
+        }
+        if let Some(rules) = plan.issue_tokens {
+            layer = layer.issue_tokens(rules);
+        }
+        if let Some(path) = &plan.token_path {
+            layer = layer.token_path(path);
+        }
         if plan.token_in_query {
             layer = layer.token_in_query();
         }

@@ -1,6 +1,7 @@
 //! The public keys of tokens: read from a file, or fetched and refreshed on a thread of their own.
 
-use crate::accounts::{AnswerNote, SharedAccounts, Wanted};
+use crate::accounts::{SharedAccounts, Wanted};
+use crate::answer::AnswerNote;
 #[cfg(feature = "jwks")]
 use crate::fetch;
 use crate::logs::Logs;

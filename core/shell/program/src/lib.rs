@@ -8,7 +8,8 @@
 //! - TLS, authentication, the monitor page, metrics, reverse SSH tunnels;
 //! - logs as text or JSON, to standard error or to files;
 //! - reload with SIGHUP, drain with SIGTERM, systemd's sockets, readiness and watchdog;
-//! - the commands `check`, `template`, `schema`, `cert`, `password`, `completions` and `man`.
+//! - the commands `check`, `template`, `schema`, `cert`, `password`, `completions` and `man`;
+//! - a store of users who register, and the command `user`.
 //!
 //! Applications use it through a shell: `drupe_tokio::program("mygame")`, with the feature
 //! `program`. The program `drupe` is made of it too.
@@ -18,12 +19,26 @@
 //! | `client` | the command `client` |
 //! | `jwks` | public keys of tokens from a URL |
 //! | `tunnel` | reverse SSH tunnels |
+//! | `users` | a store of users (`SQLite`), registration, and the command `user`; needs a C compiler |
+//!
+//! # The store of users
+//!
+//! With the feature `users`, `authentication.store` names a file. A user who is told that the
+//! registration succeeded is on the disk, and outlives a loss of power. So does what the command
+//! `user` changes. A user is looked up at each login: a change by the command `user` takes effect at
+//! once in a running server, for the logins that begin after it. Connections that are open already
+//! stay, and a token that was issued before stays valid until it expires; it can be exchanged for
+//! others until 12 hours after the login with a password.
+//!
+//! A user of the configuration hides a user of the store with the same name. If the store can't be
+//! used for a while, its users can't log in, all others can, and the log has the cause.
 
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accounts;
+mod answer;
 mod arguments;
 #[cfg(feature = "client")]
 mod client;
@@ -47,6 +62,7 @@ mod start;
 mod systemd;
 mod tools;
 mod tunnels;
+mod users;
 
 pub use drupe::drupe;
 pub use drupe_core::settings::{Secret, Section, SectionError, units};

@@ -8,6 +8,8 @@ use crate::password::{self, PasswordArguments};
 use crate::serve::Serve;
 use crate::start::{AppMakers, Start};
 use crate::tools::{self, CertArguments, CheckArguments, CompletionsArguments, TemplateArguments};
+#[cfg(feature = "users")]
+use crate::users::command::{self as user, UserArguments};
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use drupe_core::Handler;
 use drupe_core::settings::{Catalog, Section};
@@ -171,6 +173,12 @@ impl<R: Runtime + 'static> Program<R> {
         if let (Some(Command::Check(check)), Some((_, matches))) = (&mut arguments.command, matches.subcommand()) {
             check.sources.own = self.own(matches);
         }
+        #[cfg(feature = "users")]
+        if let (Some(Command::User(user)), Some((_, matches))) = (&mut arguments.command, matches.subcommand())
+            && let Some((_, matches)) = matches.subcommand()
+        {
+            user.sources_mut().own = self.own(matches);
+        }
         let catalog = Arc::new(self.catalog.clone());
         let done = match &arguments.command {
             #[cfg(feature = "client")]
@@ -180,6 +188,8 @@ impl<R: Runtime + 'static> Program<R> {
             Some(Command::Schema) => tools::print(&catalog.schema()),
             Some(Command::Cert(arguments)) => tools::cert(arguments),
             Some(Command::Password(arguments)) => password::run(arguments),
+            #[cfg(feature = "users")]
+            Some(Command::User(arguments)) => user::run(arguments, &catalog),
             Some(Command::Completions(arguments)) => tools::completions(arguments, &mut self.command()),
             Some(Command::Man) => tools::man(self.command()),
             None => {
@@ -224,7 +234,12 @@ impl<R: Runtime + 'static> Program<R> {
         let command = Arguments::command().name(self.name).bin_name(self.name);
         let command = if self.version.is_empty() { command } else { command.version(self.version) };
         let command = command.about(self.about);
-        with_sources(command).mut_subcommand("check", with_sources)
+        let command = with_sources(command).mut_subcommand("check", with_sources);
+        #[cfg(feature = "users")]
+        let command = command.mut_subcommand("user", |command| {
+            user::ACTIONS.iter().fold(command, |command, action| command.mut_subcommand(action, with_sources))
+        });
+        command
     }
 }
 
@@ -253,6 +268,9 @@ enum Command {
     Cert(CertArguments),
     /// Hash a password for a configuration; prompts for it, or reads the first line of the input
     Password(PasswordArguments),
+    /// Add, change, remove and list the users of a store, also while the server runs
+    #[cfg(feature = "users")]
+    User(UserArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Print the manual page

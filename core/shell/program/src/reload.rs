@@ -62,6 +62,9 @@ impl Reload {
         let Ok(outcome) = outcome.recv() else { return Ok(()) };
         let (addresses, _) = outcome?;
         self.parts.accounts.source_changed(keys::url(&newer.plan));
+        if let Some(authentication) = &newer.plan.authentication {
+            self.parts.accounts.set_iterations(authentication.iterations);
+        }
         let logs = self.parts.logs();
         logs.set_levels(&newer.plan.log);
         for change in self.current.changes(&newer) {

@@ -8,7 +8,7 @@ use crate::logs::{Logs, refuse_to_start};
 use crate::reload::{Reload, listened_at};
 use crate::start::AppMakers;
 use crate::tunnels::Tunnels;
-use crate::{accounts, concerns, descriptors, systemd};
+use crate::{accounts, concerns, descriptors, systemd, users};
 use drupe_core::settings::{Catalog, Resolved};
 use drupe_core::{Address, Config, Metrics};
 use drupe_shell::{OsListener, Runtime, Server};
@@ -50,7 +50,8 @@ impl Serve<'_> {
         descriptors::raise_limit(logs);
         let (makers, catalog) = (self.makers.clone(), Arc::clone(self.catalog));
         let (sender, wanted) = accounts::queue();
-        let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new(), sender)?;
+        let users = users::open(&resolved, logs)?;
+        let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new(), sender, users)?;
         let config = parts.crypto().load(&resolved)?;
         concerns::log(&resolved, logs);
         let workers = resolved.plan.workers;

@@ -111,7 +111,7 @@ pub use limits::AuthenticationLimits;
 pub(crate) use nonces::Nonces;
 pub use provider::{Account, Accounts, LateAnswer, Lookup, Provider, Registration, Verdict};
 pub use refusal::TokenError;
-pub use registration::RegistrationRules;
+pub use registration::{RegistrationRules, parse_user_name};
 pub use registry::DuplicateLogin;
 #[cfg(feature = "tls")]
 pub use signature::RustlsSignatures;

@@ -257,6 +257,11 @@ impl Accounts {
         self.tokens.as_ref()
     }
 
+    /// Returns the names of the users in the table, in order.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.users.keys().map(String::as_str)
+    }
+
     /// Checks a token, and returns the verdict.
     #[must_use]
     pub fn verdict(&self, token: &str, now: Option<UnixTime>) -> Verdict {

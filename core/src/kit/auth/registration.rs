@@ -62,12 +62,43 @@ impl RegistrationRules {
     }
 }
 
-/// Checks the name of a new user, and returns its normalized form.
-pub(super) fn check_name(user: &str) -> Result<String, MessageError> {
+/// Validates the name of a user who registers, and returns its normalized form, or `None`.
+///
+/// It is a name as [`parse_name`] allows it, except `create`, the word that begins a registration.
+/// Programs that store users should refuse other names too: such a user might be unable to log in.
+#[must_use]
+pub fn parse_user_name(user: &str) -> Option<String> {
     // The login prepares names. A name that would change then could not log in.
     let name = parse_name(user).filter(|name| scram::prepared_name(name).is_ok_and(|same| same == *name));
-    name.filter(|name| name != CREATE).ok_or_else(|| {
+    name.filter(|name| name != CREATE)
+}
+
+/// Checks the name of a new user, and returns its normalized form.
+pub(super) fn check_name(user: &str) -> Result<String, MessageError> {
+    parse_user_name(user).ok_or_else(|| {
         let words = format!("a name has 1 to {NAME_MAX_CHARS} letters, digits, '-', '_' or '.'");
         MessageError::new("invalid_name", words)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_not_log_in_are_no_names_of_users() {
+        for (text, name) in [
+            ("ann", Some("ann")),
+            ("Zoe\u{308}", Some("Zo\u{eb}")),
+            ("creates", Some("creates")),
+            // It begins a registration in the dialogue.
+            ("create", None),
+            // Unassigned in Unicode 3.2, on which SASLprep is based.
+            ("\u{1c5}", None),
+            ("a b", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_user_name(text).as_deref(), name, "{text:?}");
+        }
+    }
 }
