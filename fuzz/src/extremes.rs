@@ -1,6 +1,6 @@
 //! Configurations in which each field is 0, 1, the maximum, or a value in between.
 
-use drupe_core::http::{Access, Http, Origins};
+use drupe_core::http::{Access, Files, Http, Origins};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::telnet::{InputMode, Telnet};
@@ -8,7 +8,8 @@ use drupe_core::testing::Netstrings;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
 use drupe_core::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, RawMode, Wire};
 use drupe_core::{
-    Backoff, Closing, Config, Drain, Listen, MetricsOptions, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied,
+    Backoff, Closing, Config, Drain, Listen, MetricsOptions, PageLogin, PageOptions, PeerLimits, Rates, RoomLimits,
+    Sections, TicketLimits, Unapplied,
 };
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -125,8 +126,32 @@ impl<'a> Draw<'a> {
             .ping(self.maybe(|draw| draw.duration(Duration::from_secs(2))))
             .metrics(if self.flag() { Access::Open } else { Access::Off })
             .page(self.flag())
+            .files(self.maybe(|draw| draw.files()))
             .telnet(telnet.then(|| self.telnet()))
             .timeout(self.duration(Duration::from_secs(10)))
+    }
+
+    /// Draws a table without files, or with one that is empty or as long as a number says.
+    fn files(&mut self) -> Files {
+        let body = "x".repeat(usize::try_from(self.count(1_000).min(1 << 16)).unwrap_or_default());
+        let files = Files::new().policy(if self.flag() { String::new() } else { "default-src 'self'".into() });
+        if self.flag() { files.file("/index.html", body).expect("a good path") } else { files }
+    }
+
+    fn pages(&mut self) -> PageOptions {
+        let titles = ["", "Drupe", "<b>\"&\r\n%PATH% %TITLE%"];
+        let logins = [PageLogin::None, PageLogin::Password, PageLogin::PasswordOrNewUser, PageLogin::Token];
+        let title = titles[usize::from(self.pick() % 3)];
+        PageOptions::default().title(title.into()).login(logins[usize::from(self.pick() % 4)])
+    }
+
+    /// Draws the settings of an application, which change in a reload.
+    fn sections(&mut self) -> Sections {
+        let mut sections = Sections::default();
+        if self.flag() {
+            sections.set(self.count(1));
+        }
+        sections
     }
 
     fn listen(&mut self, kind: usize) -> Listen {
@@ -240,6 +265,8 @@ impl<'a> Draw<'a> {
             )
             .accept_backoff(self.duration(Duration::from_millis(100)))
             .metrics(MetricsOptions::default().errors_kept(self.count(10)).durations_kept(self.count(10)))
+            .pages(self.pages())
+            .sections(self.sections())
             .unapplied(Unapplied::default())
     }
 }

@@ -1,8 +1,8 @@
 use crate::memory::peak_of;
 use drupe_core::kit::auth::scram::Credentials;
 use drupe_core::kit::auth::{
-    Accounts, Authentication, Claims, IssuedTokens, Lookup, Provider, Registration, RegistrationRules, TokenKey,
-    Tokens, Verdict,
+    Account, Accounts, Authentication, Claims, IssuedTokens, Lookup, Provider, Registration, RegistrationRules,
+    TokenKey, Tokens, Verdict,
 };
 use drupe_core::kit::layer::Within;
 use drupe_core::kit::names::{confusable_key, parse_name};
@@ -67,7 +67,7 @@ impl Provider<NoNote> for Open {
     fn register(&mut self, _: ConnId, user: &str, password: &str) -> Registration {
         assert!(parse_name(user).as_deref() == Some(user) && (8..=1_024).contains(&password.len()), "{user:?}");
         if self.names.insert(confusable_key(user)) {
-            Registration::Registered(Identity::user(user))
+            Registration::Registered(Account::new(CREDENTIALS.clone(), Identity::user(user)).into())
         } else {
             Registration::NameTaken
         }

@@ -38,6 +38,7 @@ pub(super) fn warnings(settings: &Settings, plan: &Plan, layers: &Layers) -> Vec
     of_limits(settings, &mut warnings);
     of_workers(settings, &mut warnings);
     of_hashes(settings, &mut warnings);
+    of_dialogue(settings, &mut warnings);
     warnings.found
 }
 
@@ -129,6 +130,19 @@ fn of_workers(settings: &Settings, warnings: &mut Warnings<'_>) {
         if workers > 1 && warnings.layers.is_chosen(key) {
             warnings.add(key, format!("the limit applies to each of the {workers} workers"));
         }
+    }
+}
+
+/// Warns of people who can register, but have no way to log in again.
+fn of_dialogue(settings: &Settings, warnings: &mut Warnings<'_>) {
+    use crate::settings::tree::ProtocolName::{Auto, Tcp, Telnet, WsTelnet};
+    let auth = &settings.authentication;
+    let has_lines = |protocol| matches!(protocol, Auto | Tcp | Telnet | WsTelnet);
+    let mut listeners = settings.listeners.values();
+    if auth.registration && !auth.dialogue && listeners.any(|listener| has_lines(listener.protocol)) {
+        let words =
+            "people on telnet and lines can register, but are not asked for their password later: set it to true";
+        warnings.add("authentication.dialogue", words);
     }
 }
 

@@ -438,7 +438,9 @@ impl<'a> Response<'a> {
             head.push_str("Allow: GET, HEAD, OPTIONS\r\n");
         }
         if self.status == Status::UNAUTHORIZED {
-            let _ = write!(head, "WWW-Authenticate: Basic realm=\"{}\", charset=\"UTF-8\"\r\n", realm(self.title));
+            // A browser would ask its user about `Basic`, of which the application knows nothing.
+            let (scheme, rest) = if self.is_stored { ("Basic", ", charset=\"UTF-8\"") } else { ("Bearer", "") };
+            let _ = write!(head, "WWW-Authenticate: {scheme} realm=\"{}\"{rest}\r\n", realm(self.title));
         }
         if let Some(after) = self.retry_after {
             let _ = write!(head, "Retry-After: {}\r\n", crate::base::seconds_up(after));

@@ -32,9 +32,9 @@ impl Table {
         if users.contains_key(&key) {
             return Registration::NameTaken;
         }
-        let identity = Identity::user(user);
-        users.insert(key, Account::new(credentials(password), identity.clone()));
-        Registration::Registered(identity)
+        let account = Account::new(credentials(password), Identity::user(user));
+        users.insert(key, account.clone());
+        Registration::Registered(account.into())
     }
 
     fn ask(&self, conn: ConnId, words: String) {
@@ -140,6 +140,7 @@ fn refused_registrations_say_which_rule_they_break() {
         ("create", "another secret", "invalid_name"),
         ("x234567890123456789012345", "another secret", "invalid_name"),
         ("bob", "short", "weak_password"),
+        ("bob", "a\u{ad}\u{ad}\u{ad}\u{ad}\u{ad}\u{ad}\u{ad}", "weak_password"),
         ("bobandalice", "BobAndAlice", "weak_password"),
         ("bob", "with\u{7}control", "invalid_password"),
     ] {
@@ -214,13 +215,25 @@ fn dialogue_registers_after_asking_for_the_password_twice() {
     let mut hub = open("telnet://127.0.0.1:1", &table, often(), patient());
     let conn = hub.connect();
     let mut said = Vec::new();
-    for line in ["create", "a b", "ann", "correct horse", "correct house", "correct horse", "correct horse", "hello"] {
+    for line in [
+        "create",
+        "a b",
+        "create",
+        "ann",
+        "short",
+        "correct horse",
+        "correct house",
+        "correct horse",
+        "correct horse",
+        "hello",
+    ] {
         said.push(told(&mut hub, conn, line).concat());
     }
-    let [create, bad, name, first, differ, again, done, hello] = &said[..] else { panic!("{said:?}") };
+    let [create, bad, _, name, short, first, differ, again, done, hello] = &said[..] else { panic!("{said:?}") };
     assert!(create.contains("new user: "), "{create}");
-    assert!(bad.contains("a name has 1 to 24 letters") && bad.contains("new user: "), "{bad}");
+    assert!(bad.contains("a name has 1 to 24 letters") && bad.contains("user (or create): "), "{bad}");
     assert!(name.contains("new password: "), "{name}");
+    assert!(short.contains("at least 8 characters") && short.contains("new password: "), "{short}");
     assert!(first.contains("the same password again: "), "{first}");
     assert!(differ.contains("the passwords differ") && differ.contains("new password: "), "{differ}");
     assert!(again.contains("the same password again: "), "{again}");
@@ -274,4 +287,54 @@ fn slow_provider_answers_lookups_and_registrations_in_notes() {
     hub.note((cat, Some("down find".into())));
     assert!(hub.lines(cat).concat().contains("users cannot be looked up now"), "{:?}", hub.lines(cat));
     assert_eq!(log(&hub).iter().filter(|line| line.contains("opened")).count(), 2);
+}
+
+#[test]
+fn program_that_sends_json_to_the_dialogue_gets_an_error() {
+    let table = Table::default();
+    let mut hub = open("telnet://127.0.0.1:1", &table, often(), patient());
+    let conn = hub.connect();
+    for message in [r#"{"type":"register","user":5,"password":"x"}"#, r#"{"type":"register","user":"ann"}"#, "{"] {
+        let answer = told(&mut hub, conn, message).concat();
+        assert!(answer.contains("authentication required") && !answer.contains("password: "), "{message}: {answer}");
+    }
+}
+
+#[test]
+fn address_with_too_many_failures_registers_nobody() {
+    let table = Table::default();
+    let limits = patient().per_address(Rate::per(1, 300, 1).expect("a rate"));
+    let mut hub = open("tcp://127.0.0.1:1", &table, often(), limits);
+    let conn = hub.connect();
+    hub.line(conn, r#"{"type":"auth","user":"ann","password":"wrong"}"#);
+    let conn = hub.connect();
+    let answer = told(&mut hub, conn, "create ann correct horse").concat();
+    assert!(answer.contains("too many failures") && table.find("ann").is_none(), "{answer}");
+}
+
+#[test]
+fn issued_token_of_a_registered_user_ends_with_the_account() {
+    let table = Table::default();
+    let listen: Listen = "tcp://127.0.0.1:1".parse().expect("an address");
+    let layer = Authentication::new(table.clone(), [3; 32]).registration(often()).limits(patient());
+    let layer = layer.issue_tokens(drupe_core::kit::auth::IssuedTokens::default());
+    let mut hub: Hub = TestHub::with_config(Config::listening([listen]), Inside::default().within(layer));
+    let conn = hub.connect();
+    hub.line(conn, r#"{"type":"register","user":"ann","password":"correct horse"}"#);
+    let answer = told(&mut hub, conn, r#"{"type":"token"}"#).concat();
+    let json: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    let login = serde_json::json!({ "type": "auth", "token": json["token"] }).to_string();
+    let try_it = |hub: &mut Hub| {
+        let conn = hub.connect();
+        told(hub, conn, &login).concat()
+    };
+    assert_eq!(try_it(&mut hub), r#"{"type":"auth_ok","user":"ann"}"#);
+    let key = confusable_key("ann");
+    let removed = table.users.lock().expect("no test panicked").remove(&key);
+    assert!(try_it(&mut hub).contains("the user or the password has changed"));
+    // Somebody else takes the name.
+    assert!(matches!(table.add("ann", "another word"), Registration::Registered(_)));
+    assert!(try_it(&mut hub).contains("the user or the password has changed"));
+    table.users.lock().expect("no test panicked").insert(key, removed.expect("there was one"));
+    assert_eq!(try_it(&mut hub), r#"{"type":"auth_ok","user":"ann"}"#);
 }

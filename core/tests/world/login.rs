@@ -174,8 +174,8 @@ impl Provider<NoNote> for Members {
         if self.registered.contains_key(&key) || self.accounts.account(user).is_some() {
             return Registration::NameTaken;
         }
-        let identity = Identity::user(user);
-        self.registered.insert(key, Account::new(self.credentials.clone(), identity.clone()));
-        Registration::Registered(identity)
+        let account = Account::new(self.credentials.clone(), Identity::user(user));
+        self.registered.insert(key, account.clone());
+        Registration::Registered(account.into())
     }
 }

@@ -1,5 +1,6 @@
 //! Login attempts: their state, the proof to check, and the outcome.
 
+use super::issue::Verified;
 use super::provider::Account;
 use super::scram::{ClientFirst, Credentials, prepared_name};
 use crate::base::{Identity, UnixTime};
@@ -36,6 +37,8 @@ pub(super) enum Candidate {
         user: String,
         password: String,
     },
+    /// A token that this server has issued to a user with a password.
+    Issued(Box<Verified>),
     /// A new user, with a valid name and a valid password.
     Registration {
         user: String,
@@ -72,11 +75,17 @@ pub(super) struct Accepted {
     pub(super) scram: Option<String>,
     /// The time of the proof on which an issued token is based. `None`: this proof is no such token.
     pub(super) proof: Option<UnixTime>,
+    /// The stored form of the password, if the proof is based on one.
+    pub(super) credentials: Option<Credentials>,
 }
 
 impl Accepted {
     pub(super) const fn of(identity: Identity) -> Self {
-        Self { identity, scram: None, proof: None }
+        Self { identity, scram: None, proof: None, credentials: None }
+    }
+
+    pub(super) fn of_account(Account { credentials, identity }: Account) -> Self {
+        Self { credentials: Some(credentials), ..Self::of(identity) }
     }
 }
 
@@ -84,7 +93,7 @@ impl Candidate {
     /// Returns the user that the proof names. `None` for a token.
     pub(super) fn user(&self) -> Option<&str> {
         match self {
-            Self::Token(_) => None,
+            Self::Token(_) | Self::Issued(_) => None,
             Self::Scram(_, user) | Self::Password { user, .. } | Self::Registration { user, .. } => Some(user),
         }
     }

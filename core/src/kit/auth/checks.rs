@@ -14,6 +14,9 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 
+/// The reason for which an issued token of a user with a password is refused.
+pub(super) const CHANGED: &str = "the token is no longer valid: the user or the password has changed";
+
 impl<P> Authentication<P> {
     /// Checks a proof, or looks up its user, after the first shard has permitted it.
     pub(super) fn look_at<H: Handler>(
@@ -28,6 +31,10 @@ impl<P> Authentication<P> {
         match candidate {
             Candidate::Token(token) => self.check_token(hub, conn, &token, within),
             Candidate::Registration { user, password } => self.register(hub, conn, user, &password, within),
+            Candidate::Issued(ref verified) => {
+                let lookup = self.provider.account(conn, &verified.identity.user);
+                self.looked_up(hub, conn, candidate, lookup, within);
+            }
             Candidate::Scram(_, ref user) | Candidate::Password { ref user, .. } => {
                 let lookup = self.provider.account(conn, user);
                 self.looked_up(hub, conn, candidate, lookup, within);
@@ -42,8 +49,11 @@ impl<P> Authentication<P> {
     {
         let now = hub.unix_time();
         let outcome = match self.issuer.as_ref().and_then(|issuer| issuer.verify(token, now)) {
-            Some(Ok(Verified { identity, proof })) => {
-                Outcome::Right(Accepted { proof: Some(proof), ..Accepted::of(identity) })
+            Some(Ok(verified)) if verified.basis.account.is_some() => {
+                return self.look_at(hub, conn, Candidate::Issued(Box::new(verified)), within);
+            }
+            Some(Ok(Verified { identity, basis })) => {
+                Outcome::Right(Accepted { proof: Some(basis.at), ..Accepted::of(identity) })
             }
             Some(Err(error)) => Outcome::Wrong(error.to_string().into()),
             None => {
@@ -65,6 +75,9 @@ impl<P> Authentication<P> {
     ) where
         P: Provider<H::Note>,
     {
+        if let Candidate::Issued(verified) = candidate {
+            return self.account_of_token(hub, conn, verified, lookup, within);
+        }
         let user = candidate.user().unwrap_or_default();
         // Computed for known users as well, so that the duration does not reveal who exists.
         let nobody = Credentials::of_nobody(&self.secret, user, self.provider.iterations());
@@ -95,8 +108,36 @@ impl<P> Authentication<P> {
                 }
             }
             // They have no user to look up.
-            Candidate::Token(_) | Candidate::Registration { .. } => {}
+            Candidate::Token(_) | Candidate::Issued(_) | Candidate::Registration { .. } => {}
         }
+    }
+
+    /// Accepts an issued token, if the account of its user is still the same.
+    fn account_of_token<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        verified: Box<Verified>,
+        lookup: Lookup,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        let account = match lookup {
+            Lookup::Found(account) => Some(*account),
+            Lookup::Unknown => None,
+            Lookup::Unavailable(reason) => return self.unavailable(hub, conn, &reason),
+            Lookup::Pending => {
+                return drop(self.attempts.insert(conn, Attempt::LookingUp(Candidate::Issued(verified))));
+            }
+        };
+        let accepted = account.and_then(|account| {
+            let credentials = account.credentials.clone();
+            let identity = verified.of_account(&self.secret, account)?;
+            Some(Accepted { proof: Some(verified.basis.at), credentials: Some(credentials), ..Accepted::of(identity) })
+        });
+        let outcome = accepted.map_or(Outcome::Wrong(CHANGED.into()), Outcome::Right);
+        self.settle(hub, conn, None, outcome, None, within);
     }
 
     /// Checks the client's last SCRAM message. This cheap check needs no permission.
@@ -116,8 +157,8 @@ impl<P> Authentication<P> {
             Ok(signature) => {
                 let account = target.into_account().and_then(|account| self.provider.confirm(account));
                 match account {
-                    Some(Account { identity, .. }) => {
-                        Outcome::Right(Accepted { scram: Some(signature), ..Accepted::of(identity) })
+                    Some(account) => {
+                        Outcome::Right(Accepted { scram: Some(signature), ..Accepted::of_account(account) })
                     }
                     None => Outcome::Wrong("the password has changed".into()),
                 }
@@ -141,7 +182,7 @@ impl<P> Authentication<P> {
         let user = target.user.clone();
         let account = target.into_account().filter(|_| is_right && !user.is_empty());
         let outcome = match account.and_then(|account| self.provider.confirm(account)) {
-            Some(Account { identity, .. }) => Outcome::Right(Accepted::of(identity)),
+            Some(account) => Outcome::Right(Accepted::of_account(account)),
             None => Outcome::Wrong("wrong user name or password".into()),
         };
         self.settle(hub, conn, Some(&user), outcome, None, within);
@@ -161,7 +202,7 @@ impl<P> Authentication<P> {
         let Some(now) = hub.unix_time() else {
             return refuse_token(hub, conn, "the server has no clock");
         };
-        match issuer.issue(&identity, issuer.proof_of(conn), now) {
+        match issuer.issue(&identity, issuer.basis_of(conn), now) {
             Ok(token) => send_token(hub, conn, &token, issuer.lifetime_secs()),
             Err(reason) => refuse_token(hub, conn, reason),
         }

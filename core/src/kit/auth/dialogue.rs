@@ -5,6 +5,7 @@ use super::registration::{CREATE, RegistrationRules, check_name};
 use crate::base::{ConnId, Peer, Representation};
 use crate::config::Address;
 use crate::handler::Hub;
+use crate::kit::MessageError;
 use crate::wire::Protocol;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -80,8 +81,16 @@ pub(super) enum Dialogue {
 /// The result of a line in the dialogue: its next state, or the entered user and password.
 pub(super) enum Step {
     More(Dialogue),
-    Password { user: String, password: String },
-    Registration { user: String, password: String },
+    Password {
+        user: String,
+        password: String,
+    },
+    Registration {
+        user: String,
+        password: String,
+    },
+    /// A name that nobody may register.
+    BadName(MessageError),
 }
 
 impl Dialogue {
@@ -115,13 +124,14 @@ impl Dialogue {
                     hub.prompt_hidden(conn, "new password: ");
                     Step::More(Self::NewPassword { user })
                 }
-                Err(error) => {
-                    refuse_registration(hub, conn, &error);
-                    hub.prompt(conn, "new user: ");
-                    Step::More(Self::NewUser)
-                }
+                Err(error) => Step::BadName(error),
             },
-            (Self::NewPassword { user }, _) => {
+            (Self::NewPassword { user }, rules) => {
+                if let Some(Err(error)) = rules.map(|rules| rules.check_password(&user, line)) {
+                    refuse_registration(hub, conn, &error);
+                    hub.prompt_hidden(conn, "new password: ");
+                    return Step::More(Self::NewPassword { user });
+                }
                 hub.prompt_hidden(conn, "the same password again: ");
                 Step::More(Self::Again { user, password: line.to_owned() })
             }

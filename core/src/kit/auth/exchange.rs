@@ -1,8 +1,9 @@
 //! The HTTP endpoint that exchanges a token for one that the server issues.
 
 use super::Authentication;
+use super::checks::CHANGED;
 use super::proof::bearer;
-use super::provider::{Provider, Verdict};
+use super::provider::{Lookup, Provider, Verdict};
 use crate::base::ConnId;
 use crate::handler::Hub;
 use crate::wire::http::{HttpResponse, Request};
@@ -45,12 +46,23 @@ impl<P> Authentication<P> {
     where
         P: Provider<N>,
     {
-        let Self { issuer, provider, .. } = self;
+        let Self { issuer, provider, secret, .. } = self;
         let issuer = issuer.as_ref().ok_or((UNAVAILABLE, "this server issues no tokens".into()))?;
         let now = hub.unix_time().ok_or((UNAVAILABLE, "the server has no clock".into()))?;
         let token = bearer(request).ok_or((UNAUTHORIZED, "a token is required (Authorization: Bearer)".into()))?;
-        let (identity, proof) = match issuer.verify(token, Some(now)) {
-            Some(Ok(verified)) => (verified.identity, Some(verified.proof)),
+        let later = || Err((UNAVAILABLE, "the token can't be checked at once; try again over a connection".into()));
+        let (identity, basis) = match issuer.verify(token, Some(now)) {
+            Some(Ok(verified)) if verified.basis.account.is_some() => {
+                let account = match provider.account(conn, &verified.identity.user) {
+                    Lookup::Found(account) => Some(*account),
+                    Lookup::Unknown => None,
+                    Lookup::Unavailable(reason) => return Err((UNAVAILABLE, reason)),
+                    Lookup::Pending => return later(),
+                };
+                let identity = account.and_then(|account| verified.of_account(secret, account));
+                (identity.ok_or((UNAUTHORIZED, CHANGED.into()))?, Some(verified.basis))
+            }
+            Some(Ok(verified)) => (verified.identity, Some(verified.basis)),
             Some(Err(error)) => return Err((UNAUTHORIZED, error.to_string().into())),
             None => match provider.token(conn, token, Some(now)) {
                 Verdict::Accepted(identity) => (identity, None),
@@ -58,12 +70,10 @@ impl<P> Authentication<P> {
                 Verdict::AcceptedOnce(..) => {
                     return Err((UNAUTHORIZED, "a token that is valid only once can't be exchanged".into()));
                 }
-                Verdict::Pending => {
-                    return Err((UNAVAILABLE, "the token can't be checked at once; try again".into()));
-                }
+                Verdict::Pending => return later(),
             },
         };
-        let token = issuer.issue(&identity, proof, now).map_err(|reason| (UNAUTHORIZED, reason.into()))?;
+        let token = issuer.issue(&identity, basis, now).map_err(|reason| (UNAUTHORIZED, reason.into()))?;
         let body = json!({ "token": token, "token_type": "Bearer", "expires_in": issuer.lifetime_secs() });
         Ok(body.to_string())
     }

@@ -1,11 +1,15 @@
 //! Tokens that the server issues to authenticated peers.
 
-use super::scram::hmac;
+use super::provider::Account;
+use super::scram::{Credentials, hmac};
 use super::token::TOKEN_MAX_BYTES;
 use super::{Claims, TokenError, TokenKey, Tokens};
 use crate::base::{ConnId, Identity, UnixTime, setters};
+use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::time::Duration;
 use serde_json::{Map, Value};
 
@@ -18,7 +22,8 @@ pub struct IssuedTokens {
     /// Time after the last other proof of the user in which tokens are issued. Default: 12 hours.
     ///
     /// A token authenticates a connection, which can request the next token. This time ends such a
-    /// chain: a password that was changed, and a user that was removed, lose their effect after it.
+    /// chain. A token that is based on a password also ends when the password is changed or its user
+    /// is removed.
     pub chain: Duration,
 }
 
@@ -36,22 +41,49 @@ impl Default for IssuedTokens {
 const AUTH_TIME: &str = "auth_time";
 /// The claim with the time at which the session expires, if it does, in seconds since 1970.
 const SESSION_EXPIRES: &str = "session_exp";
+/// The claim with the fingerprint of the password's stored form, for a user who has one.
+const ACCOUNT: &str = "account";
 /// The claims that a new token does not take over from the identity.
-const OWN_CLAIMS: [&str; 10] = ["sub", "iss", "aud", "exp", "nbf", "iat", "jti", "scope", AUTH_TIME, SESSION_EXPIRES];
+const OWN_CLAIMS: [&str; 11] =
+    ["sub", "iss", "aud", "exp", "nbf", "iat", "jti", "scope", AUTH_TIME, SESSION_EXPIRES, ACCOUNT];
 
 /// The issuer of tokens, and the times of the proofs on which they are based.
 pub(super) struct Issuer {
     rules: IssuedTokens,
     key: TokenKey,
     tokens: Tokens,
-    /// The time of the last proof that was no issued token, by authenticated connection.
-    proofs: BTreeMap<ConnId, UnixTime>,
+    /// The last proof that was no issued token, by authenticated connection.
+    proofs: BTreeMap<ConnId, Basis>,
 }
 
-/// An issued token, verified: the user, and the time of the last other proof.
+/// The last proof of a user that was no issued token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Basis {
+    pub(super) at: UnixTime,
+    /// The fingerprint of the password's stored form. `None`: the proof was no password.
+    pub(super) account: Option<String>,
+}
+
+/// An issued token, verified: the user, and the proof on which the token is based.
 pub(super) struct Verified {
     pub(super) identity: Identity,
-    pub(super) proof: UnixTime,
+    pub(super) basis: Basis,
+}
+
+impl Verified {
+    /// Returns the identity that the token restores, if the account is the one of the proof.
+    ///
+    /// It has the present scopes of the account, and the end of the session.
+    pub(super) fn of_account(&self, secret: &[u8; 32], account: Account) -> Option<Identity> {
+        let is_same = self.basis.account.as_ref() == Some(&fingerprint(secret, &account.credentials));
+        is_same.then_some(Identity { expires_at: self.identity.expires_at, ..account.identity })
+    }
+}
+
+/// Returns a fingerprint of a password's stored form, which reveals nothing of it.
+pub(super) fn fingerprint(secret: &[u8; 32], credentials: &Credentials) -> String {
+    let stored = credentials.to_stored();
+    URL_SAFE_NO_PAD.encode(&hmac(secret, &[b"account ", stored.as_bytes()].concat())[..16])
 }
 
 impl Issuer {
@@ -71,20 +103,23 @@ impl Issuer {
         }
     }
 
-    /// Creates a token for a user whose last other proof was at `proof`. The error is for the peer.
+    /// Creates a token for a user whose last other proof is `basis`. The error is for the peer.
     pub(super) fn issue(
         &self,
         identity: &Identity,
-        proof: Option<UnixTime>,
+        basis: Option<Basis>,
         now: UnixTime,
     ) -> Result<String, &'static str> {
-        let proof = proof.unwrap_or(now);
-        if now.as_secs().saturating_sub(proof.as_secs()) >= self.rules.chain.as_secs() {
+        let Basis { at, account } = basis.unwrap_or(Basis { at: now, account: None });
+        if now.as_secs().saturating_sub(at.as_secs()) >= self.rules.chain.as_secs() {
             return Err("the login was too long ago; authenticate again first");
         }
         let mut others: Map<String, Value> = identity.claims().unwrap_or_default();
         OWN_CLAIMS.iter().for_each(|name| drop(others.remove(*name)));
-        others.insert(AUTH_TIME.into(), proof.as_secs().into());
+        others.insert(AUTH_TIME.into(), at.as_secs().into());
+        if let Some(account) = account {
+            others.insert(ACCOUNT.into(), account.into());
+        }
         if let Some(end) = identity.expires_at {
             others.insert(SESSION_EXPIRES.into(), end.as_secs().into());
         }
@@ -101,14 +136,14 @@ impl Issuer {
         self.rules.lifetime.as_secs().max(1)
     }
 
-    /// Records the time of the proof that a connection's login or renewal is based on.
-    pub(super) fn proved(&mut self, conn: ConnId, at: UnixTime) {
-        self.proofs.insert(conn, at);
+    /// Records the proof on which the login or the renewal of a connection is based.
+    pub(super) fn proved(&mut self, conn: ConnId, basis: Basis) {
+        self.proofs.insert(conn, basis);
     }
 
-    /// Returns the time of the proof that a connection's login or renewal is based on.
-    pub(super) fn proof_of(&self, conn: ConnId) -> Option<UnixTime> {
-        self.proofs.get(&conn).copied()
+    /// Returns the proof on which the login or the renewal of a connection is based.
+    pub(super) fn basis_of(&self, conn: ConnId) -> Option<Basis> {
+        self.proofs.get(&conn).cloned()
     }
 
     pub(super) fn forget(&mut self, conn: ConnId) {
@@ -119,7 +154,8 @@ impl Issuer {
 /// Returns the identity that an issued token restores: with the scopes and the end of the session.
 fn verified(identity: Identity) -> Result<Verified, TokenError> {
     let seconds = |name| identity.claim(name).and_then(|claim| claim.as_u64()).map(UnixTime::from_secs);
-    let proof = seconds(AUTH_TIME).ok_or(TokenError::Malformed)?;
+    let at = seconds(AUTH_TIME).ok_or(TokenError::Malformed)?;
+    let account = identity.claim(ACCOUNT).and_then(|claim| Some(claim.as_str()?.to_owned()));
     let expires_at = seconds(SESSION_EXPIRES);
-    Ok(Verified { identity: Identity { expires_at, ..identity }, proof })
+    Ok(Verified { identity: Identity { expires_at, ..identity }, basis: Basis { at, account } })
 }

@@ -9,7 +9,6 @@ use super::waiting::Stage;
 use super::{Authentication, scram};
 use crate::base::{ConnId, Payload, Representation};
 use crate::handler::{Handler, Hub};
-use alloc::borrow::ToOwned;
 
 /// The answer to a message that is no proof.
 const REQUIRED: &str = "authentication required";
@@ -72,9 +71,15 @@ impl<P> Authentication<P> {
             (Some(Proof::Registration { user, password }), _) => {
                 self.begin_registration(hub, conn, &user, password.into_owned(), within);
             }
+            (None, Stage::Dialogue(dialogue)) if is_json && !dialogue.wants_password() => {
+                // A program has sent it, and no user is called so.
+                drop(dialogue);
+                self.count_failure(hub, conn, "authentication required");
+            }
             (None, Stage::Dialogue(dialogue)) => match dialogue.next(hub, conn, text, self.registration) {
                 Step::More(dialogue) => self.set_stage(conn, Stage::Dialogue(dialogue)),
                 Step::Password { user, password } => self.begin_password(hub, conn, &user, password, within),
+                Step::BadName(error) => self.registration_failed(hub, conn, &error),
                 Step::Registration { user, password } => self.begin_registration(hub, conn, &user, password, within),
             },
             (Some(Proof::Issue) | None, _) => self.count_failure(hub, conn, REQUIRED),
@@ -113,9 +118,9 @@ impl<P> Authentication<P> {
     }
 }
 
-/// Parses the line `create NAME PASSWORD`. A password may contain spaces.
+/// Parses the line `create NAME PASSWORD`. The password is what follows one space, to the end.
 fn creation(text: &str) -> Option<Proof<'_>> {
-    let rest = text.trim().strip_prefix(CREATE)?.strip_prefix(' ')?.trim_start();
+    let rest = text.trim_start().strip_prefix(CREATE)?.strip_prefix(' ')?.trim_start();
     let (user, password) = rest.split_once(' ')?;
-    Some(Proof::Registration { user: user.into(), password: password.trim_start().to_owned().into() })
+    Some(Proof::Registration { user: user.into(), password: password.into() })
 }

@@ -145,8 +145,8 @@ impl From<Option<Account>> for Lookup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Registration {
-    /// The user is stored. The connection is authenticated with this identity.
-    Registered(Identity),
+    /// The user is stored, with this account. The connection is authenticated with its identity.
+    Registered(Box<Account>),
     /// Another user has this name or one that looks like it.
     NameTaken,
     /// The user cannot be stored, for this reason, which the peer receives.

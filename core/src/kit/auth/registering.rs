@@ -64,9 +64,10 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         let error = match registration {
-            Registration::Registered(identity) => {
+            Registration::Registered(account) => {
                 hub.state.metrics.registrations += 1;
-                return self.settle(hub, conn, Some(&user), Outcome::Right(Accepted::of(identity)), None, within);
+                let outcome = Outcome::Right(Accepted::of_account(*account));
+                return self.settle(hub, conn, None, outcome, None, within);
             }
             Registration::Pending => return drop(self.attempts.insert(conn, Attempt::Registering(user))),
             Registration::NameTaken => MessageError::new("name_taken", "this name is taken"),

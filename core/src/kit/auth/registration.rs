@@ -46,19 +46,24 @@ impl RegistrationRules {
     /// Checks the name and the password of a new user. Returns them as the provider gets them.
     pub(super) fn check(self, user: &str, password: String) -> Result<Candidate, MessageError> {
         let user = check_name(user)?;
-        let chars = password.chars().count();
-        if chars < usize::try_from(self.password_chars_min).unwrap_or(usize::MAX) {
+        self.check_password(&user, &password)?;
+        Ok(Candidate::Registration { user, password })
+    }
+
+    /// Checks the password of a new user.
+    pub(super) fn check_password(self, user: &str, password: &str) -> Result<(), MessageError> {
+        let Ok(prepared) = scram::prepared_password(password, 10_000) else {
+            let words = "a password has at most 1024 bytes, and no characters that SASLprep (RFC 4013) prohibits";
+            return Err(MessageError::new("invalid_password", words));
+        };
+        if prepared.chars().count() < usize::try_from(self.password_chars_min).unwrap_or(usize::MAX) {
             let words = format!("a password needs at least {} characters", self.password_chars_min);
             return Err(MessageError::new("weak_password", words));
         }
-        if confusable_key(&user) == confusable_key(&password) {
+        if confusable_key(user) == confusable_key(password) {
             return Err(MessageError::new("weak_password", "the password must differ from the name"));
         }
-        if scram::check(&password, 10_000).is_err() {
-            let words = "a password has at most 1024 bytes, and no control characters";
-            return Err(MessageError::new("invalid_password", words));
-        }
-        Ok(Candidate::Registration { user, password })
+        Ok(())
     }
 }
 

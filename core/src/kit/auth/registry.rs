@@ -37,7 +37,7 @@ pub(super) enum Question {
     May(Claim),
     /// A request for permission to register a user, within this rate for each address.
     ///
-    /// Answered with [`Answer::May`] or [`Answer::WaitToRegister`].
+    /// Answered with [`Answer::May`], [`Answer::Wait`] or [`Answer::WaitToRegister`].
     MayRegister { claim: Claim },
     /// The shard has checked a proof.
     ///
@@ -134,8 +134,8 @@ impl Registry {
                 Some((claim.conn, answer))
             }
             Question::MayRegister { claim } => {
-                let answer = self.registrations.charge(rules, &claim).err().unwrap_or(Answer::May);
-                Some((claim.conn, answer))
+                let may = self.failures.check(rules, &claim).and_then(|()| self.registrations.charge(rules, &claim));
+                Some((claim.conn, may.err().unwrap_or(Answer::May)))
             }
             Question::Tried { claim, right, single_use, is_renewal } => {
                 let answer = self.tried(rules, &claim, right, single_use.as_ref(), is_renewal, &mut replaced);

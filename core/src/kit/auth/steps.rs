@@ -5,13 +5,14 @@
 
 use super::attempt::{Accepted, Attempt, Candidate, Outcome};
 use super::dialogue::Dialogue;
+use super::issue::{Basis, fingerprint};
 use super::proof::{Response, refuse, respond};
 use super::provider::{LateAnswer, Provider, Verdict};
 use super::registry::{Answer, Claim, DuplicateLogin, Question, Rules};
 use super::used::SingleUse;
 use super::waiting::Stage;
 use super::{Authentication, DEADLINE, TOPIC};
-use crate::base::{ConnId, Identity, Peer, Reason, UnixTime};
+use crate::base::{ConnId, Identity, Peer, Reason};
 use crate::handler::{Event, Handler, Hub};
 use crate::kit::MessageError;
 use crate::state::Timer;
@@ -103,7 +104,7 @@ impl<P> Authentication<P> {
         match (answer, attempt) {
             (Answer::May, Attempt::Asked(candidate)) => self.look_at(hub, conn, candidate, within),
             (Answer::Right, Attempt::Settling(Outcome::Right(accepted))) => {
-                self.proved(hub, conn, accepted.proof);
+                self.proved(hub, conn, &accepted);
                 if self.waiting.contains_key(&conn) {
                     self.accept(hub, conn, accepted, within);
                 } else {
@@ -230,8 +231,9 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         if self.duplicates == DuplicateLogin::KeepBoth {
-            self.proved(hub, conn, None);
-            return self.accept(hub, conn, Accepted::of(identity), within);
+            let accepted = Accepted::of(identity);
+            self.proved(hub, conn, &accepted);
+            return self.accept(hub, conn, accepted, within);
         }
         self.sessions.insert(conn, identity.user.clone());
         let user = identity.user.to_string();
@@ -392,10 +394,12 @@ impl<P> Authentication<P> {
         self.one_try_less(hub, conn);
     }
 
-    /// Records the time of the proof on which a login or a renewal is based, if tokens are issued.
-    fn proved<C>(&mut self, hub: &Hub<'_, C>, conn: ConnId, proof: Option<UnixTime>) {
-        if let (Some(issuer), Some(proof)) = (&mut self.issuer, proof.or_else(|| hub.unix_time())) {
-            issuer.proved(conn, proof);
+    /// Records the proof on which a login or a renewal is based, if tokens are issued.
+    fn proved<C>(&mut self, hub: &Hub<'_, C>, conn: ConnId, accepted: &Accepted) {
+        let Self { issuer: Some(issuer), secret, .. } = self else { return };
+        if let Some(at) = accepted.proof.or_else(|| hub.unix_time()) {
+            let account = accepted.credentials.as_ref().map(|credentials| fingerprint(secret, credentials));
+            issuer.proved(conn, Basis { at, account });
         }
     }
 

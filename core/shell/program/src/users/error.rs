@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Fault {
     /// There is no such file.
     Missing,
+    /// The file is empty.
+    Empty,
     /// The directory of the file does not exist.
     NoDirectory,
     /// It is a directory, a pipe or a device.
@@ -93,6 +95,7 @@ impl fmt::Display for StoreError {
             Fault::Missing => {
                 ("there is no such file", "check the path; a server or the command `user add` creates it")
             }
+            Fault::Empty => ("it is empty", "start the server or use `user add`, which create a store in it"),
             Fault::NoDirectory => ("its directory does not exist", "create the directory first"),
             Fault::NotAFile => ("it is a directory or a device, and not a file", "choose another file"),
             Fault::NotADatabase => {

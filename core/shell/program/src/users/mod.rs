@@ -1,7 +1,7 @@
 //! The store of users (`authentication.store`), if the program was built with it.
 //!
-//! A file of SQLite has the users that register, and those of the command `user`. One thread of the
-//! server owns it: workers queue lookups and registrations, and the answers come back as notes.
+//! A file of SQLite has the users that register, and those of the command `user`. Two threads of the
+//! server use it: workers queue lookups and registrations, and the answers come back as notes.
 //!
 //! A peer that is told that it has registered is on the disk: see [`store`]. A user is looked up at
 //! each login, so a change by the command `user` takes effect at once in a running server.

@@ -36,7 +36,7 @@ pub(crate) fn check(resolved: &Resolved) -> Result<(), SettingsError> {
     let Some((_, path)) = configured(resolved) else { return Ok(()) };
     match UserStore::open(path, IfMissing::Refuse, PATIENCE) {
         // The start creates what is missing, and a store that another program has locked is in use.
-        Err(error) if !matches!(error.fault, Fault::Missing | Fault::Locked) => {
+        Err(error) if !matches!(error.fault, Fault::Missing | Fault::Empty | Fault::Locked) => {
             Err(resolved.blame(KEY, error.to_string()))
         }
         _ => Ok(()),
@@ -51,7 +51,7 @@ pub(crate) fn open(resolved: &Resolved, logs: &Logs) -> Result<Option<Users>, Fa
     let count = store.count().map_err(blame)?;
     logs.operation(Level::INFO, &format!("{KEY}: {count} users in {}", path.display()));
     let (secret, iterations) = (store.secret(), Arc::new(AtomicU32::new(plan.iterations)));
-    Ok(Some(Users { queue: Queue::start(store, logs.clone())?, secret, iterations }))
+    Ok(Some(Users { queue: Queue::start(store, logs)?, secret, iterations }))
 }
 
 impl Users {

@@ -115,6 +115,9 @@ impl UserStore {
         // Overwrites removed password hashes.
         db.pragma_update(None, "secure_delete", true).map_err(blame)?;
         if !is_store(&db, path)? {
+            if if_missing == IfMissing::Refuse {
+                return Err(StoreError::new(path, Fault::Empty));
+            }
             let change = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(blame)?;
             // Another process may have created the tables meanwhile.
             if !is_store(&change, path)? {

@@ -1,8 +1,9 @@
-//! The thread that owns the store while the server runs, and its queue.
+//! The threads that use the store while the server runs, and their queues.
 
 use super::error::StoreError;
 use super::store::{IfMissing, Inserted, PATIENCE, UserStore};
 use crate::answer::AnswerNote;
+use crate::failure::Failure;
 use crate::logs::Logs;
 use drupe_core::app::{AppIndex, AppNote};
 use drupe_core::kit::auth::scram::Credentials;
@@ -12,13 +13,17 @@ use drupe_core::{ConnId, Identity, UnixTime};
 use drupe_shell::{Remote, secret};
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 use tracing::Level;
 
-/// Maximum number of requests that wait for the thread. Others are refused at once.
-const WAITING_MAX: usize = 1_024;
+/// Maximum number of logins that wait for their thread. Others are refused at once.
+const LOOKUPS_MAX: usize = 1_024;
+/// Maximum number of registrations that wait for their thread, each of which takes milliseconds.
+const REGISTRATIONS_MAX: usize = 64;
+/// Minimum time between two attempts to open a store anew that does not work.
+const REOPENED_EVERY: Duration = Duration::from_secs(1);
 /// Minimum time between two reports of errors that have not ended meanwhile.
 pub(super) const REPORTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -26,13 +31,21 @@ const BUSY: &str = "the server is busy; try again later";
 const BROKEN: &str = "users cannot be looked up now";
 const NOT_STORED: &str = "users cannot be stored now";
 
-/// A sender of requests to the thread.
+/// A sender of requests to the two threads.
+///
+/// Registrations have a thread and an open store of their own, because each hashes a password:
+/// however many there are, nobody's login waits for them.
 #[derive(Clone)]
-pub(super) struct Queue(SyncSender<(ConnId, Request, Remote<AppNote>)>);
+pub(super) struct Queue {
+    lookups: SyncSender<Request<String>>,
+    registrations: SyncSender<Request<NewUser>>,
+}
 
-enum Request {
-    Lookup(String),
-    Register(NewUser),
+/// A request for a connection, and the worker that gets the answer.
+struct Request<T> {
+    conn: ConnId,
+    content: T,
+    remote: Remote<AppNote>,
 }
 
 /// A user who registers.
@@ -45,29 +58,59 @@ pub(super) struct NewUser {
 }
 
 impl Queue {
-    /// Starts the thread, which ends with the process.
-    pub(super) fn start(store: UserStore, logs: Logs) -> io::Result<Self> {
-        let (sender, requests) = sync_channel(WAITING_MAX);
-        let report = move |level, line: &str| logs.frequent_operation("users", level, line);
-        let keeper = Keeper::new(store, PATIENCE, Box::new(report));
-        thread::Builder::new().name("drupe-users".into()).spawn(move || keeper.run(&requests))?;
-        Ok(Self(sender))
+    /// Starts the threads, which end with the process.
+    ///
+    /// # Errors
+    /// If the store cannot be opened again, or a thread cannot be started.
+    pub(super) fn start(store: UserStore, logs: &Logs) -> Result<Self, Failure> {
+        let second = UserStore::open(store.path(), IfMissing::Refuse, PATIENCE)?;
+        let lookups = start("drupe-users", LOOKUPS_MAX, store, logs, |keeper: &mut Keeper, name: String| {
+            keeper.look_up(&name, Instant::now()).into()
+        })?;
+        let register = |keeper: &mut Keeper, user| keeper.register(&user, Instant::now()).into();
+        let registrations = start("drupe-register", REGISTRATIONS_MAX, second, logs, register)?;
+        Ok(Self { lookups, registrations })
     }
 
     /// Requests the account of a user. The answer follows as a note to `remote`.
     pub(super) fn look_up(&self, conn: ConnId, name: &str, remote: &Remote<AppNote>) -> Lookup {
-        let is_queued = self.0.try_send((conn, Request::Lookup(name.into()), remote.clone())).is_ok();
+        let request = Request { conn, content: name.to_owned(), remote: remote.clone() };
+        let is_queued = self.lookups.try_send(request).is_ok();
         if is_queued { Lookup::Pending } else { Lookup::Unavailable(BUSY.into()) }
     }
 
     /// Requests the registration of a user. The answer follows as a note to `remote`.
     pub(super) fn register(&self, conn: ConnId, user: NewUser, remote: &Remote<AppNote>) -> Registration {
-        let is_queued = self.0.try_send((conn, Request::Register(user), remote.clone())).is_ok();
+        let request = Request { conn, content: user, remote: remote.clone() };
+        let is_queued = self.registrations.try_send(request).is_ok();
         if is_queued { Registration::Pending } else { Registration::Refused(BUSY.into()) }
     }
 }
 
-/// The owner of the store.
+/// Starts a thread that answers requests with a store of its own. Returns their sender.
+fn start<T: Send + 'static>(
+    name: &str,
+    waiting_max: usize,
+    store: UserStore,
+    logs: &Logs,
+    answer: impl Fn(&mut Keeper, T) -> LateAnswer + Send + 'static,
+) -> io::Result<SyncSender<Request<T>>> {
+    let (sender, requests) = sync_channel::<Request<T>>(waiting_max);
+    let logs = logs.clone();
+    let report = move |level, line: &str| logs.frequent_operation("users", level, line);
+    let mut keeper = Keeper::new(store, PATIENCE, Box::new(report));
+    let run = move || {
+        while let Ok(Request { conn, content, remote }) = requests.recv() {
+            let answer = answer(&mut keeper, content);
+            // If the queue is full, the connection ends at its deadline.
+            let _ = remote.note(AppNote::new(AppIndex::default(), AnswerNote(conn, answer)));
+        }
+    };
+    thread::Builder::new().name(name.into()).spawn(run)?;
+    Ok(sender)
+}
+
+/// The owner of an open store.
 pub(super) struct Keeper {
     store: UserStore,
     /// Time to wait for locks, while the store works.
@@ -84,22 +127,13 @@ struct Trouble {
     /// Number of requests that failed.
     failed: u64,
     reported: Instant,
+    /// The last attempt to open the store anew, or the first error.
+    opened: Instant,
 }
 
 impl Keeper {
     pub(super) fn new(store: UserStore, patience: Duration, report: Report) -> Self {
         Self { store, patience, trouble: None, report }
-    }
-
-    fn run(mut self, requests: &Receiver<(ConnId, Request, Remote<AppNote>)>) {
-        while let Ok((conn, request, remote)) = requests.recv() {
-            let answer: LateAnswer = match request {
-                Request::Lookup(name) => self.look_up(&name, Instant::now()).into(),
-                Request::Register(user) => self.register(&user, Instant::now()).into(),
-            };
-            // If the queue is full, the connection ends at its deadline.
-            let _ = remote.note(AppNote::new(AppIndex::default(), AnswerNote(conn, answer)));
-        }
     }
 
     pub(super) fn look_up(&mut self, name: &str, now: Instant) -> Lookup {
@@ -136,14 +170,14 @@ impl Keeper {
             Some(Inserted::Taken) => Registration::NameTaken,
             Some(Inserted::Inserted) => {
                 (self.report)(Level::INFO, &format!("the user {name} has registered"));
-                Registration::Registered(Identity::user(name))
+                Registration::Registered(Account::new(credentials, Identity::user(name)).into())
             }
         }
     }
 
     /// Uses the store. Reports an error, and returns `None` then.
     fn with_store<T>(&mut self, now: Instant, work: impl FnOnce(&UserStore) -> Result<T, StoreError>) -> Option<T> {
-        match self.reopen_if_replaced().and_then(|()| work(&self.store)) {
+        match self.reopen_if_due(now).and_then(|()| work(&self.store)) {
             Ok(value) => {
                 self.end_trouble();
                 Some(value)
@@ -155,16 +189,24 @@ impl Keeper {
         }
     }
 
-    /// Opens the file anew if it is not the same any more, such as after a backup was restored.
+    /// Opens the file anew if it is another one by now, such as after a backup was restored.
     ///
-    /// SQLite would otherwise write to a file that has no name any more.
-    fn reopen_if_replaced(&mut self) -> Result<(), StoreError> {
-        if !self.store.is_replaced() {
+    /// SQLite would otherwise write to a file that has no name any more. A store that does not work
+    /// is opened anew too, because its content may have been replaced.
+    fn reopen_if_due(&mut self, now: Instant) -> Result<(), StoreError> {
+        let is_replaced = self.store.is_replaced();
+        let is_due = |trouble: &Trouble| now.saturating_duration_since(trouble.opened) >= REOPENED_EVERY;
+        if !is_replaced && !self.trouble.as_ref().is_some_and(is_due) {
             return Ok(());
         }
+        if let Some(trouble) = &mut self.trouble {
+            trouble.opened = now;
+        }
         self.store = UserStore::open(self.store.path(), IfMissing::Refuse, self.current_patience())?;
-        let words = format!("authentication.store: {} was replaced, and is open again", self.store.path().display());
-        (self.report)(Level::WARN, &words);
+        if is_replaced {
+            let path = self.store.path().display();
+            (self.report)(Level::WARN, &format!("authentication.store: {path} was replaced, and is open again"));
+        }
         Ok(())
     }
 
@@ -176,7 +218,7 @@ impl Keeper {
     fn add_trouble(&mut self, now: Instant, error: &StoreError) {
         let is_reported = match &mut self.trouble {
             None => {
-                self.trouble = Some(Trouble { failed: 1, reported: now });
+                self.trouble = Some(Trouble { failed: 1, reported: now, opened: now });
                 let _ = self.store.set_patience(Duration::ZERO);
                 true
             }

@@ -193,7 +193,7 @@ pub fn prepared_name(name: &str) -> Result<String, ScramError> {
     if name.is_empty() || name.len() > 256 { Err(ScramError::Prohibited) } else { Ok(name.into_owned()) }
 }
 
-fn prepared_password(password: &str, iterations: u32) -> Result<Cow<'_, str>, ScramError> {
+pub(super) fn prepared_password(password: &str, iterations: u32) -> Result<Cow<'_, str>, ScramError> {
     if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&iterations) {
         return Err(ScramError::Iterations);
     }
