@@ -1,6 +1,7 @@
 use crate::base::Backoff;
 use crate::base::setters;
 use crate::config::{Listen, ListenError};
+use crate::tls::ClientTls;
 use crate::wire::Wire;
 use crate::wire::http::OpeningHandshake;
 use alloc::string::String;
@@ -18,10 +19,12 @@ pub struct Dial {
     pub protocol: DialProtocol,
     /// The waits before further attempts and reconnections. `None`: one attempt, no reconnection.
     pub backoff: Option<Backoff>,
-    /// Time limit for each attempt, and again for the handshake after it.
+    /// Time limit for each attempt, and again for each handshake after it: TLS and WebSocket.
     ///
     /// With zero, no attempt succeeds.
     pub timeout: Duration,
+    /// The TLS settings. `None`: no TLS.
+    pub tls: Option<ClientTls>,
 }
 
 setters!(Dial {
@@ -29,6 +32,7 @@ setters!(Dial {
     protocol: DialProtocol,
     backoff: Option<Backoff>,
     timeout: Duration,
+    tls: Option<ClientTls>,
 });
 
 /// The protocol of an outgoing connection.
@@ -58,6 +62,7 @@ impl Dial {
             protocol: Wire::default().into(),
             backoff: None,
             timeout: Duration::from_secs(30),
+            tls: None,
         }
     }
 

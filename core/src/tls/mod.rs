@@ -1,4 +1,4 @@
-//! TLS for the listeners of every wire protocol (RFC 8446 and RFC 5246).
+//! TLS for the listeners and the outgoing connections of every wire (RFC 8446 and RFC 5246).
 //!
 //! On a listener with [`Tls`], the machine decrypts received bytes and encrypts output. Handshakes
 //! and ciphers are those of [rustls](https://docs.rs/rustls), which also does no I/O. Wires,
@@ -27,6 +27,13 @@ let config = Config::listening([listen.tls(Some(files.load(&provider, &tickets)?
 
 #[cfg(feature = "tls")]
 mod certificates;
+mod client;
+#[cfg(feature = "tls")]
+mod client_files;
+#[cfg(feature = "tls")]
+mod fault;
+#[cfg(feature = "tls")]
+mod pinned;
 mod secured;
 #[cfg(feature = "tls")]
 mod session;
@@ -35,6 +42,9 @@ mod tickets;
 
 #[cfg(feature = "tls")]
 pub use certificates::{CertificateFiles, ClientCertificates, TlsError, TlsFiles, Validity};
+pub use client::ClientTls;
+#[cfg(feature = "tls")]
+pub use client_files::{ClientTlsFiles, Roots};
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use secured::Secured;
