@@ -18,7 +18,8 @@ pub(super) fn failure_of(error: &Error) -> Failure {
 
 fn of_certificate(error: &CertificateError) -> TlsFault {
     match error {
-        CertificateError::UnknownIssuer => TlsFault::CertificateUnknownIssuer,
+        // A trusted authority of the same name has not signed it.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFault::CertificateUnknownIssuer,
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFault::CertificateExpired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFault::CertificateNotYetValid,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => TlsFault::NameMismatch,
