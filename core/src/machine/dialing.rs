@@ -7,6 +7,7 @@ use crate::facts::Fact;
 use crate::handler::{Event, Handler};
 use crate::state::conn::{HandshakeStep, Phase};
 use crate::state::{Ending, State};
+use crate::tls::ClientTls;
 use crate::wire::websocket::{Role, WebSocket};
 use crate::wire::{ProbeInput, Wire};
 use alloc::sync::Arc;
@@ -14,11 +15,17 @@ use alloc::sync::Arc;
 impl<H: Handler> Machine<H> {
     /// Handles a connection that the shell made for one of the [`dials`](Self::dials).
     ///
-    /// Returns `None` if the dial has no attempt in progress; the shell then drops its socket.
+    /// Returns `None` if the dial has no attempt in progress, or if its TLS settings are
+    /// [pending](crate::tls::ClientTls::pending), which fails the attempt. The shell then drops its
+    /// socket.
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Dialed { dial, peer });
         let Dial { protocol, timeout, tls, .. } = self.state.dials.get_if_wanted(dial)?.clone();
+        if tls.as_ref().is_some_and(ClientTls::is_pending) {
+            self.dial_is_lost(dial, Failure::Tls);
+            return None;
+        }
         self.state.dialed(peer);
         let (origin, wait) = (Origin::Dial(dial), Some(timeout));
         Some(match protocol {
@@ -71,15 +78,15 @@ impl<H: Handler> Machine<H> {
 
     /// Queues the request of the WebSocket handshake of an outgoing connection.
     fn ask_for_websocket(&mut self, conn: ConnId, dial: DialId) {
-        let Some(Dial { protocol: DialProtocol::WebSocket(handshake), address, .. }) = self.state.dials.get(dial)
+        let Some(Dial { protocol: DialProtocol::WebSocket(handshake), address, tls, .. }) = self.state.dials.get(dial)
         else {
             return;
         };
-        let (handshake, address) = (Arc::clone(handshake), address.clone());
+        let (handshake, address, is_secure) = (Arc::clone(handshake), address.clone(), tls.is_some());
         // The server sees the nonce, so it comes from its own generator: it must reveal nothing
         // about `Hub::random` or jitter.
         let nonce = self.state.outbound.encoder.masks.nonce();
-        let (request, accept) = handshake.request(&address, nonce);
+        let (request, accept) = handshake.request(&address, is_secure, nonce);
         self.state.dials.expect(dial, accept);
         self.state.outbound.control(conn.slot(), &request);
     }

@@ -24,6 +24,8 @@ pub struct ClientTls {
 enum Spoken {
     /// A component between the network and the machine.
     Elsewhere,
+    /// No component: the roots are not loaded yet, and all attempts fail.
+    Nobody,
     /// The machine.
     #[cfg(feature = "tls")]
     Here(Arc<rustls::ClientConfig>),
@@ -37,6 +39,21 @@ impl ClientTls {
     #[must_use]
     pub const fn external() -> Self {
         Self { server_name: None, spoken: Spoken::Elsewhere }
+    }
+
+    /// Creates settings for TLS whose roots are not loaded yet.
+    ///
+    /// Those of a parsed `tls://` or `wss://` address. Until [`Dial::fill_tls`](crate::Dial::fill_tls)
+    /// loads the roots, each attempt fails with [`Failure::Tls`](crate::Failure::Tls).
+    #[must_use]
+    pub const fn pending() -> Self {
+        Self { server_name: None, spoken: Spoken::Nobody }
+    }
+
+    /// Returns `true` if the roots are not loaded yet, so that each attempt fails.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        matches!(self.spoken, Spoken::Nobody)
     }
 
     /// Creates settings from a rustls configuration.
@@ -60,11 +77,11 @@ impl ClientTls {
 
     /// Creates the TLS session of a connection to `address`, which is `HOST:PORT`.
     ///
-    /// Returns `None` if another component speaks TLS, or if the host is no valid name.
+    /// Returns `None` if the machine does not speak TLS, or if the host is no valid name.
     #[cfg(feature = "tls")]
     pub(crate) fn session(&self, address: &str) -> Option<TlsSession> {
         match &self.spoken {
-            Spoken::Elsewhere => None,
+            Spoken::Elsewhere | Spoken::Nobody => None,
             Spoken::Here(config) => {
                 let name = self.server_name.as_deref().unwrap_or_else(|| host(address));
                 TlsSession::of_client(config, name)
@@ -83,10 +100,9 @@ fn host(address: &str) -> &str {
 impl PartialEq for ClientTls {
     fn eq(&self, other: &Self) -> bool {
         let same = match (&self.spoken, &other.spoken) {
-            (Spoken::Elsewhere, Spoken::Elsewhere) => true,
+            (Spoken::Elsewhere, Spoken::Elsewhere) | (Spoken::Nobody, Spoken::Nobody) => true,
             #[cfg(feature = "tls")]
             (Spoken::Here(ours), Spoken::Here(theirs)) => Arc::ptr_eq(ours, theirs),
-            #[cfg(feature = "tls")]
             _ => false,
         };
         same && self.server_name == other.server_name

@@ -4,7 +4,7 @@ use crate::tls_world::World;
 use drupe_core::app::Echo;
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{
-    CertificateFiles, ClientCertificates, ClientTls, ClientTlsFiles, Roots, TicketKeys, Tls, TlsFiles,
+    CertificateFiles, ClientCertificates, ClientTls, ClientTlsFiles, Roots, Secured, TicketKeys, Tls, TlsFiles,
 };
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::{
@@ -211,6 +211,44 @@ fn servers_without_tls_and_silent_ones_fail_in_time() {
     let conn = client.dialed(DIAL, Peer::Local).expect("wanted");
     client.send(conn, &[22, 3, 3, 0xff, 0xff]);
     assert_eq!(log(&client), ["failed not_tls"]);
+}
+
+#[test]
+fn dial_without_roots_fails_each_attempt_and_sends_nothing() {
+    let dial: Dial = "tls://localhost:1".parse().expect("good");
+    let mut client = client(dial.timeout(Duration::from_secs(3_600)).backoff(Some(Backoff::default())));
+    for attempts in 1..=3 {
+        assert_eq!(client.dialed(DIAL, Peer::Local), None);
+        assert_eq!(log(&client), vec!["failed tls"; attempts]);
+        client.advance(Duration::from_secs(60));
+        assert!(client.machine().dials().next().is_some(), "another attempt follows");
+    }
+    let metrics = client.machine().metrics();
+    assert_eq!((metrics.dial_errors, metrics.opened), (3, 0));
+}
+
+#[test]
+fn host_field_has_no_default_port() {
+    for (address, expected) in [
+        ("ws://localhost:80/", "\r\nHost: localhost\r\n"),
+        ("ws://localhost:443/", "\r\nHost: localhost:443\r\n"),
+        ("ws://[::1]:80/", "\r\nHost: [::1]\r\n"),
+        ("wss://localhost:80/", "\r\nHost: localhost:80\r\n"),
+        ("wss://[::1]:443/", "\r\nHost: [::1]\r\n"),
+        ("wss://localhost:443/", "\r\nHost: localhost\r\n"),
+    ] {
+        let mut dial: Dial = address.parse().expect(address);
+        dial.fill_tls(|| Ok::<_, NoNote>(ClientTls::external())).expect("it cannot fail");
+        let has_tls = dial.tls.is_some();
+        let mut client = client(dial);
+        let conn = client.dialed(DIAL, Peer::Local).expect("wanted");
+        if has_tls {
+            assert_eq!(client.received(conn), b"", "nothing is sent before the handshake");
+            client.secured(conn, &Secured::default().version("TLSv1.3".into()));
+        }
+        let sent = String::from_utf8(client.received(conn).to_vec()).expect("text");
+        assert!(sent.contains(expected), "{address}: {sent}");
+    }
 }
 
 #[test]
