@@ -22,6 +22,23 @@ let listen: Listen = "telnet://0.0.0.0:992".parse()?;
 let config = Config::listening([listen.tls(Some(files.load(&provider, &tickets)?))]);
 # Ok::<(), Box<dyn std::error::Error>>(())
 ```
+
+An outgoing connection with [`ClientTls`] begins with a TLS handshake, and verifies the server. A
+handshake that fails is a failed attempt to connect:
+[`Failure::TlsHandshake`](crate::Failure::TlsHandshake) says why.
+
+```no_run
+use drupe_core::Dial;
+use drupe_core::tls::{ClientTlsFiles, Roots, rustls};
+use std::sync::Arc;
+
+let provider = Arc::new(rustls::crypto::ring::default_provider());
+let files = ClientTlsFiles::new(Roots::File("authorities.pem".into()));
+let mut dial: Dial = "tls://example.org:7000".parse()?;
+// An address cannot name roots, so those of `tls://` and `wss://` are loaded here.
+dial.fill_tls(|| files.load(&provider))?;
+# Ok::<(), Box<dyn std::error::Error>>(())
+```
 "#
 )]
 

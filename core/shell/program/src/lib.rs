@@ -27,6 +27,8 @@ mod accounts;
 mod arguments;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod client_tls;
 mod concerns;
 mod connections;
 mod descriptors;
