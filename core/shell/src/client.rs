@@ -24,6 +24,10 @@
 //! })
 //! # }
 //! ```
+//!
+//! Addresses may ask for TLS, such as `wss://example.org:443/`. With the feature `client-tls`, the
+//! client then trusts what the operating system trusts. To trust something else, or to show a
+//! client certificate, set [`Dial::tls`](drupe_core::Dial::tls).
 
 use super::stream::{Disconnected, Link, Weight};
 use super::{Remote, Runtime, Server, StartError};

@@ -1,6 +1,6 @@
 //! TLS of outgoing connections with the certificates that the operating system trusts.
 
-use drupe_core::tls::rustls::crypto::CryptoProvider;
+use drupe_core::tls::rustls::{Error, crypto::CryptoProvider};
 use drupe_core::tls::{Roots, TlsError};
 use rustls_platform_verifier::Verifier;
 use std::sync::Arc;
@@ -26,8 +26,12 @@ use std::sync::Arc;
 /// If the system has no certificates of authorities, or they cannot be read.
 pub fn platform_roots(provider: &Arc<CryptoProvider>) -> Result<Roots, TlsError> {
     let verifier = Verifier::new(Arc::clone(provider)).map_err(|error| {
+        let cause = match error {
+            Error::General(words) => words,
+            error => error.to_string(),
+        };
         let remedy = "install the system's certificates of authorities, or name a file of them in SSL_CERT_FILE";
-        TlsError::Setup(format!("{error}; {remedy}"))
+        TlsError::Setup(format!("{cause}; {remedy}"))
     })?;
     Ok(Roots::Verifier(Arc::new(verifier)))
 }
