@@ -116,7 +116,11 @@ impl Handler for Failing {
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
         match event {
-            Event::Started => self.dials.drain(..).for_each(|dial| drop(hub.dial(dial))),
+            Event::Started => {
+                for dial in self.dials.drain(..) {
+                    hub.dial(dial);
+                }
+            }
             Event::DialFailed { failure, retry_at, .. } => {
                 let _ = self.report.send(format!("{failure} {}", retry_at.is_some()));
             }
