@@ -28,6 +28,8 @@ pub struct Dial {
     /// Applies to every protocol. An attempt has succeeded once the handshake of TLS, and that of a
     /// WebSocket after it, has. A failed one is a failed attempt, with
     /// [`Failure::TlsHandshake`](crate::Failure::TlsHandshake) if the cause is known.
+    ///
+    /// An idle connection with TLS holds 9 KB of memory, an incoming one 8 KB; without TLS, 0.4 KB.
     pub tls: Option<ClientTls>,
 }
 
