@@ -24,8 +24,7 @@ let config = Config::listening([listen.tls(Some(files.load(&provider, &tickets)?
 ```
 
 An outgoing connection with [`ClientTls`] begins with a TLS handshake, and verifies the server. A
-handshake that fails is a failed attempt to connect:
-[`Failure::TlsHandshake`](crate::Failure::TlsHandshake) says why.
+handshake that fails is a failed attempt to connect; `Failure::TlsHandshake` says why.
 
 ```no_run
 use drupe_core::Dial;
