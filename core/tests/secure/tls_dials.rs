@@ -139,7 +139,7 @@ fn dated(world: &World, from: i32, until: i32) -> CertificateFiles {
     let mut params = CertificateParams::new(vec!["localhost".into()]).expect("good");
     params.not_before = date_time_ymd(from, 1, 1);
     params.not_after = date_time_ymd(until, 1, 1);
-    world.files_of(params, &format!("dated-{from}"))
+    world.files_of(&params, &format!("dated-{from}"))
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl World {
     }
 
     /// A certificate of the authority with these parameters and its key, written down.
-    pub(crate) fn files_of(&self, params: CertificateParams, stem: &str) -> CertificateFiles {
+    pub(crate) fn files_of(&self, params: &CertificateParams, stem: &str) -> CertificateFiles {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.authority).expect("signed");
         let path = |ending: &str| self.directory.join(format!("{stem}.{ending}"));
