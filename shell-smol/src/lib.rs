@@ -48,7 +48,7 @@ pub use stream::Stream;
 /// To run it elsewhere, see [`Client::with_driver`].
 ///
 /// With the feature `client-tls`, a `tls://` or `wss://` address trusts what the operating system
-/// trusts, unless [`Dial::tls`](core::Dial::tls) has settings of its own.
+/// trusts, unless [`Dial::tls`](drupe_core::Dial::tls) has settings of its own.
 ///
 /// # Errors
 /// If the system has no random bytes, or cannot start a thread. If the address needs TLS without
