@@ -195,7 +195,8 @@ pub use base::files;
 pub use base::work;
 pub use base::{
     AcceptFailure, AddressKey, Backoff, Blame, ConnId, ConnIdError, DialId, Failure, Identity, ListenerId, NameError,
-    Origin, Outgoing, OutgoingBuf, Payload, PayloadBuf, Peer, Random, Reason, Representation, Time, UnixTime, text,
+    Origin, Outgoing, OutgoingBuf, Payload, PayloadBuf, Peer, Random, Reason, Representation, Time, TlsFault, UnixTime,
+    text,
 };
 pub use config::{
     Address, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError, ListenProblem,

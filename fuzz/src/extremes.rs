@@ -126,7 +126,7 @@ impl<'a> Draw<'a> {
             .ping(self.maybe(|draw| draw.duration(Duration::from_secs(2))))
             .metrics(if self.flag() { Access::Open } else { Access::Off })
             .page(self.flag())
-            .files(self.maybe(|draw| draw.files()))
+            .files(self.maybe(Draw::files))
             .telnet(telnet.then(|| self.telnet()))
             .timeout(self.duration(Duration::from_secs(10)))
     }

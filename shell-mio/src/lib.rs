@@ -43,6 +43,8 @@ pub use drupe_program;
 pub use drupe_shell as shell;
 #[cfg(feature = "kit")]
 pub use drupe_shell::client::Client;
+#[cfg(feature = "client-tls")]
+pub use drupe_shell::platform_roots;
 pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 /// Reverse SSH tunnels. Call [`spawn_thread`](tunnel::spawn_thread) beside the server.
 #[cfg(feature = "tunnel")]
@@ -53,8 +55,12 @@ pub use run::Mio;
 ///
 /// To run it elsewhere, see [`Client::with_driver`].
 ///
+/// With the feature `client-tls`, a `tls://` or `wss://` address trusts what the operating system
+/// trusts, unless [`Dial::tls`](drupe_core::Dial::tls) has settings of its own.
+///
 /// # Errors
-/// If the system has no random bytes, or cannot start a thread.
+/// If the system has no random bytes, or cannot start a thread. If the address needs TLS without
+/// settings, and the feature `client-tls` is off or the system has no certificates.
 #[cfg(feature = "kit")]
 pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Result<Client> {
     Client::connect::<Mio>(options)

@@ -24,11 +24,18 @@
 //! })
 //! # }
 //! ```
+//!
+//! Addresses may ask for TLS, such as `wss://example.org:443/`. With the feature `client-tls`, the
+//! client then trusts what the operating system trusts. To trust something else, or to show a
+//! client certificate, set [`Dial::tls`](drupe_core::Dial::tls).
 
 use super::stream::{Disconnected, Link, Weight};
-use super::{BindError, Remote, Runtime, Server};
+use super::{Remote, Runtime, Server, StartError};
 use drupe_core::kit::client::{Client as Machine, ClientCommand, ClientEvent, ClientOptions};
 use drupe_core::kit::rpc::CallError;
+use drupe_core::tls::ClientTls;
+#[cfg(feature = "client-tls")]
+use drupe_core::tls::ClientTlsFiles;
 use drupe_core::{Event, Failure, Handler, Hub, OutgoingBuf, PayloadBuf, Peer, Reason};
 
 use std::collections::BTreeMap;
@@ -133,13 +140,18 @@ impl Client {
     ///
     /// `secret` is 32 unpredictable bytes, as from [`secret`](super::secret).
     ///
+    /// If the TLS settings of the dial are [pending](drupe_core::tls::ClientTls::pending), as those
+    /// of a parsed `wss://` address, the client trusts what the operating system trusts.
+    ///
     /// # Errors
-    /// If the configuration has a listener that cannot be bound. The default configuration has
-    /// none.
+    /// If TLS settings are pending and the feature `client-tls` is off, or the system has no
+    /// certificates. If the configuration has a listener that cannot be bound; the default
+    /// configuration has none.
     pub fn with_driver<R: Runtime>(
-        options: ClientOptions,
+        mut options: ClientOptions,
         secret: [u8; 32],
-    ) -> Result<(Self, Server<Handled, R>), BindError> {
+    ) -> Result<(Self, Server<Handled, R>), StartError> {
+        options.dial.fill_tls(load_tls).map_err(StartError::Tls)?;
         let (link, answers) = (Path::new(), Arc::new(Mutex::new(Answers::default())));
         // Nothing can be sent before the client is connected.
         link.set_stalled(true);
@@ -181,10 +193,16 @@ impl Client {
 
     /// Creates a client that runs on its own thread.
     ///
+    /// TLS settings are as for [`with_driver`](Self::with_driver).
+    ///
     /// # Errors
-    /// If the system has no random bytes, or cannot start a thread.
+    /// If the system has no random bytes, or cannot start a thread. Those of
+    /// [`with_driver`](Self::with_driver).
     pub fn connect<R: Runtime + 'static>(options: ClientOptions) -> io::Result<Self> {
-        let (client, server) = Self::with_driver::<R>(options, super::secret()?).map_err(|error| error.source)?;
+        let (client, server) = Self::with_driver::<R>(options, super::secret()?).map_err(|error| match error {
+            StartError::Bind(error) => error.source,
+            StartError::Tls(error) | StartError::Thread(error) => error,
+        })?;
         thread::Builder::new().name("drupe-client".into()).spawn(move || server.run_blocking())?;
         Ok(client)
     }
@@ -269,6 +287,21 @@ impl Client {
     async fn ready(&self) -> Result<(), Disconnected> {
         poll_fn(|cx| self.shared.link.poll_ready(cx)).await.map_err(Disconnected)
     }
+}
+
+/// Loads TLS settings that trust what the operating system trusts.
+#[cfg(feature = "client-tls")]
+fn load_tls() -> io::Result<ClientTls> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let loaded = super::platform_roots(&provider).and_then(|roots| ClientTlsFiles::new(roots).load(&provider));
+    loaded.map_err(io::Error::other)
+}
+
+/// Returns the error of a build that cannot load TLS settings.
+#[cfg(not(feature = "client-tls"))]
+fn load_tls() -> io::Result<ClientTls> {
+    let words = "TLS has no roots: enable the feature client-tls for those of the system, or set Dial::tls";
+    Err(io::Error::new(io::ErrorKind::Unsupported, words))
 }
 
 impl Shared {

@@ -12,6 +12,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `auth` | `client`: a client that logs in and reconnects |
+//! | `client-tls` | `platform_roots`, and TLS of clients without settings of their own |
 //! | `cli` | `cli`: command-line arguments of the example `hub` |
 //! | `http` | [`mount`]: requests and responses of the crate `http` |
 
@@ -25,6 +26,8 @@ mod channel;
 pub mod cli;
 #[cfg(feature = "auth")]
 pub mod client;
+#[cfg(feature = "client-tls")]
+mod client_tls;
 mod driver;
 mod mailbox;
 pub mod mount;
@@ -44,6 +47,8 @@ mod tunnel;
 pub use attempts::{Attempts, until_blocked};
 pub use block_on::block_on;
 pub use channel::{Arrival, Channel};
+#[cfg(feature = "client-tls")]
+pub use client_tls::platform_roots;
 pub use driver::{Driver, Next};
 pub use mailbox::Mailbox;
 pub use os::{BindError, OsListener, OsStream, SocketFile, tune, tune_accepted};

@@ -34,13 +34,16 @@ pub trait Runtime {
     fn run_here<H: Handler>(setup: Setup<H>) -> io::Result<Metrics>;
 }
 
-/// The error of a server with several shards that could not start.
+/// The error of a server or a client that could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// A listener could not be bound, or its configuration is refused.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The TLS settings of a client could not be loaded.
+    #[error("can't set up TLS: {0}")]
+    Tls(io::Error),
     /// A thread could not be started.
     #[error("can't start a worker thread: {0}")]
     Thread(io::Error),

@@ -1,3 +1,5 @@
+use super::name_error::NameError;
+use super::tls_fault::TlsFault;
 use crate::base::Reason;
 use core::fmt;
 use core::str::FromStr;
@@ -21,8 +23,10 @@ pub enum Failure {
         /// The HTTP status code of the response, such as 403 (RFC 9110 section 15).
         status: u16,
     },
-    /// The TLS handshake failed, or TLS failed later.
+    /// TLS failed, for another reason than a fault of the handshake.
     Tls,
+    /// The TLS handshake of an outgoing connection failed.
+    TlsHandshake(TlsFault),
     /// The [tunnel](crate::tunnel) of the connection was lost.
     Tunnel,
     /// More input was unread than [`Ssh::ahead_max_bytes`](crate::tunnel::Ssh) allows.
@@ -40,7 +44,7 @@ impl Failure {
             Self::TimedOut => Reason::NetworkTimeout,
             Self::Refused | Self::Unreachable | Self::Other => Reason::NetworkError,
             Self::Handshake | Self::Rejected { .. } => Reason::WrongProtocol,
-            Self::Tls => Reason::TlsFailed,
+            Self::Tls | Self::TlsHandshake(_) => Reason::TlsFailed,
             Self::Tunnel => Reason::TunnelLost,
             Self::Flooded => Reason::RateLimited,
         }
@@ -59,11 +63,6 @@ pub enum AcceptFailure {
     Transient,
 }
 
-/// The error for a name that is not among the expected names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of: {0}")]
-pub struct NameError(pub(crate) &'static str);
-
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -75,6 +74,7 @@ impl fmt::Display for Failure {
             Self::Tls => "tls",
             Self::Tunnel => "tunnel",
             Self::Flooded => "flooded",
+            Self::TlsHandshake(fault) => fault.name(),
             Self::Rejected { status } => return write!(f, "rejected_{status}"),
             Self::Other => "other",
         })
@@ -97,9 +97,10 @@ impl FromStr for Failure {
             "other" => Ok(Self::Other),
             _ => {
                 let status = text.strip_prefix("rejected_").and_then(|status| status.parse().ok());
-                let names =
-                    "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, tls, tunnel, flooded, other";
-                status.map(|status| Self::Rejected { status }).ok_or(NameError(names))
+                let names = "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, tls, a fault of TLS, \
+                    tunnel, flooded, other";
+                let rejected = status.map(|status| Self::Rejected { status });
+                rejected.or_else(|| text.parse().ok().map(Self::TlsHandshake)).ok_or(NameError(names))
             }
         }
     }

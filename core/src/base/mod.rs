@@ -8,6 +8,7 @@ pub mod files;
 mod id;
 mod identity;
 pub(crate) mod lazy_box;
+mod name_error;
 pub mod names;
 mod network;
 mod outgoing;
@@ -20,6 +21,7 @@ pub(crate) mod recount;
 mod setters;
 pub mod text;
 mod time;
+mod tls_fault;
 #[cfg(feature = "work")]
 pub mod work;
 #[cfg(not(feature = "work"))]
@@ -27,13 +29,14 @@ pub(crate) mod work;
 
 pub use app_index::AppIndex;
 pub use backoff::Backoff;
-pub use failure::{AcceptFailure, Failure, NameError};
+pub use failure::{AcceptFailure, Failure};
 pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
 #[cfg(feature = "json")]
 pub use identity::ClaimsError;
 pub use identity::Identity;
 #[cfg(feature = "json")]
 pub(crate) use identity::covers;
+pub use name_error::NameError;
 pub use network::{Network, NetworkError};
 pub use outgoing::{Outgoing, OutgoingBuf, Representation};
 pub use payload::{Payload, PayloadBuf};
@@ -43,3 +46,4 @@ pub use reason::{Blame, Reason};
 pub(crate) use setters::setters;
 pub(crate) use time::{INTERVAL_MIN, seconds_up, some_time};
 pub use time::{Time, UnixTime};
+pub use tls_fault::TlsFault;

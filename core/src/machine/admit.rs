@@ -1,7 +1,7 @@
 //! Steps before a connection may open: the proxy header, admission by the first shard, TLS.
 
 use super::Machine;
-use crate::base::{ConnId, Peer, Reason};
+use crate::base::{ConnId, Failure, Origin, Peer, Reason};
 use crate::handler::Handler;
 use crate::state::Ending;
 use crate::state::conn::{Conn, HandshakeStep, Phase};
@@ -20,7 +20,13 @@ impl<H: Handler> Machine<H> {
             (HandshakeStep::Header, ProbeInput::Waited) => self.state.end(index, Reason::BadProxyHeader, Ending::Flush),
             // The first shard did not answer.
             (HandshakeStep::Admission, ProbeInput::Waited) => self.go_on(conn, Some(Err(Reason::ServerBusy))),
-            (_, ProbeInput::Waited) => self.state.end(index, Reason::TlsFailed, Ending::Flush),
+            (_, ProbeInput::Waited) => {
+                let origin = self.state.conns.get(conn).map(|found| found.origin);
+                if let Some(Origin::Dial(dial)) = origin {
+                    self.state.handshake_failed(dial, conn, Failure::TimedOut);
+                }
+                self.state.end(index, Reason::TlsFailed, Ending::Flush);
+            }
         }
     }
 
@@ -82,6 +88,9 @@ impl<H: Handler> Machine<H> {
     pub(super) fn pass(&mut self, conn: ConnId) {
         let now = self.state.now;
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) else { return };
+        if let Origin::Dial(dial) = found.origin {
+            return self.pass_dial(conn, dial);
+        }
         let Some(offered) = &found.offered else { return };
         let (protocol, tls) = (offered.protocol.clone(), offered.tls.as_ref().map(|tls| tls.handshake_timeout));
         if let (Some(timeout), false) = (tls, found.step == HandshakeStep::Tls) {

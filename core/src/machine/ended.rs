@@ -1,8 +1,8 @@
 //! Facts about the end of a connection: the end of the peer's half, or of the socket.
 
 use super::Machine;
-use crate::base::Failure;
 use crate::base::{ConnId, Time};
+use crate::base::{Failure, Origin};
 use crate::facts::Fact;
 use crate::handler::Handler;
 use crate::state::Ending;
@@ -62,6 +62,10 @@ impl<H: Handler> Machine<H> {
 
     pub(super) fn fail(&mut self, now: Time, conn: ConnId, failure: Failure) {
         self.begin(now, &Fact::Failed { conn, failure });
+        let found = self.state.conns.get(conn);
+        if let Some(Origin::Dial(dial)) = found.filter(|found| found.is_undecided()).map(|found| found.origin) {
+            self.state.handshake_failed(dial, conn, failure);
+        }
         if self.state.conns.get(conn).is_some() {
             self.state.end(conn.slot(), failure.reason(), Ending::Drop);
             self.state.forget(conn.slot());

@@ -2,21 +2,17 @@
 
 use super::Machine;
 use super::request::Asked;
-use crate::base::Failure;
 use crate::base::Origin;
-use crate::base::{ConnId, DialId, Peer, Reason, some_time};
+use crate::base::{ConnId, Peer, Reason, some_time};
 use crate::config::{Address, Listen, PageLogin, Rate};
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
 use crate::state::conn::HandshakeStep;
 use crate::web::{Answer, Outcome, Site, answer, answer_of};
-use crate::wire::http::{
-    Access, Bad, Forwarded, HeadSearch, Http, OpeningHandshake, ParsedHead, Request, Scheme, parse_head,
-};
+use crate::wire::http::{Access, Bad, Forwarded, HeadSearch, Http, ParsedHead, Request, Scheme, parse_head};
 use crate::wire::http::{Refused, Status};
-use crate::wire::websocket::{Role, WebSocket};
+use crate::wire::websocket::WebSocket;
 use crate::wire::{Detected, NO_TLS, ProbeInput, Protocol, Wire, WsTelnet};
-use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
     /// Continues the handshake of a connection, and opens it once its protocol is known.
@@ -63,45 +59,6 @@ impl<H: Handler> Machine<H> {
     fn http_of_auto(&self, conn: ConnId) -> Http {
         let metrics = self.state.listen_of(conn).map_or(Access::Off, Listen::metrics_by_default);
         Http { metrics, ..Http::default() }
-    }
-
-    /// Adds a dialled connection and queues the request of its WebSocket handshake.
-    pub(super) fn ask_for_websocket(
-        &mut self,
-        dial: DialId,
-        peer: Peer,
-        address: &str,
-        timeout: Duration,
-        handshake: &OpeningHandshake,
-    ) -> ConnId {
-        let socket = WebSocket { role: Role::Client, ..WebSocket::default() };
-        let conn = self.opened(peer, Origin::Dial(dial), Wire::WebSocket(socket), Some(timeout));
-        // The server sees the nonce, so it comes from its own generator: it must reveal nothing
-        // about `Hub::random` or jitter.
-        let nonce = self.state.outbound.encoder.masks.nonce();
-        let (request, accept) = handshake.request(address, nonce);
-        self.state.dials.expect(dial, accept);
-        self.state.outbound.control(conn.slot(), &request);
-        conn
-    }
-
-    fn look_for_response(&mut self, conn: ConnId, dial: DialId, input: ProbeInput) {
-        let Some(found) = self.state.conns.get_mut(conn) else { return };
-        let (mut held, mut used) = (found.held.take(), 0);
-        let handshake = self.state.dials.handshake(dial);
-        let looked =
-            handshake.map(|(asked, accept)| asked.parse_response(&held, &mut found.head_search, &mut used, accept));
-        held.consume(used);
-        found.held.keep(held);
-        let failure = match (looked, input) {
-            (Some(Ok(Some(socket))), _) => return self.start_protocol(conn, Wire::WebSocket(socket), None),
-            (Some(Err(failure)), _) => failure,
-            (_, ProbeInput::Growing) => return,
-            (_, ProbeInput::Ended) => Failure::Handshake,
-            (_, ProbeInput::Waited) => Failure::TimedOut,
-        };
-        self.state.handshake_failed(dial, conn, failure);
-        self.state.end(conn.slot(), failure.reason(), Ending::Flush);
     }
 
     fn look_for_requests(&mut self, conn: ConnId, http: &Http, input: ProbeInput) {

@@ -1,6 +1,7 @@
 mod admission;
 mod admit;
 mod call;
+mod dialing;
 mod due;
 mod ended;
 mod handshake;
@@ -23,8 +24,8 @@ mod tunnels;
 
 pub use intention::{Accepting, End, Intent, Transmit};
 
-use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, Origin, Peer, Reason, Time, UnixTime};
-use crate::config::{Config, Dial, DialProtocol};
+use crate::base::{AcceptFailure, ConnId, Failure, ListenerId, Origin, Peer, Reason, Time, UnixTime};
+use crate::config::Config;
 use crate::facts::record::Recorder;
 use crate::facts::{Command, Fact, Input, Refusal, Shard};
 use crate::handler::{Contexts, Event, Handler};
@@ -322,37 +323,6 @@ impl<H: Handler> Machine<H> {
                 break;
             }
         }
-    }
-
-    /// Handles a connection that the shell made for one of the [`dials`](Self::dials).
-    ///
-    /// Returns `None` if the dial has no attempt in progress; the shell then drops its socket.
-    pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
-        let peer = peer.canonical();
-        self.begin(now, &Fact::Dialed { dial, peer });
-        let Dial { protocol, address, timeout, .. } = self.state.dials.get_if_wanted(dial)?.clone();
-        self.state.dialed(peer);
-        match protocol {
-            DialProtocol::Spoken(wire) => Some(self.opened(peer, Origin::Dial(dial), wire, None)),
-            DialProtocol::WebSocket(handshake) => {
-                Some(self.ask_for_websocket(dial, peer, &address, timeout, &handshake))
-            }
-        }
-    }
-
-    /// Handles a failed attempt to connect one of the [`dials`](Self::dials).
-    pub fn dial_failed(&mut self, now: Time, dial: DialId, failure: Failure) {
-        self.begin(now, &Fact::DialFailed { dial, failure });
-        if self.state.dials.get_if_wanted(dial).is_some() {
-            self.dial_is_lost(dial, failure);
-        }
-    }
-
-    fn dial_is_lost(&mut self, dial: DialId, failure: Failure) {
-        self.state.metrics.dial_errors += 1;
-        let State { dials, random, now, .. } = &mut self.state;
-        let retry_at = dials.disconnected(dial, *now, random);
-        self.emit(Event::DialFailed { dial, failure, retry_at });
     }
 
     /// Delivers a note from outside to the handler.

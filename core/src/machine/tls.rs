@@ -6,11 +6,10 @@
 use super::Machine;
 #[cfg(feature = "sim")]
 use crate::base::recount::{Recounted, ensure};
-use crate::base::{ConnId, Failure, Time};
+use crate::base::{ConnId, Failure, Origin, Time, TlsFault};
 use crate::handler::Handler;
 use crate::state::conn::{Conn, HandshakeStep, Phase};
 use crate::tls::{Progress, Tls, TlsSession};
-use alloc::boxed::Box;
 
 /// Maximum number of plain bytes that are encrypted at a time: two TLS records.
 const SEALED_MAX_BYTES: usize = 32 << 10;
@@ -32,16 +31,25 @@ impl<H: Handler> Machine<H> {
         self.tls.session(conn).is_some_and(TlsSession::is_cut_off)
     }
 
+    /// Begins the TLS handshake of an outgoing connection, unless another component speaks TLS.
+    pub(super) fn begin_tls(&mut self, now: Time, conn: ConnId) {
+        let origin = self.state.conns.get(conn).map(|found| found.origin);
+        let Some(Origin::Dial(dial)) = origin else { return };
+        let Some((address, tls)) = self.state.dials.tls(dial).filter(|(_, tls)| tls.is_spoken_here()) else { return };
+        match tls.session(address) {
+            Some(session) => self.tls.begin(conn, session),
+            // The host is no valid name, so no certificate can be for it.
+            None => self.fail(now, conn, Failure::TlsHandshake(TlsFault::NameMismatch)),
+        }
+    }
+
     /// Decrypts received bytes and handles the plain ones.
     ///
     /// Until the client address is known and admitted, they are only held.
     pub(super) fn decipher(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         if self.tls.session(conn).is_none() {
             let Some(session) = self.tls_of(conn).and_then(Tls::session) else { return };
-            if self.tls.sessions.len() <= conn.index() {
-                self.tls.sessions.resize_with(conn.index() + 1, || None);
-            }
-            self.tls.sessions[conn.index()] = Some((conn, Box::new(session)));
+            self.tls.begin(conn, session);
         }
         let may_begin = self.state.conns.get(conn).is_some_and(|found| !found.is_undecided() || found.step.is_open());
         let mut plain = core::mem::take(&mut self.tls.plain);
@@ -140,8 +148,8 @@ impl<H: Handler> Machine<H> {
     /// If `blocked` and TLS has not failed, calls [`settle_closed`](Self::settle_closed).
     pub(super) fn settle_failed(&mut self, now: Time, conn: ConnId, blocked: bool) {
         let Some(session) = self.tls.session(conn) else { return };
-        if session.has_failed() && (blocked || session.outgoing().is_empty()) {
-            self.fail(now, conn, Failure::Tls);
+        if let Some(failure) = session.failure().filter(|_| blocked || session.outgoing().is_empty()) {
+            self.fail(now, conn, failure);
         } else if blocked {
             self.settle_closed(now, conn);
         }

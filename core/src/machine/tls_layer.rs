@@ -19,6 +19,14 @@ impl TlsLayer {
         (*id == conn).then_some(session)
     }
 
+    /// Stores the session of a connection.
+    pub(super) fn begin(&mut self, conn: ConnId, session: TlsSession) {
+        if self.sessions.len() <= conn.index() {
+            self.sessions.resize_with(conn.index() + 1, || None);
+        }
+        self.sessions[conn.index()] = Some((conn, Box::new(session)));
+    }
+
     /// Drops the session of a connection, if it still has one.
     pub(super) fn end(&mut self, conn: ConnId) {
         if self.session(conn).is_some() {

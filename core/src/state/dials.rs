@@ -5,6 +5,7 @@ use crate::base::recount::{Recounted, ensure};
 use crate::base::{ConnId, DialId, Random, Time, work};
 use crate::config::{Dial, DialProtocol};
 use crate::state::Pause;
+use crate::tls::ClientTls;
 use crate::wire::http::OpeningHandshake;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -160,6 +161,17 @@ impl Dials {
             }
         }
         None
+    }
+
+    /// Returns the address and the TLS settings of a dial, if it has any.
+    pub(crate) fn tls(&self, id: DialId) -> Option<(&str, &ClientTls)> {
+        let Dial { address, tls, .. } = &self.entries.get(&id)?.dial;
+        Some((address, tls.as_ref()?))
+    }
+
+    /// Returns the dial with this id, if there is one.
+    pub(crate) fn get(&self, id: DialId) -> Option<&Dial> {
+        self.entries.get(&id).map(|entry| &entry.dial)
     }
 
     /// Returns the time limit of a dial's attempts.

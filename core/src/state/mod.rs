@@ -218,6 +218,7 @@ impl State {
         let (step, wait) = match listen {
             Some(Listen { proxies: Some(proxies), .. }) => (HandshakeStep::Header, Some(proxies.timeout)),
             Some(Listen { tls: Some(tls), .. }) => (HandshakeStep::Tls, Some(tls.handshake_timeout)),
+            None if self.is_tls_dial(origin) => (HandshakeStep::Tls, wait),
             _ => (HandshakeStep::Speech, wait),
         };
         // Before the protocol is detected, nothing of it is sent.
@@ -259,6 +260,11 @@ impl State {
         self.speak_first(index);
         self.schedule(index);
         id
+    }
+
+    /// Returns `true` if a connection with this origin begins with TLS as a client.
+    fn is_tls_dial(&self, origin: Origin) -> bool {
+        matches!(origin, Origin::Dial(dial) if self.dials.tls(dial).is_some())
     }
 
     /// Returns how many of `bytes` go to the parser of proxy headers. The others follow the header.

@@ -193,11 +193,14 @@ impl<H: Handler> TestHub<H> {
 
     /// Reports a successful dial. Returns its connection.
     ///
-    /// Returns `None` if the dial has no attempt in progress.
+    /// Returns `None` if the dial has no attempt in progress, or [no roots](Machine::dialed).
     pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
         let id = self.machine.dialed(self.now, dial, peer);
         self.machine.resume_panic();
-        let id = id?;
+        let Some(id) = id else {
+            self.flush();
+            return None;
+        };
         self.peers.insert(id, TestPeer { peer, received: Vec::new(), writable: usize::MAX, closed: false });
         self.flush();
         Some(id)

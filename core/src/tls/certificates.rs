@@ -207,6 +207,11 @@ impl CertificateFiles {
         Self { certificate: certificate.into(), key: key.into() }
     }
 
+    /// Reads the certificate with its chain and its key, and checks that they match.
+    pub(super) fn certified(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+        self.load(provider).map(|named| Arc::unwrap_or_clone(named.certified))
+    }
+
     fn load(&self, provider: &CryptoProvider) -> Result<Named, TlsError> {
         let chain = certificates(&self.certificate)?;
         let blame_key = |error: &dyn fmt::Display| file("a private key", &self.key, error);
@@ -240,7 +245,7 @@ fn dns_name(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let blame = |error: &dyn fmt::Display| file("a certificate", path, error);
     let pem = read(path).map_err(|error| blame(&error))?;
     let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|error| blame(&error))?;

@@ -1,4 +1,4 @@
-//! TLS for the listeners of every wire protocol (RFC 8446 and RFC 5246).
+//! TLS for the listeners and the outgoing connections of every wire (RFC 8446 and RFC 5246).
 //!
 //! On a listener with [`Tls`], the machine decrypts received bytes and encrypts output. Handshakes
 //! and ciphers are those of [rustls](https://docs.rs/rustls), which also does no I/O. Wires,
@@ -22,11 +22,34 @@ let listen: Listen = "telnet://0.0.0.0:992".parse()?;
 let config = Config::listening([listen.tls(Some(files.load(&provider, &tickets)?))]);
 # Ok::<(), Box<dyn std::error::Error>>(())
 ```
+
+An outgoing connection with [`ClientTls`] begins with a TLS handshake, and verifies the server. A
+handshake that fails is a failed attempt to connect; `Failure::TlsHandshake` says why.
+
+```no_run
+use drupe_core::Dial;
+use drupe_core::tls::{ClientTlsFiles, Roots, rustls};
+use std::sync::Arc;
+
+let provider = Arc::new(rustls::crypto::ring::default_provider());
+let files = ClientTlsFiles::new(Roots::File("authorities.pem".into()));
+let mut dial: Dial = "tls://example.org:7000".parse()?;
+// An address cannot name roots, so those of `tls://` and `wss://` are loaded here.
+dial.fill_tls(|| files.load(&provider))?;
+# Ok::<(), Box<dyn std::error::Error>>(())
+```
 "#
 )]
 
 #[cfg(feature = "tls")]
 mod certificates;
+mod client;
+#[cfg(feature = "tls")]
+mod client_files;
+#[cfg(feature = "tls")]
+mod fault;
+#[cfg(feature = "tls")]
+mod pinned;
 mod secured;
 #[cfg(feature = "tls")]
 mod session;
@@ -35,6 +58,9 @@ mod tickets;
 
 #[cfg(feature = "tls")]
 pub use certificates::{CertificateFiles, ClientCertificates, TlsError, TlsFiles, Validity};
+pub use client::ClientTls;
+#[cfg(feature = "tls")]
+pub use client_files::{ClientTlsFiles, Roots};
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use secured::Secured;

@@ -1,20 +1,25 @@
 use super::Secured;
+use super::fault::failure_of;
+use crate::base::Failure;
 use crate::base::text::neutralize;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use rustls::pki_types::ServerName;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::time_provider::TimeProvider;
-use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection,
+};
 use std::io::{Read, Write};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// Maximum number of received bytes that are stored until TLS may start.
 const HELD_MAX_BYTES: usize = 128 << 10;
 
-/// The TLS session of one connection: decrypts input and encrypts output.
+/// The TLS session of one connection, as server or client: decrypts input and encrypts output.
 pub(crate) struct TlsSession {
-    connection: ServerConnection,
+    connection: Connection,
     check: Option<Check>,
     /// Input received before TLS may start.
     held: Vec<u8>,
@@ -24,7 +29,8 @@ pub(crate) struct TlsSession {
     /// Number of plain bytes that the pending output contains.
     sealed: usize,
     is_secured: bool,
-    has_failed: bool,
+    /// The failure that made TLS unusable, if there was one.
+    failure: Option<Failure>,
     has_closed: bool,
     peer_has_closed: bool,
 }
@@ -48,24 +54,41 @@ impl TlsSession {
     /// Creates a session. Returns `None` if the configuration is unusable.
     pub(super) fn new(config: &Arc<ServerConfig>, verifier: Option<&Arc<dyn ClientCertVerifier>>) -> Option<Self> {
         let time = &config.time_provider;
-        Some(Self {
-            connection: ServerConnection::new(Arc::clone(config)).ok()?,
-            check: verifier.map(|verifier| Check { verifier: Arc::clone(verifier), time: Arc::clone(time) }),
+        let check = verifier.map(|verifier| Check { verifier: Arc::clone(verifier), time: Arc::clone(time) });
+        Some(Self::of(ServerConnection::new(Arc::clone(config)).ok()?.into(), check))
+    }
+
+    /// Creates the session of a client, whose first message is output at once.
+    ///
+    /// Returns `None` if the name is neither a host name nor an IP address.
+    pub(super) fn of_client(config: &Arc<ClientConfig>, name: &str) -> Option<Self> {
+        let name = ServerName::try_from(String::from(name)).ok()?;
+        let mut session = Self::of(ClientConnection::new(Arc::clone(config), name).ok()?.into(), None);
+        session.take_outgoing();
+        Some(session)
+    }
+
+    fn of(connection: Connection, check: Option<Check>) -> Self {
+        Self {
+            connection,
+            check,
             held: Vec::new(),
             outgoing: Vec::new(),
             written: 0,
             sealed: 0,
             is_secured: false,
-            has_failed: false,
+            failure: None,
             has_closed: false,
             peer_has_closed: false,
-        })
+        }
     }
 
     /// Stores received bytes until TLS may start. TLS fails if there are too many.
     pub(crate) fn hold(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
-        self.has_failed |= self.held.len() > HELD_MAX_BYTES;
+        if self.held.len() > HELD_MAX_BYTES {
+            self.failure.get_or_insert(Failure::Tls);
+        }
     }
 
     /// Decrypts the stored and the received bytes, and appends the plain bytes to `plain`.
@@ -73,7 +96,7 @@ impl TlsSession {
         let held = core::mem::take(&mut self.held);
         let mut progress = Progress::default();
         for mut rest in [&held[..], bytes] {
-            while !rest.is_empty() && !self.has_failed && !progress.closed {
+            while !rest.is_empty() && !self.has_failed() && !progress.closed {
                 self.process(&mut rest, plain, &mut progress);
             }
         }
@@ -84,17 +107,23 @@ impl TlsSession {
     fn process(&mut self, rest: &mut &[u8], plain: &mut Vec<u8>, progress: &mut Progress) {
         let read = self.connection.read_tls(rest);
         let state = self.connection.process_new_packets();
-        let (Ok(1..), Ok(state)) = (read, state) else {
-            // Complete records before the failure are served, but only after a completed handshake.
-            if self.is_secured {
-                let _ = self.connection.reader().read_to_end(plain);
+        let state = match (read, state) {
+            (Ok(1..), Ok(state)) => state,
+            (_, result) => {
+                // Complete records before the failure are served, but only after a completed
+                // handshake.
+                if self.is_secured {
+                    let _ = self.connection.reader().read_to_end(plain);
+                }
+                let is_client = matches!(self.connection, Connection::Client(_));
+                let named = result.err().filter(|_| is_client).map(|error| failure_of(&error));
+                self.failure = Some(named.unwrap_or(Failure::Tls));
+                return;
             }
-            self.has_failed = true;
-            return;
         };
         let is_new = !self.is_secured && !self.connection.is_handshaking();
         if is_new && !self.admits() {
-            self.has_failed = true;
+            self.failure = Some(Failure::Tls);
             return;
         }
         let start = plain.len();
@@ -135,10 +164,16 @@ impl TlsSession {
             _ => "TLS",
         };
         let protocol = self.connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
-        let certificate = self.connection.peer_certificates().and_then(<[_]>::first);
+        // Only a client's certificate names a user.
+        let (server_name, certificate) = match &self.connection {
+            Connection::Server(server) => {
+                (server.server_name().map(ToString::to_string), server.peer_certificates().and_then(<[_]>::first))
+            }
+            Connection::Client(_) => (None, None),
+        };
         Secured {
             version: version.to_string(),
-            server_name: self.connection.server_name().map(ToString::to_string),
+            server_name,
             protocol,
             user: certificate.and_then(|certificate| subject(certificate)),
             resumed: self.is_resumed(),
@@ -149,13 +184,15 @@ impl TlsSession {
     ///
     /// The handshake must be complete, the session usable, and all earlier output written.
     pub(crate) fn takes_more(&self) -> bool {
-        self.is_secured && !self.has_failed && !self.has_closed && self.outgoing.is_empty()
+        self.is_secured && !self.has_failed() && !self.has_closed && self.outgoing.is_empty()
     }
 
     /// Encrypts `plain` and appends the result to the output.
     pub(crate) fn seal(&mut self, plain: &[u8]) {
         if !plain.is_empty() {
-            self.has_failed |= self.connection.writer().write_all(plain).is_err();
+            if self.connection.writer().write_all(plain).is_err() {
+                self.failure.get_or_insert(Failure::Tls);
+            }
             self.sealed += plain.len();
             self.take_outgoing();
         }
@@ -163,7 +200,7 @@ impl TlsSession {
 
     /// Appends `close_notify` to the output, unless it was sent or TLS is unusable.
     pub(crate) fn close(&mut self) {
-        if !core::mem::replace(&mut self.has_closed, true) && self.is_secured && !self.has_failed {
+        if !core::mem::replace(&mut self.has_closed, true) && self.is_secured && !self.has_failed() {
             self.connection.send_close_notify();
             self.take_outgoing();
         }
@@ -171,7 +208,7 @@ impl TlsSession {
 
     /// Returns `true` if no plain bytes can be encrypted: TLS is closed, failed or not established.
     pub(crate) const fn has_said_all(&self) -> bool {
-        self.has_closed || self.has_failed || !self.is_secured
+        self.has_closed || self.has_failed() || !self.is_secured
     }
 
     fn take_outgoing(&mut self) {
@@ -198,12 +235,17 @@ impl TlsSession {
 
     /// Returns `true` if input that ends now is truncated: the peer has not sent `close_notify`.
     pub(crate) const fn is_cut_off(&self) -> bool {
-        self.is_secured && !self.has_failed && !self.peer_has_closed
+        self.is_secured && !self.has_failed() && !self.peer_has_closed
     }
 
     /// Returns `true` if TLS failed: the connection is unusable once its alert is written.
     pub(crate) const fn has_failed(&self) -> bool {
-        self.has_failed
+        self.failure.is_some()
+    }
+
+    /// Returns the failure that made TLS unusable, if there was one.
+    pub(crate) const fn failure(&self) -> Option<Failure> {
+        self.failure
     }
 }
 

@@ -5,5 +5,6 @@
 mod counting;
 mod fair_turns;
 mod memory;
+mod tls_memory;
 mod work;
 mod work_world;

@@ -13,7 +13,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 /// TLS with a self-signed certificate, and a client that trusts it.
-fn tls() -> (Tls, Arc<ClientConfig>) {
+pub(super) fn tls() -> (Tls, Arc<ClientConfig>) {
     let key = rcgen::KeyPair::generate().expect("a key");
     let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
     let certificate = params.self_signed(&key).expect("signed");

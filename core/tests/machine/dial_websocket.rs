@@ -99,7 +99,7 @@ fn upgrade_request_has_all_fields_and_no_injected_header() {
     let lines: Vec<&str> = sent.split("\r\n").filter(|line| !line.starts_with("Sec-WebSocket-Key: ")).collect();
     let expected = [
         "GET /chat%20room?%20%20x=1 HTTP/1.1",
-        "Host: example.org:80",
+        "Host: example.org",
         "Upgrade: websocket",
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",

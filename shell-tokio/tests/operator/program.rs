@@ -116,7 +116,10 @@ fn client_prints_why_it_cannot_connect() {
     for (arguments, words) in [
         (&["client", &address][..], "drupe: can't connect: refused"),
         (&["client", "127.0.0.1"], "an address is SCHEME://HOST:PORT"),
-        (&["client", "wss://127.0.0.1:1"], "an address begins with tcp://, length://, raw://, delimited:// or ws://"),
+        (
+            &["client", "telnet://127.0.0.1:1"],
+            "an address begins with tcp://, length://, raw://, delimited:// or ws://",
+        ),
         (&["client", &address, "--user", "ann"], "--user needs --password-file or DRUPE_PASSWORD"),
         (&["client", &address, "--token-file", "/nowhere"], "can't read /nowhere: No such file"),
     ] {

@@ -135,7 +135,7 @@ fn page_logs_in_with_a_token_until_it_expires() {
     // It is valid long enough for a login, and soon expires.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let key = TokenKey::hs256(KEY.as_bytes()).expect("long enough");
-    let token = key.sign(&Claims::of("ann").exp(Some(now + 5))).expect("it signs");
+    let token = key.sign(&Claims::of("ann").exp(Some(now + 10))).expect("it signs");
     page.say(&format!("{token}\n"));
     page.hear_until("done\n");
 }
@@ -155,8 +155,8 @@ impl Provider<NoNote> for Users {
         }
         match Credentials::new(password, &[4; 16], ITERATIONS) {
             Ok(credentials) => {
-                self.0.insert(user.to_owned(), credentials);
-                Registration::Registered(Identity::user(user))
+                self.0.insert(user.to_owned(), credentials.clone());
+                Registration::Registered(Account::new(credentials, Identity::user(user)).into())
             }
             Err(error) => Registration::Refused(error.to_string().into()),
         }

@@ -1,5 +1,6 @@
 //! The command `drupe client`: a client for people and for scripts.
 
+use crate::client_tls::{TlsArguments, explain};
 use clap::Args;
 use drupe_core::files;
 use drupe_core::kit::client::{ClientOptions, Login};
@@ -32,8 +33,8 @@ pub(crate) struct ClientArguments {
     /// The server's address, in the text form of [`Dial`].
     #[arg(
         value_name = "ADDRESS",
-        help = "Where to connect, such as tcp://127.0.0.1:8024, length://[::1]:7001 or ws://127.0.0.1:8025/chat; HOST:PORT \
-                means lines over TCP"
+        help = "Where to connect, such as tcp://127.0.0.1:8024, length://[::1]:7001 or ws://127.0.0.1:8025/chat; with TLS: \
+                tls://, lengths:// and wss://; HOST:PORT means lines over TCP"
     )]
     address: Dial,
     /// Reconnect when the connection ends or cannot be made
@@ -54,6 +55,8 @@ pub(crate) struct ClientArguments {
     /// Seconds to receive on WebSocket after the input ends; elsewhere, until the server closes
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     linger: u64,
+    #[command(flatten)]
+    tls: TlsArguments,
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -80,7 +83,14 @@ impl Outcome {
 }
 
 pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<ExitCode, Failure> {
-    let dial = arguments.address.clone();
+    let mut dial = arguments.address.clone();
+    if let Err(error) = arguments.tls.check(&dial) {
+        error.exit();
+    }
+    arguments.tls.apply(&mut dial)?;
+    if arguments.tls.is_insecure() {
+        say("warning: --insecure accepts any certificate, so anyone on the way can read and change everything");
+    }
     let has_halves = !matches!(dial.protocol, DialProtocol::WebSocket(_));
     let mut options = if arguments.reconnect { ClientOptions::new(dial) } else { ClientOptions::once(dial) };
     options.login = login(arguments)?;
@@ -264,7 +274,7 @@ fn listen(mut client: Client, mut show: impl FnMut(&PayloadBuf) -> io::Result<()
             }
             Incoming::DialFailed(failure, again) => {
                 let again = again.map_or(String::new(), |again| format!("; retrying in {:.1} s", again.as_secs_f64()));
-                say(&format!("can't connect: {failure}{again}"));
+                say(&format!("can't connect: {}{again}", explain(failure)));
             }
             Incoming::LoginFailed(why) => {
                 outcome = Outcome::Failed;

@@ -42,6 +42,8 @@ mod answer;
 mod arguments;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod client_tls;
 mod concerns;
 mod connections;
 mod descriptors;

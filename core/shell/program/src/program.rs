@@ -257,7 +257,7 @@ struct Arguments {
 enum Command {
     /// Connect to a server: send input lines and print received messages
     #[cfg(feature = "client")]
-    Client(ClientArguments),
+    Client(Box<ClientArguments>),
     /// Check a configuration, and optionally print its values
     Check(CheckArguments),
     /// Print a configuration with every key, its description and its default

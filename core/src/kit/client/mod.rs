@@ -4,6 +4,11 @@
 //! calls methods with a deadline. It receives [`ClientCommand`]s as notes, and passes
 //! [`ClientEvent`]s to a function. Shells have a handle for async and blocking code:
 //! `drupe_shell::client`.
+//!
+//! For TLS, set [`Dial::tls`](crate::Dial::tls). An address such as `wss://example.org:443/chat` asks
+//! for it, and its roots must be [loaded](crate::Dial::fill_tls) before the client starts, or each
+//! attempt fails. The handles of the shells load those of the operating system, with their feature
+//! `client-tls`.
 
 mod options;
 

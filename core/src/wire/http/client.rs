@@ -21,7 +21,10 @@ use core::time::Duration;
 pub struct OpeningHandshake {
     /// The path and query, beginning with `/`.
     pub target: String,
-    /// The value of `Host`: the host and port of the server. `None`: the dialled address.
+    /// The value of `Host`: the host and port of the server.
+    ///
+    /// `None`: the dialled address, without the port if it is the default one (80, or 443 with TLS;
+    /// RFC 6455 section 4.1).
     pub host: Option<String>,
     /// The value of `Origin`, as a browser would send it. `None`: the field is not sent.
     pub origin: Option<String>,
@@ -66,9 +69,11 @@ impl OpeningHandshake {
     }
 
     /// Returns the request, and the `Sec-WebSocket-Accept` that the server must return.
-    pub(crate) fn request(&self, address: &str, nonce: [u8; 16]) -> (Vec<u8>, String) {
+    ///
+    /// `is_secure`: the connection has TLS.
+    pub(crate) fn request(&self, address: &str, is_secure: bool, nonce: [u8; 16]) -> (Vec<u8>, String) {
         let key = STANDARD.encode(nonce);
-        let host = self.host.as_deref().unwrap_or(address);
+        let host = self.host.as_deref().unwrap_or_else(|| without_default_port(address, is_secure));
         let mut head = format!("GET {} HTTP/1.1\r\n", sanitize(&self.target).replace(' ', "%20"));
         let mut put = |name: &str, value: &str| {
             let _ = write!(head, "{}: {}\r\n", sanitize(name), sanitize(value));
@@ -139,6 +144,15 @@ impl OpeningHandshake {
             _ => return Err(Failure::Handshake),
         };
         Ok(Some(WebSocket { role: Role::Client, deflate, ping: self.ping }))
+    }
+}
+
+/// Returns `HOST:PORT` without the port if that is the default of `ws`, or of `wss`.
+fn without_default_port(address: &str, is_secure: bool) -> &str {
+    let default = if is_secure { 443 } else { 80 };
+    match address.rsplit_once(':') {
+        Some((host, port)) if port.parse() == Ok(default) => host,
+        _ => address,
     }
 }
 

@@ -52,6 +52,17 @@ impl World {
         files
     }
 
+    /// A certificate of the authority with these parameters and its key, written down.
+    pub(crate) fn files_of(&self, params: &CertificateParams, stem: &str) -> CertificateFiles {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.authority).expect("signed");
+        let path = |ending: &str| self.directory.join(format!("{stem}.{ending}"));
+        let files = CertificateFiles::new(path("pem"), path("key"));
+        std::fs::write(&files.certificate, certificate.pem()).expect("written");
+        std::fs::write(&files.key, key.serialize_pem()).expect("written");
+        files
+    }
+
     pub(crate) fn load(files: &TlsFiles) -> Result<Tls, TlsError> {
         files.load(&Arc::new(ring::default_provider()), &TicketKeys::new(ring::Ticketer::new))
     }

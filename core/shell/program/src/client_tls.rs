@@ -1,0 +1,175 @@
+//! TLS of the command `client`: its flags, and the settings that they make.
+
+use clap::Args;
+use clap::error::ErrorKind;
+use drupe_core::tls::{CertificateFiles, ClientTlsFiles, Roots, TlsError};
+use drupe_core::{Dial, Failure};
+use drupe_shell::platform_roots;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The flags of `drupe client` for addresses with TLS.
+#[derive(Args)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct TlsArguments {
+    /// Trust the certificate authorities in this PEM file, instead of those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Trust the certificate with this SHA-256 fingerprint in hexadecimal, whatever its issuer,
+    /// names and dates; may be given several times
+    #[arg(long, value_name = "SHA256", value_parser = fingerprint, conflicts_with = "ca")]
+    pin: Vec<[u8; 32]>,
+    /// Accept any certificate: whoever is between you and the server can read and change everything
+    #[arg(long, conflicts_with_all = ["ca", "pin", "server_name"])]
+    insecure: bool,
+    /// Name or IP address that the certificate must be for, instead of the address's host
+    #[arg(long, value_name = "NAME", value_parser = server_name)]
+    server_name: Option<String>,
+    /// PEM file of the certificate to show to a server that requests one
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// PEM file of the private key of --client-cert
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
+}
+
+impl TlsArguments {
+    /// Checks that the address has TLS if there are flags for it.
+    pub(crate) fn check(&self, dial: &Dial) -> Result<(), clap::Error> {
+        let Self { ca, pin, insecure, server_name, client_cert, client_key: _ } = self;
+        let is_used = ca.is_some() || !pin.is_empty() || *insecure || server_name.is_some() || client_cert.is_some();
+        if is_used && dial.tls.is_none() {
+            let words = "flags for TLS need an address with TLS, such as wss://, tls:// or lengths://\n";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, words));
+        }
+        Ok(())
+    }
+
+    /// Returns `true` if the server's certificate is not verified.
+    pub(crate) const fn is_insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// Loads the TLS settings of a dial, if its address has TLS.
+    pub(crate) fn apply(&self, dial: &mut Dial) -> Result<(), TlsError> {
+        dial.fill_tls(|| {
+            let provider = Arc::new(ring::default_provider());
+            let certificate = self.client_cert.as_ref().zip(self.client_key.as_ref());
+            let certificate = certificate.map(|(certificate, key)| CertificateFiles::new(certificate, key));
+            let tls = ClientTlsFiles::new(self.roots(&provider)?).certificate(certificate).load(&provider)?;
+            Ok(tls.server_name(self.server_name.clone()))
+        })
+    }
+
+    fn roots(&self, provider: &Arc<CryptoProvider>) -> Result<Roots, TlsError> {
+        if self.insecure {
+            return Ok(Roots::Verifier(Arc::new(Unverified { provider: Arc::clone(provider) })));
+        }
+        match &self.ca {
+            Some(path) => Ok(Roots::File(path.clone())),
+            None if self.pin.is_empty() => platform_roots(provider),
+            None => Ok(Roots::Pinned(self.pin.clone())),
+        }
+    }
+}
+
+/// Returns the text of a failed attempt: its name and, for TLS, what to do about it.
+pub(crate) fn explain(failure: Failure) -> String {
+    match failure {
+        Failure::TlsHandshake(fault) => format!("{failure}: {}", fault.advice()),
+        _ => failure.to_string(),
+    }
+}
+
+/// Parses a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons between the bytes.
+fn fingerprint(text: &str) -> Result<[u8; 32], String> {
+    let wrong = || "a SHA-256 fingerprint has 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints it";
+    let text = text.trim();
+    let digits: Vec<u8> = if text.contains(':') {
+        let pairs: Vec<_> = text.split(':').collect();
+        if pairs.iter().any(|pair| pair.len() != 2) {
+            return Err(wrong().to_owned());
+        }
+        pairs.concat().into_bytes()
+    } else {
+        text.as_bytes().to_vec()
+    };
+    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let bytes: Option<Vec<u8>> = match digits.as_chunks() {
+        (pairs, []) => pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect(),
+        _ => None,
+    };
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| wrong().to_owned())
+}
+
+fn server_name(text: &str) -> Result<String, String> {
+    match ServerName::try_from(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("it is neither a host name nor an IP address".to_owned()),
+    }
+}
+
+/// A verifier that accepts any certificate of which the server has the key: `--insecure`.
+#[derive(Debug)]
+struct Unverified {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprint_has_64_digits_with_or_without_colons() {
+        let expected = [0xab; 32];
+        let colons = ["AB"; 32].join(":");
+        for text in ["ab".repeat(32), "aB".repeat(32), colons.clone(), format!(" {colons}\n")] {
+            assert_eq!(fingerprint(&text), Ok(expected), "{text}");
+        }
+        let wrong = ["", "ab", ":", &"ab".repeat(31), &"ab".repeat(33), &"xy".repeat(32), &"+1".repeat(32)];
+        for text in wrong.into_iter().chain([&*format!("{colons}:"), &*["a", "bab"].repeat(16).join(":")]) {
+            assert!(fingerprint(text).is_err(), "{text}");
+        }
+    }
+}
