@@ -199,9 +199,9 @@ pub use base::{
     text,
 };
 pub use config::{
-    Address, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError, ListenProblem,
-    MetricLabelError, MetricLabels, MetricsOptions, PageLogin, PageOptions, Part, PeerLimits, Rates, RoomLimits,
-    Sections, SocketAccess, TicketError, TicketLimits, Unapplied,
+    Address, AddressOrder, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError,
+    ListenProblem, MetricLabelError, MetricLabels, MetricsOptions, PageLogin, PageOptions, Part, PeerLimits, Rates,
+    RoomLimits, Sections, SocketAccess, TicketError, TicketLimits, Unapplied,
 };
 pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMessage};
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError};

@@ -7,6 +7,7 @@ use crate::wire::http::OpeningHandshake;
 use crate::wire::{Delimited, LengthPrefixed, Raw, Wire};
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::str::FromStr;
 use core::time::Duration;
 
@@ -16,6 +17,13 @@ use core::time::Duration;
 pub struct Dial {
     /// The address as `HOST:PORT`, which the shell resolves.
     pub address: String,
+    /// Further addresses of the same service, at most [`OTHERS_MAX`](Self::OTHERS_MAX).
+    ///
+    /// If an attempt fails, the next address follows at once. The waits of the backoff begin after
+    /// all have failed. Without a backoff, each gets one attempt.
+    pub others: Vec<String>,
+    /// The order in which the addresses are tried.
+    pub order: AddressOrder,
     /// The protocol of the connection.
     pub protocol: DialProtocol,
     /// The waits before further attempts and reconnections. `None`: one attempt, no reconnection.
@@ -36,11 +44,24 @@ pub struct Dial {
 
 setters!(Dial {
     address: String,
+    others: Vec<String>,
+    order: AddressOrder,
     protocol: DialProtocol,
     backoff: Option<Backoff>,
     timeout: Duration,
     tls: Option<ClientTls>,
 });
+
+/// The order in which a [`Dial`] tries its addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressOrder {
+    /// As they are listed: the first is preferred, and the others stand by.
+    #[default]
+    InOrder,
+    /// In a new random order each time, so that many clients spread over all servers.
+    Random,
+}
 
 /// The protocol of an outgoing connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +80,9 @@ impl From<Wire> for DialProtocol {
 }
 
 impl Dial {
+    /// Maximum number of [`others`](Self::others): 63. Further ones are ignored.
+    pub const OTHERS_MAX: usize = 63;
+
     /// Creates a dial for lines over TCP to `address`, which is `HOST:PORT`.
     ///
     /// It makes one attempt of at most 30 s.
@@ -66,6 +90,8 @@ impl Dial {
     pub fn lines(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),
+            others: Vec::new(),
+            order: AddressOrder::InOrder,
             protocol: Wire::default().into(),
             backoff: None,
             timeout: Duration::from_secs(30),

@@ -1,5 +1,6 @@
 //! Dials of the application, and their attempts to connect.
 
+use super::addresses::Addresses;
 #[cfg(feature = "sim")]
 use crate::base::recount::{Recounted, ensure};
 use crate::base::{ConnId, DialId, Random, Time, work};
@@ -9,6 +10,7 @@ use crate::tls::ClientTls;
 use crate::wire::http::OpeningHandshake;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,9 @@ impl State {
 
 #[derive(Debug)]
 struct Entry {
+    /// The dial, with the address of the current attempt or connection.
     dial: Dial,
+    addresses: Addresses,
     failures: u32,
     state: State,
     /// The `Sec-WebSocket-Accept` value that the server must send in the handshake.
@@ -54,17 +58,31 @@ pub(crate) struct Dials {
 }
 
 impl Dials {
-    pub(crate) fn add(&mut self, now: Time, dial: Dial, app: u8) -> DialId {
+    pub(crate) fn add(&mut self, now: Time, mut dial: Dial, app: u8, random: &mut Random) -> DialId {
         while self.entries.contains_key(&DialId::of_app(app, self.next)) {
             self.next = self.next.wrapping_add(1);
         }
         let id = DialId::of_app(app, self.next);
         self.next = self.next.wrapping_add(1);
         if !self.closed {
+            let mut addresses = Addresses::of(&dial);
+            dial.address = addresses.begin(dial.order, random).unwrap_or_default();
             let state = wanted(now, &dial);
-            self.put(id, Entry { dial, failures: 0, state, accept: String::new() });
+            self.put(id, Entry { dial, addresses, failures: 0, state, accept: String::new() });
         }
         id
+    }
+
+    /// Replaces the addresses of a dial. Returns `false` if there is no such dial.
+    ///
+    /// Its connection, or its attempt in progress, is not affected.
+    pub(crate) fn set_addresses(&mut self, id: DialId, addresses: Vec<String>) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        entry.addresses.replace(addresses);
+        if let (State::Waiting(_), Some(first)) = (entry.state, entry.addresses.first()) {
+            entry.dial.address = first;
+        }
+        true
     }
 
     /// Removes a dial. Returns its connection, if any.
@@ -127,6 +145,17 @@ impl Dials {
     /// Returns the time of the next attempt; without one, the dial is removed.
     pub(crate) fn disconnected(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
         let mut entry = self.take(id)?;
+        let was_up = matches!(entry.state, State::Up(_, Some(_)));
+        // Never at the same moment, so that a shell notices the end of the last attempt.
+        let next_moment = now.plus_nanos(1);
+        if !was_up
+            && !self.closed
+            && let Some(address) = entry.addresses.next()
+        {
+            entry.dial.address = address;
+            self.put(id, Entry { state: State::Waiting(next_moment), ..entry });
+            return Some(next_moment);
+        }
         if let (State::Up(_, Some(since)), Some(backoff)) = (entry.state, entry.dial.backoff)
             && now.since(since) >= backoff.stable_after
         {
@@ -135,8 +164,8 @@ impl Dials {
         entry.failures = entry.failures.saturating_add(1);
         let backoff = entry.dial.backoff.filter(|_| !self.closed);
         let wait = backoff.and_then(|backoff| backoff.wait(entry.failures, random))?;
-        // Never at the same moment, so that a shell notices the end of the last attempt.
-        let at = (now + wait).max(now.plus_nanos(1));
+        let at = (now + wait).max(next_moment);
+        entry.dial.address = entry.addresses.begin(entry.dial.order, random).unwrap_or_default();
         self.put(id, Entry { state: State::Waiting(at), ..entry });
         Some(at)
     }
@@ -256,13 +285,13 @@ fn wanted(now: Time, dial: &Dial) -> State {
 mod tests {
     use super::*;
     use crate::base::Backoff;
-    use alloc::vec::Vec;
 
     #[test]
     fn only_a_stable_connection_resets_dial_attempts() {
         let backoff = Backoff { jitter_percent: 0, attempts_max: Some(3), ..Backoff::default() };
         let mut dials = Dials::default();
-        let id = dials.add(Time::START, Dial { backoff: Some(backoff), ..Dial::lines("example:1") }, 0);
+        let id =
+            dials.add(Time::START, Dial { backoff: Some(backoff), ..Dial::lines("example:1") }, 0, &mut Random::new(1));
         let (conn, mut random) = (ConnId::new(0, 0, 1), Random::new(1));
         assert_eq!(dials.disconnected(id, Time::from_secs(0), &mut random), Some(Time::from_secs(1)));
         assert_eq!(dials.wanted().count(), 0);
@@ -285,8 +314,8 @@ mod tests {
         let named = |dials: &mut Dials| core::iter::from_fn(|| dials.next_changed()).collect::<Vec<_>>();
         let mut dials = Dials::default();
         let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });
-        let [one, two] =
-            ["a:1", "b:1"].map(|address| dials.add(Time::START, Dial { backoff, ..Dial::lines(address) }, 0));
+        let [one, two] = ["a:1", "b:1"]
+            .map(|address| dials.add(Time::START, Dial { backoff, ..Dial::lines(address) }, 0, &mut Random::new(1)));
         assert_eq!(named(&mut dials), [one, two]);
         // The shell knows that it connected. Then the connection is lost, and another attempt
         // begins.

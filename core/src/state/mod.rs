@@ -1,5 +1,6 @@
 //! The state of a machine without its handler, and the operations behind the hub.
 
+mod addresses;
 pub(crate) mod admission;
 mod charge;
 mod closing;

@@ -4,8 +4,8 @@ use super::{Log, lines, secs};
 use drupe_core::app::Echo;
 use drupe_core::testing::TestHub;
 use drupe_core::{
-    AcceptFailure, Accepting, Backoff, Dial, DialId, Event, Failure, Handler, Hub, ListenerId, Machine, Origin, Reason,
-    Time, Why,
+    AcceptFailure, Accepting, Backoff, Dial, DialId, Event, Failure, Handler, Hub, ListenerId, Machine, Origin, Peer,
+    Reason, Time, Why,
 };
 use std::time::Duration;
 
@@ -130,4 +130,63 @@ fn handler_receives_started_and_may_dial() {
         }
     }
     assert_eq!(TestHub::with_config(lines(), Eager).machine().dials().count(), 1);
+}
+
+#[test]
+fn dial_tries_all_addresses_before_it_waits() {
+    let backoff = Backoff::default().jitter_percent(0);
+    let others = vec!["b:1".to_owned(), "c:1".to_owned()];
+    let dial = Dial::lines("a:1").others(others).backoff(Some(backoff));
+    let mut hub = TestHub::new(Redialler { dial: Some(dial), id: None, failed: 0 });
+    let id = DialId::new(0);
+    let wanted = |hub: &TestHub<Redialler>| hub.machine().dials().map(|(_, address)| address.to_owned()).next();
+    let mut tried = Vec::new();
+    for _ in 0..2 {
+        for _ in 0..3 {
+            tried.extend(wanted(&hub));
+            hub.dial_failed(id, Failure::Refused);
+            hub.advance(Duration::from_nanos(1));
+        }
+        assert_eq!(wanted(&hub), None, "the backoff waits after a round");
+        hub.advance(Duration::from_secs(5));
+    }
+    assert_eq!(tried, ["a:1", "b:1", "c:1", "a:1", "b:1", "c:1"]);
+    // The connection stays with the address that worked. Then the first one is tried again.
+    hub.dial_failed(id, Failure::Refused);
+    hub.advance(Duration::from_nanos(1));
+    let conn = hub.dialed(id, Peer::Local).expect("the second address");
+    hub.end(conn);
+    hub.advance(Duration::from_secs(30));
+    assert_eq!(wanted(&hub).as_deref(), Some("a:1"));
+    // A server announces others.
+    hub.with_handler(|handler| handler.dial = None);
+    assert_eq!(hub.handler().failed, 7);
+    hub.note(vec!["x:1".into(), "y:1".into()]);
+    hub.dial_failed(id, Failure::Refused);
+    hub.advance(Duration::from_secs(60));
+    assert_eq!(wanted(&hub).as_deref(), Some("x:1"));
+}
+
+/// Dials once, counts failures, and takes new addresses as notes.
+struct Redialler {
+    dial: Option<Dial>,
+    id: Option<DialId>,
+    failed: u32,
+}
+
+impl Handler for Redialler {
+    type Context = ();
+    type Note = Vec<String>;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, Vec<String>>) {
+        match event {
+            Event::Started => self.id = self.dial.clone().map(|dial| hub.dial(dial)),
+            Event::DialFailed { .. } => self.failed += 1,
+            Event::Note(addresses) => {
+                let id = self.id.expect("it dials");
+                assert!(!hub.set_dial_addresses(id, Vec::new()) && hub.set_dial_addresses(id, addresses));
+            }
+            _ => {}
+        }
+    }
 }

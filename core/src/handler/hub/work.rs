@@ -5,6 +5,8 @@ use crate::config::{Dial, TicketError};
 use crate::handler::Hub;
 use crate::state::{Ending, Offloaded, State, Ticket, Timer};
 use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// # Work, timers and outgoing connections
@@ -95,7 +97,16 @@ impl<C> Hub<'_, C> {
     /// until [`cancel_dial`](Self::cancel_dial). While the server drains, it makes no connections,
     /// and pending dials end without an event.
     pub fn dial(&mut self, dial: Dial) -> DialId {
-        self.state.dials.add(self.state.now, dial, self.app)
+        let State { dials, random, now, .. } = &mut *self.state;
+        dials.add(*now, dial, self.app, random)
+    }
+
+    /// Replaces all addresses of a dial, such as by those that a server has announced.
+    ///
+    /// They apply to the attempts after the current one. An open connection stays. Returns `false`
+    /// if there is no such dial, or no address.
+    pub fn set_dial_addresses(&mut self, dial: DialId, addresses: Vec<String>) -> bool {
+        !addresses.is_empty() && self.state.dials.set_addresses(dial, addresses)
     }
 
     /// Cancels a dial and closes its connection, if it has one.
