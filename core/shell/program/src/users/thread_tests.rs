@@ -47,7 +47,7 @@ fn registered_user_is_found_and_names_that_look_alike_are_taken() {
         ("ann", Some(Registration::NameTaken)),
         ("Ann", Some(Registration::NameTaken)),
         ("root", Some(Registration::NameTaken)),
-        ("r\u{43e}ot", Some(Registration::NameTaken)),
+        ("ro\u{43e}t", Some(Registration::NameTaken)),
         ("bob", None),
     ] {
         match (keeper.register(&user(name, &configured), now), refused) {
