@@ -8,8 +8,8 @@ use alloc::sync::Arc;
 
 /// TLS settings of an outgoing connection: see [`Dial::tls`](crate::Dial::tls).
 ///
-/// Settings that are loaded from [`ClientTlsFiles`](super::ClientTlsFiles) have a memory of sessions
-/// of their own. So a session is resumed only with the same roots and the same client certificate.
+/// Settings that are loaded from [`ClientTlsFiles`](super::ClientTlsFiles) have a session cache of their
+/// own. So a session is resumed only with the same roots and the same client certificate.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     /// The name for which the server's certificate must be, a host name or an IP address.

@@ -23,12 +23,11 @@
 //!
 //! # The store of users
 //!
-//! With the feature `users`, `authentication.store` names a file. A user who is told that the
-//! registration succeeded is on the disk, and outlives a loss of power. So does what the command
-//! `user` changes. A user is looked up at each login: a change by the command `user` takes effect at
-//! once in a running server, for the logins that begin after it. Connections that are open already
-//! stay, and a token that was issued before stays valid until it expires; it can be exchanged for
-//! others until 12 hours after the login with a password.
+//! With the feature `users`, `authentication.store` names a file. The server confirms a registration
+//! only after the user is on the disk, so that it survives a crash and a loss of power. So do the
+//! changes of the command `user`. A user is looked up at each login: a change takes effect at once
+//! in a running server, for the logins that begin after it. Open connections stay. Tokens that were
+//! issued to a user become invalid when the user is removed or the password changes.
 //!
 //! A user of the configuration hides a user of the store with the same name. If the store can't be
 //! used for a while, its users can't log in, all others can, and the log has the cause.

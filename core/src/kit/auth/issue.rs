@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 pub struct IssuedTokens {
     /// Lifetime of a token, in whole seconds. At least 1 s. Default: 5 minutes.
     pub lifetime: Duration,
-    /// Time after the last other proof of the user in which tokens are issued. Default: 12 hours.
+    /// Maximum age of the user's last proof that was no issued token. Default: 12 hours.
     ///
     /// A token authenticates a connection, which can request the next token. This time ends such a
     /// chain. A token that is based on a password also ends when the password is changed or its user

@@ -51,7 +51,7 @@ pub trait Provider<N> {
 
     /// Registers a user. Called only if [registration](super::Authentication::registration) is open.
     ///
-    /// `user` is a name as [`parse_name`](crate::kit::names::parse_name) returns it. Refuse a name
+    /// `user` is a name as [`parse_user_name`](super::parse_user_name) returns it. Refuse a name
     /// whose [`confusable_key`](crate::kit::names::confusable_key) another user has. `password` is
     /// within the rules. Store only its [hash](super::scram::Credentials::new), which takes
     /// milliseconds: compute it on another thread.

@@ -69,8 +69,9 @@ impl RegistrationRules {
 
 /// Validates the name of a user who registers, and returns its normalized form, or `None`.
 ///
-/// It is a name as [`parse_name`] allows it, except `create`, the word that begins a registration.
-/// Programs that store users should refuse other names too: such a user might be unable to log in.
+/// Accepts the names that [`parse_name`] accepts, except `create`, the word that begins a
+/// registration, and names that SASLprep changes. Store no user with another name, who might be
+/// unable to log in.
 #[must_use]
 pub fn parse_user_name(user: &str) -> Option<String> {
     // The login prepares names. A name that would change then could not log in.

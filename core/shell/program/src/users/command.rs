@@ -59,7 +59,7 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
-    /// Remove a user; open connections and issued tokens of the user stay valid until they end
+    /// Remove a user; issued tokens become invalid, and open connections stay until they end
     Remove {
         /// Name of the user
         name: String,

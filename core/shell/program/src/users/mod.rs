@@ -3,7 +3,7 @@
 //! A file of SQLite has the users that register, and those of the command `user`. Two threads of the
 //! server use it: workers queue lookups and registrations, and the answers come back as notes.
 //!
-//! A peer that is told that it has registered is on the disk: see [`store`]. A user is looked up at
+//! A registration is confirmed after the user is on the disk: see [`store`]. A user is looked up at
 //! each login, so a change by the command `user` takes effect at once in a running server.
 //! Connections that are open already stay. A login between its messages continues with the account
 //! as it was looked up.
