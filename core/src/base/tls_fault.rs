@@ -76,12 +76,16 @@ impl TlsFault {
                 "the server's certificate is for other names; check the address, or set the server name"
             }
             Self::CertificateRevoked => "the server's certificate was revoked; its operator must replace it",
-            Self::CertificateNotPinned => "the server's certificate matches no pinned fingerprint; check the pin and the server",
+            Self::CertificateNotPinned => {
+                "the server's certificate matches no pinned fingerprint; check the pin and the server"
+            }
             Self::CertificateInvalid => "the server's certificate is malformed or not for servers",
             Self::ClientCertificateRefused => {
                 "the server requires a client certificate that its authorities have issued; set it, or check it"
             }
-            Self::NothingInCommon => "the server has no TLS version, cipher or protocol (ALPN) in common with this client",
+            Self::NothingInCommon => {
+                "the server has no TLS version, cipher or protocol (ALPN) in common with this client"
+            }
             Self::Refused => "the server refused the TLS handshake with an alert; its log says why",
             Self::NotTls => "the server does not speak TLS at this port; check the address and the port",
         }

@@ -114,7 +114,9 @@ impl UserStore {
         db.pragma_update(None, "synchronous", "EXTRA").map_err(blame)?;
         // Overwrites removed password hashes.
         db.pragma_update(None, "secure_delete", true).map_err(blame)?;
-        if !is_store(&db, path)? {
+        // In one transaction: another process may be creating the tables.
+        let is_there = is_store(&db.transaction().map_err(blame)?, path)?;
+        if !is_there {
             if if_missing == IfMissing::Refuse {
                 return Err(StoreError::new(path, Fault::Empty));
             }
