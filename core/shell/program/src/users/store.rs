@@ -115,7 +115,9 @@ impl UserStore {
         // Overwrites removed password hashes.
         db.pragma_update(None, "secure_delete", true).map_err(blame)?;
         // In one transaction: another process may be creating the tables.
-        let is_there = is_store(&db.transaction().map_err(blame)?, path)?;
+        let reading = db.transaction().map_err(blame)?;
+        let is_there = is_store(&reading, path)?;
+        drop(reading);
         if !is_there {
             if if_missing == IfMissing::Refuse {
                 return Err(StoreError::new(path, Fault::Empty));
