@@ -101,8 +101,11 @@ fn terminal_client_edits_lines_while_messages_arrive() {
     // A letter is taken back, and one is put in two places before the end.
     person.say("helxlo\x1b[D\x1b[D\x7f\r");
     person.hear_until("<guest1> hello");
+    // What is inserted before the end is drawn by the editor, which therefore reads single keys by now.
+    person.say("yz\x1b[Dx");
+    person.hear_until("yxz");
     // Control-D on an empty line ends the input, and so the connection.
-    person.say("\x04");
+    person.say("\x05\x15\x04");
     person.hear_until("disconnected: ");
     assert_eq!(program.terminate().0, Some(0));
     assert!(other.rest().contains("<guest1> hello\n"));
