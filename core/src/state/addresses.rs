@@ -28,7 +28,7 @@ impl Addresses {
         self.place = self.all.len();
     }
 
-    /// Returns the first address, without beginning a round.
+    /// Returns to the first address, in the order as it is.
     pub(super) fn first(&mut self) -> Option<String> {
         self.place = 0;
         self.all.first().cloned()
@@ -39,8 +39,7 @@ impl Addresses {
         if order == AddressOrder::Random {
             shuffle(&mut self.all, random);
         }
-        self.place = 0;
-        self.all.first().cloned()
+        self.first()
     }
 
     /// Returns the next address of this round, if there is one.

@@ -194,7 +194,7 @@ impl Dials {
 
     /// Returns the address and the TLS settings of a dial, if it has any.
     pub(crate) fn tls(&self, id: DialId) -> Option<(&str, &ClientTls)> {
-        let Dial { address, tls, .. } = &self.entries.get(&id)?.dial;
+        let Dial { address, tls, .. } = self.get(id)?;
         Some((address, tls.as_ref()?))
     }
 
@@ -205,7 +205,7 @@ impl Dials {
 
     /// Returns the time limit of a dial's attempts.
     pub(crate) fn timeout(&self, id: DialId) -> Option<Duration> {
-        self.entries.get(&id).map(|entry| entry.dial.timeout)
+        self.get(id).map(|dial| dial.timeout)
     }
 
     /// Postpones the time limits of attempts by a pause, but not the waits between them.

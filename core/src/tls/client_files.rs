@@ -46,6 +46,8 @@ pub enum Roots {
     /// The fingerprint is that of the whole certificate in DER, as
     /// `openssl x509 -fingerprint -sha256` prints it. Names and dates are not checked.
     Pinned(Vec<[u8; 32]>),
+    /// Every certificate. Whoever can redirect the connection can read and change everything.
+    Unverified,
     /// Those that this verifier accepts, such as that of the operating system.
     Verifier(Arc<dyn ServerCertVerifier>),
 }
@@ -81,7 +83,8 @@ impl ClientTlsFiles {
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
         match &self.roots {
             Roots::Verifier(verifier) => Ok(Arc::clone(verifier)),
-            Roots::Pinned(fingerprints) => Ok(Arc::new(Pinned::new(fingerprints.clone(), provider))),
+            Roots::Pinned(fingerprints) => Ok(Arc::new(Pinned::new(Some(fingerprints.clone()), provider))),
+            Roots::Unverified => Ok(Arc::new(Pinned::new(None, provider))),
             Roots::File(path) => {
                 let mut roots = RootCertStore::empty();
                 let setup = |error: &dyn fmt::Display| TlsError::Setup(error.to_string());

@@ -1,4 +1,4 @@
-//! Trust in certificates with known fingerprints.
+//! Trust in certificates without authorities: those with known fingerprints, or any.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,15 +8,18 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use sha2::{Digest, Sha256};
 
-/// A verifier that trusts the certificates with these SHA-256 fingerprints, and no others.
+/// A verifier that trusts the certificates with some SHA-256 fingerprints, or every certificate.
+///
+/// The server must have the key of its certificate in any case.
 #[derive(Debug)]
 pub(super) struct Pinned {
-    fingerprints: Vec<[u8; 32]>,
+    /// The trusted fingerprints. `None`: every certificate is trusted.
+    fingerprints: Option<Vec<[u8; 32]>>,
     provider: Arc<CryptoProvider>,
 }
 
 impl Pinned {
-    pub(super) fn new(fingerprints: Vec<[u8; 32]>, provider: &Arc<CryptoProvider>) -> Self {
+    pub(super) fn new(fingerprints: Option<Vec<[u8; 32]>>, provider: &Arc<CryptoProvider>) -> Self {
         Self { fingerprints, provider: Arc::clone(provider) }
     }
 }
@@ -30,8 +33,8 @@ impl ServerCertVerifier for Pinned {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let fingerprint: [u8; 32] = Sha256::digest(end_entity).into();
-        if self.fingerprints.contains(&fingerprint) {
+        let is_trusted = |trusted: &Vec<[u8; 32]>| trusted.contains(&Sha256::digest(end_entity).into());
+        if self.fingerprints.as_ref().is_none_or(is_trusted) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())

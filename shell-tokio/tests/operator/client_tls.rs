@@ -2,7 +2,8 @@
 
 use super::{TLS, certificate, text};
 use crate::support::{Client, Directory, Program, is_installed, program_path, python, skip};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use crate::tls_sessions::{Authority, authority};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -63,18 +64,6 @@ fn client_connects_to_every_listener_with_tls() {
     }
     program.signal("-TERM");
     assert_eq!(program.wait(), Some(0));
-}
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-/// Makes an authority, `NAME.pem`.
-fn authority(directory: &Path, name: &str) -> Authority {
-    let mut params = CertificateParams::new(Vec::<String>::new()).expect("good");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, name);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
-    std::fs::write(directory.join(format!("{name}.pem")), authority.pem()).expect("written");
-    authority
 }
 
 /// Makes `STEM.pem` and `STEM.key` for a name, valid until the first day of a year.

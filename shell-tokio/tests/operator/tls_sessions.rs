@@ -15,10 +15,10 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
 /// Makes an authority, `NAME.pem`.
-fn authority(directory: &Path, name: &str) -> Authority {
+pub(crate) fn authority(directory: &Path, name: &str) -> Authority {
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("good");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);

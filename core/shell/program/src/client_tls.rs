@@ -5,10 +5,8 @@ use clap::error::ErrorKind;
 use drupe_core::tls::{CertificateFiles, ClientTlsFiles, Roots, TlsError};
 use drupe_core::{Dial, Failure};
 use drupe_shell::platform_roots;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::ServerName;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,7 +21,7 @@ pub(crate) struct TlsArguments {
     /// names and dates; may be given several times
     #[arg(long, value_name = "SHA256", value_parser = fingerprint, conflicts_with = "ca")]
     pin: Vec<[u8; 32]>,
-    /// Accept any certificate: whoever is between you and the server can read and change everything
+    /// Accept any certificate; an attacker on the way can then read and change everything
     #[arg(long, conflicts_with_all = ["ca", "pin", "server_name"])]
     insecure: bool,
     /// Name or IP address that the certificate must be for, instead of the address's host
@@ -67,7 +65,7 @@ impl TlsArguments {
 
     fn roots(&self, provider: &Arc<CryptoProvider>) -> Result<Roots, TlsError> {
         if self.insecure {
-            return Ok(Roots::Verifier(Arc::new(Unverified { provider: Arc::clone(provider) })));
+            return Ok(Roots::Unverified);
         }
         match &self.ca {
             Some(path) => Ok(Roots::File(path.clone())),
@@ -110,49 +108,6 @@ fn server_name(text: &str) -> Result<String, String> {
     match ServerName::try_from(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("it is neither a host name nor an IP address".to_owned()),
-    }
-}
-
-/// A verifier that accepts any certificate of which the server has the key: `--insecure`.
-#[derive(Debug)]
-struct Unverified {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -131,12 +131,12 @@ impl<P> Authentication<P> {
                 return drop(self.attempts.insert(conn, Attempt::LookingUp(Candidate::Issued(verified))));
             }
         };
-        let accepted = account.and_then(|account| {
-            let credentials = account.credentials.clone();
-            let identity = verified.of_account(&self.secret, account)?;
-            Some(Accepted { proof: Some(verified.basis.at), credentials: Some(credentials), ..Accepted::of(identity) })
-        });
-        let outcome = accepted.map_or(Outcome::Wrong(CHANGED.into()), Outcome::Right);
+        let outcome = match account.and_then(|account| verified.of_account(&self.secret, account)) {
+            Some(account) => {
+                Outcome::Right(Accepted { proof: Some(verified.basis.at), ..Accepted::of_account(account) })
+            }
+            None => Outcome::Wrong(CHANGED.into()),
+        };
         self.settle(hub, conn, None, outcome, None, within);
     }
 
@@ -192,7 +192,7 @@ impl<P> Authentication<P> {
     fn unavailable<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         self.attempts.remove(&conn);
         self.refuse(hub, conn, reason);
-        self.one_try_less(hub, conn);
+        self.count_try(hub, conn);
     }
 
     /// Sends a new token to an authenticated peer.

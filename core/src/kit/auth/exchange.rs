@@ -59,8 +59,8 @@ impl<P> Authentication<P> {
                     Lookup::Unavailable(reason) => return Err((UNAVAILABLE, reason)),
                     Lookup::Pending => return later(),
                 };
-                let identity = account.and_then(|account| verified.of_account(secret, account));
-                (identity.ok_or((UNAUTHORIZED, CHANGED.into()))?, Some(verified.basis))
+                let account = account.and_then(|account| verified.of_account(secret, account));
+                (account.ok_or((UNAUTHORIZED, CHANGED.into()))?.identity, Some(verified.basis))
             }
             Some(Ok(verified)) => (verified.identity, Some(verified.basis)),
             Some(Err(error)) => return Err((UNAUTHORIZED, error.to_string().into())),

@@ -71,12 +71,13 @@ pub(super) struct Verified {
 }
 
 impl Verified {
-    /// Returns the identity that the token restores, if the account is the one of the proof.
+    /// Returns the account for the token's session, if it is the account of the proof.
     ///
-    /// It has the present scopes of the account, and the end of the session.
-    pub(super) fn of_account(&self, secret: &[u8; 32], account: Account) -> Option<Identity> {
+    /// It has its present scopes, and expires with the session.
+    pub(super) fn of_account(&self, secret: &[u8; 32], account: Account) -> Option<Account> {
         let is_same = self.basis.account.as_ref() == Some(&fingerprint(secret, &account.credentials));
-        is_same.then_some(Identity { expires_at: self.identity.expires_at, ..account.identity })
+        let identity = Identity { expires_at: self.identity.expires_at, ..account.identity };
+        is_same.then_some(Account { identity, ..account })
     }
 }
 

@@ -9,6 +9,7 @@ use super::waiting::Stage;
 use super::{Authentication, scram};
 use crate::base::{ConnId, Payload, Representation};
 use crate::handler::{Handler, Hub};
+use alloc::string::String;
 
 /// The answer to a message that is no proof.
 const REQUIRED: &str = "authentication required";
@@ -38,11 +39,10 @@ impl<P> Authentication<P> {
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };
         let stage = core::mem::replace(&mut waiting.stage, Stage::Idle);
         let is_json = text.trim_start().starts_with('{');
-        let read = || proof(text).or_else(|| self.registration.and_then(|_| creation(text)));
         let proof = match &stage {
             // A line is the password here, even if it begins with `/auth`. A JSON proof is not.
             Stage::Dialogue(dialogue) if dialogue.wants_password() => proof(text).filter(|_| is_json),
-            _ => read(),
+            _ => proof(text).or_else(|| self.registration.and_then(|_| creation(text))),
         };
         let in_dialogue = matches!(stage, Stage::Dialogue(_));
         if in_dialogue && is_json && proof.is_some() {
@@ -73,8 +73,7 @@ impl<P> Authentication<P> {
             }
             (None, Stage::Dialogue(dialogue)) if is_json && !dialogue.wants_password() => {
                 // A program has sent it, and no user is called so.
-                drop(dialogue);
-                self.count_failure(hub, conn, "authentication required");
+                self.count_failure(hub, conn, REQUIRED);
             }
             (None, Stage::Dialogue(dialogue)) => match dialogue.next(hub, conn, text, self.registration) {
                 Step::More(dialogue) => self.set_stage(conn, Stage::Dialogue(dialogue)),
@@ -96,11 +95,9 @@ impl<P> Authentication<P> {
         }
         hub.set_representation(conn, Representation::Json);
         hub.send(conn, answer);
-        if let Some(call) = &mut self.on_failure {
-            call(conn, REQUIRED);
-        }
+        self.failed(conn, REQUIRED);
         hub.state.metrics.authentication_failures += 1;
-        self.one_try_less(hub, conn);
+        self.count_try(hub, conn);
     }
 
     fn begin_password<H: Handler>(
@@ -108,7 +105,7 @@ impl<P> Authentication<P> {
         hub: &mut Hub<'_, H::Context>,
         conn: ConnId,
         user: &str,
-        password: alloc::string::String,
+        password: String,
         within: &mut H,
     ) where
         P: Provider<H::Note>,

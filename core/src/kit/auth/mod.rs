@@ -172,7 +172,7 @@ pub struct Authentication<P> {
     sessions: BTreeMap<ConnId, Arc<str>>,
     /// The function that receives failed attempts.
     on_failure: Option<OnFailure>,
-    /// The rules for peers that register. `None`: nobody can.
+    /// The rules for peers that register. `None`: registration is closed.
     registration: Option<RegistrationRules>,
     /// The issuer of tokens, if there is one.
     issuer: Option<Issuer>,

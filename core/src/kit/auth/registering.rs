@@ -81,11 +81,11 @@ impl<P> Authentication<P> {
         self.attempts.remove(&conn);
         refuse_registration(hub, conn, error);
         self.failed(conn, &format!("registration: {}", error.reason));
-        self.one_try_less(hub, conn);
+        self.count_try(hub, conn);
     }
 
     /// Counts a failed attempt of a waiting connection, which ends after too many.
-    pub(super) fn one_try_less<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+    pub(super) fn count_try<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };
         waiting.tries += 1;
         if waiting.tries >= self.limits.tries || waiting.by_request {

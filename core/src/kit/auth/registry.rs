@@ -120,7 +120,7 @@ pub(super) struct Rules {
     pub(super) unix: Option<UnixTime>,
     pub(super) limits: AuthenticationLimits,
     pub(super) duplicates: DuplicateLogin,
-    /// Maximum rate of registrations from each address. `None`: nobody can register.
+    /// Maximum rate of registrations from each address. `None`: registration is closed.
     pub(super) registrations: Option<Rate>,
 }
 

@@ -391,7 +391,7 @@ impl<P> Authentication<P> {
     pub(super) fn count_failure<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         self.refuse(hub, conn, reason);
         hub.state.metrics.authentication_failures += 1;
-        self.one_try_less(hub, conn);
+        self.count_try(hub, conn);
     }
 
     /// Records the proof on which a login or a renewal is based, if tokens are issued.

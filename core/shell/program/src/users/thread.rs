@@ -22,7 +22,7 @@ use tracing::Level;
 const LOOKUPS_MAX: usize = 1_024;
 /// Maximum number of registrations that wait for their thread, each of which takes milliseconds.
 const REGISTRATIONS_MAX: usize = 64;
-/// Minimum time between two attempts to open a store anew that does not work.
+/// Minimum time between two attempts to reopen a store that does not work.
 const REOPENED_EVERY: Duration = Duration::from_secs(1);
 /// Minimum time between two reports of errors that have not ended meanwhile.
 pub(super) const REPORTED_EVERY: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ const NOT_STORED: &str = "users cannot be stored now";
 /// A sender of requests to the two threads.
 ///
 /// Registrations have a thread and an open store of their own, because each hashes a password:
-/// however many there are, nobody's login waits for them.
+/// no login waits for them, however many there are.
 #[derive(Clone)]
 pub(super) struct Queue {
     lookups: SyncSender<Request<String>>,
@@ -127,7 +127,7 @@ struct Trouble {
     /// Number of requests that failed.
     failed: u64,
     reported: Instant,
-    /// The last attempt to open the store anew, or the first error.
+    /// Time of the last attempt to reopen the store, or of the first error.
     opened: Instant,
 }
 
@@ -189,10 +189,10 @@ impl Keeper {
         }
     }
 
-    /// Opens the file anew if it is another one by now, such as after a backup was restored.
+    /// Reopens the store if its file was replaced, such as after a backup was restored.
     ///
     /// SQLite would otherwise write to a file that has no name any more. A store that does not work
-    /// is opened anew too, because its content may have been replaced.
+    /// is reopened too, because its content may have been replaced.
     fn reopen_if_due(&mut self, now: Instant) -> Result<(), StoreError> {
         let is_replaced = self.store.is_replaced();
         let is_due = |trouble: &Trouble| now.saturating_duration_since(trouble.opened) >= REOPENED_EVERY;
