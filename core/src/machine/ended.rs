@@ -16,6 +16,10 @@ impl<H: Handler> Machine<H> {
     /// `close_notify`.
     pub fn ended(&mut self, now: Time, conn: ConnId) {
         #[cfg(feature = "tls")]
+        if let Some(failure) = self.failure_of_dial(conn) {
+            return self.fail(now, conn, failure);
+        }
+        #[cfg(feature = "tls")]
         if self.is_cut_off(conn) {
             return self.truncated(now, conn);
         }

@@ -43,6 +43,15 @@ impl<H: Handler> Machine<H> {
         }
     }
 
+    /// Returns the failure of an outgoing connection's TLS handshake whose alert is not written yet.
+    ///
+    /// If the server ends first, this is the cause, and not its end.
+    pub(super) fn failure_of_dial(&self, conn: ConnId) -> Option<Failure> {
+        let is_dial = |found: &&Conn| found.is_undecided() && matches!(found.origin, Origin::Dial(_));
+        self.state.conns.get(conn).filter(is_dial)?;
+        self.tls.session(conn)?.failure()
+    }
+
     /// Decrypts received bytes and handles the plain ones.
     ///
     /// Until the client address is known and admitted, they are only held.

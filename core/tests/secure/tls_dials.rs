@@ -266,6 +266,19 @@ fn lost_connection_in_the_tls_handshake_is_a_failed_attempt() {
 }
 
 #[test]
+fn fault_has_its_name_even_if_the_server_ends_before_the_alert_is_written() {
+    let world = World::new();
+    let dial = Dial::lines("localhost:1").tls(Some(load(&trusting(&world))));
+    let mut machine = Machine::new(Config::default(), Dialler::new(dial));
+    machine.started(Time::START);
+    let conn = machine.dialed(Time::START, DIAL, Peer::Local).expect("wanted");
+    // Both are read in one turn, before the shell writes.
+    machine.received(Time::START, conn, &mut b"welcome\r\n".to_vec());
+    machine.ended(Time::START, conn);
+    assert_eq!(machine.handler().log, ["failed not_tls"]);
+}
+
+#[test]
 fn host_that_is_no_name_is_a_failed_attempt() {
     let world = World::new();
     let mut client = client(Dial::lines("no name:1").tls(Some(load(&trusting(&world)))));
