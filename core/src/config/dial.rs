@@ -1,7 +1,7 @@
 use crate::base::Backoff;
 use crate::base::setters;
-use crate::config::ListenProblem;
 use crate::config::address::{options, set_wire};
+use crate::config::{ListenProblem, Marks, PeerLimits};
 use crate::tls::ClientTls;
 use crate::wire::http::OpeningHandshake;
 use crate::wire::{Delimited, LengthPrefixed, Raw, Wire};
@@ -40,6 +40,28 @@ pub struct Dial {
     ///
     /// An idle connection with TLS holds 9 KB of memory, an incoming one 8 KB; without TLS, 0.4 KB.
     pub tls: Option<ClientTls>,
+    /// Limits on the server's input, and on the time of the connection.
+    ///
+    /// `None`: those of [`Config::peer`](crate::Config::peer).
+    pub limits: Option<PeerLimits>,
+    /// Watermarks of the output queue. `None`: those of [`Config::outbound`](crate::Config::outbound).
+    pub marks: Option<Marks>,
+    /// Whether to read from the server even while it reads too slowly. Default: `false`.
+    ///
+    /// Two ends that each stop reading while their output waits can wait for each other until the
+    /// write deadline, and brokers cut clients that do not read. With `true`, the connection is
+    /// read while it is [stalled](crate::Event::Stalled). The application should then send nothing
+    /// more until it has [drained](crate::Event::Drained): above [`Marks::max`], the connection ends.
+    ///
+    /// It is still not read while the application has [paused](crate::Hub::pause) it, while it is
+    /// over a [rate](PeerLimits::rates), or while another worker is behind.
+    pub always_read: bool,
+    /// Whether a drain keeps the dial until everything else has ended. Default: `false`.
+    ///
+    /// For a link to a broker or a database, which other connections need while they end. In the
+    /// drain, the dial still reconnects. It ends once it is [cancelled](crate::Hub::cancel_dial),
+    /// once no other connection of its worker is left, or at the [deadline](crate::Drain::deadline).
+    pub kept_in_drain: bool,
 }
 
 setters!(Dial {
@@ -50,6 +72,10 @@ setters!(Dial {
     backoff: Option<Backoff>,
     timeout: Duration,
     tls: Option<ClientTls>,
+    limits: Option<PeerLimits>,
+    marks: Option<Marks>,
+    always_read: bool,
+    kept_in_drain: bool,
 });
 
 /// The order in which a [`Dial`] tries its addresses.
@@ -96,6 +122,10 @@ impl Dial {
             backoff: None,
             timeout: Duration::from_secs(30),
             tls: None,
+            limits: None,
+            marks: None,
+            always_read: false,
+            kept_in_drain: false,
         }
     }
 

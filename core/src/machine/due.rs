@@ -111,7 +111,8 @@ impl<H: Handler> Machine<H> {
         // A connection whose protocol is unknown cannot be notified. An HTTP connection can still
         // ask whether the server is ready.
         let stays = |id: &ConnId| self.state.conns.get(*id).is_some_and(|conn| !conn.is_undecided() || conn.is_http);
-        let (ids, undecided): (Vec<_>, Vec<_>) = ids.into_iter().partition(stays);
+        let ids = ids.into_iter().filter(|id| !self.state.is_kept(*id));
+        let (ids, undecided): (Vec<_>, Vec<_>) = ids.partition(stays);
         for id in undecided {
             self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
         }

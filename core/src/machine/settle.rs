@@ -63,6 +63,8 @@ impl<H: Handler> Machine<H> {
                 self.state.free_ended();
             } else if core::mem::take(&mut self.state.drain_wanted) {
                 self.drain();
+            } else if self.state.release_kept_dials() {
+                // Their connections may be over.
             } else if !self.state.end_unused_tunnels() {
                 return;
             }

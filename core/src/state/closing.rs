@@ -173,6 +173,29 @@ impl State {
         }
     }
 
+    /// Returns `true` if a drain keeps the connection until all others have ended.
+    pub(crate) fn is_kept(&self, id: ConnId) -> bool {
+        let Some(Origin::Dial(dial)) = self.conns.get(id).map(|conn| conn.origin) else { return false };
+        self.dials.is_kept(dial)
+    }
+
+    /// Ends the dials that a drain kept, once nothing else is left. Returns whether it ended any.
+    pub(crate) fn release_kept_dials(&mut self) -> bool {
+        if self.drain.is_none() {
+            return false;
+        }
+        let released = self.dials.release_kept(self.conns.len());
+        for &dial in &released {
+            if let Some(conn) = self.dials.connection(dial) {
+                self.end_or_wait(conn.slot());
+            } else {
+                self.dials.remove(dial);
+                self.pending.push_back(Pending::DialEnded(dial));
+            }
+        }
+        !released.is_empty()
+    }
+
     /// Returns `true` if a connection that is not ending has a ticket, a job or other work.
     pub(crate) fn is_working(&self, id: ConnId) -> bool {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.has_no_reason()) else { return false };

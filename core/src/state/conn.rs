@@ -52,6 +52,8 @@ pub(crate) struct Conn {
     pub(crate) finished: bool,
     /// Whether the application has paused reading from the connection.
     pub(crate) paused: bool,
+    /// Whether to read while the connection is stalled.
+    pub(crate) always_read: bool,
     pub(crate) half_open: bool,
     pub(crate) notices: bool,
     /// Whether the application has chosen the representation.
@@ -191,6 +193,7 @@ impl Conn {
             discard_message: false,
             finished: false,
             paused: false,
+            always_read: false,
             half_open: false,
             notices: false,
             chose_representation: false,

@@ -2,7 +2,7 @@
 
 use super::addresses::Addresses;
 #[cfg(feature = "sim")]
-use crate::base::recount::{Recounted, ensure};
+use crate::base::recount::{Recounted, ensure, same};
 use crate::base::{ConnId, DialId, Random, Time, work};
 use crate::config::{Dial, DialProtocol};
 use crate::state::Pause;
@@ -44,6 +44,12 @@ struct Entry {
     accept: String,
 }
 
+impl Entry {
+    const fn is_kept_up(&self) -> bool {
+        self.dial.kept_in_drain && matches!(self.state, State::Up(..))
+    }
+}
+
 /// All dials and their attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
@@ -53,7 +59,10 @@ pub(crate) struct Dials {
     /// Dials for which the shell may have to start or stop an attempt.
     changed: BTreeSet<DialId>,
     next: u32,
-    /// Whether dialling has ended: new dials are ignored, and failed ones are not retried.
+    /// Number of dials that a drain keeps, and how many of them are connected.
+    kept: usize,
+    kept_up: usize,
+    /// Whether dialling has ended: new dials are ignored, and only kept ones are retried.
     closed: bool,
 }
 
@@ -133,6 +142,14 @@ impl Dials {
         self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Up(up, _) if up == conn))
     }
 
+    /// Returns the connection of a dial, if it has one.
+    pub(crate) fn connection(&self, id: DialId) -> Option<ConnId> {
+        match self.entries.get(&id)?.state {
+            State::Up(conn, _) => Some(conn),
+            State::Wanted(_) | State::Waiting(_) => None,
+        }
+    }
+
     /// Sets the connection of a dial. `since` is `None` while a handshake is in progress.
     pub(crate) fn connected(&mut self, id: DialId, conn: ConnId, since: Option<Time>) {
         if let Some(entry) = self.take(id) {
@@ -146,10 +163,11 @@ impl Dials {
     pub(crate) fn disconnected(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
         let mut entry = self.take(id)?;
         let was_up = matches!(entry.state, State::Up(_, Some(_)));
+        let is_over = self.closed && !entry.dial.kept_in_drain;
         // Never at the same moment, so that a shell notices the end of the last attempt.
         let next_moment = now.plus_nanos(1);
         if !was_up
-            && !self.closed
+            && !is_over
             && let Some(address) = entry.addresses.next()
         {
             entry.dial.address = address;
@@ -162,7 +180,7 @@ impl Dials {
             entry.failures = 0;
         }
         entry.failures = entry.failures.saturating_add(1);
-        let backoff = entry.dial.backoff.filter(|_| !self.closed);
+        let backoff = entry.dial.backoff.filter(|_| !is_over);
         let wait = backoff.and_then(|backoff| backoff.wait(entry.failures, random))?;
         let at = (now + wait).max(next_moment);
         entry.dial.address = entry.addresses.begin(entry.dial.order, random).unwrap_or_default();
@@ -222,6 +240,8 @@ impl Dials {
     fn take(&mut self, id: DialId) -> Option<Entry> {
         work::step(1);
         let entry = self.entries.remove(&id)?;
+        self.kept -= usize::from(entry.dial.kept_in_drain);
+        self.kept_up -= usize::from(entry.is_kept_up());
         if let Some(at) = entry.state.due() {
             self.by_time.remove(&(at, id));
         }
@@ -233,6 +253,8 @@ impl Dials {
 
     fn put(&mut self, id: DialId, entry: Entry) {
         work::step(1);
+        self.kept += usize::from(entry.dial.kept_in_drain);
+        self.kept_up += usize::from(entry.is_kept_up());
         if let Some(at) = entry.state.due() {
             self.by_time.insert((at, id));
         }
@@ -260,19 +282,44 @@ impl Dials {
 
     #[cfg(feature = "sim")]
     pub(crate) fn recount(&self) -> Recounted {
-        let tries = |entry: &Entry| !matches!(entry.state, State::Up(..));
+        let tries = |entry: &Entry| !matches!(entry.state, State::Up(..)) && !entry.dial.kept_in_drain;
         ensure(!self.closed || !self.entries.values().any(tries), || "something is dialled in a drain".into())?;
         let due = self.entries.iter().filter_map(|(&id, entry)| Some((entry.state.due()?, id)));
-        ensure(due.collect::<BTreeSet<_>>() == self.by_time, || "the two orders of dials differ".into())
+        ensure(due.collect::<BTreeSet<_>>() == self.by_time, || "the two orders of dials differ".into())?;
+        let kept = self.entries.values().filter(|entry| entry.dial.kept_in_drain);
+        same("kept dials", self.kept, kept.clone().count())?;
+        same("connected kept dials", self.kept_up, kept.filter(|entry| entry.is_kept_up()).count())
     }
 
-    /// Ends dialling, and removes the dials without a connection.
+    /// Ends dialling, and removes the dials without a connection, except those that a drain keeps.
     pub(crate) fn close(&mut self) {
         self.closed = true;
         // Connected dials can still be cancelled.
-        while let Some(&(_, id)) = self.by_time.first() {
+        let waiting: Vec<_> = self.by_time.iter().map(|&(_, id)| id).filter(|id| !self.is_kept(*id)).collect();
+        for id in waiting {
             self.take(id);
         }
+    }
+
+    /// Returns `true` if a drain keeps this dial.
+    pub(crate) fn is_kept(&self, id: DialId) -> bool {
+        self.get(id).is_some_and(|dial| dial.kept_in_drain)
+    }
+
+    /// Returns the kept dials if `connections`, the number of all connections, are theirs alone.
+    ///
+    /// They are kept no longer. Returns none if there are other connections.
+    pub(crate) fn release_kept(&mut self, connections: usize) -> Vec<DialId> {
+        if self.kept == 0 || connections > self.kept_up {
+            return Vec::new();
+        }
+        (self.kept, self.kept_up) = (0, 0);
+        let kept = self.entries.iter_mut().filter(|(_, entry)| entry.dial.kept_in_drain);
+        kept.map(|(&id, entry)| {
+            entry.dial.kept_in_drain = false;
+            id
+        })
+        .collect()
     }
 }
 

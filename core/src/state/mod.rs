@@ -109,7 +109,7 @@ pub(crate) struct State {
     pub(crate) http_kept: u64,
     /// MSSP variables that telnet servers send to crawlers.
     pub(crate) server_status: Vec<(String, String)>,
-    /// The limits for dialled connections, and for listeners without limits of their own.
+    /// The limits for dials and listeners without limits of their own.
     pub(crate) limits: PeerLimits,
     /// Time at which accepting stops. If set, the server reports that it is not ready.
     pub(crate) shutdown_at: Option<Time>,
@@ -253,6 +253,7 @@ impl State {
         }
         self.outbound.open(index, number);
         if let Origin::Dial(dial) = origin {
+            self.apply_dial(dial, id);
             self.dials.connected(dial, id, wait.is_none().then_some(self.now));
         }
         // An undecided connection counts once its protocol is known.
@@ -261,6 +262,17 @@ impl State {
         self.speak_first(index);
         self.schedule(index);
         id
+    }
+
+    /// Sets what a dial configures for its connection alone.
+    fn apply_dial(&mut self, dial: DialId, id: ConnId) {
+        let Some(dial) = self.dials.get(dial) else { return };
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.always_read = dial.always_read;
+        }
+        if let Some(marks) = dial.marks {
+            self.outbound.set_own_marks(id.slot(), marks);
+        }
     }
 
     /// Returns `true` if a connection with this origin begins with TLS as a client.
@@ -293,8 +305,11 @@ impl State {
 
     /// Returns the limits of a connection.
     pub(crate) fn limits_of(&self, conn: &Conn) -> &PeerLimits {
-        let listen = self.listeners.of(conn.origin);
-        listen.and_then(|listen| listen.limits.as_ref()).unwrap_or(&self.limits)
+        let own = match conn.origin {
+            Origin::Listener(_) => self.listeners.of(conn.origin).and_then(|listen| listen.limits.as_ref()),
+            Origin::Dial(dial) => self.dials.get(dial).and_then(|dial| dial.limits.as_ref()),
+        };
+        own.unwrap_or(&self.limits)
     }
 
     pub(crate) fn budget(&self, id: ConnId) -> Budget {
@@ -401,7 +416,8 @@ impl State {
         let waits = |conn: &Conn| {
             // A connection in a handshake, or on HTTP, causes no messages to other shards.
             let is_held_back = self.outbox.held_back && !conn.is_undecided();
-            conn.paused || conn.rate_pause.is_some() || self.outbound.is_stalled(index) || is_held_back
+            let is_stalled = self.outbound.is_stalled(index) && !conn.always_read;
+            conn.paused || conn.rate_pause.is_some() || is_stalled || is_held_back
         };
         self.conns.at(index).is_some_and(waits)
     }

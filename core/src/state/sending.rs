@@ -150,7 +150,9 @@ impl State {
     pub(super) fn drained(&mut self, index: u32) {
         let id = self.conns.id(index);
         if let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) {
-            conn.may_speak_again(self.now);
+            if !conn.always_read {
+                conn.may_speak_again(self.now);
+            }
             self.pending.push_back(Pending::Drained(id));
         }
         self.outbound.changed.insert(index);
@@ -176,7 +178,7 @@ impl State {
     ///
     /// Much is queued in this turn, or for this connection, and further answers may be long.
     pub(crate) fn should_write_first(&self, index: u32) -> bool {
-        self.turn_is_full() || self.outbound.pending(index) > self.config.outbound.marks.max()
+        self.turn_is_full() || self.outbound.pending(index) > self.outbound.marks(index).max()
     }
 
     pub(crate) fn turn_is_full(&self) -> bool {

@@ -388,7 +388,22 @@ fn extreme_backoff_dials_at_most_every_10_ms() {
     ];
     let names = [options(&Dial::lines("example.org:7")), options(&Backoff::default())].concat();
     let unchanged = names.iter().filter(|name| !changes.iter().any(|(change, _)| change == name));
-    assert_eq!(unchanged.collect::<Vec<_>>(), ["address", "others", "order", "protocol", "ending", "backoff", "tls"]);
+    assert_eq!(
+        unchanged.collect::<Vec<_>>(),
+        [
+            "address",
+            "others",
+            "order",
+            "protocol",
+            "ending",
+            "backoff",
+            "tls",
+            "limits",
+            "marks",
+            "always_read",
+            "kept_in_drain"
+        ]
+    );
     for ((field, change), extreme) in changes.iter().flat_map(|change| [Zero, One, Max].map(|x| (change, x))) {
         for answers in [false, true] {
             let (mut dial, mut backoff) = (Dial::lines("example.org:7"), Backoff::default());

@@ -94,8 +94,8 @@ impl<C> Hub<'_, C> {
     /// Starts an outgoing connection. The handler receives `Opened` with this dial as its origin.
     ///
     /// With a backoff, the dial repeats its attempts, and connects again when the connection ends,
-    /// until [`cancel_dial`](Self::cancel_dial). While the server drains, it makes no connections,
-    /// and pending dials end without an event.
+    /// until [`cancel_dial`](Self::cancel_dial). While the server drains, it makes no new dials, and
+    /// pending ones end without an event, unless they are [kept](Dial::kept_in_drain).
     pub fn dial(&mut self, dial: Dial) -> DialId {
         let State { dials, random, now, .. } = &mut *self.state;
         dials.add(*now, dial, self.app, random)

@@ -39,10 +39,12 @@ pub enum Login {
 impl ClientOptions {
     /// Creates options without a login, with the default [`Backoff`] unless `dial` has one.
     ///
-    /// The client reconnects as long as the backoff allows, by default forever.
+    /// The client reconnects as long as the backoff allows, by default forever. The dial is
+    /// [always read](Dial::always_read): what the client receives causes no output of its own.
     #[must_use]
     pub fn new(dial: Dial) -> Self {
-        let dial = Dial { backoff: dial.backoff.or(Some(Backoff::default())), ..dial };
+        let backoff = dial.backoff.or(Some(Backoff::default()));
+        let dial = Dial { backoff, always_read: true, ..dial };
         // The caller decides how many calls are in flight.
         let config = Config { tickets: TicketLimits { per_connection: 16_384, total: 16_384 }, ..Config::default() };
         let answers = [PING, PING_TEXT].map(|ping| (ping.into(), PONG.into())).into();

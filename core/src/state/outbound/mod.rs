@@ -28,10 +28,10 @@ pub(crate) use watermark::WatermarkEvent;
 
 use crate::base::lazy_box::LazyBox;
 use crate::base::{ConnId, Payload, Representation, Time, work};
-use crate::config::{OutboundLimits, SlowPolicy};
+use crate::config::{Marks, OutboundLimits, SlowPolicy};
 use crate::state::index_set::{DedupQueue, DenseSet};
 use crate::wire::{EncodeError, Encoder, Encoding};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use log::{Logs, NOBODY};
 use queue::Queue;
@@ -56,6 +56,8 @@ const MESSAGE_MAX_BYTES: u64 = 1 << 30;
 #[derive(Debug)]
 pub(crate) struct Outbound {
     limits: OutboundLimits,
+    /// The watermarks of connections that have their own, by slot.
+    own_marks: BTreeMap<u32, Marks>,
     encodings: Vec<(Encoding, Representation)>,
     /// The current log of each encoding, by class. `NO_LOG` before the first message.
     current: Vec<[u32; 2]>,
@@ -88,6 +90,7 @@ impl Outbound {
     pub(crate) fn new(limits: OutboundLimits, encoder: Encoder) -> Self {
         Self {
             limits,
+            own_marks: BTreeMap::new(),
             encodings: Vec::new(),
             current: Vec::new(),
             logs: Logs::default(),
@@ -114,6 +117,16 @@ impl Outbound {
             self.recheck_marks(u32::try_from(at).unwrap_or(u32::MAX));
             self.set_cap(at);
         }
+    }
+
+    /// Sets watermarks for one connection, until it ends.
+    pub(crate) fn set_own_marks(&mut self, index: u32, marks: Marks) {
+        self.own_marks.insert(index, marks);
+    }
+
+    /// Returns the watermarks of a connection.
+    pub(crate) fn marks(&self, index: u32) -> Marks {
+        self.own_marks.get(&index).copied().unwrap_or(self.limits.marks)
     }
 
     /// Returns the number of an encoding, with the default representation of its wire.
@@ -158,6 +171,7 @@ impl Outbound {
         for segment in queue.segments(tail) {
             self.release(segment);
         }
+        self.own_marks.remove(&index);
         self.blocked.remove(index);
         self.stalled.remove(index);
         // The next connection in this slot has crossed no watermark.
@@ -276,7 +290,7 @@ impl Outbound {
         self.count_in(bytes.len() as u64);
         if self.queues[at].deadline.is_some() {
             self.stall_above(index, self.pending(index));
-            if self.pending(index) > self.limits.marks.max() {
+            if self.pending(index) > self.marks(index).max() {
                 self.watermark_events.push_back(WatermarkEvent::Overflow(index));
             }
         }
@@ -398,7 +412,7 @@ impl Outbound {
             if !self.fits(index, segment) && !self.make_room(index, segment, policy) {
                 return false;
             }
-            let marks = self.limits.marks;
+            let marks = self.marks(index);
             // In place of everything skipped, a message below the high mark does not stall the
             // connection.
             let enough = if self.pending(index) == 0 { marks.high() } else { marks.low() };

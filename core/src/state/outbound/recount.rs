@@ -41,7 +41,7 @@ impl Outbound {
         let blame = |what: &str| format!("queue of slot {index}: {what}");
         let earlier: usize = queue.earlier.iter().map(|segment| segment.len() as usize).sum();
         ensure(queue.earlier.gaps_are_counted(), || blame("has empty segments that are not counted"))?;
-        ensure(!queue.stalled || self.pending(index) > self.limits.marks.low(), || {
+        ensure(!queue.stalled || self.pending(index) > self.marks(index).low(), || {
             blame("stalled below the low mark")
         })?;
         same(format_args!("queue of slot {index}: earlier bytes"), queue.earlier_bytes, earlier)?;

@@ -12,19 +12,19 @@ impl Outbound {
     /// Returns `true` if a segment can be queued for a slow connection.
     pub(super) fn fits(&self, index: u32, segment: Segment) -> bool {
         let few = self.queues[index as usize].earlier.len() < SEGMENTS_MAX;
-        few && self.pending(index) + segment.len() as usize <= self.limits.marks.max()
+        few && self.pending(index) + segment.len() as usize <= self.marks(index).max()
     }
 
     /// Applies the slow policy. Returns whether the segment can now be queued.
     pub(super) fn make_room(&mut self, index: u32, segment: Segment, policy: SlowPolicy) -> bool {
-        let excess = (self.pending(index) + segment.len() as usize).saturating_sub(self.limits.marks.max());
+        let excess = (self.pending(index) + segment.len() as usize).saturating_sub(self.marks(index).max());
         match policy {
             SlowPolicy::Close => {
                 self.watermark_events.push_back(WatermarkEvent::Overflow(index));
                 return false;
             }
             // If the message cannot be queued even then, nothing is skipped for it.
-            _ if segment.len() as usize > self.limits.marks.max() => {}
+            _ if segment.len() as usize > self.marks(index).max() => {}
             SlowPolicy::SkipNewest => {}
             SlowPolicy::SkipOldest => self.skip(index, segment.room, excess.max(1)),
             SlowPolicy::KeepLatest => self.skip(index, segment.room, usize::MAX),
@@ -81,8 +81,9 @@ impl Outbound {
 
     /// Stalls a connection with a full socket if `bytes` is above the high mark.
     pub(super) fn stall_above(&mut self, index: u32, bytes: usize) {
+        let high = self.marks(index).high();
         let stalled = &mut self.queues[index as usize].stalled;
-        if !*stalled && bytes > self.limits.marks.high() {
+        if !*stalled && bytes > high {
             *stalled = true;
             self.stalled.insert(index);
             self.watermark_events.push_back(WatermarkEvent::Stalled(index));
@@ -98,7 +99,7 @@ impl Outbound {
             self.queues[at].shrink();
             self.blocked.remove(index);
         }
-        self.clear_stall(index, pending, self.limits.marks.low());
+        self.clear_stall(index, pending, self.marks(index).low());
     }
 
     /// Ends a stall if `bytes` is at or below `mark`.
@@ -121,7 +122,8 @@ impl Outbound {
         if queue.deadline.is_none() {
             return u32::MAX;
         }
-        let mark = if queue.stalled { self.limits.marks.max() } else { self.limits.marks.high() };
+        let marks = self.marks(u32::try_from(at).unwrap_or(u32::MAX));
+        let mark = if queue.stalled { marks.max() } else { marks.high() };
         let others = queue.earlier_bytes + queue.control.len();
         self.tails[at].start.saturating_add(u32::try_from(mark.saturating_sub(others)).unwrap_or(u32::MAX))
     }

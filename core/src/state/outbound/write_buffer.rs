@@ -54,7 +54,7 @@ impl Outbound {
 
     fn has_room(&mut self, index: u32, more: usize, policy: Option<SlowPolicy>) -> bool {
         let queue = &self.queues[index as usize];
-        let fits = self.pending(index) + queue.write_buffer.len() + more <= self.limits.marks.max();
+        let fits = self.pending(index) + queue.write_buffer.len() + more <= self.marks(index).max();
         match policy.filter(|_| queue.deadline.is_some() && !fits) {
             None => return true,
             Some(SlowPolicy::Close) => self.watermark_events.push_back(WatermarkEvent::Overflow(index)),
