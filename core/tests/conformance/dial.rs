@@ -76,13 +76,15 @@ fn client_exchanges_large_messages_over_tls_on_every_wire() {
         let ours = ClientTls::new(Arc::clone(&trusting)).server_name(Some("localhost".into()));
         dial.fill_tls(|| Ok::<_, ()>(ours)).expect("it cannot fail");
         let mut client = shell::connect(ClientOptions::once(dial)).expect("a thread");
-        // Each is longer than a TLS record. The next one follows the answer: two ends that only send
-        // would wait for each other.
+        // Each is longer than a TLS record, and all are more than sockets and watermarks hold.
         let message = |number: usize| format!("{number:05}").repeat(10_000);
+        let sender = client.clone();
+        let sending = std::thread::spawn(move || {
+            (0..400).for_each(|number| block_on(sender.send(message(number))).expect("it runs"));
+        });
         block_on(async {
             assert!(matches!(client.receive().await, Some(Incoming::Connected(_))), "{address}");
-            for number in 0..20 {
-                client.send(message(number)).await.expect("it runs");
+            for number in 0..400 {
                 let Some(Incoming::Message(received)) = client.receive().await else {
                     panic!("{address}: message {number} is missing");
                 };
@@ -93,6 +95,7 @@ fn client_exchanges_large_messages_over_tls_on_every_wire() {
             let end = client.receive().await;
             assert_eq!(end, Some(Incoming::Disconnected(Reason::Application)), "{address}");
         });
+        sending.join().expect("no panic");
     }
     assert_eq!(server.end().tls_handshakes, 4);
 }
