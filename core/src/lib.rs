@@ -201,7 +201,7 @@ pub use base::{
 pub use config::{
     Address, AddressOrder, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError,
     ListenProblem, MetricLabelError, MetricLabels, MetricsOptions, PageLogin, PageOptions, Part, PeerLimits, Rates,
-    RoomLimits, Sections, SocketAccess, TicketError, TicketLimits, Unapplied,
+    RoomLimits, Sections, SocketAccess, TicketError, TicketLimits, TlsStart, Unapplied,
 };
 pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMessage};
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError};

@@ -28,10 +28,12 @@ pub enum TlsFault {
     Refused,
     /// The server's bytes are not TLS.
     NotTls,
+    /// Before TLS began, more arrived than the application expected.
+    EarlyInput,
 }
 
 impl TlsFault {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::CertificateUnknownIssuer,
         Self::CertificateExpired,
         Self::CertificateNotYetValid,
@@ -43,6 +45,7 @@ impl TlsFault {
         Self::NothingInCommon,
         Self::Refused,
         Self::NotTls,
+        Self::EarlyInput,
     ];
 
     /// Returns the name of the fault, such as `certificate_expired`.
@@ -60,6 +63,7 @@ impl TlsFault {
             Self::NothingInCommon => "nothing_in_common",
             Self::Refused => "tls_refused",
             Self::NotTls => "not_tls",
+            Self::EarlyInput => "early_input",
         }
     }
 
@@ -88,6 +92,9 @@ impl TlsFault {
             }
             Self::Refused => "the server refused the TLS handshake with an alert; its log says why",
             Self::NotTls => "the server does not speak TLS at this port; check the address and the port",
+            Self::EarlyInput => {
+                "the server sent more before TLS than its protocol has; somebody between may have inserted it"
+            }
         }
     }
 }
@@ -104,7 +111,7 @@ impl FromStr for TlsFault {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let names = "certificate_unknown_issuer, certificate_expired, certificate_not_yet_valid, name_mismatch, \
             certificate_revoked, certificate_not_pinned, certificate_invalid, client_certificate_refused, \
-            nothing_in_common, tls_refused, not_tls";
+            nothing_in_common, tls_refused, not_tls, early_input";
         Self::ALL.into_iter().find(|fault| fault.name() == text).ok_or(NameError(names))
     }
 }

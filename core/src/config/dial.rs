@@ -40,6 +40,8 @@ pub struct Dial {
     ///
     /// An idle connection with TLS holds 9 KB of memory, an incoming one 8 KB; without TLS, 0.4 KB.
     pub tls: Option<ClientTls>,
+    /// When TLS begins, if there are TLS settings.
+    pub tls_start: TlsStart,
     /// Limits on the server's input, and on the time of the connection.
     ///
     /// `None`: those of [`Config::peer`](crate::Config::peer).
@@ -72,6 +74,7 @@ setters!(Dial {
     backoff: Option<Backoff>,
     timeout: Duration,
     tls: Option<ClientTls>,
+    tls_start: TlsStart,
     limits: Option<PeerLimits>,
     marks: Option<Marks>,
     always_read: bool,
@@ -87,6 +90,20 @@ pub enum AddressOrder {
     InOrder,
     /// In a new random order each time, so that many clients spread over all servers.
     Random,
+}
+
+/// When the TLS of a [`Dial`] begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsStart {
+    /// With the first byte.
+    #[default]
+    AtOnce,
+    /// When the application calls [`Hub::begin_tls`](crate::Hub::begin_tls), after both ends have
+    /// exchanged what the protocol sends before TLS.
+    ///
+    /// For NATS, SMTP and others. Until then nothing is encrypted or verified.
+    WhenAsked,
 }
 
 /// The protocol of an outgoing connection.
@@ -122,6 +139,7 @@ impl Dial {
             backoff: None,
             timeout: Duration::from_secs(30),
             tls: None,
+            tls_start: TlsStart::AtOnce,
             limits: None,
             marks: None,
             always_read: false,
@@ -136,6 +154,11 @@ impl Dial {
     pub fn websocket(address: impl Into<String>, target: impl Into<String>) -> Self {
         let protocol = DialProtocol::WebSocket(Arc::new(OpeningHandshake::new(target)));
         Self { protocol, ..Self::lines(address) }
+    }
+
+    /// Returns `true` if the first bytes of a connection are those of TLS.
+    pub(crate) fn begins_with_tls(&self) -> bool {
+        self.tls.is_some() && self.tls_start == TlsStart::AtOnce
     }
 
     /// Loads TLS settings for a dial whose settings are [pending](ClientTls::pending).

@@ -18,7 +18,7 @@ mod unapplied;
 
 pub use address::{ListenError, ListenProblem};
 pub use connections::{ConnectionLimits, EarlyDrop, EarlyDropError};
-pub use dial::{AddressOrder, Dial, DialError, DialProtocol};
+pub use dial::{AddressOrder, Dial, DialError, DialProtocol, TlsStart};
 pub use ladder::{Action, Ladder};
 pub use listen::{Address, Listen, SocketAccess};
 pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};

@@ -21,7 +21,9 @@ impl<H: Handler> Machine<H> {
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Dialed { dial, peer });
-        let Dial { protocol, timeout, tls, .. } = self.state.dials.get_if_wanted(dial)?.clone();
+        let wanted = self.state.dials.get_if_wanted(dial)?.clone();
+        let has_tls = wanted.begins_with_tls();
+        let Dial { protocol, timeout, tls, .. } = wanted;
         if tls.as_ref().is_some_and(ClientTls::is_pending) {
             self.dial_is_lost(dial, Failure::Tls);
             return None;
@@ -29,8 +31,8 @@ impl<H: Handler> Machine<H> {
         self.state.dialed(peer);
         let (origin, wait) = (Origin::Dial(dial), Some(timeout));
         Some(match protocol {
-            DialProtocol::Spoken(wire) if tls.is_none() => self.opened(peer, origin, wire, None),
-            DialProtocol::WebSocket(_) if tls.is_none() => {
+            DialProtocol::Spoken(wire) if !has_tls => self.opened(peer, origin, wire, None),
+            DialProtocol::WebSocket(_) if !has_tls => {
                 let socket = WebSocket { role: Role::Client, ..WebSocket::default() };
                 let conn = self.opened(peer, origin, Wire::WebSocket(socket), wait);
                 self.ask_for_websocket(conn, dial);

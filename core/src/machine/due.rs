@@ -1,7 +1,7 @@
 //! Handling of expired deadlines, and the start of a drain.
 
 use super::Machine;
-use crate::base::{ConnId, Reason, seconds_up, some_time};
+use crate::base::{ConnId, Failure, Reason, seconds_up, some_time};
 use crate::handler::{Event, Handler};
 use crate::state::{Ending, Notice, Why};
 use crate::wire::ProbeInput;
@@ -36,6 +36,10 @@ impl<H: Handler> Machine<H> {
             Some(Why::Message) => self.state.end(index, Reason::MessageTimeout, Ending::Flush),
             Some(Why::Idle) => self.state.end(index, Reason::Idle, Ending::Flush),
             Some(Why::Silence) => self.state.end(index, Reason::Silent, Ending::Flush),
+            Some(Why::Handshake) if self.state.open_slot(id).is_some() => {
+                self.state.asked_tls_has_failed(id, Failure::TimedOut);
+                self.state.end(index, Reason::TlsFailed, Ending::Drop);
+            }
             Some(Why::Handshake) => self.probe(id, ProbeInput::Waited),
             Some(Why::IdleWarning) => {
                 if let Some(conn) = self.state.conns.at_mut(index) {

@@ -66,6 +66,7 @@ impl<H: Handler> Machine<H> {
 
     pub(super) fn fail(&mut self, now: Time, conn: ConnId, failure: Failure) {
         self.begin(now, &Fact::Failed { conn, failure });
+        self.state.asked_tls_has_failed(conn, failure);
         let found = self.state.conns.get(conn);
         if let Some(Origin::Dial(dial)) = found.filter(|found| found.is_undecided()).map(|found| found.origin) {
             self.state.handshake_failed(dial, conn, failure);

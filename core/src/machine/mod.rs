@@ -198,6 +198,7 @@ impl<H: Handler> Machine<H> {
                 self.pass(conn);
             }
         }
+        self.state.asked_tls_is_done(conn);
         self.settle();
     }
 

@@ -1,7 +1,7 @@
 //! Decoding of bytes into messages for the handler, within the rates.
 
 use super::Machine;
-use crate::base::{ConnId, Reason};
+use crate::base::{ConnId, Failure, Reason, TlsFault};
 use crate::config::Action;
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
@@ -82,6 +82,9 @@ impl<H: Handler> Machine<H> {
                 Some(item) if action.serves() => self.serve(conn, item),
                 _ => {}
             }
+            if self.ends_for_early_input(conn, at < bytes.len()) {
+                at = bytes.len();
+            }
         }
         scratch.shrink();
         self.scratch = scratch;
@@ -123,6 +126,23 @@ impl<H: Handler> Machine<H> {
         let begins_http = found.decoder.begins_http(item);
         found.refuses_http = begins_http.is_none();
         begins_http == Some(true)
+    }
+
+    /// Ends a connection that asked for TLS while there is `more` plain input. Returns whether it did.
+    ///
+    /// Whoever can write into the plain part of a connection could otherwise send something that is
+    /// taken as if it had come encrypted (CVE-2011-0411).
+    fn ends_for_early_input(&mut self, conn: ConnId, more: bool) -> bool {
+        if self.state.begins_tls.is_empty() || self.state.asked_tls_until(conn).is_none() {
+            return false;
+        }
+        let is_ahead =
+            self.state.conns.get(conn).is_some_and(|found| found.decoder.is_ahead() || !found.held.is_empty());
+        if more || is_ahead {
+            self.state.asked_tls_has_failed(conn, Failure::TlsHandshake(TlsFault::EarlyInput));
+            self.state.end(conn.slot(), Reason::TlsFailed, Ending::Drop);
+        }
+        more || is_ahead
     }
 
     fn serve(&mut self, conn: ConnId, item: Item<'_>) {

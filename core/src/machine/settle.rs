@@ -58,6 +58,8 @@ impl<H: Handler> Machine<H> {
         loop {
             self.state.flush_write_buffers();
             self.emit_pending();
+            #[cfg(feature = "tls")]
+            self.begin_asked_tls();
             if !self.state.over.is_empty() {
                 // The handler learns that a dial is over once its slot is free.
                 self.state.free_ended();

@@ -6,8 +6,9 @@
 use super::Machine;
 #[cfg(feature = "sim")]
 use crate::base::recount::{Recounted, ensure};
-use crate::base::{ConnId, Failure, Origin, Time, TlsFault};
+use crate::base::{ConnId, Failure, Origin, Reason, Time, TlsFault};
 use crate::handler::Handler;
+use crate::state::Ending;
 use crate::state::conn::{Conn, HandshakeStep, Phase};
 use crate::tls::{Progress, Tls, TlsSession};
 
@@ -43,12 +44,34 @@ impl<H: Handler> Machine<H> {
         }
     }
 
+    /// Begins the TLS handshakes that the handler has asked for.
+    pub(super) fn begin_asked_tls(&mut self) {
+        while let Some(conn) = self.state.begins_tls.pop() {
+            let Some((address, tls)) = self.state.dial_of(conn).and_then(|dial| self.state.dials.tls(dial)) else {
+                continue;
+            };
+            if self.state.open_slot(conn).is_none() || !tls.is_spoken_here() {
+                continue;
+            }
+            if let Some(session) = tls.session(address) {
+                self.tls.begin(conn, session);
+                self.state.outbound.changed.insert(conn.slot());
+            } else {
+                // The host is no valid name, so no certificate can be for it.
+                self.state.asked_tls_has_failed(conn, Failure::TlsHandshake(TlsFault::NameMismatch));
+                self.state.end(conn.slot(), Reason::TlsFailed, Ending::Drop);
+            }
+        }
+    }
+
     /// Returns the failure of an outgoing connection's TLS handshake whose alert is not written yet.
     ///
     /// If the server ends first, this is the cause, and not its end.
     pub(super) fn failure_of_dial(&self, conn: ConnId) -> Option<Failure> {
         let is_dial = |found: &&Conn| found.is_undecided() && matches!(found.origin, Origin::Dial(_));
-        self.state.conns.get(conn).filter(is_dial)?;
+        if self.state.asked_tls_until(conn).is_none() {
+            self.state.conns.get(conn).filter(is_dial)?;
+        }
         self.tls.session(conn)?.failure()
     }
 

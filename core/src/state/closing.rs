@@ -6,6 +6,7 @@ use crate::base::Origin;
 use crate::base::{ConnId, DialId, Payload, Reason, seconds_up, some_time};
 use crate::config::Rates;
 use crate::state::conn::Phase;
+use crate::state::dials::AskedTls;
 use crate::wire::Decoder;
 use crate::wire::websocket::CloseCode;
 use alloc::format;
@@ -43,7 +44,12 @@ impl State {
         let notices = conn.notices && announced && !conn.finished;
         // A server that failed the handshake gets nothing more. A connection kept for it would
         // overlap with the next attempt of its dial.
-        let is_failed_dial = !announced && matches!(origin, Origin::Dial(_));
+        let asked_tls = match origin {
+            Origin::Dial(dial) => self.dials.asked_tls(dial, id),
+            Origin::Listener(_) => AskedTls::No,
+        };
+        let fails_tls = matches!(asked_tls, AskedTls::Begun(_) | AskedTls::Failed(_));
+        let is_failed_dial = (!announced || fails_tls) && matches!(origin, Origin::Dial(_));
         let ending = if is_failed_dial { Ending::Drop } else { ending };
         self.undecided -= u64::from(!announced);
         let (was_undecided, was_answered) = (conn.is_undecided(), conn.was_answered);
@@ -78,21 +84,22 @@ impl State {
         self.forget_user(id);
         if announced {
             self.pending.push_back(Pending::Closed(id, reason));
-        } else {
-            if let Origin::Listener(listener) = origin
-                && is_news
-            {
-                self.pending.push_back(Pending::Refused(listener, peer, reason));
-            }
-            if let Origin::Dial(dial) = origin {
-                let failure = match reason {
-                    Reason::Reset => Failure::Reset,
-                    Reason::NetworkTimeout | Reason::MessageTimeout => Failure::TimedOut,
-                    Reason::NetworkError => Failure::Other,
-                    _ => Failure::Handshake,
-                };
-                self.handshake_failed(dial, id, failure);
-            }
+        } else if let Origin::Listener(listener) = origin
+            && is_news
+        {
+            self.pending.push_back(Pending::Refused(listener, peer, reason));
+        }
+        if let Origin::Dial(dial) = origin
+            && is_failed_dial
+        {
+            let failure = match (asked_tls, reason) {
+                (AskedTls::Failed(failure), _) => failure,
+                (_, Reason::Reset) => Failure::Reset,
+                (_, Reason::NetworkTimeout | Reason::MessageTimeout) => Failure::TimedOut,
+                (_, Reason::NetworkError) => Failure::Other,
+                _ => Failure::Handshake,
+            };
+            self.handshake_failed(dial, id, failure);
         }
         self.outbound.changed.insert(index);
         match ending {

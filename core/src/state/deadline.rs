@@ -112,6 +112,7 @@ impl State {
                     at(conn.decoder_due.filter(|_| speaks), Why::Key),
                     at(conn.keep_alive_at(), Why::KeepAlive),
                     at(self.identity_ends_at(index), Why::Expiry),
+                    at(self.asked_tls_until(self.conns.id(index)), Why::Handshake),
                     at(conn.drain_at, Why::Drain),
                 ];
                 candidates.into_iter().flatten().min()

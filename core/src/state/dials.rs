@@ -3,7 +3,7 @@
 use super::addresses::Addresses;
 #[cfg(feature = "sim")]
 use crate::base::recount::{Recounted, ensure, same};
-use crate::base::{ConnId, DialId, Random, Time, work};
+use crate::base::{ConnId, DialId, Failure, Random, Time, work};
 use crate::config::{Dial, DialProtocol};
 use crate::state::Pause;
 use crate::tls::ClientTls;
@@ -33,6 +33,20 @@ impl State {
     }
 }
 
+/// The state of the TLS that the application may ask for on a dial's connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AskedTls {
+    /// It was not asked for.
+    #[default]
+    No,
+    /// The handshake is in progress, and must be complete by this time.
+    Begun(Time),
+    /// The handshake failed.
+    Failed(Failure),
+    /// The handshake is complete.
+    Done,
+}
+
 #[derive(Debug)]
 struct Entry {
     /// The dial, with the address of the current attempt or connection.
@@ -42,6 +56,7 @@ struct Entry {
     state: State,
     /// The `Sec-WebSocket-Accept` value that the server must send in the handshake.
     accept: String,
+    asked_tls: AskedTls,
 }
 
 impl Entry {
@@ -77,7 +92,8 @@ impl Dials {
             let mut addresses = Addresses::of(&dial);
             dial.address = addresses.begin(dial.order, random).unwrap_or_default();
             let state = wanted(now, &dial);
-            self.put(id, Entry { dial, addresses, failures: 0, state, accept: String::new() });
+            let (accept, asked_tls) = (String::new(), AskedTls::No);
+            self.put(id, Entry { dial, addresses, failures: 0, state, accept, asked_tls });
         }
         id
     }
@@ -153,7 +169,22 @@ impl Dials {
     /// Sets the connection of a dial. `since` is `None` while a handshake is in progress.
     pub(crate) fn connected(&mut self, id: DialId, conn: ConnId, since: Option<Time>) {
         if let Some(entry) = self.take(id) {
-            self.put(id, Entry { state: State::Up(conn, since), ..entry });
+            self.put(id, Entry { state: State::Up(conn, since), asked_tls: AskedTls::No, ..entry });
+        }
+    }
+
+    /// Returns the state of the TLS that was asked for on a dial's connection.
+    pub(crate) fn asked_tls(&self, id: DialId, conn: ConnId) -> AskedTls {
+        let entry = self.entries.get(&id).filter(|entry| matches!(entry.state, State::Up(up, _) if up == conn));
+        entry.map_or(AskedTls::No, |entry| entry.asked_tls)
+    }
+
+    /// Sets the state of the TLS that was asked for. `since` is `None` during its handshake.
+    pub(crate) fn set_asked_tls(&mut self, id: DialId, asked_tls: AskedTls, since: Option<Time>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.asked_tls = asked_tls;
+        if let State::Up(_, up_since) = &mut entry.state {
+            *up_since = since;
         }
     }
 

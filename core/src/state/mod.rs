@@ -2,6 +2,7 @@
 
 mod addresses;
 pub(crate) mod admission;
+mod asked_tls;
 mod charge;
 mod closing;
 pub(crate) mod conn;
@@ -52,7 +53,7 @@ pub(crate) use watch::{Copied, Watched};
 use crate::base::Origin;
 use crate::base::{AcceptFailure, Failure};
 use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, Peer, Random, Reason, Time, UnixTime};
-use crate::config::{Config, Listen, PeerLimits};
+use crate::config::{Config, Dial, Listen, PeerLimits};
 use crate::facts::Shard;
 use crate::metrics::{Metrics, Recent};
 use crate::tunnel::TunnelId;
@@ -99,6 +100,8 @@ pub(crate) struct State {
     pub(crate) recent: Recent,
     /// Events that wait until the handler has returned.
     pub(crate) pending: VecDeque<Pending>,
+    /// Connections on which the application has asked for TLS, and which have no session yet.
+    pub(crate) begins_tls: Vec<ConnId>,
     /// Connections whose slots are freed once their events are delivered.
     pub(crate) over: Vec<u32>,
     /// Connections whose slots were reused before the shell learned of their end.
@@ -184,6 +187,7 @@ impl State {
             recent: Recent::default(),
             http_kept: 0,
             pending: VecDeque::new(),
+            begins_tls: Vec::new(),
             over: Vec::new(),
             replaced: VecDeque::new(),
             undecided: 0,
@@ -277,7 +281,7 @@ impl State {
 
     /// Returns `true` if a connection with this origin begins with TLS as a client.
     fn is_tls_dial(&self, origin: Origin) -> bool {
-        matches!(origin, Origin::Dial(dial) if self.dials.tls(dial).is_some())
+        matches!(origin, Origin::Dial(dial) if self.dials.get(dial).is_some_and(Dial::begins_with_tls))
     }
 
     /// Returns how many of `bytes` go to the parser of proxy headers. The others follow the header.

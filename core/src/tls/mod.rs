@@ -41,6 +41,7 @@ dial.fill_tls(|| files.load(&provider))?;
 "#
 )]
 
+mod begin_error;
 #[cfg(feature = "tls")]
 mod certificates;
 mod client;
@@ -56,6 +57,7 @@ mod session;
 #[cfg(feature = "tls")]
 mod tickets;
 
+pub use begin_error::BeginTlsError;
 #[cfg(feature = "tls")]
 pub use certificates::{CertificateFiles, ClientCertificates, TlsError, TlsFiles, Validity};
 pub use client::ClientTls;

@@ -387,23 +387,9 @@ fn extreme_backoff_dials_at_most_every_10_ms() {
         ("attempts_max", |_, backoff, x| backoff.attempts_max = Some(x.count())),
     ];
     let names = [options(&Dial::lines("example.org:7")), options(&Backoff::default())].concat();
-    let unchanged = names.iter().filter(|name| !changes.iter().any(|(change, _)| change == name));
-    assert_eq!(
-        unchanged.collect::<Vec<_>>(),
-        [
-            "address",
-            "others",
-            "order",
-            "protocol",
-            "ending",
-            "backoff",
-            "tls",
-            "limits",
-            "marks",
-            "always_read",
-            "kept_in_drain"
-        ]
-    );
+    let unchanged = names.into_iter().filter(|name| !changes.iter().any(|(change, _)| change == name));
+    let expected = "address others order protocol ending backoff tls tls_start limits marks always_read kept_in_drain";
+    assert_eq!(unchanged.collect::<Vec<_>>().join(" "), expected);
     for ((field, change), extreme) in changes.iter().flat_map(|change| [Zero, One, Max].map(|x| (change, x))) {
         for answers in [false, true] {
             let (mut dial, mut backoff) = (Dial::lines("example.org:7"), Backoff::default());

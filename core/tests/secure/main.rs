@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
+mod begin_tls;
 mod tls;
 mod tls_dials;
 mod tls_hostile;

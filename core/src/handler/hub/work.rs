@@ -4,6 +4,7 @@ use crate::base::{ConnId, DialId, Reason};
 use crate::config::{Dial, TicketError};
 use crate::handler::Hub;
 use crate::state::{Ending, Offloaded, State, Ticket, Timer};
+use crate::tls::BeginTlsError;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -107,6 +108,24 @@ impl<C> Hub<'_, C> {
     /// if there is no such dial, or no address.
     pub fn set_dial_addresses(&mut self, dial: DialId, addresses: Vec<String>) -> bool {
         !addresses.is_empty() && self.state.dials.set_addresses(dial, addresses)
+    }
+
+    /// Begins TLS on an open connection of a dial whose [`tls_start`](Dial::tls_start) is `WhenAsked`.
+    ///
+    /// What is sent from now on is encrypted, and waits for the handshake. Messages from the server
+    /// come after the handshake too. A handshake that fails, or takes longer than the dial's
+    /// [timeout](Dial::timeout), closes the connection and is a failed attempt:
+    /// [`Closed`](crate::Event::Closed) is followed by [`DialFailed`](crate::Event::DialFailed) with the
+    /// cause.
+    ///
+    /// Call it while you handle the server's message that allows TLS, such as `INFO` of NATS. If the
+    /// server has sent more after that message, the connection fails as
+    /// [`TlsFault::EarlyInput`](crate::TlsFault::EarlyInput).
+    ///
+    /// # Errors
+    /// If the connection or its dial has no TLS to begin, or if unencrypted output or input waits.
+    pub fn begin_tls(&mut self, conn: ConnId) -> Result<(), BeginTlsError> {
+        self.state.ask_for_tls(conn)
     }
 
     /// Cancels a dial and closes its connection, if it has one.

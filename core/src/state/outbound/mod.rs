@@ -329,6 +329,11 @@ impl Outbound {
         self.changed.insert(index);
     }
 
+    /// Returns `true` if nothing is queued or buffered for a connection.
+    pub(crate) fn is_empty(&self, index: u32) -> bool {
+        self.pending(index) == 0 && self.queues[index as usize].write_buffer.is_empty()
+    }
+
     /// Returns the number of bytes queued for a connection.
     pub(crate) fn pending(&self, index: u32) -> usize {
         let at = index as usize;
