@@ -5,6 +5,7 @@ mod backoff;
 mod failure;
 #[cfg(feature = "files")]
 pub mod files;
+mod hex;
 mod id;
 mod identity;
 pub(crate) mod lazy_box;
@@ -30,6 +31,9 @@ pub(crate) mod work;
 pub use app_index::AppIndex;
 pub use backoff::Backoff;
 pub use failure::{AcceptFailure, Failure};
+#[cfg(feature = "settings")]
+pub(crate) use hex::bytes_32;
+pub use hex::fingerprint;
 pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
 #[cfg(feature = "json")]
 pub use identity::ClaimsError;

@@ -80,6 +80,7 @@
 #![doc = include_str!("coming_from.md")]
 
 mod catalog;
+mod dials;
 mod document;
 mod environment;
 mod errors;
@@ -111,6 +112,7 @@ mod wires;
 mod words;
 
 pub use catalog::Catalog;
+pub use dials::DialSettings;
 pub use errors::{SettingsError, SettingsErrors};
 pub use passwords::HashedPasswords;
 pub use plan::{AuthenticationPlan, KeySetSource, KeySetUrl, MonitorPlan, Plan};

@@ -1,7 +1,10 @@
 //! Parts of a configuration that belong to an application.
 
+use super::dials::{DialSettings, LoadClientTls};
 use crate::config::Sections;
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -72,6 +75,13 @@ pub trait Section:
     fn check(&self) -> Result<(), SectionError> {
         Ok(())
     }
+
+    /// Returns the outgoing connections in the section, with their keys. None by default.
+    ///
+    /// Their values are checked, and their TLS files are loaded with the configuration.
+    fn dials(&mut self) -> Vec<(&'static str, &mut DialSettings)> {
+        Vec::new()
+    }
 }
 
 /// An error of a [`Section`]: a key whose value is invalid, and a description.
@@ -100,8 +110,14 @@ pub(super) struct SectionType {
     /// Returns the default values, with secrets masked.
     pub(super) defaults: fn() -> Value,
     /// Parses a value and adds it to the sections.
-    pub(super) read: fn(Value, &mut Sections) -> Result<ReadSection, serde_path_to_error::Error<serde_json::Error>>,
+    pub(super) read: ReadFn,
 }
+
+type ReadFn = fn(
+    Value,
+    &mut Sections,
+    Option<LoadClientTls>,
+) -> Result<ReadSection, serde_path_to_error::Error<serde_json::Error>>;
 
 /// The result of parsing a section: its values, and the result of its own check.
 pub(super) struct ReadSection {
@@ -116,10 +132,13 @@ impl SectionType {
             name: T::NAME,
             schema: SchemaGenerator::subschema_for::<T>,
             defaults: || serde_json::to_value(T::default()).unwrap_or_default(),
-            read: |value, sections| {
-                let section: T = serde_path_to_error::deserialize(value)?;
+            read: |value, sections, load| {
+                let mut section: T = serde_path_to_error::deserialize(value)?;
                 let shown = serde_json::to_value(&section).unwrap_or_default();
-                let checked = section.check();
+                let prepared = section.dials().into_iter().try_for_each(|(key, dial)| {
+                    dial.prepare(load).map_err(|(part, words)| SectionError::new(format!("{key}.{part}"), words))
+                });
+                let checked = prepared.and_then(|()| section.check());
                 sections.set(section);
                 Ok(ReadSection { shown, checked })
             },

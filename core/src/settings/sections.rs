@@ -1,6 +1,7 @@
 //! Conversion of merged layers to the sections of applications, or to a list of all errors.
 
 use super::catalog::Catalog;
+use super::dials::LoadClientTls;
 use super::layers::{Layers, overlay};
 use super::schema::{is_secret, resolve};
 use super::secret_files::SecretFiles;
@@ -31,8 +32,9 @@ pub(super) fn sections(
     layers: &Layers,
     catalog: &Catalog,
     files: SecretFiles,
+    load: Option<LoadClientTls>,
 ) -> Result<TypedSections, SettingsErrors> {
-    let reader = Reader { layers, catalog, files };
+    let reader = Reader { layers, catalog, files, load };
     let mut typed = TypedSections::default();
     let mut problems = Vec::new();
     for section in catalog.sections() {
@@ -46,6 +48,7 @@ struct Reader<'a> {
     layers: &'a Layers,
     catalog: &'a Catalog,
     files: SecretFiles,
+    load: Option<LoadClientTls>,
 }
 
 impl Reader<'_> {
@@ -77,7 +80,7 @@ impl Reader<'_> {
             if let (Value::Object(whole), Value::Object(own)) = (&mut whole, own[name].clone()) {
                 overlay(whole, own);
             }
-            let error = match (section.read)(whole, &mut typed.sections) {
+            let error = match (section.read)(whole, &mut typed.sections, self.load) {
                 Ok(read) => {
                     if let (Err(error), true) = (&read.checked, problems.len() == before) {
                         let dot = if error.key.is_empty() { "" } else { "." };

@@ -2,6 +2,7 @@
 
 use crate::config::{Listen, Part};
 use crate::settings::catalog::Catalog;
+use crate::settings::dials::LoadClientTls;
 use crate::settings::document::{Content, Node, built_in};
 use crate::settings::environment::Variable;
 use crate::settings::faults::fault;
@@ -13,11 +14,13 @@ use crate::settings::secret::Secret;
 use crate::settings::secret_files::SecretFiles;
 use crate::settings::sections::{TypedSections, sections};
 use crate::settings::tree::{
-    AuthenticationSettings, MonitorSettings, Profile, Settings, TokenSettings, TunnelSettings, UserSettings,
+    AuthenticationSettings, ClientTlsSettings, MonitorSettings, Profile, Settings, TokenSettings, TunnelSettings,
+    UserSettings,
 };
 use crate::settings::typed::typed;
 use crate::settings::{SettingsError, SettingsErrors};
 use crate::settings::{environment, follow, listeners, paths, warnings};
+use crate::tls::ClientTls;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -39,6 +42,7 @@ pub struct Sources {
     app: Option<String>,
     unlimited: bool,
     read: SecretFiles,
+    load_client_tls: Option<LoadClientTls>,
 }
 
 impl Sources {
@@ -60,6 +64,7 @@ impl Sources {
             app: None,
             unlimited: false,
             read: SecretFiles::default(),
+            load_client_tls: None,
         }
     }
 
@@ -129,6 +134,14 @@ impl Sources {
     #[must_use]
     pub fn secrets_from(self, read: fn(&str) -> Result<String, String>) -> Self {
         Self { read: SecretFiles(Some(read)), ..self }
+    }
+
+    /// Sets the function that loads the TLS files of outgoing connections in sections.
+    ///
+    /// The function returns the loaded settings, or why they can't be loaded.
+    #[must_use]
+    pub fn client_tls_from(self, load: fn(&ClientTlsSettings) -> Result<ClientTls, String>) -> Self {
+        Self { load_client_tls: Some(load), ..self }
     }
 
     /// Merges the layers and checks the result.
@@ -259,7 +272,8 @@ impl Sources {
         let is_known = |app: &&str| self.catalog.apps().any(|known| known == *app);
         let no_app = chosen.filter(|app| !is_known(app)).map(|app| self.catalog.no_such_app(app));
         let no_app = no_app.map(|words| SettingsError::new("--app", "", &words));
-        let results = (typed(layers, &self.catalog), sections(layers, &self.catalog, self.read), no_app);
+        let results =
+            (typed(layers, &self.catalog), sections(layers, &self.catalog, self.read, self.load_client_tls), no_app);
         let (settings, sections) = match results {
             (Ok(settings), Ok(sections), None) => (settings, sections),
             (settings, sections, no_app) => {

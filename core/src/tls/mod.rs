@@ -57,6 +57,7 @@ mod session;
 #[cfg(feature = "tls")]
 mod tickets;
 
+pub use crate::base::fingerprint;
 pub use begin_error::BeginTlsError;
 #[cfg(feature = "tls")]
 pub use certificates::{CertificateFiles, ClientCertificates, TlsError, TlsFiles, Validity};

@@ -1,5 +1,6 @@
 //! The sources of the configuration: arguments, environment and files.
 
+use crate::dial_tls;
 use crate::failure::Failure;
 use clap::{ArgAction, Args};
 use drupe_core::files;
@@ -59,7 +60,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl SourceArguments {
     /// Reads all sources: each file once, the environment and the arguments.
     pub(crate) fn read(&self, catalog: &Arc<Catalog>) -> Layers {
-        let mut sources = Sources::of(Arc::clone(catalog)).secrets_from(first_line);
+        let mut sources = Sources::of(Arc::clone(catalog)).secrets_from(first_line).client_tls_from(dial_tls::load);
         let mut unread = None;
         for path in &self.config {
             match files::read_text(path) {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap::error::ErrorKind;
-use drupe_core::tls::{CertificateFiles, ClientTlsFiles, Roots, TlsError};
+use drupe_core::tls::{self, CertificateFiles, ClientTlsFiles, Roots, TlsError};
 use drupe_core::{Dial, Failure};
 use drupe_shell::platform_roots;
 use rustls::crypto::{CryptoProvider, ring};
@@ -83,48 +83,15 @@ pub(crate) fn explain(failure: Failure) -> String {
     }
 }
 
-/// Parses a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons between the bytes.
+/// Parses a SHA-256 fingerprint.
 fn fingerprint(text: &str) -> Result<[u8; 32], String> {
-    let wrong = || "a SHA-256 fingerprint has 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints it";
-    let text = text.trim();
-    let digits: Vec<u8> = if text.contains(':') {
-        let pairs: Vec<_> = text.split(':').collect();
-        if pairs.iter().any(|pair| pair.len() != 2) {
-            return Err(wrong().to_owned());
-        }
-        pairs.concat().into_bytes()
-    } else {
-        text.as_bytes().to_vec()
-    };
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let bytes: Option<Vec<u8>> = match digits.as_chunks() {
-        (pairs, []) => pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect(),
-        _ => None,
-    };
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| wrong().to_owned())
+    let words = "a SHA-256 fingerprint has 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints it";
+    tls::fingerprint(text).ok_or_else(|| words.to_owned())
 }
 
 fn server_name(text: &str) -> Result<String, String> {
     match ServerName::try_from(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("it is neither a host name nor an IP address".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fingerprint_has_64_digits_with_or_without_colons() {
-        let expected = [0xab; 32];
-        let colons = ["AB"; 32].join(":");
-        for text in ["ab".repeat(32), "aB".repeat(32), colons.clone(), format!(" {colons}\n")] {
-            assert_eq!(fingerprint(&text), Ok(expected), "{text}");
-        }
-        let wrong = ["", "ab", ":", &"ab".repeat(31), &"ab".repeat(33), &"xy".repeat(32), &"+1".repeat(32)];
-        for text in wrong.into_iter().chain([&*format!("{colons}:"), &*["a", "bab"].repeat(16).join(":")]) {
-            assert!(fingerprint(text).is_err(), "{text}");
-        }
     }
 }

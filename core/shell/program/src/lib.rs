@@ -46,6 +46,7 @@ mod client_tls;
 mod concerns;
 mod connections;
 mod descriptors;
+mod dial_tls;
 mod drupe;
 mod failure;
 #[cfg(feature = "jwks")]
@@ -66,6 +67,6 @@ mod tunnels;
 mod users;
 
 pub use drupe::drupe;
-pub use drupe_core::settings::{Secret, Section, SectionError, units};
+pub use drupe_core::settings::{DialSettings, Secret, Section, SectionError, units};
 pub use program::Program;
 pub use start::Start;

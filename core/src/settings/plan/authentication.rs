@@ -1,5 +1,6 @@
 //! Validation of the authentication settings, and their conversion to accounts and limits.
 
+use crate::base::bytes_32;
 use crate::config::PageLogin;
 use crate::kit::auth::scram::{Credentials, ScramError};
 use crate::kit::auth::{
@@ -15,7 +16,6 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -156,7 +156,7 @@ impl AuthenticationPlan {
                 let words = "this program does not read sets of keys";
                 Tokens::of_key_set(keys.ok_or_else(|| (source.key().into(), words.into()))?)
             } else if settings.hs256_secret.is_empty() {
-                let bytes = from_hex(&settings.ed25519_public);
+                let bytes = bytes_32(settings.ed25519_public.as_bytes());
                 let bytes = bytes.ok_or_else(|| blame("ed25519_public", "it takes 64 hexadecimal digits".into()))?;
                 Tokens::new(
                     TokenKey::ed25519_public(&bytes).map_err(|error| blame("ed25519_public", error.to_string()))?,
@@ -193,13 +193,6 @@ pub(super) fn page_login(settings: &AuthenticationSettings) -> PageLogin {
         (true, false, true) => PageLogin::Password,
         (true, false, false) => PageLogin::Token,
     }
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let bytes: Vec<u8> = digits?.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    bytes.try_into().ok().filter(|_| text.len() == 64)
 }
 
 pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<AuthenticationPlan> {
