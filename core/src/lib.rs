@@ -140,6 +140,7 @@ extern crate std;
 pub mod app;
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}
+pub mod history;
 pub mod kit;
 #[cfg(feature = "settings")]
 pub mod settings;

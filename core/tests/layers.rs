@@ -11,6 +11,7 @@ use std::{env, fs};
 /// The folders, lowest first, with what each is for. One may use those before it.
 const FOLDERS: &[(&str, &str)] = &[
     ("base", "time, identifiers, peers, messages, reasons"),
+    ("history", "the latest messages of rooms, and whether a reader who comes back has missed any"),
     ("tls", "certificates and sessions beneath every wire"),
     ("wire", "bytes to messages and back: lines, frames, telnet, WebSocket, HTTP heads, PROXY"),
     ("tunnel", "options, reports and states of tunnels through SSH"),

@@ -1,0 +1,228 @@
+//! Histories against a naive model, with homes that lose their last writes.
+
+use super::*;
+use crate::base::{OutgoingBuf, Time};
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+use proptest::prelude::*;
+
+/// A reader: its position, and the number of the last message that it has.
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    position: Position,
+    last: u64,
+}
+
+/// One room of a home, and all messages that the home believes to have published, with their epochs.
+struct World {
+    home: Home,
+    keep: Keep,
+    now: Time,
+    /// The published messages of the current epoch, by number.
+    line: Vec<u64>,
+    published: u64,
+    /// An old copy of the home and of its line.
+    copy: Option<(Home, Vec<u64>)>,
+    readers: Vec<Reader>,
+    random: u64,
+    /// Number of readers that the rule of epoch and offset alone calls recovered although they are not.
+    deceived: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Publish,
+    /// A reader comes, and knows the room up to now.
+    Read,
+    /// A reader comes back.
+    Return(prop::sample::Index),
+    /// A copy of the data is made, or the home goes back to it.
+    Copy,
+    Restore,
+    /// Other rooms need memory.
+    Crowd(u8),
+    Forget,
+    Wait,
+}
+
+const ROOM: &str = "room";
+
+impl World {
+    fn new(keep: Keep, bytes_max: usize) -> Self {
+        Self {
+            home: Home::new(bytes_max),
+            keep,
+            now: Time::START,
+            line: Vec::new(),
+            published: 0,
+            copy: None,
+            readers: Vec::new(),
+            random: 0,
+            deceived: 0,
+        }
+    }
+
+    fn random(&mut self) -> u64 {
+        self.random += 1;
+        self.random
+    }
+
+    fn act(&mut self, act: &Act) -> Result<(), TestCaseError> {
+        match act {
+            Act::Publish => {
+                self.published += 1;
+                let random = (self.random(), self.random());
+                let message = OutgoingBuf::from(&*format!("{}", self.published));
+                let before = self.home.top(ROOM);
+                let position = self.home.publish(ROOM, self.now, &self.keep, random, message);
+                let position = position.expect("it is short");
+                if before.is_none() {
+                    self.line.clear();
+                }
+                self.line.push(self.published);
+                prop_assert_eq!(position.offset, self.line.len() as u64);
+            }
+            Act::Read => {
+                if self.home.top(ROOM).is_none() {
+                    self.line.clear();
+                }
+                let epoch = self.random();
+                let position = self.home.open(ROOM, epoch);
+                self.readers.push(Reader { position, last: self.line.last().copied().unwrap_or(0) });
+            }
+            Act::Return(index) if !self.readers.is_empty() => {
+                let reader = *index.get(&self.readers);
+                self.come_back(reader)?;
+            }
+            Act::Copy => self.copy = Some((self.home.clone(), self.line.clone())),
+            Act::Restore => {
+                if let Some((home, line)) = self.copy.clone() {
+                    (self.home, self.line) = (home, line);
+                }
+            }
+            Act::Crowd(number) => {
+                let random = (self.random(), self.random());
+                let message = OutgoingBuf::from("a message of another room");
+                let _ = self.home.publish(&format!("other {number}"), self.now, &self.keep, random, message);
+            }
+            Act::Forget => drop(self.home.remove(ROOM)),
+            Act::Wait => self.now = self.now + Duration::from_secs(1),
+            Act::Return(_) => {}
+        }
+        Ok(())
+    }
+
+    fn come_back(&mut self, reader: Reader) -> Result<(), TestCaseError> {
+        let top = self.home.top(ROOM);
+        let place = usize::try_from(reader.position.offset).expect("short");
+        let is_same_epoch = top.is_some_and(|top| top.epoch == reader.position.epoch);
+        let has = |line: &[u64]| place == 0 || line.get(place - 1) == Some(&reader.last);
+        let is_in_line = is_same_epoch && has(&self.line);
+        let rest = self.line.get(place..).unwrap_or_default();
+        let found = self.home.since(ROOM, self.now, &self.keep, reader.position, 4);
+        let found = found.map(|kept| kept.map(|kept| (kept.position.offset, kept.message.clone())).collect::<Vec<_>>());
+        let expected = rest.iter().zip(reader.position.offset + 1..);
+        let expected: Vec<_> = expected.map(|(number, at)| (at, OutgoingBuf::from(&*format!("{number}")))).collect();
+        match &found {
+            Ok(messages) => {
+                prop_assert!(is_in_line, "{reader:?} is called recovered, and its message is gone");
+                prop_assert_eq!(messages, &expected);
+            }
+            Err(Lost::OtherEpoch) => prop_assert!(!is_same_epoch),
+            Err(Lost::Rewritten) => prop_assert!(is_same_epoch && !has(&self.line)),
+            Err(Lost::TooMany) => prop_assert!(is_in_line && rest.len() > 4),
+            Err(Lost::TooOld) => prop_assert!(is_same_epoch && !rest.is_empty()),
+        }
+        // The rule of epoch and offset alone, with the same messages kept.
+        let first = self.home.after(ROOM, self.now, &self.keep, reader.position.offset, 1).next();
+        let follows = first.is_some_and(|kept| kept.position.offset == reader.position.offset + 1);
+        let is_top = top.is_some_and(|top| top.offset == reader.position.offset);
+        self.deceived += u32::from(is_same_epoch && (follows || is_top) && !has(&self.line));
+        Ok(())
+    }
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        8 => Just(Act::Publish),
+        3 => Just(Act::Read),
+        6 => any::<prop::sample::Index>().prop_map(Act::Return),
+        1 => Just(Act::Copy),
+        1 => Just(Act::Restore),
+        2 => (0..20_u8).prop_map(Act::Crowd),
+        1 => Just(Act::Forget),
+        1 => Just(Act::Wait),
+    ];
+    prop::collection::vec(act, 1..200)
+}
+
+proptest! {
+    #[test]
+    fn readers_are_recovered_only_if_their_message_is_in_the_line(
+        acts in acts(),
+        messages in 0..8_u32,
+        age in prop::option::of(0..4_u64),
+        bytes_max in 500..8_000_usize,
+    ) {
+        let keep = Keep::messages(messages).age(age.map(Duration::from_secs));
+        let mut world = World::new(keep, bytes_max);
+        for act in &acts {
+            world.act(act)?;
+            prop_assert_eq!(world.home.bytes(), world.home.recount());
+            prop_assert!(world.home.len() <= 1 || world.home.bytes() <= bytes_max, "{}", world.home.bytes());
+        }
+    }
+}
+
+#[test]
+fn numbers_alone_deceive_readers_of_a_home_that_lost_its_last_writes() {
+    let mut world = World::new(Keep::messages(100), 1 << 20);
+    for act in [Act::Publish, Act::Copy, Act::Publish, Act::Read, Act::Restore, Act::Publish] {
+        world.act(&act).expect("it is right");
+    }
+    let reader = world.readers[0];
+    assert_eq!(world.home.since(ROOM, world.now, &world.keep, reader.position, 10).err(), Some(Lost::Rewritten));
+    world.come_back(reader).expect("it is right");
+    assert_eq!(world.deceived, 1, "epoch and offset are those of the reader");
+}
+
+#[test]
+fn forged_positions_are_never_recovered() {
+    let mut home = Home::new(1 << 20);
+    let keep = Keep::messages(10);
+    let mut last = None;
+    for number in 0..20_u64 {
+        let message = OutgoingBuf::from(&*format!("{number}"));
+        last = home.publish(ROOM, Time::START, &keep, (5, 1_000 + number), message).ok();
+    }
+    let last = last.expect("published");
+    let good = Position::new(5, 15, 1_014);
+    for (position, expected) in [
+        (good, Ok(5)),
+        (last, Ok(0)),
+        (Position { mark: 0, ..good }, Err(Lost::Rewritten)),
+        (Position { mark: 1_015, ..good }, Err(Lost::Rewritten)),
+        (Position { mark: 7, ..last }, Err(Lost::Rewritten)),
+        (Position { epoch: 6, ..good }, Err(Lost::OtherEpoch)),
+        (Position { offset: 21, ..last }, Err(Lost::Rewritten)),
+        (Position { offset: u64::MAX, ..last }, Err(Lost::Rewritten)),
+        (Position { offset: 3, ..good }, Err(Lost::TooOld)),
+        (Position { offset: 0, mark: 0, ..good }, Err(Lost::TooOld)),
+    ] {
+        let found = home.since(ROOM, Time::START, &keep, position, 10).map(Iterator::count);
+        assert_eq!(found, expected, "{position}");
+        let elsewhere = home.since("another room", Time::START, &keep, position, 10).map(Iterator::count);
+        assert_eq!(elsewhere, Err(Lost::OtherEpoch));
+    }
+    assert_eq!(home.since(ROOM, Time::START, &keep, good, 4).map(Iterator::count), Err(Lost::TooMany));
+}
+
+#[test]
+fn message_that_is_too_long_is_refused_and_changes_nothing() {
+    let mut home = Home::new(1 << 10);
+    let keep = Keep::messages(10).bytes(5);
+    let sent = home.publish(ROOM, Time::START, &keep, (1, 2), "123456".into());
+    assert_eq!(sent, Err(PublishError::TooLong { bytes: 6, max: 5 }));
+    assert!(home.is_empty() && home.bytes() == 0);
+}
