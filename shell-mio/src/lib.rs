@@ -33,7 +33,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod dial;
-mod resolver;
 mod run;
 mod sockets;
 

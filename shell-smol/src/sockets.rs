@@ -1,10 +1,12 @@
+use crate::run::Smol;
 use drupe_core::{DialId, Peer};
 use drupe_shell::{
-    Attempts, Dialed, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted, until_blocked,
+    Attempts, Dialed, Names, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, connect, tune_accepted,
+    until_blocked,
 };
 use smol::Async;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -15,7 +17,8 @@ use std::task::{Context, Poll, Waker};
 #[derive(Debug)]
 pub struct SmolSockets {
     queue: Arc<ReadyQueue>,
-    pub(crate) attempts: Attempts<Stream>,
+    pub(crate) attempts: Attempts<(Stream, Peer)>,
+    names: Names,
 }
 
 /// A listener and its waker.
@@ -46,8 +49,8 @@ pub struct Socket {
 }
 
 impl SmolSockets {
-    pub(crate) fn new(queue: Arc<ReadyQueue>) -> Self {
-        Self { queue, attempts: Attempts::new() }
+    pub(crate) fn new(queue: Arc<ReadyQueue>, names: Names) -> Self {
+        Self { queue, attempts: Attempts::new(), names }
     }
 }
 
@@ -112,7 +115,7 @@ impl Sockets for SmolSockets {
     }
 
     fn dial(&mut self, dial: DialId, address: &str) {
-        self.attempts.begin(dial, connect(address.to_owned()));
+        self.attempts.begin(dial, connect::<Smol>(&self.names, address));
     }
 
     fn cancel_dial(&mut self, dial: DialId) {
@@ -131,9 +134,17 @@ impl Sockets for SmolSockets {
     }
 
     fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
+        stream.try_into()
+    }
+}
+
+impl TryFrom<OsStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: OsStream) -> io::Result<Self> {
         match stream {
-            OsStream::Tcp(stream) => Async::new_nonblocking(stream).map(Stream::Tcp),
-            OsStream::Unix(stream) => Async::new_nonblocking(stream).map(Stream::Unix),
+            OsStream::Tcp(stream) => Async::new_nonblocking(stream).map(Self::Tcp),
+            OsStream::Unix(stream) => Async::new_nonblocking(stream).map(Self::Unix),
         }
     }
 }
@@ -167,19 +178,4 @@ impl Stream {
             Self::Unix(stream) => stream.poll_writable(cx),
         }
     }
-}
-
-/// Connects to the first of a name's addresses that accepts.
-async fn connect(address: String) -> io::Result<(Stream, Peer)> {
-    let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in smol::unblock(move || address.to_socket_addrs()).await? {
-        match Async::<TcpStream>::connect(address).await {
-            Ok(stream) => {
-                tune(&stream);
-                return Ok((Stream::Tcp(stream), Peer::from(address)));
-            }
-            Err(failed) => error = failed,
-        }
-    }
-    Err(error)
 }

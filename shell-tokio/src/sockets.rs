@@ -1,6 +1,8 @@
+use crate::run::Tokio;
 use drupe_core::{DialId, Peer};
 use drupe_shell::{
-    Attempts, Dialed, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted, until_blocked,
+    Attempts, Dialed, Names, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, connect, tune_accepted,
+    until_blocked,
 };
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,7 +17,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 #[derive(Debug)]
 pub struct TokioSockets {
     queue: Arc<ReadyQueue>,
-    pub(crate) attempts: Attempts<Stream>,
+    pub(crate) attempts: Attempts<(Stream, Peer)>,
+    names: Names,
 }
 
 /// A listener and its waker.
@@ -44,8 +47,8 @@ pub struct Socket {
 }
 
 impl TokioSockets {
-    pub(crate) fn new(queue: Arc<ReadyQueue>) -> Self {
-        Self { queue, attempts: Attempts::new() }
+    pub(crate) fn new(queue: Arc<ReadyQueue>, names: Names) -> Self {
+        Self { queue, attempts: Attempts::new(), names }
     }
 }
 
@@ -122,13 +125,7 @@ impl Sockets for TokioSockets {
     }
 
     fn dial(&mut self, dial: DialId, address: &str) {
-        let address = address.to_owned();
-        self.attempts.begin(dial, async move {
-            let stream = TcpStream::connect(address).await?;
-            tune(&stream);
-            let peer = Peer::from(stream.peer_addr()?);
-            Ok((Stream::Tcp(stream), peer))
-        });
+        self.attempts.begin(dial, connect::<Tokio>(&self.names, address));
     }
 
     fn cancel_dial(&mut self, dial: DialId) {
@@ -147,9 +144,17 @@ impl Sockets for TokioSockets {
     }
 
     fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
+        stream.try_into()
+    }
+}
+
+impl TryFrom<OsStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: OsStream) -> io::Result<Self> {
         match stream {
-            OsStream::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
-            OsStream::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),
+            OsStream::Tcp(stream) => TcpStream::from_std(stream).map(Self::Tcp),
+            OsStream::Unix(stream) => UnixStream::from_std(stream).map(Self::Unix),
         }
     }
 }

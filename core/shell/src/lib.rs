@@ -19,7 +19,6 @@
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 
-mod attempts;
 mod block_on;
 mod channel;
 #[cfg(feature = "cli")]
@@ -28,6 +27,7 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "client-tls")]
 mod client_tls;
+mod dial;
 mod driver;
 mod mailbox;
 pub mod mount;
@@ -44,11 +44,14 @@ pub mod stream;
 mod task;
 mod tunnel;
 
-pub use attempts::{Attempts, until_blocked};
 pub use block_on::block_on;
 pub use channel::{Arrival, Channel};
 #[cfg(feature = "client-tls")]
 pub use client_tls::platform_roots;
+pub use dial::{
+    ADDRESSES_MAX, ATTEMPT_DELAY, ATTEMPT_PATIENCE, Attempts, DIALS_PER_TURN, IN_FLIGHT_MAX, Names,
+    RESOLVER_THREADS_MAX, Race, RaceAction, Resolving, Route, StreamOf, connect, until_blocked,
+};
 pub use driver::{Driver, Next};
 pub use mailbox::Mailbox;
 pub use os::{BindError, OsListener, OsStream, SocketFile, tune, tune_accepted};

@@ -1,5 +1,5 @@
 use super::stream::ConnectionTask;
-use super::{Driver, Next, ReadyQueue, Setup, Sockets};
+use super::{Driver, Names, Next, OsStream, ReadyQueue, Setup, Sockets, StreamOf};
 use drupe_core::{Handler, Metrics, Time};
 
 use std::sync::Arc;
@@ -8,20 +8,24 @@ use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// An async runtime for a shell: its sockets, timers and tasks.
-pub trait AsyncRuntime {
+pub trait AsyncRuntime: Sized + 'static {
     /// The sockets of the runtime.
-    type Sockets: Sockets;
+    type Sockets: Sockets<Stream: TryFrom<OsStream, Error = io::Error> + Send>;
     /// The timer of the runtime.
-    type Sleep;
+    type Sleep: Send;
 
-    /// Creates sockets that report their readiness to `queue`.
-    fn sockets(queue: Arc<ReadyQueue>) -> Self::Sockets;
+    /// Creates sockets that report their readiness to `queue`. Dials resolve hosts with `names`.
+    fn sockets(queue: Arc<ReadyQueue>, names: Names) -> Self::Sockets;
 
-    /// Sets the waker that is called when a connection attempt has finished.
-    fn set_waker(sockets: &mut Self::Sockets, waker: &Waker);
+    /// Begins a turn. `waker` is called when a connection attempt has finished.
+    fn begin_turn(sockets: &mut Self::Sockets, waker: &Waker);
+
+    /// Connects to one address.
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<StreamOf<Self>>> + Send + 'static;
 
     /// Creates a timer that expires at `until`.
     fn sleep(until: Instant) -> Self::Sleep;
@@ -89,14 +93,15 @@ impl<H: Handler, R: AsyncRuntime> Future for Task<H, R> {
 impl<H: Handler, R: AsyncRuntime> Running<H, R> {
     fn new(setup: Setup<H>) -> io::Result<Self> {
         let queue = ReadyQueue::new();
-        let mut driver = Driver::new(setup, R::sockets(Arc::clone(&queue)))?;
+        let sockets = R::sockets(Arc::clone(&queue), setup.names());
+        let mut driver = Driver::new(setup, sockets)?;
         driver.start();
         let started = Instant::now();
         Ok(Self { driver, queue, ready: Vec::new(), sleep: R::sleep(started), asleep_until: None, started })
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Metrics>> {
-        R::set_waker(self.driver.sockets(), cx.waker());
+        R::begin_turn(self.driver.sockets(), cx.waker());
         self.queue.take(cx.waker(), &mut self.ready);
         match self.driver.turn(Time::START + self.started.elapsed(), &mut self.ready, cx.waker()) {
             Next::End => return Poll::Ready(self.driver.outcome()),

@@ -120,19 +120,26 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Starts requested dials and cancels obsolete ones. Returns whether it started any.
+    /// Cancels obsolete dials and starts requested ones, at most so many in a turn.
+    ///
+    /// Returns whether it started any, or left some for the next turn.
     pub(super) fn begin_dials(&mut self) -> bool {
-        let mut any = false;
         while let Some(dial) = self.machine.next_changed_dial() {
-            match self.machine.address_to_dial(dial) {
-                Some(address) if self.dialing.insert(dial) => {
-                    self.sockets.dial(dial, address);
-                    any = true;
-                }
-                None if self.dialing.remove(&dial) => self.sockets.cancel_dial(dial),
-                _ => {}
+            if self.machine.address_to_dial(dial).is_some() {
+                self.starts.push(dial);
+            } else if self.dialing.remove(&dial) {
+                self.sockets.cancel_dial(dial);
             }
         }
-        any
+        let mut any = false;
+        while let Some(dial) = self.starts.pop() {
+            if let Some(address) = self.machine.address_to_dial(dial)
+                && self.dialing.insert(dial)
+            {
+                self.sockets.dial(dial, address);
+                any = true;
+            }
+        }
+        any || self.starts.is_waiting()
     }
 }
