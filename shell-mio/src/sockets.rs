@@ -163,11 +163,15 @@ impl Sockets for MioSockets {
             Stream::Unix(stream) => OsStream::Unix(OwnedFd::from(stream).into()),
         })
     }
+}
 
-    fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
+impl TryFrom<OsStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: OsStream) -> io::Result<Self> {
         Ok(match stream {
-            OsStream::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)),
-            OsStream::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)),
+            OsStream::Tcp(stream) => Self::Tcp(TcpStream::from_std(stream)),
+            OsStream::Unix(stream) => Self::Unix(UnixStream::from_std(stream)),
         })
     }
 }

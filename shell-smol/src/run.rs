@@ -1,7 +1,7 @@
 use crate::sockets::{SmolSockets, Stream};
 use drupe_core::{Handler, Metrics};
 use drupe_shell::stream::ConnectionTask;
-use drupe_shell::{AsyncRuntime, Names, ReadyQueue, Runtime, Setup, Task, tune};
+use drupe_shell::{AsyncRuntime, Attempts, Names, ReadyQueue, Runtime, Setup, Task, tune};
 use smol::{Async, Timer};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -33,7 +33,7 @@ impl AsyncRuntime for Smol {
     type Sleep = Timer;
 
     fn sockets(queue: Arc<ReadyQueue>, names: Names) -> SmolSockets {
-        SmolSockets::new(queue, names)
+        SmolSockets { queue, attempts: Attempts::new(), names }
     }
 
     fn begin_turn(sockets: &mut SmolSockets, waker: &Waker) {

@@ -11,14 +11,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// The implementation of [`Sockets`] for smol.
-///
-/// Each socket has its own waker, which puts its number into the ready queue.
+/// The implementation of [`Sockets`] for smol. Each socket has its own waker, which puts its number
+/// into the ready queue.
 #[derive(Debug)]
 pub struct SmolSockets {
-    queue: Arc<ReadyQueue>,
+    pub(crate) queue: Arc<ReadyQueue>,
     pub(crate) attempts: Attempts<(Stream, Peer)>,
-    names: Names,
+    pub(crate) names: Names,
 }
 
 /// A listener and its waker.
@@ -46,12 +45,6 @@ pub struct Socket {
     waker: Waker,
     /// Whether the last read emptied the socket's receive buffer.
     drained: bool,
-}
-
-impl SmolSockets {
-    pub(crate) fn new(queue: Arc<ReadyQueue>, names: Names) -> Self {
-        Self { queue, attempts: Attempts::new(), names }
-    }
 }
 
 impl Sockets for SmolSockets {
@@ -131,10 +124,6 @@ impl Sockets for SmolSockets {
             Stream::Tcp(stream) => stream.into_inner().map(OsStream::Tcp),
             Stream::Unix(stream) => stream.into_inner().map(OsStream::Unix),
         }
-    }
-
-    fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
-        stream.try_into()
     }
 }
 

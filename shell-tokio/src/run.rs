@@ -1,7 +1,7 @@
 use crate::sockets::{Stream, TokioSockets};
 use drupe_core::{Handler, Metrics};
 use drupe_shell::stream::ConnectionTask;
-use drupe_shell::{AsyncRuntime, Names, ReadyQueue, Runtime, Setup, Task, tune};
+use drupe_shell::{AsyncRuntime, Attempts, Names, ReadyQueue, Runtime, Setup, Task, tune};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -37,7 +37,7 @@ impl AsyncRuntime for Tokio {
     type Sleep = Pin<Box<Sleep>>;
 
     fn sockets(queue: Arc<ReadyQueue>, names: Names) -> TokioSockets {
-        TokioSockets::new(queue, names)
+        TokioSockets { queue, attempts: Attempts::new(), names }
     }
 
     fn begin_turn(sockets: &mut TokioSockets, waker: &Waker) {

@@ -11,14 +11,13 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-/// The implementation of [`Sockets`] for tokio.
-///
-/// Each socket has its own waker, which puts its number into the ready queue.
+/// The implementation of [`Sockets`] for tokio. Each socket has its own waker, which puts its number
+/// into the ready queue.
 #[derive(Debug)]
 pub struct TokioSockets {
-    queue: Arc<ReadyQueue>,
+    pub(crate) queue: Arc<ReadyQueue>,
     pub(crate) attempts: Attempts<(Stream, Peer)>,
-    names: Names,
+    pub(crate) names: Names,
 }
 
 /// A listener and its waker.
@@ -44,12 +43,6 @@ pub enum Stream {
 pub struct Socket {
     stream: Stream,
     waker: Waker,
-}
-
-impl TokioSockets {
-    pub(crate) fn new(queue: Arc<ReadyQueue>, names: Names) -> Self {
-        Self { queue, attempts: Attempts::new(), names }
-    }
 }
 
 impl Sockets for TokioSockets {
@@ -141,10 +134,6 @@ impl Sockets for TokioSockets {
             Stream::Tcp(stream) => stream.into_std().map(OsStream::Tcp),
             Stream::Unix(stream) => stream.into_std().map(OsStream::Unix),
         }
-    }
-
-    fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
-        stream.try_into()
     }
 }
 

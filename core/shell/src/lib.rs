@@ -1,7 +1,7 @@
 //! The runtime-independent part of Drupe's shells. Unix only.
 //!
-//! It contains sockets, threads and signals of the operating system, the driver of the machine, and
-//! handles to a running server.
+//! It contains sockets, threads and signals of the operating system, name resolution and the race
+//! between the addresses of a host, the driver of the machine, and handles to a running server.
 //!
 //! A shell consists of a runtime's [`Sockets`] and a loop around [`Driver::turn`]. The loop
 //! collects what is ready, calls `turn`, and waits as [`Next`] says.
@@ -37,6 +37,7 @@ mod queues;
 mod ready;
 mod remote;
 mod remote_error;
+mod runtime;
 mod server;
 mod signals;
 mod sockets;
@@ -50,7 +51,7 @@ pub use channel::{Arrival, Channel};
 pub use client_tls::platform_roots;
 pub use dial::{
     ADDRESSES_MAX, ATTEMPT_DELAY, ATTEMPT_PATIENCE, Attempts, DIALS_PER_TURN, IN_FLIGHT_MAX, Names,
-    RESOLVER_THREADS_MAX, Race, RaceAction, Resolving, Route, StreamOf, connect, until_blocked,
+    RESOLVER_THREADS_MAX, Race, RaceAction, Resolving, Route, connect, until_blocked,
 };
 pub use driver::{Driver, Next};
 pub use mailbox::Mailbox;
@@ -60,9 +61,10 @@ pub use ready::{ReadyKey, ReadyQueue};
 pub use remote::Remote;
 pub use remote_error::RemoteError;
 
+pub use runtime::{AsyncRuntime, StreamOf};
 pub use server::{Runtime, Server, Setup, StartError};
 pub use sockets::{Dialed, Sockets};
-pub use task::{AsyncRuntime, Task};
+pub use task::Task;
 pub use tunnel::{TunnelPort, TunnelWatch};
 
 use std::hash::{BuildHasher, Hasher};

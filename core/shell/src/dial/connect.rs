@@ -1,7 +1,7 @@
 //! Connection attempts of the async shells.
 
 use super::{Names, Race, RaceAction, Route};
-use crate::{AsyncRuntime, OsStream, Sockets};
+use crate::{AsyncRuntime, OsStream, StreamOf};
 use drupe_core::{Peer, Time};
 
 use core::future::poll_fn;
@@ -10,9 +10,6 @@ use core::task::{Context, Poll};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-
-/// The stream of a runtime's sockets.
-pub type StreamOf<R> = <<R as AsyncRuntime>::Sockets as Sockets>::Stream;
 
 /// Connects to the address of a dial: `HOST:PORT` or `unix://PATH`.
 ///

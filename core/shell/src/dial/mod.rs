@@ -11,7 +11,7 @@ mod route;
 mod starts;
 
 pub use attempts::{Attempts, until_blocked};
-pub use connect::{StreamOf, connect};
+pub use connect::connect;
 pub use names::{Names, RESOLVER_THREADS_MAX, Resolving};
 pub use race::{ADDRESSES_MAX, ATTEMPT_DELAY, ATTEMPT_PATIENCE, IN_FLIGHT_MAX, Race, RaceAction};
 pub use route::Route;

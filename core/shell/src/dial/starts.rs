@@ -28,8 +28,9 @@ impl Starts {
 
     /// Removes and returns the next dial that may begin in this turn.
     pub(crate) fn pop(&mut self) -> Option<DialId> {
-        self.left = self.left.checked_sub(1)?;
+        let left = self.left.checked_sub(1)?;
         let dial = self.order.pop_front()?;
+        self.left = left;
         self.queued.remove(&dial);
         Some(dial)
     }
@@ -37,5 +38,29 @@ impl Starts {
     /// Returns `true` if dials wait for the next turn.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.order.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turn_begins_a_bounded_number_of_dials_in_order() {
+        let mut starts = Starts::default();
+        assert_eq!(starts.pop(), None);
+        let dials = || (0..150).rev().map(DialId::new);
+        dials().chain(dials()).for_each(|dial| starts.push(dial));
+        let mut begun = Vec::new();
+        for left in [86, 22, 0] {
+            starts.begin_turn();
+            begun.extend(std::iter::from_fn(|| starts.pop()));
+            assert_eq!((begun.len(), starts.is_waiting()), (150 - left, left > 0));
+        }
+        assert_eq!(begun, dials().collect::<Vec<_>>());
+        // It can be queued again.
+        starts.begin_turn();
+        starts.push(DialId::new(7));
+        assert_eq!((starts.pop(), starts.is_waiting()), (Some(DialId::new(7)), false));
     }
 }

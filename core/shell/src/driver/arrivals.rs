@@ -72,7 +72,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// Opens a connection that another shard accepted, or that an ended shard could not take.
     pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, arrival: Arrival<OsStream>) {
         let id = self.machine.adopted(self.now, listener, peer);
-        match arrival.try_map(|stream| self.sockets.take(stream)) {
+        match arrival.try_map(S::Stream::try_from) {
             Ok(arrival) => self.add(id, arrival),
             Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
         }
@@ -120,9 +120,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Cancels obsolete dials and starts requested ones, at most so many in a turn.
-    ///
-    /// Returns whether it started any, or left some for the next turn.
+    /// Cancels obsolete dials and starts requested ones. Returns whether it started or left any.
     pub(super) fn begin_dials(&mut self) -> bool {
         while let Some(dial) = self.machine.next_changed_dial() {
             if self.machine.address_to_dial(dial).is_some() {

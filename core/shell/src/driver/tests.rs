@@ -73,8 +73,12 @@ impl Sockets for FakeSockets {
     fn give(&mut self, _: Talker) -> io::Result<OsStream> {
         Err(io::ErrorKind::Unsupported.into())
     }
+}
 
-    fn take(&mut self, _: OsStream) -> io::Result<Talker> {
+impl TryFrom<OsStream> for Talker {
+    type Error = io::Error;
+
+    fn try_from(_: OsStream) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
