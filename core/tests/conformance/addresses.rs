@@ -112,13 +112,13 @@ fn hanging_lookup_does_not_delay_other_dials() {
     let (listener, good) = listener();
     let mut dials: Vec<_> = (1..RESOLVER_THREADS_MAX).map(|number| Dial::lines(format!("hangs{number}:1"))).collect();
     dials.extend([Dial::lines("good.example:1"), Dial::lines(good.to_string())]);
-    let (server, reports) = dialler(dials, move |host| match host {
-        "good.example" => Ok(vec![good]),
-        // It ends when the test drops the other end.
-        _ => {
-            let _ = released.lock().map(|released| released.recv());
-            Ok(Vec::new())
+    let (server, reports) = dialler(dials, move |host| {
+        if host == "good.example" {
+            return Ok(vec![good]);
         }
+        // It ends when the test drops the other end.
+        let _ = released.lock().map(|released| released.recv());
+        Ok(Vec::new())
     });
     assert_eq!([hear(&reports), hear(&reports)], ["opened", "opened"]);
     drop((accept(&listener), accept(&listener)));

@@ -2,7 +2,7 @@
 
 use super::race::interleave;
 use crate::spared;
-use drupe_core::{AcceptFailure, Failure};
+use drupe_core::Failure;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -50,7 +50,6 @@ impl Names {
     /// [`ADDRESSES_MAX`](super::ADDRESSES_MAX). Equal hosts whose lookups have not ended share one
     /// lookup. No answer is kept for later ones. Dropping the future cancels the lookup if no other
     /// waits for it and it has not begun.
-    #[must_use]
     pub fn resolve(&self, address: &str) -> Resolving {
         if let Ok(address) = address.parse() {
             return Resolving(State::Known(Some(Ok(vec![address]))));
@@ -229,19 +228,17 @@ impl Lookup {
 
 impl From<io::Result<Vec<SocketAddr>>> for Answer {
     fn from(found: io::Result<Vec<SocketAddr>>) -> Self {
-        match found {
-            Ok(addresses) => Self::Found(interleave(addresses).into()),
-            Err(error) => match error.raw_os_error() {
-                Some(number) => Self::System(number),
-                None => {
-                    // The system's resolver reports all its errors as one kind without a name.
-                    let is_unnamed = Failure::from(&error) == Failure::Other
-                        && AcceptFailure::from(&error) != AcceptFailure::Exhausted;
-                    let kind = if is_unnamed { io::ErrorKind::NotFound } else { error.kind() };
-                    Self::Failed(kind, error.to_string().into())
-                }
-            },
+        let error = match found {
+            Ok(addresses) => return Self::Found(interleave(addresses).into()),
+            Err(error) => error,
+        };
+        if let Some(number) = error.raw_os_error() {
+            return Self::System(number);
         }
+        // The system's resolver reports all its errors as one kind without a name.
+        let is_unnamed = Failure::from(&error) == Failure::Other;
+        let kind = if is_unnamed { io::ErrorKind::NotFound } else { error.kind() };
+        Self::Failed(kind, error.to_string().into())
     }
 }
 

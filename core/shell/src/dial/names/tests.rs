@@ -126,7 +126,7 @@ fn panic_in_a_lookup_costs_no_thread() {
     let gate = Arc::new(Gate::default());
     gate.open();
     let (names, pool) = gate.names();
-    for _ in 0..RESOLVER_THREADS_MAX + 1 {
+    for _ in 0..=RESOLVER_THREADS_MAX {
         let error = block_on(names.resolve("panics:1")).expect_err("it panics");
         assert!(error.to_string().contains("panicked"), "{error}");
     }
