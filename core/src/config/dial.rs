@@ -18,7 +18,7 @@ pub struct Dial {
     ///
     /// The shell resolves the host, and tries all its addresses in one attempt (RFC 8305). On Linux,
     /// `unix://@NAME` is an abstract name. Over a Unix socket, TLS needs
-    /// [`ClientTls::server_name`], and the `Host` of a WebSocket is `localhost` by default.
+    /// `ClientTls::server_name`, and the `Host` of a WebSocket is `localhost` by default.
     pub address: String,
     /// Further addresses of the same service, at most [`OTHERS_MAX`](Self::OTHERS_MAX).
     ///

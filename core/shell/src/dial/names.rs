@@ -27,7 +27,9 @@ type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 ///
 /// The servers and clients of a process share one pool of threads, because the process has one
 /// system resolver, and because thousands of clients must not have a pool each. A server with a
-/// [function of its own](Self::resolve_with) has a pool of its own.
+/// [function of its own](crate::Server::resolve_with) has a pool of its own.
+///
+/// While the lookups of 16 hosts hang, other hosts wait. The time limit of a dial includes that wait.
 #[derive(Clone, Default)]
 pub struct Names {
     own: Arc<OnceLock<Arc<Pool>>>,
