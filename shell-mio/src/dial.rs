@@ -1,48 +1,76 @@
 //! Non-blocking connection attempts.
 //!
-//! A [`Resolver`] resolves the name. The addresses are tried one after another, and the event loop
-//! reports the result of each attempt.
+//! `drupe-shell` resolves the name and decides which of its addresses are tried when. The event loop
+//! reports the result of each attempt, and wakes up for the next one.
 
-use crate::resolver::Resolver;
-use drupe_core::DialId;
-use mio::net::TcpStream;
+use crate::sockets::Stream;
+use drupe_core::{DialId, Peer, Time};
+use drupe_shell::{Attempts, DIALS_PER_TURN, Dialed, Names, Race, RaceAction, Route, tune};
+use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::task::Waker;
 
 /// First token of connection attempts, between those of connections and those of listeners.
 const FIRST_TOKEN: usize = 1 << 30;
 /// Number of tokens of connection attempts.
 const TOKENS: usize = 1 << 30;
 
+/// The connection attempts of an event loop.
 #[derive(Debug)]
 pub(crate) struct Dials {
-    attempts: BTreeMap<DialId, Attempt>,
-    resolver: Resolver,
-    /// The dials whose names are being resolved, by number of the attempt.
-    ///
-    /// A dial may have started another attempt by the time its name is resolved.
-    names: BTreeMap<u64, DialId>,
-    done: VecDeque<(DialId, io::Result<(TcpStream, SocketAddr)>)>,
-    /// Number of attempts started so far, which is also the number of the last attempt.
-    begun: u64,
+    registry: Registry,
+    names: Names,
+    resolving: Attempts<Vec<SocketAddr>>,
+    racing: BTreeMap<DialId, Racing>,
+    /// When the races continue.
+    deadlines: BTreeSet<(Time, DialId)>,
+    /// The dials of the sockets that are connecting, and the numbers of their attempts.
+    tokens: BTreeMap<Token, (DialId, usize)>,
+    /// Number of tokens used so far. They are used in turn, so that no late event meets another socket.
+    used: usize,
+    done: BTreeMap<DialId, io::Result<(Stream, Peer)>>,
+    now: Time,
+    /// Number of races that may still continue in this turn.
+    left: usize,
 }
 
-#[derive(Debug, Default)]
-struct Attempt {
-    number: u64,
-    /// The addresses that have not been tried yet.
-    addresses: VecDeque<SocketAddr>,
-    /// The socket that is connecting to the current address.
-    stream: Option<TcpStream>,
+/// The race between the addresses of a dial, and its sockets by the numbers of their attempts.
+#[derive(Debug)]
+struct Racing {
+    race: Race,
+    connecting: BTreeMap<usize, (Token, TcpStream)>,
+    deadline: Option<Time>,
 }
 
 impl Dials {
-    pub(crate) fn new(waker: Arc<mio::Waker>) -> Self {
-        let (attempts, names) = (BTreeMap::new(), BTreeMap::new());
-        Self { attempts, resolver: Resolver::new(waker), names, done: VecDeque::new(), begun: 0 }
+    pub(crate) fn new(registry: Registry, names: Names) -> Self {
+        Self {
+            registry,
+            names,
+            resolving: Attempts::new(),
+            racing: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            tokens: BTreeMap::new(),
+            used: 0,
+            done: BTreeMap::new(),
+            now: Time::START,
+            left: DIALS_PER_TURN,
+        }
+    }
+
+    /// Begins a turn of the event loop, which `task` wakes once a name is resolved.
+    pub(crate) fn begin_turn(&mut self, now: Time, task: &Waker) {
+        self.now = now;
+        self.left = DIALS_PER_TURN;
+        self.resolving.begin_turn(task);
+    }
+
+    /// Returns when a race continues, if nothing happens before.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.deadlines.first().map(|&(at, _)| at)
     }
 
     /// Returns `true` if a token belongs to a connection attempt.
@@ -50,145 +78,215 @@ impl Dials {
         token.0 >= FIRST_TOKEN && token.0 < FIRST_TOKEN + TOKENS
     }
 
-    pub(crate) fn begin(&mut self, registry: &Registry, dial: DialId, address: &str) {
-        self.begun += 1;
-        let number = self.begun;
+    pub(crate) fn begin(&mut self, dial: DialId, address: &str) {
         self.remove(dial);
-        self.attempts.insert(dial, Attempt { number, ..Attempt::default() });
-        if let Ok(address) = address.parse() {
-            return self.look(registry, dial, Ok(vec![address]));
-        }
-        match self.resolver.begin(number, address) {
-            Ok(()) => drop(self.names.insert(number, dial)),
-            Err(error) => self.end(dial, Err(error)),
+        match Route::begin(&self.names, address) {
+            Ok(Route::Network(resolving)) => self.resolving.begin(dial, resolving),
+            Ok(Route::Local(stream)) => {
+                let stream = Stream::Unix(UnixStream::from_std(stream));
+                self.done.insert(dial, Ok((stream, Peer::Local)));
+            }
+            Err(error) => drop(self.done.insert(dial, Err(error))),
         }
     }
 
     pub(crate) fn remove(&mut self, dial: DialId) {
-        if let Some(attempt) = self.attempts.remove(&dial)
-            && self.names.remove(&attempt.number).is_some()
-        {
-            self.resolver.cancel(attempt.number);
+        self.resolving.remove(dial);
+        self.done.remove(&dial);
+        if let Some(racing) = self.racing.remove(&dial) {
+            for (token, _) in racing.connecting.values() {
+                self.tokens.remove(token);
+            }
+            racing.deadline.map(|at| self.deadlines.remove(&(at, dial)));
         }
     }
 
     /// Handles an event of a connection attempt.
-    pub(crate) fn note(&mut self, registry: &Registry, token: Token) {
-        let Some(dial) = self.dial_of(token) else { return };
-        let Some(stream) = self.attempts.get_mut(&dial).and_then(|attempt| attempt.stream.as_mut()) else { return };
-        let failed = stream.take_error().transpose().unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()));
-        match (failed, stream.peer_addr()) {
-            (Ok(error), _) => self.try_next(registry, dial, error),
-            (Err(_), Ok(address)) => {
-                if let Some(mut stream) = self.attempts.remove(&dial).and_then(|attempt| attempt.stream) {
+    pub(crate) fn note(&mut self, token: Token) {
+        let Some(&(dial, number)) = self.tokens.get(&token) else { return };
+        let Some(racing) = self.racing.get_mut(&dial) else { return };
+        let Some((_, stream)) = racing.connecting.get(&number) else { return };
+        match (stream.take_error(), stream.peer_addr()) {
+            (Ok(Some(error)) | Err(error), _) => {
+                racing.race.failed(number, error);
+                racing.connecting.remove(&number);
+                self.tokens.remove(&token);
+                // It continues in the turn that follows, with the time of that turn.
+                self.schedule(dial, Some(Time::START));
+            }
+            (Ok(None), Ok(address)) => {
+                racing.race.connected(number);
+                if let Some((_, mut stream)) = racing.connecting.remove(&number) {
+                    self.tokens.remove(&token);
+                    self.remove(dial);
+                    tune(&stream);
                     // It is registered again under its number as a connection.
-                    let connected = registry.deregister(&mut stream).map(|()| (stream, address));
-                    self.done.push_back((dial, connected));
+                    let connected = self.registry.deregister(&mut stream);
+                    let connected = connected.map(|()| (Stream::Tcp(stream), Peer::from(address)));
+                    self.done.insert(dial, connected);
                 }
             }
             // It is still connecting.
-            (Err(_), Err(_)) => {}
+            (Ok(None), Err(_)) => {}
         }
     }
 
-    /// Starts attempts whose names are resolved, and returns a finished attempt, if any.
-    pub(crate) fn next_done(&mut self, registry: &Registry) -> Option<(DialId, io::Result<(TcpStream, SocketAddr)>)> {
-        while let Some((number, addresses)) = self.resolver.next() {
-            if let Some(dial) = self.names.remove(&number) {
-                self.look(registry, dial, addresses);
+    /// Continues the races that are due, and returns a finished attempt, if any.
+    pub(crate) fn next_done(&mut self) -> Option<Dialed<Stream>> {
+        while let Some((dial, resolved)) = self.resolving.next_done() {
+            match resolved {
+                Ok(addresses) => {
+                    let racing = Racing { race: Race::new(addresses), connecting: BTreeMap::new(), deadline: None };
+                    self.racing.insert(dial, racing);
+                    self.schedule(dial, Some(Time::START));
+                }
+                Err(error) => drop(self.done.insert(dial, Err(error))),
             }
         }
-        self.done.pop_front()
+        while self.left > 0
+            && let Some(&(_, dial)) = self.deadlines.first().filter(|(at, _)| *at <= self.now)
+        {
+            self.left -= 1;
+            self.advance(dial);
+        }
+        self.done.pop_first()
     }
 
-    /// Returns the dial of a token. Ids that differ by a multiple of [`TOKENS`] share a token.
-    fn dial_of(&self, token: Token) -> Option<DialId> {
-        let first = u32::try_from(token.0 - FIRST_TOKEN).ok()?;
-        let step = u32::try_from(TOKENS).ok()?;
-        let dials = std::iter::successors(Some(first), |number| number.checked_add(step)).map(DialId::new);
-        dials.into_iter().find(|dial| self.attempts.get(dial).is_some_and(|attempt| attempt.stream.is_some()))
-    }
-
-    fn look(&mut self, registry: &Registry, dial: DialId, addresses: io::Result<Vec<SocketAddr>>) {
-        let Some(attempt) = self.attempts.get_mut(&dial) else { return };
-        match addresses {
-            Err(error) => self.end(dial, Err(error)),
-            Ok(addresses) => {
-                attempt.addresses = addresses.into();
-                self.try_next(registry, dial, io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    /// Begins and cancels attempts as the race of a dial says.
+    fn advance(&mut self, dial: DialId) {
+        let Some(racing) = self.racing.get_mut(&dial) else { return };
+        while let Some(action) = racing.race.next_action(self.now) {
+            match action {
+                RaceAction::Connect(number, address) => {
+                    let token = free_token(&self.tokens, &mut self.used);
+                    let connecting = TcpStream::connect(address).and_then(|mut stream| {
+                        self.registry.register(&mut stream, token, Interest::WRITABLE)?;
+                        Ok(stream)
+                    });
+                    match connecting {
+                        Ok(stream) => {
+                            self.tokens.insert(token, (dial, number));
+                            racing.connecting.insert(number, (token, stream));
+                        }
+                        Err(error) => racing.race.failed(number, error),
+                    }
+                }
+                RaceAction::Cancel(number) => {
+                    let cancelled = racing.connecting.remove(&number);
+                    cancelled.map(|(token, _)| self.tokens.remove(&token));
+                }
             }
+        }
+        let (deadline, is_lost) = (racing.race.deadline(), racing.race.is_lost());
+        self.schedule(dial, deadline);
+        if is_lost && let Some(racing) = self.racing.remove(&dial) {
+            self.done.insert(dial, Err(racing.race.into_error()));
         }
     }
 
-    /// Tries the next address. If there is none, the attempt fails with `error`.
-    fn try_next(&mut self, registry: &Registry, dial: DialId, error: io::Error) {
-        let Some(attempt) = self.attempts.get_mut(&dial) else { return };
-        let mut error = error;
-        attempt.stream = None;
-        while let Some(address) = attempt.addresses.pop_front() {
-            let connecting = TcpStream::connect(address).and_then(|mut stream| {
-                registry.register(&mut stream, token_of(dial), Interest::WRITABLE)?;
-                Ok(stream)
-            });
-            match connecting {
-                Ok(stream) => return attempt.stream = Some(stream),
-                Err(failed) => error = failed,
-            }
-        }
-        self.end(dial, Err(error));
-    }
-
-    fn end(&mut self, dial: DialId, result: io::Result<(TcpStream, SocketAddr)>) {
-        self.attempts.remove(&dial);
-        self.done.push_back((dial, result));
+    /// Sets when the race of a dial continues.
+    fn schedule(&mut self, dial: DialId, deadline: Option<Time>) {
+        let Some(racing) = self.racing.get_mut(&dial) else { return };
+        let old = core::mem::replace(&mut racing.deadline, deadline);
+        old.map(|at| self.deadlines.remove(&(at, dial)));
+        deadline.map(|at| self.deadlines.insert((at, dial)));
     }
 }
 
-fn token_of(dial: DialId) -> Token {
-    Token(FIRST_TOKEN + dial.number() as usize % TOKENS)
+/// Returns a token that no socket uses.
+fn free_token(tokens: &BTreeMap<Token, (DialId, usize)>, used: &mut usize) -> Token {
+    loop {
+        let token = Token(FIRST_TOKEN + *used % TOKENS);
+        *used = (*used + 1) % TOKENS;
+        // There are more tokens than descriptors, so one is free.
+        if !tokens.contains_key(&token) {
+            return token;
+        }
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
 
-    #[test]
-    fn stale_name_lookup_does_not_affect_the_next_attempt() {
-        let mut poll = mio::Poll::new().expect("an event queue");
-        let waker = mio::Waker::new(poll.registry(), Token(usize::MAX)).expect("a waker");
-        let mut dials = Dials::new(Arc::new(waker));
-        let mut events = mio::Events::with_capacity(4);
-        // This name is invalid, so no name server is queried.
-        dials.begin(poll.registry(), DialId::new(0), "no port");
-        dials.begin(poll.registry(), DialId::new(0), "192.0.2.1");
-        assert_eq!(dials.names.values().collect::<Vec<_>>(), [&DialId::new(0)]);
-        let done = loop {
-            poll.poll(&mut events, None).expect("the resolver wakes the loop");
-            if let Some(done) = dials.next_done(poll.registry()) {
-                break done;
+    struct Loop {
+        poll: mio::Poll,
+        dials: Dials,
+    }
+
+    impl Loop {
+        fn new() -> Self {
+            let poll = mio::Poll::new().expect("an event queue");
+            let dials = Dials::new(poll.registry().try_clone().expect("a descriptor"), Names::default());
+            Self { poll, dials }
+        }
+
+        /// Waits for events until an attempt has finished.
+        fn wait(&mut self) -> Dialed<Stream> {
+            let mut events = mio::Events::with_capacity(4);
+            loop {
+                self.dials.begin_turn(Time::START, Waker::noop());
+                if let Some(done) = self.dials.next_done() {
+                    return done;
+                }
+                self.poll.poll(&mut events, None).expect("an event");
+                events.iter().for_each(|event| self.dials.note(event.token()));
             }
-        };
-        assert!(done.0 == DialId::new(0) && done.1.is_err());
-        assert!(dials.names.is_empty() && dials.attempts.is_empty() && dials.next_done(poll.registry()).is_none());
-        // A cancelled attempt has no result.
-        dials.begin(poll.registry(), DialId::new(1), "no port");
-        dials.remove(DialId::new(1));
-        assert!(dials.names.is_empty() && dials.next_done(poll.registry()).is_none());
+        }
+
+        fn is_empty(&self) -> bool {
+            let Dials { racing, deadlines, tokens, done, .. } = &self.dials;
+            racing.is_empty() && deadlines.is_empty() && tokens.is_empty() && done.is_empty()
+        }
     }
 
     #[test]
-    fn token_maps_back_to_its_dial() {
-        let poll = mio::Poll::new().expect("an event queue");
-        let waker = mio::Waker::new(poll.registry(), Token(usize::MAX)).expect("a waker");
-        let there = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = there.local_addr().expect("an address").to_string();
-        let mut dials = Dials::new(Arc::new(waker));
-        let last = DialId::new(u32::MAX - 1);
-        for dial in [DialId::new(0), DialId::new(1), last] {
-            dials.begin(poll.registry(), dial, &address);
-            assert_eq!(dials.dial_of(token_of(dial)), Some(dial));
+    fn replaced_and_cancelled_attempts_leave_nothing_behind() {
+        let mut world = Loop::new();
+        let (_one, one) = listener();
+        let (_two, two) = listener();
+        world.dials.begin(DialId::new(0), "no port");
+        world.dials.begin(DialId::new(0), &one.to_string());
+        assert!(world.dials.next_done().is_none(), "it connects");
+        world.dials.begin(DialId::new(0), &two.to_string());
+        let (dial, result) = world.wait();
+        assert_eq!((dial, result.expect("it listens").1), (DialId::new(0), Peer::from(two)));
+        assert!(world.is_empty());
+        world.dials.begin(DialId::new(1), &one.to_string());
+        assert!(world.dials.next_done().is_none());
+        world.dials.remove(DialId::new(1));
+        assert!(world.is_empty());
+        world.dials.begin(DialId::new(1), "no port");
+        let (dial, result) = world.wait();
+        assert_eq!((dial, result.expect_err("no port").kind()), (DialId::new(1), io::ErrorKind::InvalidInput));
+        assert!(world.is_empty());
+    }
+
+    #[test]
+    fn dials_of_many_applications_do_not_mix() {
+        let mut world = Loop::new();
+        // The index of the application is the highest byte of the number.
+        let numbers = [0, 1, 64 << 24, 128 << 24, 192 << 24, u32::MAX];
+        let listeners = numbers.map(|_| listener());
+        for (number, (_, address)) in numbers.into_iter().zip(&listeners) {
+            world.dials.begin(DialId::new(number), &address.to_string());
         }
-        assert_eq!(dials.dial_of(token_of(DialId::new(2))), None);
+        let mut found = BTreeMap::new();
+        while found.len() < numbers.len() {
+            let (dial, result) = world.wait();
+            found.insert(dial.number(), result.expect("it listens").1);
+        }
+        for (number, (_, address)) in numbers.into_iter().zip(&listeners) {
+            assert_eq!(found[&number], Peer::from(*address));
+        }
+        assert!(world.is_empty());
+    }
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        (listener, address)
     }
 }

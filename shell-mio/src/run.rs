@@ -38,19 +38,24 @@ const WAKER: Token = Token(1 << 31);
 fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(EVENTS_PER_TURN);
-    let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
+    let waker = mio::Waker::new(poll.registry(), WAKER)?;
     // A message for the server wakes the loop out of `poll`.
-    let task = Arc::new(Alarm(Arc::clone(&waker))).into();
-    let mut driver = Driver::new(setup, MioSockets::new(poll.registry().try_clone()?, &waker))?;
+    let task = Arc::new(Alarm(waker)).into();
+    let sockets = MioSockets::new(poll.registry(), setup.names())?;
+    let mut driver = Driver::new(setup, sockets)?;
     let started = Instant::now();
     let mut ready = Vec::new();
     driver.start();
     loop {
         let now = Time::START + started.elapsed();
+        driver.sockets().dials.begin_turn(now, &task);
         let timeout = match driver.turn(now, &mut ready, &task) {
             Next::End => return driver.outcome(),
             Next::Turn => Some(Duration::ZERO),
-            Next::Wait(until) => until.map(|until| until.since(Time::START + started.elapsed())),
+            Next::Wait(until) => {
+                let until = until.into_iter().chain(driver.sockets().dials.deadline()).min();
+                until.map(|until| until.since(Time::START + started.elapsed()))
+            }
         };
         match poll.poll(&mut events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
@@ -59,7 +64,7 @@ fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
         for event in &events {
             match event.token() {
                 WAKER => {}
-                token if Dials::is_token(token) => driver.sockets().dials.note(poll.registry(), token),
+                token if Dials::is_token(token) => driver.sockets().dials.note(token),
                 Token(number) => {
                     let number = u32::try_from(number).unwrap_or(u32::MAX);
                     if let Some(socket) = driver.socket(number) {
@@ -73,7 +78,7 @@ fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
 }
 
 /// The waker of the event loop.
-struct Alarm(Arc<mio::Waker>);
+struct Alarm(mio::Waker);
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {

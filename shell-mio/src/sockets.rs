@@ -6,14 +6,13 @@
 
 use crate::dial::Dials;
 use drupe_core::{DialId, Peer};
-use drupe_shell::{Dialed, OsListener, OsStream, SocketFile, Sockets, tune, tune_accepted};
+use drupe_shell::{Dialed, Names, OsListener, OsStream, SocketFile, Sockets, tune_accepted};
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 /// Whether the system reports urgent data.
 ///
@@ -62,8 +61,8 @@ impl Socket {
 }
 
 impl MioSockets {
-    pub(crate) fn new(registry: Registry, waker: &Arc<mio::Waker>) -> Self {
-        Self { registry, dials: Dials::new(Arc::clone(waker)) }
+    pub(crate) fn new(registry: &Registry, names: Names) -> io::Result<Self> {
+        Ok(Self { registry: registry.try_clone()?, dials: Dials::new(registry.try_clone()?, names) })
     }
 }
 
@@ -147,7 +146,7 @@ impl Sockets for MioSockets {
     }
 
     fn dial(&mut self, dial: DialId, address: &str) {
-        self.dials.begin(&self.registry, dial, address);
+        self.dials.begin(dial, address);
     }
 
     fn cancel_dial(&mut self, dial: DialId) {
@@ -155,12 +154,7 @@ impl Sockets for MioSockets {
     }
 
     fn dialed(&mut self) -> Option<Dialed<Stream>> {
-        let (dial, result) = self.dials.next_done(&self.registry)?;
-        let tuned = result.map(|(stream, address)| {
-            tune(&stream);
-            (Stream::Tcp(stream), Peer::from(address))
-        });
-        Some((dial, tuned))
+        self.dials.next_done()
     }
 
     fn give(&mut self, stream: Stream) -> io::Result<OsStream> {
@@ -169,11 +163,15 @@ impl Sockets for MioSockets {
             Stream::Unix(stream) => OsStream::Unix(OwnedFd::from(stream).into()),
         })
     }
+}
 
-    fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
+impl TryFrom<OsStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: OsStream) -> io::Result<Self> {
         Ok(match stream {
-            OsStream::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)),
-            OsStream::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)),
+            OsStream::Tcp(stream) => Self::Tcp(TcpStream::from_std(stream)),
+            OsStream::Unix(stream) => Self::Unix(UnixStream::from_std(stream)),
         })
     }
 }

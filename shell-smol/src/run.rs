@@ -1,9 +1,10 @@
-use crate::sockets::SmolSockets;
+use crate::sockets::{SmolSockets, Stream};
 use drupe_core::{Handler, Metrics};
 use drupe_shell::stream::ConnectionTask;
-use drupe_shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
-use smol::Timer;
+use drupe_shell::{AsyncRuntime, Attempts, Names, ReadyQueue, Runtime, Setup, Task, tune};
+use smol::{Async, Timer};
 use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -31,12 +32,18 @@ impl AsyncRuntime for Smol {
     type Sockets = SmolSockets;
     type Sleep = Timer;
 
-    fn sockets(queue: Arc<ReadyQueue>) -> SmolSockets {
-        SmolSockets::new(queue)
+    fn sockets(queue: Arc<ReadyQueue>, names: Names) -> SmolSockets {
+        SmolSockets { queue, attempts: Attempts::new(), names }
     }
 
-    fn set_waker(sockets: &mut SmolSockets, waker: &Waker) {
-        sockets.attempts.task.clone_from(waker);
+    fn begin_turn(sockets: &mut SmolSockets, waker: &Waker) {
+        sockets.attempts.begin_turn(waker);
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<Stream> {
+        let stream = Async::<TcpStream>::connect(address).await?;
+        tune(&stream);
+        Ok(Stream::Tcp(stream))
     }
 
     fn spawn(task: ConnectionTask) {

@@ -1,21 +1,23 @@
+use crate::run::Smol;
 use drupe_core::{DialId, Peer};
 use drupe_shell::{
-    Attempts, Dialed, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted, until_blocked,
+    Attempts, Dialed, Names, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, connect, tune_accepted,
+    until_blocked,
 };
 use smol::Async;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// The implementation of [`Sockets`] for smol.
-///
-/// Each socket has its own waker, which puts its number into the ready queue.
+/// The implementation of [`Sockets`] for smol. Each socket has its own waker, which puts its number
+/// into the ready queue.
 #[derive(Debug)]
 pub struct SmolSockets {
-    queue: Arc<ReadyQueue>,
-    pub(crate) attempts: Attempts<Stream>,
+    pub(crate) queue: Arc<ReadyQueue>,
+    pub(crate) attempts: Attempts<(Stream, Peer)>,
+    pub(crate) names: Names,
 }
 
 /// A listener and its waker.
@@ -43,12 +45,6 @@ pub struct Socket {
     waker: Waker,
     /// Whether the last read emptied the socket's receive buffer.
     drained: bool,
-}
-
-impl SmolSockets {
-    pub(crate) fn new(queue: Arc<ReadyQueue>) -> Self {
-        Self { queue, attempts: Attempts::new() }
-    }
 }
 
 impl Sockets for SmolSockets {
@@ -112,7 +108,7 @@ impl Sockets for SmolSockets {
     }
 
     fn dial(&mut self, dial: DialId, address: &str) {
-        self.attempts.begin(dial, connect(address.to_owned()));
+        self.attempts.begin(dial, connect::<Smol>(&self.names, address));
     }
 
     fn cancel_dial(&mut self, dial: DialId) {
@@ -129,11 +125,15 @@ impl Sockets for SmolSockets {
             Stream::Unix(stream) => stream.into_inner().map(OsStream::Unix),
         }
     }
+}
 
-    fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
+impl TryFrom<OsStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: OsStream) -> io::Result<Self> {
         match stream {
-            OsStream::Tcp(stream) => Async::new_nonblocking(stream).map(Stream::Tcp),
-            OsStream::Unix(stream) => Async::new_nonblocking(stream).map(Stream::Unix),
+            OsStream::Tcp(stream) => Async::new_nonblocking(stream).map(Self::Tcp),
+            OsStream::Unix(stream) => Async::new_nonblocking(stream).map(Self::Unix),
         }
     }
 }
@@ -167,19 +167,4 @@ impl Stream {
             Self::Unix(stream) => stream.poll_writable(cx),
         }
     }
-}
-
-/// Connects to the first of a name's addresses that accepts.
-async fn connect(address: String) -> io::Result<(Stream, Peer)> {
-    let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in smol::unblock(move || address.to_socket_addrs()).await? {
-        match Async::<TcpStream>::connect(address).await {
-            Ok(stream) => {
-                tune(&stream);
-                return Ok((Stream::Tcp(stream), Peer::from(address)));
-            }
-            Err(failed) => error = failed,
-        }
-    }
-    Err(error)
 }

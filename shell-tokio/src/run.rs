@@ -1,12 +1,14 @@
-use crate::sockets::TokioSockets;
+use crate::sockets::{Stream, TokioSockets};
 use drupe_core::{Handler, Metrics};
 use drupe_shell::stream::ConnectionTask;
-use drupe_shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
+use drupe_shell::{AsyncRuntime, Attempts, Names, ReadyQueue, Runtime, Setup, Task, tune};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
+use tokio::net::TcpStream;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::Sleep;
 
@@ -34,12 +36,18 @@ impl AsyncRuntime for Tokio {
     type Sockets = TokioSockets;
     type Sleep = Pin<Box<Sleep>>;
 
-    fn sockets(queue: Arc<ReadyQueue>) -> TokioSockets {
-        TokioSockets::new(queue)
+    fn sockets(queue: Arc<ReadyQueue>, names: Names) -> TokioSockets {
+        TokioSockets { queue, attempts: Attempts::new(), names }
     }
 
-    fn set_waker(sockets: &mut TokioSockets, waker: &Waker) {
-        sockets.attempts.task.clone_from(waker);
+    fn begin_turn(sockets: &mut TokioSockets, waker: &Waker) {
+        sockets.attempts.begin_turn(waker);
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<Stream> {
+        let stream = TcpStream::connect(address).await?;
+        tune(&stream);
+        Ok(Stream::Tcp(stream))
     }
 
     fn spawn(task: ConnectionTask) {

@@ -1,6 +1,8 @@
+use crate::run::Tokio;
 use drupe_core::{DialId, Peer};
 use drupe_shell::{
-    Attempts, Dialed, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted, until_blocked,
+    Attempts, Dialed, Names, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, connect, tune_accepted,
+    until_blocked,
 };
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,13 +11,13 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-/// The implementation of [`Sockets`] for tokio.
-///
-/// Each socket has its own waker, which puts its number into the ready queue.
+/// The implementation of [`Sockets`] for tokio. Each socket has its own waker, which puts its number
+/// into the ready queue.
 #[derive(Debug)]
 pub struct TokioSockets {
-    queue: Arc<ReadyQueue>,
-    pub(crate) attempts: Attempts<Stream>,
+    pub(crate) queue: Arc<ReadyQueue>,
+    pub(crate) attempts: Attempts<(Stream, Peer)>,
+    pub(crate) names: Names,
 }
 
 /// A listener and its waker.
@@ -41,12 +43,6 @@ pub enum Stream {
 pub struct Socket {
     stream: Stream,
     waker: Waker,
-}
-
-impl TokioSockets {
-    pub(crate) fn new(queue: Arc<ReadyQueue>) -> Self {
-        Self { queue, attempts: Attempts::new() }
-    }
 }
 
 impl Sockets for TokioSockets {
@@ -122,13 +118,7 @@ impl Sockets for TokioSockets {
     }
 
     fn dial(&mut self, dial: DialId, address: &str) {
-        let address = address.to_owned();
-        self.attempts.begin(dial, async move {
-            let stream = TcpStream::connect(address).await?;
-            tune(&stream);
-            let peer = Peer::from(stream.peer_addr()?);
-            Ok((Stream::Tcp(stream), peer))
-        });
+        self.attempts.begin(dial, connect::<Tokio>(&self.names, address));
     }
 
     fn cancel_dial(&mut self, dial: DialId) {
@@ -145,11 +135,15 @@ impl Sockets for TokioSockets {
             Stream::Unix(stream) => stream.into_std().map(OsStream::Unix),
         }
     }
+}
 
-    fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
+impl TryFrom<OsStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: OsStream) -> io::Result<Self> {
         match stream {
-            OsStream::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
-            OsStream::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),
+            OsStream::Tcp(stream) => TcpStream::from_std(stream).map(Self::Tcp),
+            OsStream::Unix(stream) => UnixStream::from_std(stream).map(Self::Unix),
         }
     }
 }

@@ -36,7 +36,7 @@ use drupe_core::kit::rpc::CallError;
 use drupe_core::tls::ClientTls;
 #[cfg(feature = "client-tls")]
 use drupe_core::tls::ClientTlsFiles;
-use drupe_core::{Event, Failure, Handler, Hub, OutgoingBuf, PayloadBuf, Peer, Reason};
+use drupe_core::{Dial, Event, Failure, Handler, Hub, OutgoingBuf, PayloadBuf, Peer, Reason};
 
 use std::collections::BTreeMap;
 
@@ -145,13 +145,13 @@ impl Client {
     ///
     /// # Errors
     /// If TLS settings are pending and the feature `client-tls` is off, or the system has no
-    /// certificates. If the configuration has a listener that cannot be bound; the default
+    /// certificates. If TLS over a Unix socket has no server name. If the configuration has a listener that cannot be bound; the default
     /// configuration has none.
     pub fn with_driver<R: Runtime>(
         mut options: ClientOptions,
         secret: [u8; 32],
     ) -> Result<(Self, Server<Handled, R>), StartError> {
-        options.dial.fill_tls(load_tls).map_err(StartError::Tls)?;
+        options.dial.fill_tls(load_tls).and_then(|()| check_name(&options.dial)).map_err(StartError::Tls)?;
         let (link, answers) = (Path::new(), Arc::new(Mutex::new(Answers::default())));
         // Nothing can be sent before the client is connected.
         link.set_stalled(true);
@@ -302,6 +302,19 @@ fn load_tls() -> io::Result<ClientTls> {
 fn load_tls() -> io::Result<ClientTls> {
     let words = "TLS has no roots: enable the feature client-tls for those of the system, or set Dial::tls";
     Err(io::Error::new(io::ErrorKind::Unsupported, words))
+}
+
+/// Refuses TLS over a Unix socket without a server name: no certificate is for a path.
+fn check_name(dial: &Dial) -> io::Result<()> {
+    let mut addresses = core::iter::once(&dial.address).chain(&dial.others);
+    let is_unnamed = dial.tls.as_ref().is_some_and(|tls| tls.server_name.is_none());
+    match addresses.find(|address| is_unnamed && Dial::socket_path(address).is_some()) {
+        Some(address) => {
+            let words = format!("{address} names no host: set ClientTls::server_name for the certificate");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, words))
+        }
+        None => Ok(()),
+    }
 }
 
 impl Shared {

@@ -1,7 +1,7 @@
 //! The runtime-independent part of Drupe's shells. Unix only.
 //!
-//! It contains sockets, threads and signals of the operating system, the driver of the machine, and
-//! handles to a running server.
+//! It contains sockets, threads and signals of the operating system, name resolution and the race
+//! between the addresses of a host, the driver of the machine, and handles to a running server.
 //!
 //! A shell consists of a runtime's [`Sockets`] and a loop around [`Driver::turn`]. The loop
 //! collects what is ready, calls `turn`, and waits as [`Next`] says.
@@ -19,7 +19,6 @@
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 
-mod attempts;
 mod block_on;
 mod channel;
 #[cfg(feature = "cli")]
@@ -28,6 +27,7 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "client-tls")]
 mod client_tls;
+mod dial;
 mod driver;
 mod mailbox;
 pub mod mount;
@@ -37,6 +37,7 @@ mod queues;
 mod ready;
 mod remote;
 mod remote_error;
+mod runtime;
 mod server;
 mod signals;
 mod sockets;
@@ -44,11 +45,14 @@ pub mod stream;
 mod task;
 mod tunnel;
 
-pub use attempts::{Attempts, until_blocked};
 pub use block_on::block_on;
 pub use channel::{Arrival, Channel};
 #[cfg(feature = "client-tls")]
 pub use client_tls::platform_roots;
+pub use dial::{
+    ADDRESSES_MAX, ATTEMPT_DELAY, ATTEMPT_PATIENCE, Attempts, DIALS_PER_TURN, IN_FLIGHT_MAX, Names,
+    RESOLVER_THREADS_MAX, Race, RaceAction, Resolving, Route, connect, until_blocked,
+};
 pub use driver::{Driver, Next};
 pub use mailbox::Mailbox;
 pub use os::{BindError, OsListener, OsStream, SocketFile, tune, tune_accepted};
@@ -57,9 +61,10 @@ pub use ready::{ReadyKey, ReadyQueue};
 pub use remote::Remote;
 pub use remote_error::RemoteError;
 
+pub use runtime::{AsyncRuntime, StreamOf};
 pub use server::{Runtime, Server, Setup, StartError};
 pub use sockets::{Dialed, Sockets};
-pub use task::{AsyncRuntime, Task};
+pub use task::Task;
 pub use tunnel::{TunnelPort, TunnelWatch};
 
 use std::hash::{BuildHasher, Hasher};

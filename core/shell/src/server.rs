@@ -1,5 +1,5 @@
 use super::signals::OnSignals;
-use super::{BindError, Mailbox, OsListener, Remote, entropy};
+use super::{BindError, Mailbox, Names, OsListener, Remote, entropy};
 use drupe_core::telnet::InputMode;
 use drupe_core::trace::Recorder;
 use drupe_core::wire::Protocol;
@@ -10,6 +10,7 @@ use core::marker::PhantomData;
 use core::num::NonZeroU8;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io;
+use std::net::SocketAddr;
 use std::thread;
 
 /// A server that listens and is ready to run. Each shell re-exports it with its own runtime.
@@ -57,6 +58,15 @@ pub struct Setup<H: Handler> {
     pub(super) mailbox: Mailbox<H::Note>,
     pub(super) signals: Option<OnSignals>,
     pub(super) hangup: Option<OnSignals>,
+    pub(super) names: Names,
+}
+
+impl<H: Handler> Setup<H> {
+    /// Returns the name resolution of the server, which all its workers share.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        self.names.clone()
+    }
 }
 
 impl<H: Handler, R: Runtime> Server<H, R> {
@@ -84,7 +94,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         let handler = handler(mailbox.remote());
         check_served(&config, &handler)?;
         let machine = Machine::new(config, handler);
-        let setup = Setup { machine, listeners, mailbox, signals: None, hangup: None };
+        let setup = Setup { machine, listeners, mailbox, signals: None, hangup: None, names: Names::default() };
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
@@ -143,20 +153,22 @@ impl<H: Handler, R: Runtime> Server<H, R> {
             machines.push((mailbox, move |remote| Machine::shard(config, handler(remote), shard)));
         }
         let mut machines = machines.into_iter();
+        let names = Names::default();
         let Some((mailbox, first)) = machines.next() else {
             return Err(StartError::Thread(io::ErrorKind::InvalidInput.into()));
         };
         let first = first(mailbox.remote());
         check_served(first.config(), first.handler())?;
         for (mailbox, make) in machines {
+            let names = names.clone();
             let run = move || {
-                let machine = make(mailbox.remote());
+                let (machine, listeners) = (make(mailbox.remote()), Vec::new());
                 // The first shard gets its metrics or its panic through the mailbox.
-                let _ = R::run_here(Setup { machine, listeners: Vec::new(), mailbox, signals: None, hangup: None });
+                let _ = R::run_here(Setup { machine, listeners, mailbox, signals: None, hangup: None, names });
             };
             thread::Builder::new().name("drupe-worker".into()).spawn(run).map_err(StartError::Thread)?;
         }
-        let setup = Setup { machine: first, listeners, mailbox, signals: None, hangup: None };
+        let setup = Setup { machine: first, listeners, mailbox, signals: None, hangup: None, names };
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
@@ -170,6 +182,17 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     #[must_use]
     pub fn remote(&self) -> Remote<H::Note> {
         self.setup.mailbox.remote()
+    }
+
+    /// Resolves the hosts of dials with `look_up`, and not with the system's resolver.
+    ///
+    /// It receives the host of an address `HOST:PORT`, and runs on a thread, where it may block. An
+    /// address with port 0 gets the port of the dial. A dial tries at most
+    /// [`ADDRESSES_MAX`](super::ADDRESSES_MAX) addresses. A second call has no effect.
+    #[must_use]
+    pub fn resolve_with(self, look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
+        self.setup.names.resolve_with(look_up);
+        self
     }
 
     /// Drains the server on SIGINT and SIGTERM. A second signal speeds the drain up.

@@ -9,8 +9,9 @@ use std::io::{self, IoSlice};
 pub trait Sockets {
     /// A registered listener.
     type Listener;
-    /// A connection that is not registered yet.
-    type Stream;
+    /// A connection that the driver does not serve yet. The runtime takes it over from another
+    /// thread, if it can.
+    type Stream: TryFrom<OsStream, Error = io::Error>;
     /// A registered connection.
     type Socket;
 
@@ -64,12 +65,6 @@ pub trait Sockets {
     /// # Errors
     /// If the runtime cannot release the connection.
     fn give(&mut self, stream: Self::Stream) -> io::Result<OsStream>;
-
-    /// Takes over a connection from the runtime of another thread.
-    ///
-    /// # Errors
-    /// If the runtime cannot take the connection.
-    fn take(&mut self, stream: OsStream) -> io::Result<Self::Stream>;
 }
 
 /// The dial of a finished connection attempt, and its result.

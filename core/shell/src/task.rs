@@ -1,40 +1,13 @@
-use super::stream::ConnectionTask;
-use super::{Driver, Next, ReadyQueue, Setup, Sockets};
+use super::{AsyncRuntime, Driver, Next, ReadyQueue, Setup};
 use drupe_core::{Handler, Metrics, Time};
 
 use std::sync::Arc;
 
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 use std::io;
 use std::time::{Duration, Instant};
-
-/// An async runtime for a shell: its sockets, timers and tasks.
-pub trait AsyncRuntime {
-    /// The sockets of the runtime.
-    type Sockets: Sockets;
-    /// The timer of the runtime.
-    type Sleep;
-
-    /// Creates sockets that report their readiness to `queue`.
-    fn sockets(queue: Arc<ReadyQueue>) -> Self::Sockets;
-
-    /// Sets the waker that is called when a connection attempt has finished.
-    fn set_waker(sockets: &mut Self::Sockets, waker: &Waker);
-
-    /// Creates a timer that expires at `until`.
-    fn sleep(until: Instant) -> Self::Sleep;
-
-    /// Resets a timer to expire at `until`.
-    fn reset(sleep: &mut Self::Sleep, until: Instant);
-
-    /// Spawns the task of a connection.
-    fn spawn(task: ConnectionTask);
-
-    /// Polls whether a timer has expired.
-    fn poll(sleep: &mut Self::Sleep, cx: &mut Context<'_>) -> Poll<()>;
-}
 
 /// A server as one future, which [`Server::run`](super::Server::run) returns on async runtimes.
 ///
@@ -89,14 +62,15 @@ impl<H: Handler, R: AsyncRuntime> Future for Task<H, R> {
 impl<H: Handler, R: AsyncRuntime> Running<H, R> {
     fn new(setup: Setup<H>) -> io::Result<Self> {
         let queue = ReadyQueue::new();
-        let mut driver = Driver::new(setup, R::sockets(Arc::clone(&queue)))?;
+        let sockets = R::sockets(Arc::clone(&queue), setup.names());
+        let mut driver = Driver::new(setup, sockets)?;
         driver.start();
         let started = Instant::now();
         Ok(Self { driver, queue, ready: Vec::new(), sleep: R::sleep(started), asleep_until: None, started })
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Metrics>> {
-        R::set_waker(self.driver.sockets(), cx.waker());
+        R::begin_turn(self.driver.sockets(), cx.waker());
         self.queue.take(cx.waker(), &mut self.ready);
         match self.driver.turn(Time::START + self.started.elapsed(), &mut self.ready, cx.waker()) {
             Next::End => return Poll::Ready(self.driver.outcome()),

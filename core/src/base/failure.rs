@@ -13,9 +13,17 @@ pub enum Failure {
     /// The network or the attempt to connect timed out.
     TimedOut,
     /// The host refused the connection: nothing listens at the address.
+    ///
+    /// For a Unix socket also: more connections wait than its listener allows.
     Refused,
     /// The host or network is unreachable.
     Unreachable,
+    /// The name of the host could not be resolved, or there is no such Unix socket.
+    NotFound,
+    /// The system does not permit the connection, such as by the mode of a Unix socket.
+    Denied,
+    /// The address is invalid: no `HOST:PORT`, or a path that is too long or not that of a socket.
+    InvalidAddress,
     /// The WebSocket handshake failed: no response, or an invalid one (RFC 6455 section 4.1).
     Handshake,
     /// The server rejected the WebSocket handshake.
@@ -42,7 +50,9 @@ impl Failure {
         match self {
             Self::Reset => Reason::Reset,
             Self::TimedOut => Reason::NetworkTimeout,
-            Self::Refused | Self::Unreachable | Self::Other => Reason::NetworkError,
+            Self::Refused | Self::Unreachable | Self::NotFound | Self::Denied | Self::InvalidAddress | Self::Other => {
+                Reason::NetworkError
+            }
             Self::Handshake | Self::Rejected { .. } => Reason::WrongProtocol,
             Self::Tls | Self::TlsHandshake(_) => Reason::TlsFailed,
             Self::Tunnel => Reason::TunnelLost,
@@ -70,6 +80,9 @@ impl fmt::Display for Failure {
             Self::TimedOut => "timed_out",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
+            Self::NotFound => "not_found",
+            Self::Denied => "denied",
+            Self::InvalidAddress => "invalid_address",
             Self::Handshake => "handshake",
             Self::Tls => "tls",
             Self::Tunnel => "tunnel",
@@ -90,6 +103,9 @@ impl FromStr for Failure {
             "timed_out" => Ok(Self::TimedOut),
             "refused" => Ok(Self::Refused),
             "unreachable" => Ok(Self::Unreachable),
+            "not_found" => Ok(Self::NotFound),
+            "denied" => Ok(Self::Denied),
+            "invalid_address" => Ok(Self::InvalidAddress),
             "handshake" => Ok(Self::Handshake),
             "tls" => Ok(Self::Tls),
             "tunnel" => Ok(Self::Tunnel),
@@ -97,8 +113,8 @@ impl FromStr for Failure {
             "other" => Ok(Self::Other),
             _ => {
                 let status = text.strip_prefix("rejected_").and_then(|status| status.parse().ok());
-                let names = "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, tls, a fault of TLS, \
-                    tunnel, flooded, other";
+                let names = "reset, timed_out, refused, unreachable, not_found, denied, invalid_address, handshake, \
+                    rejected_STATUS, tls, a fault of TLS, tunnel, flooded, other";
                 let rejected = status.map(|status| Self::Rejected { status });
                 rejected.or_else(|| text.parse().ok().map(Self::TlsHandshake)).ok_or(NameError(names))
             }
@@ -136,6 +152,9 @@ impl From<&std::io::Error> for Failure {
             ErrorKind::TimedOut => Self::TimedOut,
             ErrorKind::ConnectionRefused => Self::Refused,
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Self::Unreachable,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::PermissionDenied => Self::Denied,
+            ErrorKind::InvalidInput => Self::InvalidAddress,
             _ => Self::Other,
         }
     }
@@ -154,6 +173,30 @@ impl From<&std::io::Error> for AcceptFailure {
         match error.raw_os_error() {
             Some(ENOMEM | ENFILE | EMFILE | ENOBUFS) => Self::Exhausted,
             _ => Self::Transient,
+        }
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn failures_of_the_system_have_names_that_parse() {
+        for (kind, name) in [
+            (ErrorKind::ConnectionReset, "reset"),
+            (ErrorKind::TimedOut, "timed_out"),
+            (ErrorKind::ConnectionRefused, "refused"),
+            (ErrorKind::HostUnreachable, "unreachable"),
+            (ErrorKind::NotFound, "not_found"),
+            (ErrorKind::PermissionDenied, "denied"),
+            (ErrorKind::InvalidInput, "invalid_address"),
+            (ErrorKind::OutOfMemory, "other"),
+        ] {
+            let failure = Failure::from(&Error::from(kind));
+            assert_eq!((failure.to_string().as_str(), name.parse()), (name, Ok(failure)));
         }
     }
 }

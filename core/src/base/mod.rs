@@ -20,6 +20,7 @@ mod reason;
 #[cfg(feature = "sim")]
 pub(crate) mod recount;
 mod setters;
+mod socket_path;
 pub mod text;
 mod time;
 mod tls_fault;
@@ -48,6 +49,7 @@ pub use peer::{AddressKey, Peer};
 pub use random::Random;
 pub use reason::{Blame, Reason};
 pub(crate) use setters::setters;
+pub(crate) use socket_path::socket_path;
 pub(crate) use time::{INTERVAL_MIN, seconds_up, some_time};
 pub use time::{Time, UnixTime};
 pub use tls_fault::TlsFault;

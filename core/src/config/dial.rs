@@ -1,5 +1,4 @@
-use crate::base::Backoff;
-use crate::base::setters;
+use crate::base::{Backoff, setters, socket_path};
 use crate::config::address::{options, set_wire};
 use crate::config::{ListenProblem, Marks, PeerLimits};
 use crate::tls::ClientTls;
@@ -15,7 +14,11 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dial {
-    /// The address as `HOST:PORT`, which the shell resolves.
+    /// The address: `HOST:PORT`, or `unix://PATH` for a Unix socket.
+    ///
+    /// The shell resolves the host, and tries all its addresses in one attempt (RFC 8305). On Linux,
+    /// `unix://@NAME` is an abstract name. Over a Unix socket, TLS needs
+    /// `ClientTls::server_name`, and the `Host` of a WebSocket is `localhost` by default.
     pub address: String,
     /// Further addresses of the same service, at most [`OTHERS_MAX`](Self::OTHERS_MAX).
     ///
@@ -126,7 +129,7 @@ impl Dial {
     /// Maximum number of [`others`](Self::others): 63. Further ones are ignored.
     pub const OTHERS_MAX: usize = 63;
 
-    /// Creates a dial for lines over TCP to `address`, which is `HOST:PORT`.
+    /// Creates a dial for lines to `address`, which is `HOST:PORT` or `unix://PATH`.
     ///
     /// It makes one attempt of at most 30 s.
     #[must_use]
@@ -161,6 +164,14 @@ impl Dial {
         self.tls.is_some() && self.tls_start == TlsStart::AtOnce
     }
 
+    /// Returns the path of a Unix socket's [address](Self::address), or `None` for another address.
+    ///
+    /// On Linux, a path that begins with `@` is an abstract name.
+    #[must_use]
+    pub fn socket_path(address: &str) -> Option<&str> {
+        socket_path(address)
+    }
+
     /// Loads TLS settings for a dial whose settings are [pending](ClientTls::pending).
     ///
     /// Does nothing for other dials. A server name that is set already is kept.
@@ -186,6 +197,10 @@ impl Dial {
 /// | `raw` | `raws` | bytes as they arrive |
 /// | `delimited` | `delimiteds` | messages that end with a delimiter |
 /// | `ws` | `wss` | WebSocket |
+/// | `unix` | | lines over a Unix socket |
+///
+/// A Unix socket is `unix:///run/drupe.sock`, or on Linux `unix://@drupe` for an abstract name. For
+/// another protocol or TLS over it, set the [address](Dial::address).
 ///
 /// All but `ws` and `wss` accept the options of [`Listen`](crate::Listen) for their wires, such as
 /// `?ending=crlf` and `?prefix=u16be`, but not those of listeners, such as `?max=5`. The query of a
@@ -199,6 +214,9 @@ impl FromStr for Dial {
 
     fn from_str(text: &str) -> Result<Self, DialError> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("tcp", text));
+        if scheme == "unix" {
+            return unix(rest);
+        }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (address, target) = rest.split_at(end);
         let has_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
@@ -226,11 +244,27 @@ impl FromStr for Dial {
         if target.starts_with('/') {
             return Err(DialError::Address);
         }
-        for (name, value) in options(target.trim_start_matches('?')) {
-            set_wire(&mut wire, name, value)?;
-        }
+        set_options(&mut wire, target.trim_start_matches('?'))?;
         Ok(Self { protocol: wire.into(), ..Self::lines(address) }.tls(tls))
     }
+}
+
+/// Parses the path of a Unix socket, and options of lines.
+fn unix(rest: &str) -> Result<Dial, DialError> {
+    let (path, target) = rest.split_once('?').unwrap_or((rest, ""));
+    if path.is_empty() || path == "@" {
+        return Err(DialError::Path);
+    }
+    let mut wire = Wire::default();
+    set_options(&mut wire, target)?;
+    Ok(Dial { protocol: wire.into(), ..Dial::lines(["unix://", path].concat()) })
+}
+
+fn set_options(wire: &mut Wire, text: &str) -> Result<(), DialError> {
+    for (name, value) in options(text) {
+        set_wire(wire, name, value)?;
+    }
+    Ok(())
 }
 
 /// The error returned when a dial address cannot be parsed.
@@ -239,13 +273,16 @@ impl FromStr for Dial {
 pub enum DialError {
     /// The scheme is unknown.
     #[error(
-        "an address begins with tcp://, length://, raw://, delimited:// or ws://, or with TLS: tls://, lengths://, \
+        "an address begins with tcp://, length://, raw://, delimited://, ws:// or unix://, or with TLS: tls://, lengths://, \
          raws://, delimiteds:// or wss://"
     )]
     Scheme,
     /// The address is not `HOST:PORT`, or has a path where none is allowed.
     #[error("an address is SCHEME://HOST:PORT, with a path for ws:// and wss:// only, and a port from 1 to 65535")]
     Address,
+    /// The path or the abstract name of the Unix socket is empty.
+    #[error("a Unix socket needs a path, such as unix:///run/drupe.sock")]
+    Path,
     /// An option of the wire is invalid.
     #[error("in the options of the address: {0}")]
     Option(#[from] ListenProblem),
@@ -283,6 +320,18 @@ mod tests {
             assert_eq!(dial(text), Err(error), "{text}");
         }
         assert_eq!(dial("tcp://h:7?"), Ok(Dial::lines("h:7")));
+        for address in ["unix:///run/a.sock", "unix://a.sock", "unix://@a", "unix:///a/b:7"] {
+            assert_eq!(dial(address), Ok(Dial::lines(address)));
+            assert_eq!(Dial::socket_path(address), address.strip_prefix("unix://"));
+            let wire = Wire::Lines(crate::wire::Lines::default().ending(crate::wire::LineEnding::CrLf));
+            let crlf = dial(&alloc::format!("{address}?ending=crlf"));
+            assert_eq!(crlf, Ok(Dial { protocol: wire.into(), ..Dial::lines(address) }));
+        }
+        assert_eq!(Dial::socket_path("unix:7"), None);
+        for text in ["unix://", "unix://@", "unix://?ending=lf"] {
+            assert_eq!(dial(text), Err(DialError::Path), "{text}");
+        }
+        assert!(matches!(dial("unix:///a?prefix=u8"), Err(DialError::Option(ListenProblem::Option(_)))));
         let is_none = |name: &str| Err(DialError::Option(ListenProblem::Option(name.into())));
         for name in ["colour", "max", "half_open", "notices", "tunnel", "refuse_http", "mode"] {
             assert_eq!(dial(&alloc::format!("tcp://h:7?ending=lf&{name}=no")), is_none(name));

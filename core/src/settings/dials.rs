@@ -52,7 +52,7 @@ use serde::{Deserialize, Serialize};
 pub struct DialSettings {
     /// The address, such as `tls://example.org:7000`; if empty, there is no connection.
     pub address: String,
-    /// Further addresses of the same service, each `HOST:PORT`, at most 63.
+    /// Further addresses of the same service, each `HOST:PORT` or `unix:///PATH`, at most 63.
     pub others: Vec<String>,
     /// The order in which the addresses are tried.
     pub order: OrderChoice,
@@ -133,9 +133,9 @@ impl DialSettings {
             ));
         }
         for (other, number) in self.others.iter().zip(1..) {
-            let is_plain = !other.contains(['/', '?']);
-            if !is_plain || format!("tcp://{other}").parse::<Dial>().is_err() {
-                return Err(("others", format!("address {number} of the list is not HOST:PORT")));
+            let is_host = !other.contains(['/', '?']) && format!("tcp://{other}").parse::<Dial>().is_ok();
+            if !is_host && Dial::socket_path(other).is_none_or(str::is_empty) {
+                return Err(("others", format!("address {number} of the list is neither HOST:PORT nor unix:///PATH")));
             }
         }
         if self.wait.0 > self.wait_max.0 {

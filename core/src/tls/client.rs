@@ -2,6 +2,8 @@
 
 #[cfg(feature = "tls")]
 use super::TlsSession;
+#[cfg(feature = "tls")]
+use crate::base::socket_path;
 use alloc::string::String;
 #[cfg(feature = "tls")]
 use alloc::sync::Arc;
@@ -14,7 +16,9 @@ use alloc::sync::Arc;
 pub struct ClientTls {
     /// The name for which the server's certificate must be, a host name or an IP address.
     ///
-    /// It is sent to the server too (RFC 6066 section 3). `None`: the host of the address.
+    /// It is sent to the server too (RFC 6066 section 3). `None`: the host of the address. A Unix
+    /// socket has none: without a name, each attempt fails with
+    /// [`NameMismatch`](crate::TlsFault::NameMismatch).
     pub server_name: Option<String>,
     spoken: Spoken,
 }
@@ -77,13 +81,13 @@ impl ClientTls {
 
     /// Creates the TLS session of a connection to `address`, which is `HOST:PORT`.
     ///
-    /// Returns `None` if the machine does not speak TLS, or if the host is no valid name.
+    /// Returns `None` if the machine does not speak TLS, or without a valid name.
     #[cfg(feature = "tls")]
     pub(crate) fn session(&self, address: &str) -> Option<TlsSession> {
         match &self.spoken {
             Spoken::Elsewhere | Spoken::Nobody => None,
             Spoken::Here(config) => {
-                let name = self.server_name.as_deref().unwrap_or_else(|| host(address));
+                let name = self.server_name.as_deref().or_else(|| host(address))?;
                 TlsSession::of_client(config, name)
             }
         }
@@ -91,10 +95,15 @@ impl ClientTls {
 }
 
 /// Returns the host of an address `HOST:PORT`, without the brackets of an IPv6 address.
+///
+/// A Unix socket has no host.
 #[cfg(feature = "tls")]
-fn host(address: &str) -> &str {
+fn host(address: &str) -> Option<&str> {
+    if socket_path(address).is_some() {
+        return None;
+    }
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    Some(host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host))
 }
 
 impl PartialEq for ClientTls {

@@ -45,10 +45,10 @@ fn section_makes_the_dial_that_it_describes() {
     assert_eq!(dial(&file("")), None);
     let backoff = Some(Backoff::default());
     assert_eq!(dial(&file("address: 'h:7'")), Some(Dial::lines("h:7").backoff(backoff)));
-    let scores = "address: 'ws://h:7/x', others: ['h2:7', '[::1]:8'], order: random, timeout: 5s, wait: 2s, \
+    let scores = "address: 'ws://h:7/x', others: ['h2:7', '[::1]:8', 'unix:///x.sock'], order: random, timeout: 5s, wait: 2s, \
                   wait_max: 9s, rounds_max: 3";
     let slow = Backoff::default().initial(Duration::from_secs(2)).cap(Duration::from_secs(9)).attempts_max(Some(3));
-    let expected = Dial::websocket("h:7", "/x").others(vec!["h2:7".into(), "[::1]:8".into()]);
+    let expected = Dial::websocket("h:7", "/x").others(vec!["h2:7".into(), "[::1]:8".into(), "unix:///x.sock".into()]);
     let expected = expected.order(AddressOrder::Random).timeout(Duration::from_secs(5)).backoff(Some(slow));
     assert_eq!(dial(&file(scores)), Some(expected));
     assert_eq!(dial(&file("address: 'h:7', reconnect: false")), Some(Dial::lines("h:7")));
@@ -73,8 +73,14 @@ fn mistakes_name_the_key_and_the_remedy() {
         ("timeout: 5s", "scores.address: it needs the server's address"),
         ("address: 'nowhere'", "scores.address: an address is SCHEME://HOST:PORT"),
         ("address: 'gopher://h:7'", "scores.address: an address begins with tcp://"),
-        ("address: 'h:7', others: ['h2:7', 'h3']", "scores.others: address 2 of the list is not HOST:PORT"),
-        ("address: 'h:7', others: ['tls://h2:7']", "scores.others: address 1 of the list is not HOST:PORT"),
+        (
+            "address: 'h:7', others: ['h2:7', 'h3']",
+            "scores.others: address 2 of the list is neither HOST:PORT nor unix:///PATH",
+        ),
+        (
+            "address: 'h:7', others: ['tls://h2:7']",
+            "scores.others: address 1 of the list is neither HOST:PORT nor unix:///PATH",
+        ),
         ("address: 'h:7', order: sorted", "scores.order: "),
         ("address: 'h:7', timeout: 0s", "scores.timeout: "),
         ("address: 'h:7', wait: 2m", "scores.wait: it must be at most wait_max (1m)"),

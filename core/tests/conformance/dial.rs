@@ -101,9 +101,9 @@ fn client_exchanges_large_messages_over_tls_on_every_wire() {
 }
 
 /// Dials at the start, and reports each failed attempt.
-struct Failing {
-    dials: Vec<Dial>,
-    report: mpsc::Sender<String>,
+pub(super) struct Failing {
+    pub(super) dials: Vec<Dial>,
+    pub(super) report: mpsc::Sender<String>,
 }
 
 impl Handler for Failing {

@@ -3,6 +3,7 @@
 //! The test that includes this file provides the shell as a module `shell`. No test waits for a
 //! time to pass: every wait is for an action of the server.
 
+mod addresses;
 mod client;
 mod descriptors;
 mod dial;

@@ -281,9 +281,11 @@ fn fault_has_its_name_even_if_the_server_ends_before_the_alert_is_written() {
 #[test]
 fn host_that_is_no_name_is_a_failed_attempt() {
     let world = World::new();
-    let mut client = client(Dial::lines("no name:1").tls(Some(load(&trusting(&world)))));
-    client.dialed(DIAL, Peer::Local);
-    assert_eq!(log(&client), [format!("failed {}", TlsFault::NameMismatch)]);
+    for address in ["no name:1", "unix:///run/localhost:1"] {
+        let mut client = client(Dial::lines(address).tls(Some(load(&trusting(&world)))));
+        client.dialed(DIAL, Peer::Local);
+        assert_eq!(log(&client), [format!("failed {}", TlsFault::NameMismatch)], "{address}");
+    }
 }
 
 #[test]

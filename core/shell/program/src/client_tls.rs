@@ -75,10 +75,13 @@ impl TlsArguments {
     }
 }
 
-/// Returns the text of a failed attempt: its name and, for TLS, what to do about it.
+/// Returns the text of a failed attempt: its name and what it means or what to do about it.
 pub(crate) fn explain(failure: Failure) -> String {
     match failure {
         Failure::TlsHandshake(fault) => format!("{failure}: {}", fault.advice()),
+        Failure::NotFound => format!("{failure}: there is no such host or Unix socket, or no name server answers"),
+        Failure::Denied => format!("{failure}: you need permission to write to the socket"),
+        Failure::InvalidAddress => format!("{failure}: it is not HOST:PORT, or its path is too long or no socket"),
         _ => failure.to_string(),
     }
 }

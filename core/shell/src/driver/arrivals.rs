@@ -72,7 +72,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// Opens a connection that another shard accepted, or that an ended shard could not take.
     pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, arrival: Arrival<OsStream>) {
         let id = self.machine.adopted(self.now, listener, peer);
-        match arrival.try_map(|stream| self.sockets.take(stream)) {
+        match arrival.try_map(S::Stream::try_from) {
             Ok(arrival) => self.add(id, arrival),
             Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
         }
@@ -120,19 +120,24 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Starts requested dials and cancels obsolete ones. Returns whether it started any.
+    /// Cancels obsolete dials and starts requested ones. Returns whether it started or left any.
     pub(super) fn begin_dials(&mut self) -> bool {
-        let mut any = false;
         while let Some(dial) = self.machine.next_changed_dial() {
-            match self.machine.address_to_dial(dial) {
-                Some(address) if self.dialing.insert(dial) => {
-                    self.sockets.dial(dial, address);
-                    any = true;
-                }
-                None if self.dialing.remove(&dial) => self.sockets.cancel_dial(dial),
-                _ => {}
+            if self.machine.address_to_dial(dial).is_some() {
+                self.starts.push(dial);
+            } else if self.dialing.remove(&dial) {
+                self.sockets.cancel_dial(dial);
             }
         }
-        any
+        let mut any = false;
+        while let Some(dial) = self.starts.pop() {
+            if let Some(address) = self.machine.address_to_dial(dial)
+                && self.dialing.insert(dial)
+            {
+                self.sockets.dial(dial, address);
+                any = true;
+            }
+        }
+        any || self.starts.is_waiting()
     }
 }

@@ -4,6 +4,7 @@ mod offload;
 mod place;
 
 use super::channel::{Arrival, Transport, Trouble};
+use super::dial::Starts;
 use super::signals::OnSignals;
 use super::{DriverMessage, Mailbox, READS_PER_TURN, ReadyQueue, SCRATCH_BYTES, Setup, Sockets, spared};
 use drupe_core::{
@@ -55,6 +56,7 @@ pub struct Driver<H: Handler, S: Sockets> {
     waits: bool,
     stopped: bool,
     dialing: BTreeSet<DialId>,
+    starts: Starts,
     /// Numbers of ready connections and listeners that the runtime will not report again.
     again: Vec<u32>,
     scratch: Vec<u8>,
@@ -92,7 +94,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// # Errors
     /// If the runtime cannot register a listener.
     pub fn new(setup: Setup<H>, mut sockets: S) -> io::Result<Self> {
-        let Setup { machine, listeners, mailbox, signals, hangup } = setup;
+        let Setup { machine, listeners, mailbox, signals, hangup, .. } = setup;
         let places = machine.listeners().zip(listeners).map(|((id, listen), listener)| {
             let far = || Ok(Place::far(listen.address.clone()));
             let place = listener.map_or_else(far, |listener| Place::watched(&mut sockets, id, listener));
@@ -115,6 +117,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             waits: false,
             stopped: false,
             dialing: BTreeSet::new(),
+            starts: Starts::default(),
             again,
             scratch: vec![0; SCRATCH_BYTES],
             now: Time::START,
@@ -139,6 +142,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// woken when a message arrives, a channel is ready or a job has finished.
     pub fn turn(&mut self, now: Time, ready: &mut Vec<u32>, task: &Waker) -> Next {
         self.now = now;
+        self.starts.begin_turn();
         self.sync_wall_clock();
         self.read_mail(task);
         self.take_outcomes(task);

@@ -1,5 +1,5 @@
 use super::{Driver, Next};
-use crate::{Dialed, Mailbox, OsListener, OsStream, READS_PER_TURN, Remote, Setup, Sockets};
+use crate::{Dialed, Mailbox, Names, OsListener, OsStream, READS_PER_TURN, Remote, Setup, Sockets};
 use drupe_core::app::Echo;
 use drupe_core::{Config, DialId, Listen, Machine, NoNote, Peer, Time};
 use std::cell::RefCell;
@@ -73,8 +73,12 @@ impl Sockets for FakeSockets {
     fn give(&mut self, _: Talker) -> io::Result<OsStream> {
         Err(io::ErrorKind::Unsupported.into())
     }
+}
 
-    fn take(&mut self, _: OsStream) -> io::Result<Talker> {
+impl TryFrom<OsStream> for Talker {
+    type Error = io::Error;
+
+    fn try_from(_: OsStream) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
@@ -95,7 +99,7 @@ impl World {
         let mailbox = Mailbox::new();
         let (net, remote) = (Rc::new(RefCell::new(Net::default())), mailbox.remote());
         let machine = Machine::new(config, Echo);
-        let setup = Setup { machine, listeners, mailbox, signals: None, hangup: None };
+        let setup = Setup { machine, listeners, mailbox, signals: None, hangup: None, names: Names::default() };
         let mut driver = Driver::new(setup, FakeSockets(Rc::clone(&net))).expect("the fake takes every listener");
         driver.start();
         Self { driver, net, remote }

@@ -149,7 +149,7 @@ impl<'a> Words<'a> {
     }
 
     pub(super) fn failure<T: FromStr>(&mut self) -> Result<T, &'static str> {
-        self.parsed("reset, timed_out, refused, unreachable or other")
+        self.parsed("a failure such as reset, timed_out or refused")
     }
 
     pub(super) fn text(&mut self) -> Result<String, &'static str> {

@@ -3,7 +3,7 @@
 use super::head::{Fields, Head, HeadSearch, find_head};
 use super::upgrade::accept;
 use crate::base::Failure;
-use crate::base::setters;
+use crate::base::{setters, socket_path};
 use crate::wire::websocket::{Deflate, Role, WebSocket};
 use alloc::format;
 use alloc::string::String;
@@ -24,7 +24,7 @@ pub struct OpeningHandshake {
     /// The value of `Host`: the host and port of the server.
     ///
     /// `None`: the dialled address, without the port if it is the default one (80, or 443 with TLS;
-    /// RFC 6455 section 4.1).
+    /// RFC 6455 section 4.1). For a Unix socket: `localhost`.
     pub host: Option<String>,
     /// The value of `Origin`, as a browser would send it. `None`: the field is not sent.
     pub origin: Option<String>,
@@ -73,7 +73,7 @@ impl OpeningHandshake {
     /// `is_secure`: the connection has TLS.
     pub(crate) fn request(&self, address: &str, is_secure: bool, nonce: [u8; 16]) -> (Vec<u8>, String) {
         let key = STANDARD.encode(nonce);
-        let host = self.host.as_deref().unwrap_or_else(|| without_default_port(address, is_secure));
+        let host = self.host.as_deref().unwrap_or_else(|| host_field(address, is_secure));
         let mut head = format!("GET {} HTTP/1.1\r\n", sanitize(&self.target).replace(' ', "%20"));
         let mut put = |name: &str, value: &str| {
             let _ = write!(head, "{}: {}\r\n", sanitize(name), sanitize(value));
@@ -148,7 +148,10 @@ impl OpeningHandshake {
 }
 
 /// Returns `HOST:PORT` without the port if that is the default of `ws`, or of `wss`.
-fn without_default_port(address: &str, is_secure: bool) -> &str {
+fn host_field(address: &str, is_secure: bool) -> &str {
+    if socket_path(address).is_some() {
+        return "localhost";
+    }
     let default = if is_secure { 443 } else { 80 };
     match address.rsplit_once(':') {
         Some((host, port)) if port.parse() == Ok(default) => host,

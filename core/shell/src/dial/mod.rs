@@ -1,0 +1,23 @@
+//! Outgoing connections: from the address of a dial to a connected socket.
+//!
+//! The system connects to a Unix socket at once. For `HOST:PORT`, [`Names`] resolves the host on a
+//! thread, and a [`Race`] decides which of its addresses are tried when.
+
+mod attempts;
+mod connect;
+mod names;
+mod race;
+mod route;
+mod starts;
+
+pub use attempts::{Attempts, until_blocked};
+pub use connect::connect;
+pub use names::{Names, RESOLVER_THREADS_MAX, Resolving};
+pub use race::{ADDRESSES_MAX, ATTEMPT_DELAY, ATTEMPT_PATIENCE, IN_FLIGHT_MAX, Race, RaceAction};
+pub use route::Route;
+pub(crate) use starts::Starts;
+
+/// Maximum number of attempts that begin, or that are polled, before others have their turn.
+///
+/// If thousands of dials are retried at the same moment, connections are served between them.
+pub const DIALS_PER_TURN: usize = 64;

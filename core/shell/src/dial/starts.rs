@@ -1,0 +1,66 @@
+//! The dials that wait for their attempt to begin.
+
+use super::DIALS_PER_TURN;
+use drupe_core::DialId;
+use std::collections::{BTreeSet, VecDeque};
+
+/// A queue of dials whose attempts begin in later turns, if many are wanted at once.
+#[derive(Debug, Default)]
+pub(crate) struct Starts {
+    order: VecDeque<DialId>,
+    /// The dials in the queue, each of which is in it once.
+    queued: BTreeSet<DialId>,
+    /// Number of dials that may still begin in this turn.
+    left: usize,
+}
+
+impl Starts {
+    pub(crate) const fn begin_turn(&mut self) {
+        self.left = DIALS_PER_TURN;
+    }
+
+    /// Queues a dial. It may have become unwanted when its turn comes.
+    pub(crate) fn push(&mut self, dial: DialId) {
+        if self.queued.insert(dial) {
+            self.order.push_back(dial);
+        }
+    }
+
+    /// Removes and returns the next dial that may begin in this turn.
+    pub(crate) fn pop(&mut self) -> Option<DialId> {
+        let left = self.left.checked_sub(1)?;
+        let dial = self.order.pop_front()?;
+        self.left = left;
+        self.queued.remove(&dial);
+        Some(dial)
+    }
+
+    /// Returns `true` if dials wait for the next turn.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.order.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turn_begins_a_bounded_number_of_dials_in_order() {
+        let mut starts = Starts::default();
+        assert_eq!(starts.pop(), None);
+        let dials = || (0..150).rev().map(DialId::new);
+        dials().chain(dials()).for_each(|dial| starts.push(dial));
+        let mut begun = Vec::new();
+        for left in [86, 22, 0] {
+            starts.begin_turn();
+            begun.extend(std::iter::from_fn(|| starts.pop()));
+            assert_eq!((begun.len(), starts.is_waiting()), (150 - left, left > 0));
+        }
+        assert_eq!(begun, dials().collect::<Vec<_>>());
+        // It can be queued again.
+        starts.begin_turn();
+        starts.push(DialId::new(7));
+        assert_eq!((starts.pop(), starts.is_waiting()), (Some(DialId::new(7)), false));
+    }
+}
