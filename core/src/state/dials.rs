@@ -42,6 +42,8 @@ struct Entry {
     state: State,
     /// The `Sec-WebSocket-Accept` value that the server must send in the handshake.
     accept: String,
+    /// Position of the subprotocol that the server chose, among those that were offered.
+    subprotocol: Option<usize>,
 }
 
 /// All dials and their attempts.
@@ -68,7 +70,7 @@ impl Dials {
             let mut addresses = Addresses::of(&dial);
             dial.address = addresses.begin(dial.order, random).unwrap_or_default();
             let state = wanted(now, &dial);
-            self.put(id, Entry { dial, addresses, failures: 0, state, accept: String::new() });
+            self.put(id, Entry { dial, addresses, failures: 0, state, accept: String::new(), subprotocol: None });
         }
         id
     }
@@ -125,7 +127,22 @@ impl Dials {
     pub(crate) fn expect(&mut self, id: DialId, accept: String) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.accept = accept;
+            entry.subprotocol = None;
         }
+    }
+
+    /// Records which of the offered subprotocols the server chose in the handshake, if any.
+    pub(crate) fn agreed(&mut self, id: DialId, subprotocol: Option<usize>) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.subprotocol = subprotocol;
+        }
+    }
+
+    /// Returns the subprotocol of a dial's connection `conn`, if the server chose one.
+    pub(crate) fn subprotocol(&self, id: DialId, conn: ConnId) -> Option<&str> {
+        let entry = self.entries.get(&id).filter(|_| self.is_up(id, conn))?;
+        let DialProtocol::WebSocket(handshake) = &entry.dial.protocol else { return None };
+        handshake.subprotocols.get(entry.subprotocol?).map(String::as_str)
     }
 
     /// Returns `true` if `conn` is the connection of the dial.

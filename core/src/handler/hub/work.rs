@@ -1,6 +1,6 @@
 //! Offloaded jobs, tickets, timers and outgoing connections.
 
-use crate::base::{ConnId, DialId, Reason};
+use crate::base::{ConnId, DialId, Origin, Reason};
 use crate::config::{Dial, TicketError};
 use crate::handler::Hub;
 use crate::state::{Ending, Offloaded, State, Ticket, Timer};
@@ -107,6 +107,17 @@ impl<C> Hub<'_, C> {
     /// if there is no such dial, or no address.
     pub fn set_dial_addresses(&mut self, dial: DialId, addresses: Vec<String>) -> bool {
         !addresses.is_empty() && self.state.dials.set_addresses(dial, addresses)
+    }
+
+    /// Returns the subprotocol that the server of a dialled WebSocket chose.
+    ///
+    /// `None` if it chose none, and on other connections.
+    #[must_use]
+    pub fn subprotocol(&self, conn: ConnId) -> Option<&str> {
+        match self.state.conns.get(conn)?.origin {
+            Origin::Dial(dial) => self.state.dials.subprotocol(dial, conn),
+            _ => None,
+        }
     }
 
     /// Cancels a dial and closes its connection, if it has one.
