@@ -185,7 +185,7 @@ impl Client {
                     let incoming = match signal {
                         Signal::Prompt(text) => Incoming::Prompt(text.to_owned()),
                         Signal::ClientMode(mode) => Incoming::ClientMode(mode),
-                        Signal::Gmcp { package, data } => {
+                        Signal::Gmcp { package, data, .. } => {
                             Incoming::Gmcp { package: package.into(), data: data.into() }
                         }
                         _ => return true,
