@@ -64,7 +64,7 @@ pub(crate) struct ClientArguments {
     /// File whose first line is the login token; without it, DRUPE_TOKEN is used if it is set
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Seconds to receive on WebSocket after the input ends, 1 by default; elsewhere, until the server closes
+    /// Seconds to receive on WebSocket and telnet after the input ends, 1 by default; elsewhere, until the server closes
     #[arg(long, value_name = "SECONDS", conflicts_with = "count")]
     linger: Option<u64>,
     #[command(flatten)]
@@ -124,7 +124,7 @@ pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<E
     if is_telnet && is_terminal {
         client_telnet::describe(&mut dial);
     }
-    let (has_halves, login) = (!client_wire::is_websocket(&dial), arguments.login(is_telnet)?);
+    let (has_halves, login) = (client_wire::has_halves(&dial), arguments.login(is_telnet)?);
     let mut options = if arguments.reconnect { ClientOptions::new(dial) } else { ClientOptions::once(dial) };
     options.login = login;
     let client = Client::connect::<R>(options)?;
@@ -167,8 +167,8 @@ impl ClientArguments {
                 }
             }
         }
-        if self.linger.is_some() && !client_wire::is_websocket(dial) {
-            return Err(refuse("--linger", dial, "it is for ws:// and wss://; elsewhere, the server decides"));
+        if self.linger.is_some() && client_wire::has_halves(dial) {
+            return Err(refuse("--linger", dial, "it is for WebSocket and telnet; elsewhere, the server decides"));
         }
         Ok(())
     }

@@ -13,6 +13,11 @@ pub(crate) const fn is_telnet(dial: &Dial) -> bool {
     matches!(dial.protocol, DialProtocol::Spoken(Wire::TelnetClient(_)))
 }
 
+/// Returns `true` if the client can end its input and still receive.
+pub(crate) const fn has_halves(dial: &Dial) -> bool {
+    !is_websocket(dial) && !is_telnet(dial)
+}
+
 /// Returns `true` if a telnet server's text is passed on as it arrives, not line by line.
 pub(crate) const fn is_stream(dial: &Dial) -> bool {
     match &dial.protocol {

@@ -126,7 +126,13 @@ impl ClientSession {
         }
         if let (InvalidUtf8::Reject, Some(valid_up_to)) = (self.config.invalid_utf8, self.charset.first_invalid(bytes))
         {
-            return Err(DecodeError::InvalidUtf8 { valid_up_to });
+            if valid_up_to == 0 {
+                return Err(DecodeError::InvalidUtf8 { valid_up_to });
+            }
+            // The text before the error is delivered first, however the stream is split.
+            let mut invalid = bytes.split_off(valid_up_to);
+            invalid.append(&mut self.partial);
+            self.partial = invalid;
         }
         text.clear();
         work::step(GROWTH_MAX * (had + bytes.len()));
