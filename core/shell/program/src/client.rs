@@ -2,16 +2,18 @@
 
 use crate::client_handshake::HandshakeArguments;
 use crate::client_lines::converse;
+use crate::client_outcome::Outcome;
 use crate::client_output::{Output, OutputArguments};
 use crate::client_pipe::{Input, pipe};
 use crate::client_telnet;
 use crate::client_terminal::{leave, say};
 use crate::client_tls::TlsArguments;
 use crate::client_wire::{self, refuse};
+use crate::failure::Failure;
 use clap::Args;
+use drupe_core::Dial;
 use drupe_core::files;
 use drupe_core::kit::client::{ClientOptions, Login};
-use drupe_core::{Dial, Reason};
 use drupe_shell::Runtime;
 use drupe_shell::client::Client;
 use std::io::{self, IsTerminal};
@@ -73,31 +75,6 @@ pub(crate) struct ClientArguments {
     handshake: HandshakeArguments,
     #[command(flatten)]
     tls: TlsArguments,
-}
-
-pub(crate) type Failure = Box<dyn std::error::Error>;
-
-/// The result of `drupe client`, as its exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The input was sent, and one side closed the connection cleanly, or enough messages arrived.
-    Ended = 0,
-    /// There was no connection, the login failed, or the output could not be written.
-    Failed = 1,
-    /// The connection broke, input was not sent, or too few messages arrived.
-    Broken = 3,
-    /// The time for the messages has passed.
-    TimedOut = 4,
-}
-
-impl Outcome {
-    /// Returns the outcome of a connection that ended for `reason`.
-    pub(crate) const fn of(reason: Reason) -> Self {
-        match reason {
-            Reason::PeerClosed | Reason::Application | Reason::Shutdown => Self::Ended,
-            _ => Self::Broken,
-        }
-    }
 }
 
 pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<ExitCode, Failure> {

@@ -28,7 +28,7 @@ pub(crate) fn pretty(text: &str) -> Option<String> {
             }
             '{' | '[' => {
                 shown.push(c);
-                while rest.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+                while rest.next_if(char::is_ascii_whitespace).is_some() {}
                 match rest.next_if(|&c| matches!(c, '}' | ']')) {
                     Some(end) => shown.push(end),
                     None if depth == DEPTH_MAX => return None,

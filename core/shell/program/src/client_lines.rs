@@ -1,8 +1,9 @@
 //! A person at a terminal, on a wire of messages: line editing while messages arrive.
 
-use crate::client::{Failure, Outcome};
+use crate::client_outcome::Outcome;
 use crate::client_output::Output;
 use crate::client_terminal::{leave, remember};
+use crate::failure::Failure;
 use drupe_shell::block_on;
 use drupe_shell::client::Client;
 use rustyline::error::ReadlineError;

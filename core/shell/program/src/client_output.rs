@@ -1,7 +1,7 @@
 //! What `drupe client` writes: messages in the form that was asked for, and events of the connection.
 
-use crate::client::Outcome;
 use crate::client_json::pretty;
+use crate::client_outcome::Outcome;
 use crate::client_terminal::say;
 use crate::client_tls::explain;
 use crate::client_wire::{has_binary, has_messages, refuse};

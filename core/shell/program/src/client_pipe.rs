@@ -1,6 +1,6 @@
 //! Scripts: the input is sent, and messages are written to the output.
 
-use crate::client::Outcome;
+use crate::client_outcome::Outcome;
 use crate::client_output::Output;
 use crate::client_terminal::say;
 use drupe_core::PayloadBuf;
@@ -174,7 +174,7 @@ mod tests {
         let lines = messages(Input::Lines, b"one\r\n\ntwo\xff\nthr\ree\r");
         let binary = |bytes: &[u8]| PayloadBuf::Binary(bytes.to_vec().into());
         assert_eq!(lines, [text("one"), text(""), binary(b"two\xff"), text("thr\ree")]);
-        let chunks = messages(Input::Chunks, &[b'\n'; CHUNK_MAX_BYTES + 1]);
+        let chunks = messages(Input::Chunks, &vec![b'\n'; CHUNK_MAX_BYTES + 1]);
         assert_eq!(chunks, [binary(&[b'\n'; CHUNK_MAX_BYTES]), binary(b"\n")]);
         assert!(messages(Input::Chunks, b"").is_empty() && messages(Input::Lines, b"").is_empty());
     }

@@ -1,9 +1,10 @@
 //! A person at a terminal, on telnet: the server decides who edits and who echoes.
 
-use crate::client::{Failure, Outcome};
+use crate::client_outcome::Outcome;
 use crate::client_output::Output;
 use crate::client_pipe::payload;
 use crate::client_terminal::{ESCAPE, leave, remember, restore, say, set_mode};
+use crate::failure::Failure;
 use drupe_core::telnet::{ClientMode, Delivery, TelnetClient, TerminalTypes};
 use drupe_core::wire::Wire;
 use drupe_core::{Dial, DialProtocol};

@@ -1,6 +1,6 @@
 //! The terminal of `drupe client`: its settings are remembered, changed, and restored in any case.
 
-use crate::client::Outcome;
+use crate::client_outcome::Outcome;
 use drupe_core::telnet::ClientMode;
 use drupe_core::text::neutralize;
 use rustix::termios::{

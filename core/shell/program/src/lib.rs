@@ -48,6 +48,8 @@ mod client_json;
 #[cfg(feature = "client")]
 mod client_lines;
 #[cfg(feature = "client")]
+mod client_outcome;
+#[cfg(feature = "client")]
 mod client_output;
 #[cfg(feature = "client")]
 mod client_pipe;

@@ -175,9 +175,8 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         };
         match (command, up) {
             (ClientCommand::Send(message), Some(conn)) => drop(hub.send(conn, message.as_outgoing())),
-            (ClientCommand::Send(_), None) => drop((self.tell)(ClientEvent::Unsent)),
             (ClientCommand::Write(text), Some(conn)) if hub.write(conn, text.as_payload()) => {}
-            (ClientCommand::Write(_), _) => drop((self.tell)(ClientEvent::Unsent)),
+            (ClientCommand::Send(_) | ClientCommand::Write(_), _) => drop((self.tell)(ClientEvent::Unsent)),
             (ClientCommand::Resize(columns, rows), _) => {
                 self.window = Some((columns, rows));
                 self.set_window(hub);
@@ -369,6 +368,12 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         }
     }
 
+    fn signal(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, signal: Signal<'_>) {
+        if !(self.tell)(ClientEvent::Signal(signal)) {
+            hub.pause(conn);
+        }
+    }
+
     fn closed(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, reason: Reason) {
         // There is one connection at a time, so all calls were made on it.
         for number in core::mem::take(&mut self.calls).into_values() {
@@ -397,11 +402,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Handler for Client<F> {
                 Stage::LoggingIn(..) => self.logging_in(hub, conn, payload),
                 _ => self.message(hub, conn, payload),
             },
-            Event::Signal { conn, signal, .. } => {
-                if !(self.tell)(ClientEvent::Signal(signal)) {
-                    hub.pause(conn);
-                }
-            }
+            Event::Signal { conn, signal, .. } => self.signal(hub, conn, signal),
             Event::Timer(Timer { conn: Some(conn), name: LOGIN, .. }) => {
                 hub.end(conn, Reason::AuthenticationTimeout);
             }

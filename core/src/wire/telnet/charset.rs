@@ -1,5 +1,3 @@
-use crate::base::Payload;
-use crate::wire::{DecodeError, InvalidUtf8};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -111,28 +109,6 @@ impl Charset {
             }
             Self::Utf8 | Self::Ascii => None,
         }
-    }
-
-    /// Converts a line to text, or to binary data if the policy is [`InvalidUtf8::Bytes`].
-    pub(super) fn text<'a>(
-        self,
-        line: &'a [u8],
-        policy: InvalidUtf8,
-        max: usize,
-        text: &'a mut String,
-    ) -> Result<Payload<'a>, DecodeError> {
-        if self == Self::Utf8 || policy == InvalidUtf8::Bytes || line.is_ascii() {
-            return crate::wire::text(line, policy, max, text);
-        }
-        if line.len() > max {
-            return Err(DecodeError::TooLarge { max });
-        }
-        if let (Some(valid_up_to), InvalidUtf8::Reject) = (self.first_invalid(line), policy) {
-            return Err(DecodeError::InvalidUtf8 { valid_up_to });
-        }
-        text.clear();
-        self.decode_all(line, text);
-        if text.len() > max { Err(DecodeError::TooLarge { max }) } else { Ok(Payload::Text(text)) }
     }
 
     /// Returns the offset of the first byte that encodes no character, if any.

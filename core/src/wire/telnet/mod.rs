@@ -80,16 +80,17 @@ mod screen;
 mod session;
 mod signal;
 mod terminal;
+mod text;
 
 pub use charset::Charset;
-pub use client::{ClientMode, ClientSession, Delivery, TelnetClient, TerminalTypes, TerminalTypesError};
+pub use client::{ClientSession, Delivery, TelnetClient, TerminalTypes, TerminalTypesError};
 pub use config::Telnet;
 pub use key::Key;
 pub(crate) use key_decoder::KeyDecoder;
 pub use negotiation::{Answer, Change, Options, Side};
 pub use parser::{Command, Parser, Piece, Verb};
 pub use session::{Replies, Session};
-pub use signal::{InputMode, Signal};
+pub use signal::{ClientMode, InputMode, Signal};
 pub use terminal::{Mtts, Terminal};
 
 use crate::base::{Payload, work};

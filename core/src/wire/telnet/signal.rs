@@ -1,4 +1,4 @@
-use super::{Charset, ClientMode, Key, Side};
+use super::{Charset, Key, Side};
 use crate::base::Payload;
 
 /// An event of a telnet connection other than a line, such as a key, a command or a report.
@@ -93,6 +93,21 @@ pub enum Signal<'a> {
     EndOfFile,
     /// The peer asks to be logged out (RFC 727). The connection ends after this event.
     Logout,
+}
+
+/// Where a telnet server wants the input edited and echoed, from the client's point of view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientMode {
+    /// The client edits lines and shows them.
+    #[default]
+    Line,
+    /// The client edits lines and does not show them: the server has taken over the echo.
+    ///
+    /// Servers do so for passwords.
+    Hidden,
+    /// The client sends each key at once, and the server echoes: it sent `WILL ECHO` and `WILL SGA`.
+    Character,
 }
 
 /// Mode of a telnet peer's input: lines that the peer or the server edits, or single keys.

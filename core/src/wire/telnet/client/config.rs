@@ -103,21 +103,6 @@ impl Delivery {
     }
 }
 
-/// Where a telnet server wants the input edited and echoed, from the client's point of view.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientMode {
-    /// The client edits lines and shows them.
-    #[default]
-    Line,
-    /// The client edits lines and does not show them: the server has taken over the echo.
-    ///
-    /// Servers do so for passwords.
-    Hidden,
-    /// The client sends each key at once, and the server echoes: it sent `WILL ECHO` and `WILL SGA`.
-    Character,
-}
-
 /// The terminal types that a telnet client reports, preferred first (RFC 1091).
 ///
 /// Their text form is a list with commas, such as `XTERM-256COLOR,XTERM`. A client of the MUD

@@ -4,12 +4,12 @@ mod config;
 mod negotiate;
 mod receive;
 
-pub use config::{ClientMode, Delivery, TelnetClient, TerminalTypes, TerminalTypesError};
+pub use config::{Delivery, TelnetClient, TerminalTypes, TerminalTypesError};
 
 use super::compress::Inflater;
 use super::negotiation::{Options, Side};
 use super::parser::{Command, Parser, Piece};
-use super::{Charset, IAC, Replies, Signal, encode, escape, option, subnegotiation};
+use super::{Charset, ClientMode, IAC, Replies, Signal, encode, escape, option, subnegotiation};
 use crate::base::{Payload, work};
 use crate::wire::{Budget, DecodeBuffer, DecodeError, Decoded, Encoding, Item, TelnetPath};
 use alloc::boxed::Box;
@@ -363,7 +363,7 @@ impl ClientSession {
     }
 
     fn text<'a>(&self, line: &'a [u8], max: usize, text: &'a mut String) -> Result<Payload<'a>, DecodeError> {
-        self.charset.text(line, self.config.invalid_utf8, max, text)
+        super::text::text(self.charset, line, self.config.invalid_utf8, max, text)
     }
 }
 

@@ -478,7 +478,7 @@ impl Session {
     }
 
     fn text<'a>(&self, line: &'a [u8], max: usize, text: &'a mut String) -> Result<Payload<'a>, DecodeError> {
-        self.terminal.charset.text(line, self.config.invalid_utf8, max, text)
+        super::text::text(self.terminal.charset, line, self.config.invalid_utf8, max, text)
     }
 }
 
