@@ -53,6 +53,8 @@ pub struct ClientSession {
     partial: Vec<u8>,
     /// Whether the unfinished line is to be reported as a prompt.
     prompt_is_due: bool,
+    /// Whether the stream is invalid after the text that was delivered.
+    is_broken: bool,
     inflater: Option<Box<Inflater>>,
     control: Vec<u8>,
     output: Vec<u8>,
@@ -93,6 +95,7 @@ impl ClientSession {
             told: ClientMode::Line,
             partial: Vec::new(),
             prompt_is_due: false,
+            is_broken: false,
             inflater: None,
             control: Vec::new(),
             output: Vec::new(),
@@ -179,7 +182,10 @@ impl ClientSession {
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         let inflated = |inflater: &Inflater| inflater.is_ready() || inflater.has_more();
-        self.prompt_is_due || self.mode() != self.told || self.inflater.as_deref().is_some_and(inflated)
+        self.prompt_is_due
+            || self.is_broken
+            || self.mode() != self.told
+            || self.inflater.as_deref().is_some_and(inflated)
     }
 
     /// Returns how long to wait for input before [`on_timeout`](Self::on_timeout), if at all.
@@ -284,6 +290,9 @@ impl ClientSession {
         let mut used = 0;
         loop {
             work::step(1);
+            if self.is_broken {
+                return Err(DecodeError::InvalidUtf8 { valid_up_to: 0 });
+            }
             if self.mode() != self.told {
                 self.told = self.mode();
                 return Ok((used, Found::Signal(Signal::ClientMode(self.told))));

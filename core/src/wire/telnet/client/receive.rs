@@ -130,9 +130,8 @@ impl ClientSession {
                 return Err(DecodeError::InvalidUtf8 { valid_up_to });
             }
             // The text before the error is delivered first, however the stream is split.
-            let mut invalid = bytes.split_off(valid_up_to);
-            invalid.append(&mut self.partial);
-            self.partial = invalid;
+            bytes.truncate(valid_up_to);
+            self.is_broken = true;
         }
         text.clear();
         work::step(GROWTH_MAX * (had + bytes.len()));
