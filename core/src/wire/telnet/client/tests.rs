@@ -151,6 +151,34 @@ fn stream_passes_control_characters_at_once_but_never_splits_a_character() {
 }
 
 #[test]
+fn invalid_text_is_an_error_after_the_text_before_it_however_it_is_split() {
+    let config = TelnetClient::default().delivery(Delivery::Stream).invalid_utf8(InvalidUtf8::Reject);
+    // What follows the invalid byte, such as a request, has no effect.
+    let stream = b"ab\xc3(c\xff\xfd\x00";
+    for size in 1..=stream.len() {
+        let (mut session, mut buffer, mut text) = (ClientSession::new(config), DecodeBuffer::default(), String::new());
+        let mut failed = None;
+        'all: for piece in stream.chunks(size) {
+            let (mut piece, mut at) = (piece.to_vec(), 0);
+            while at < piece.len() || session.is_ahead() {
+                match session.decode(&mut piece[at..], &mut buffer, &Budget::default()) {
+                    Ok(decoded) => {
+                        at += decoded.used;
+                        text.extend(decoded.message().and_then(|payload| payload.as_str().map(String::from)));
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        break 'all;
+                    }
+                }
+            }
+        }
+        let invalid = matches!(failed, Some(DecodeError::InvalidUtf8 { .. }));
+        assert!(invalid && text == "ab" && session.replies().is_none(), "{size}: {failed:?} after {text:?}");
+    }
+}
+
+#[test]
 fn charset_prefers_utf_8_and_asks_for_binary() {
     let mut session = ClientSession::new(TelnetClient::default().charset(Charset::Latin1).delivery(Delivery::Stream));
     assert_eq!(hear(&mut session, b"\xfc").0, [text("ü")]);
