@@ -58,6 +58,11 @@ fn telnet_session() {
 }
 
 #[test]
+fn telnet_client() {
+    replay("telnet_client", drupe_fuzz::telnet_client);
+}
+
+#[test]
 fn telnet_editor() {
     replay("telnet_editor", drupe_fuzz::telnet_editor);
 }

@@ -340,3 +340,40 @@ fn modbus_serves_pymodbus() {
     assert_eq!(said, "[0, 0, 0]\n[0, 48879, 0, 1]\n99\n2\n1\n");
     modbus.end();
 }
+
+#[test]
+fn device_answers_prompts_and_prints_what_the_command_prints() {
+    let mut path = PathBuf::from(env!("CARGO_BIN_EXE_drupe"));
+    path.pop();
+    path.extend(["examples", "device"]);
+    for (hides, succeeds) in [(true, true), (false, false)] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("telnet://{}", listener.local_addr().expect("bound"));
+        let child = Command::new(&path)
+            .args([&address, "admin", "show version"])
+            .env("DRUPE_PASSWORD", "mellon")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("cargo test builds the examples");
+        let mut device = Peer(BufReader::new(listener.accept().expect("it dials").0));
+        device.0.get_mut().write_all(b"Welcome\r\nlogin: ").expect("it reads");
+        assert_eq!(device.hear(), "admin");
+        let prompt: &[u8] = if hides { b"\xff\xfb\x01Password: " } else { b"Password: " };
+        device.0.get_mut().write_all(prompt).expect("it reads");
+        if hides {
+            let mut agreed = [0; 3];
+            device.0.read_exact(&mut agreed).expect("an answer");
+            assert_eq!(agreed, *b"\xff\xfd\x01");
+            assert_eq!(device.hear(), "mellon");
+            device.0.get_mut().write_all(b"\xff\xfc\x01\r\nLast login: today\r\nswitch# ").expect("it reads");
+            device.0.read_exact(&mut agreed).expect("an answer");
+            assert_eq!(device.hear(), "show version");
+            device.0.get_mut().write_all(b"version 1\r\nswitch# ").expect("it reads");
+        }
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.success(), succeeds);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(printed, if succeeds { "version 1\n" } else { "" });
+    }
+}

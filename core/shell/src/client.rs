@@ -33,6 +33,7 @@ use super::stream::{Disconnected, Link, Weight};
 use super::{Remote, Runtime, Server, StartError};
 use drupe_core::kit::client::{Client as Machine, ClientCommand, ClientEvent, ClientOptions};
 use drupe_core::kit::rpc::CallError;
+use drupe_core::telnet::{ClientMode, Signal};
 use drupe_core::tls::ClientTls;
 #[cfg(feature = "client-tls")]
 use drupe_core::tls::ClientTlsFiles;
@@ -69,8 +70,22 @@ pub struct Client {
 pub enum Incoming {
     /// The client is connected and, if it logs in, authenticated.
     Connected(Peer),
+    /// The server of a WebSocket chose this subprotocol. [`Connected`](Self::Connected) follows.
+    Subprotocol(String),
     /// The server sent a message.
     Message(PayloadBuf),
+    /// A telnet server sent a [prompt](drupe_core::telnet::Signal::Prompt).
+    Prompt(PayloadBuf),
+    /// A telnet server wants the input edited or echoed in another place. It is never dropped.
+    ClientMode(ClientMode),
+    /// A telnet server sent a message of the Generic MUD Communication Protocol (GMCP).
+    #[non_exhaustive]
+    Gmcp {
+        /// The names of the package and message, such as `Core.Hello`.
+        package: String,
+        /// The message's JSON, not validated; empty if the message has none.
+        data: String,
+    },
     /// A message to the server was lost, because the connection ended before the client sent it.
     Unsent,
     /// The connection ended for this reason.
@@ -119,7 +134,8 @@ enum Answer {
 impl Weight for Incoming {
     fn bytes(&self) -> usize {
         match self {
-            Self::Message(message) => message.as_payload().as_bytes().len(),
+            Self::Message(message) | Self::Prompt(message) => message.as_payload().as_bytes().len(),
+            Self::Gmcp { package, data } => package.len() + data.len(),
             _ => 0,
         }
     }
@@ -129,6 +145,7 @@ impl Weight for ClientCommand {
     fn bytes(&self) -> usize {
         match self {
             Self::Send(message) | Self::Subscribe(_, message) => message.as_outgoing().len(),
+            Self::Write(text) => text.as_payload().as_bytes().len(),
             Self::Call { params, .. } => params.len(),
             _ => 0,
         }
@@ -162,6 +179,18 @@ impl Client {
                 ClientEvent::Connected(peer) => {
                     inbox.set_stalled(false);
                     inbox.mention(Incoming::Connected(peer));
+                }
+                ClientEvent::Subprotocol(chosen) => inbox.mention(Incoming::Subprotocol(chosen.into())),
+                ClientEvent::Signal(signal) => {
+                    let incoming = match signal {
+                        Signal::Prompt(text) => Incoming::Prompt(text.to_owned()),
+                        Signal::ClientMode(mode) => Incoming::ClientMode(mode),
+                        Signal::Gmcp { package, data, .. } => {
+                            Incoming::Gmcp { package: package.into(), data: data.into() }
+                        }
+                        _ => return true,
+                    };
+                    return !inbox.deliver(incoming);
                 }
                 ClientEvent::Message(payload) => return !inbox.deliver(Incoming::Message(payload.to_owned())),
                 ClientEvent::Answered { number, result } => {
@@ -219,11 +248,26 @@ impl Client {
     /// # Errors
     /// If the client has ended or was asked to finish.
     pub async fn send(&self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
-        self.ready().await?;
-        if self.shared.finished.load(Ordering::Relaxed) {
-            return Err(Disconnected(Reason::Application));
-        }
-        self.shared.put(ClientCommand::Send(message.into()))
+        self.put_when_ready(ClientCommand::Send(message.into())).await
+    }
+
+    /// Sends text without a line ending, such as keys, on lines, telnet and raw bytes.
+    ///
+    /// Waits as [`send`](Self::send) does. On other wires, the text is lost:
+    /// [`Incoming::Unsent`] follows.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn write(&self, text: impl Into<PayloadBuf>) -> Result<(), Disconnected> {
+        self.put_when_ready(ClientCommand::Write(text.into())).await
+    }
+
+    /// Sets the size of the window that a telnet server sees (NAWS), on this and each new connection.
+    ///
+    /// # Errors
+    /// If the client has ended.
+    pub fn set_window_size(&self, columns: u16, rows: u16) -> Result<(), Disconnected> {
+        self.shared.put(ClientCommand::Resize(columns, rows))
     }
 
     /// Sends a message now, if the client is connected, and on each later connection.
@@ -284,8 +328,12 @@ impl Client {
         let _ = self.shared.put(ClientCommand::Close);
     }
 
-    async fn ready(&self) -> Result<(), Disconnected> {
-        poll_fn(|cx| self.shared.link.poll_ready(cx)).await.map_err(Disconnected)
+    async fn put_when_ready(&self, command: ClientCommand) -> Result<(), Disconnected> {
+        poll_fn(|cx| self.shared.link.poll_ready(cx)).await.map_err(Disconnected)?;
+        if self.shared.finished.load(Ordering::Relaxed) {
+            return Err(Disconnected(Reason::Application));
+        }
+        self.shared.put(command)
     }
 }
 

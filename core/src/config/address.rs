@@ -3,7 +3,7 @@
 use crate::config::{Address, Listen, SocketAccess};
 use crate::tunnel::{Forward, RemoteBind};
 use crate::wire::http::{Access, Http, OriginError, Origins};
-use crate::wire::telnet::{Charset, InputMode, Telnet};
+use crate::wire::telnet::{Charset, Delivery, InputMode, Telnet, TelnetClient};
 use crate::wire::{
     Auto, Delimited, Delimiter, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Raw, RawMode,
     Wire,
@@ -166,6 +166,7 @@ pub(super) fn set_wire(wire: &mut Wire, name: &str, value: &str) -> Result<(), L
         }
         Wire::Delimited(wire) => set_delimited(wire, name, value)?,
         Wire::Telnet(telnet) => set_telnet(telnet, name, value)?,
+        Wire::TelnetClient(telnet) => set_telnet_client(telnet, name, value)?,
         _ => false,
     };
     if is_known { Ok(()) } else { Err(ListenProblem::Option(name.to_string())) }
@@ -224,22 +225,55 @@ fn set_telnet(telnet: &mut Telnet, name: &str, value: &str) -> Result<bool, List
             let modes = [InputMode::Line, InputMode::Character, InputMode::Keys].map(|mode| (mode.name(), mode));
             telnet.mode = choose("mode", value, "line, character or keys", &modes)?;
         }
-        "charset" => {
-            let expected = "utf-8, iso-8859-1, ibm437 or us-ascii";
-            telnet.charset = Charset::named(value).ok_or_else(|| wrong("charset", expected, value))?;
-        }
+        "charset" => telnet.charset = charset(value)?,
         "probe" => telnet.probe = yes_or_no("probe", value)?,
         "gmcp" => telnet.gmcp = yes_or_no("gmcp", value)?,
         "msdp" => telnet.msdp = yes_or_no("msdp", value)?,
         "compress" => telnet.compress = yes_or_no("compress", value)?,
-        "keep_alive" => {
-            let expected = "a number of seconds, at least 1";
-            let seconds: NonZeroU32 = number("keep_alive", expected, value)?;
-            telnet.keep_alive = Some(Duration::from_secs(seconds.get().into()));
-        }
+        "keep_alive" => telnet.keep_alive = Some(keep_alive(value)?),
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+fn set_telnet_client(telnet: &mut TelnetClient, name: &str, value: &str) -> Result<bool, ListenProblem> {
+    match name {
+        "invalid" => telnet.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?,
+        "delivery" => {
+            let choices = [Delivery::Lines, Delivery::Stream].map(|delivery| (delivery.name(), delivery));
+            telnet.delivery = choose("delivery", value, "lines or stream", &choices)?;
+        }
+        "prompt_after" => {
+            let milliseconds: u32 = number("prompt_after", "a number of milliseconds", value)?;
+            telnet.prompt_after = Some(Duration::from_millis(milliseconds.into()));
+        }
+        "charset" => telnet.charset = charset(value)?,
+        "terminal" => {
+            let expected = "names of terminal types with commas between them, such as XTERM-256COLOR,XTERM";
+            telnet.types = value.parse().map_err(|_| wrong("terminal", expected, value))?;
+        }
+        "size" => {
+            let size =
+                value.split_once('x').and_then(|(columns, rows)| Some((columns.parse().ok()?, rows.parse().ok()?)));
+            telnet.size = Some(size.ok_or_else(|| wrong("size", "columns and rows, such as 80x24", value))?);
+        }
+        "gmcp" => telnet.gmcp = yes_or_no("gmcp", value)?,
+        "msdp" => telnet.msdp = yes_or_no("msdp", value)?,
+        "compress" => telnet.compress = yes_or_no("compress", value)?,
+        "keep_alive" => telnet.keep_alive = Some(keep_alive(value)?),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn charset(value: &str) -> Result<Charset, ListenProblem> {
+    let expected = "utf-8, iso-8859-1, ibm437 or us-ascii";
+    Charset::named(value).ok_or_else(|| wrong("charset", expected, value))
+}
+
+fn keep_alive(value: &str) -> Result<Duration, ListenProblem> {
+    let seconds: NonZeroU32 = number("keep_alive", "a number of seconds, at least 1", value)?;
+    Ok(Duration::from_secs(seconds.get().into()))
 }
 
 fn set_auto(auto: &mut Auto, name: &str, value: &str) -> Result<bool, ListenProblem> {

@@ -3,6 +3,7 @@ use crate::config::address::{options, set_wire};
 use crate::config::{ListenProblem, Marks, PeerLimits};
 use crate::tls::ClientTls;
 use crate::wire::http::OpeningHandshake;
+use crate::wire::telnet::TelnetClient;
 use crate::wire::{Delimited, LengthPrefixed, Raw, Wire};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -196,6 +197,7 @@ impl Dial {
 /// | `length` | `lengths` | length-prefixed frames |
 /// | `raw` | `raws` | bytes as they arrive |
 /// | `delimited` | `delimiteds` | messages that end with a delimiter |
+/// | `telnet` | `telnets` | telnet, in the role of the client |
 /// | `ws` | `wss` | WebSocket |
 /// | `unix` | | lines over a Unix socket |
 ///
@@ -205,6 +207,11 @@ impl Dial {
 /// All but `ws` and `wss` accept the options of [`Listen`](crate::Listen) for their wires, such as
 /// `?ending=crlf` and `?prefix=u16be`, but not those of listeners, such as `?max=5`. The query of a
 /// `ws` or `wss` address goes to the server. One attempt of at most 30 s.
+///
+/// `telnet` and `telnets` have the options of [`TelnetClient`]: `delivery=lines` or `stream`,
+/// `prompt_after=` milliseconds, `terminal=XTERM-256COLOR,XTERM`, `size=80x24`, and `invalid`,
+/// `charset`, `gmcp`, `msdp`, `compress` and `keep_alive` as for listeners. The usual ports, 23 and
+/// 992, must be written.
 ///
 /// An address cannot name roots, so with TLS the settings are [pending](ClientTls::pending): see
 /// [`fill_tls`](Dial::fill_tls). The handles of clients in the shells load those of the operating
@@ -228,6 +235,7 @@ impl FromStr for Dial {
             "lengths" => ("length", true),
             "raws" => ("raw", true),
             "delimiteds" => ("delimited", true),
+            "telnets" => ("telnet", true),
             "wss" => ("ws", true),
             plain => (plain, false),
         };
@@ -239,6 +247,7 @@ impl FromStr for Dial {
             "length" => Wire::LengthPrefixed(LengthPrefixed::default()),
             "raw" => Wire::Raw(Raw::default()),
             "delimited" => Wire::Delimited(Delimited::default()),
+            "telnet" => Wire::TelnetClient(TelnetClient::default()),
             _ => return Err(DialError::Scheme),
         };
         if target.starts_with('/') {
@@ -273,8 +282,8 @@ fn set_options(wire: &mut Wire, text: &str) -> Result<(), DialError> {
 pub enum DialError {
     /// The scheme is unknown.
     #[error(
-        "an address begins with tcp://, length://, raw://, delimited://, ws:// or unix://, or with TLS: tls://, lengths://, \
-         raws://, delimiteds:// or wss://"
+        "an address begins with tcp://, length://, raw://, delimited://, telnet://, ws:// or unix://, or with TLS: tls://, \
+         lengths://, raws://, delimiteds://, telnets:// or wss://"
     )]
     Scheme,
     /// The address is not `HOST:PORT`, or has a path where none is allowed.
@@ -313,8 +322,9 @@ mod tests {
             ("tcp://h:7/x", DialError::Address),
             ("tls://h:7/x", DialError::Address),
             ("wss://h", DialError::Address),
-            ("telnet://h:7", DialError::Scheme),
-            ("telnets://h:7", DialError::Scheme),
+            ("telnet://h", DialError::Address),
+            ("telnet://h:7/x", DialError::Address),
+            ("auto://h:7", DialError::Scheme),
             ("TLS://h:7", DialError::Scheme),
         ] {
             assert_eq!(dial(text), Err(error), "{text}");
@@ -340,6 +350,39 @@ mod tests {
     }
 
     #[test]
+    fn telnet_address_configures_the_client() {
+        let wire = |options: &str| alloc::format!("telnet://h:23?{options}").parse::<Dial>().map(|dial| dial.protocol);
+        let expected = TelnetClient::default()
+            .delivery(crate::wire::telnet::Delivery::Stream)
+            .prompt_after(Some(Duration::ZERO))
+            .types("DRUPE,XTERM".parse().expect("well formed"))
+            .size(Some((132, 43)))
+            .charset(crate::wire::telnet::Charset::Cp437)
+            .invalid_utf8(crate::wire::InvalidUtf8::Bytes)
+            .gmcp(true)
+            .msdp(true)
+            .compress(true)
+            .keep_alive(Some(Duration::from_secs(30)));
+        let options = "delivery=stream&prompt_after=0&terminal=DRUPE,XTERM&size=132x43&charset=ibm437&invalid=bytes\
+                       &gmcp=yes&msdp=yes&compress=yes&keep_alive=30";
+        assert_eq!(wire(options), Ok(Wire::TelnetClient(expected).into()));
+        assert_eq!(wire(""), Ok(Wire::TelnetClient(TelnetClient::default()).into()));
+        for (option, words) in [
+            ("mode=line", "\"mode\" is not an option of this scheme"),
+            ("probe=no", "\"probe\" is not an option of this scheme"),
+            ("delivery=keys", "delivery takes lines or stream, not \"keys\""),
+            ("prompt_after=soon", "prompt_after takes a number of milliseconds, not \"soon\""),
+            ("terminal=,", "terminal takes names of terminal types with commas"),
+            ("size=80", "size takes columns and rows, such as 80x24, not \"80\""),
+            ("size=80x70000", "size takes columns and rows"),
+            ("keep_alive=0", "keep_alive takes a number of seconds, at least 1, not \"0\""),
+        ] {
+            let error = wire(option).expect_err(option);
+            assert!(alloc::string::ToString::to_string(&error).contains(words), "{error}");
+        }
+    }
+
+    #[test]
     fn schemes_of_tls_are_the_plain_ones_with_pending_settings() {
         for (secure, plain) in [
             ("tls://h:7", "tcp://h:7"),
@@ -347,6 +390,7 @@ mod tests {
             ("lengths://h:7?prefix=u16be", "length://h:7?prefix=u16be"),
             ("raws://h:7", "raw://h:7"),
             ("delimiteds://h:7?delimiter=%01", "delimited://h:7?delimiter=%01"),
+            ("telnets://h:992?terminal=ansi", "telnet://h:992?terminal=ansi"),
             ("wss://h:443/chat?x=1", "ws://h:443/chat?x=1"),
         ] {
             let (secure, plain): (Dial, Dial) = (secure.parse().expect(secure), plain.parse().expect(plain));

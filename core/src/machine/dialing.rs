@@ -102,7 +102,10 @@ impl<H: Handler> Machine<H> {
         held.consume(used);
         found.held.keep(held);
         let failure = match (looked, input) {
-            (Some(Ok(Some(socket))), _) => return self.start_protocol(conn, Wire::WebSocket(socket), None),
+            (Some(Ok(Some((socket, subprotocol)))), _) => {
+                self.state.dials.agreed(dial, subprotocol);
+                return self.start_protocol(conn, Wire::WebSocket(socket), None);
+            }
             (Some(Err(failure)), _) => failure,
             (_, ProbeInput::Growing) => return,
             (_, ProbeInput::Ended) => Failure::Handshake,

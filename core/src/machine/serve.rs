@@ -195,7 +195,7 @@ impl<H: Handler> Machine<H> {
             let reason = if is_cut { Reason::Truncated } else { Reason::PeerClosed };
             return self.state.end(conn.slot(), reason, Ending::Flush);
         }
-        let waits = self.state.conns.get_mut(conn).filter(|found| found.decoder.wait().is_some());
+        let waits = self.state.conns.get_mut(conn).filter(|found| found.decoder.has_pending_key());
         if let Some(found) = waits {
             // Nothing will follow the escape character.
             found.decoder.on_timeout();

@@ -229,7 +229,7 @@ impl Conn {
         match &self.decoder {
             Decoder::Lines(_) => "lines",
             Decoder::LengthPrefixed(_) => "length",
-            Decoder::Telnet(_) => "telnet",
+            Decoder::Telnet(_) | Decoder::TelnetClient(_) => "telnet",
             Decoder::WebSocket(_) => "websocket",
             Decoder::WsTelnet(_) => "ws+telnet",
             Decoder::Raw(_) => "raw",
@@ -261,6 +261,7 @@ impl Conn {
         let interval = match (self.decoder.socket(), &self.decoder) {
             (Some(socket), _) => socket.ping_interval(),
             (None, Decoder::Telnet(session)) => session.keep_alive_interval(),
+            (None, Decoder::TelnetClient(session)) => session.keep_alive_interval(),
             _ => None,
         };
         let interval = some_time(interval)?.max(INTERVAL_MIN);

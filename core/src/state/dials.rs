@@ -56,6 +56,8 @@ struct Entry {
     state: State,
     /// The `Sec-WebSocket-Accept` value that the server must send in the handshake.
     accept: String,
+    /// Position of the subprotocol that the server chose, among those that were offered.
+    subprotocol: Option<usize>,
     asked_tls: AskedTls,
 }
 
@@ -92,8 +94,8 @@ impl Dials {
             let mut addresses = Addresses::of(&dial);
             dial.address = addresses.begin(dial.order, random).unwrap_or_default();
             let state = wanted(now, &dial);
-            let (accept, asked_tls) = (String::new(), AskedTls::No);
-            self.put(id, Entry { dial, addresses, failures: 0, state, accept, asked_tls });
+            let (accept, subprotocol, asked_tls) = (String::new(), None, AskedTls::No);
+            self.put(id, Entry { dial, addresses, failures: 0, state, accept, subprotocol, asked_tls });
         }
         id
     }
@@ -150,7 +152,22 @@ impl Dials {
     pub(crate) fn expect(&mut self, id: DialId, accept: String) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.accept = accept;
+            entry.subprotocol = None;
         }
+    }
+
+    /// Records which of the offered subprotocols the server chose in the handshake, if any.
+    pub(crate) fn agreed(&mut self, id: DialId, subprotocol: Option<usize>) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.subprotocol = subprotocol;
+        }
+    }
+
+    /// Returns the subprotocol of a dial's connection `conn`, if the server chose one.
+    pub(crate) fn subprotocol(&self, id: DialId, conn: ConnId) -> Option<&str> {
+        let entry = self.entries.get(&id).filter(|_| self.is_up(id, conn))?;
+        let DialProtocol::WebSocket(handshake) = &entry.dial.protocol else { return None };
+        handshake.subprotocols.get(entry.subprotocol?).map(String::as_str)
     }
 
     /// Returns `true` if `conn` is the connection of the dial.

@@ -3,9 +3,9 @@
 use super::State;
 use crate::base::{ConnId, Representation};
 use crate::config::SlowPolicy;
-use crate::wire::RawMode;
-use crate::wire::telnet::{InputMode, Session, Side, Signal, Terminal, option};
+use crate::wire::telnet::{ClientSession, InputMode, Session, Side, Signal, Terminal, option};
 use crate::wire::websocket::WebSocketDecoder;
+use crate::wire::{Decoder, RawMode};
 use alloc::string::ToString;
 
 /// When to draw an edited line: now, or after more of the input is decoded.
@@ -18,11 +18,23 @@ enum Line {
 impl State {
     /// Calls `act` with the session of an open telnet connection, and sends the session's output.
     pub(crate) fn with_session<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session) -> T) -> Option<T> {
+        self.with_decoder(id, |decoder| decoder.session().map(act))
+    }
+
+    /// Does the same as [`with_session`](Self::with_session) for telnet in the role of the client.
+    pub(crate) fn with_client_session<T>(
+        &mut self,
+        id: ConnId,
+        act: impl FnOnce(&mut ClientSession) -> T,
+    ) -> Option<T> {
+        self.with_decoder(id, |decoder| decoder.client_session().map(act))
+    }
+
+    fn with_decoder<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Decoder) -> Option<T>) -> Option<T> {
         let index = self.open_slot(id)?;
         // What was sent before must go first.
         self.flush_write_buffer(index);
-        let session = self.conns.get_mut(id)?.decoder.session()?;
-        let result = act(session);
+        let result = act(&mut self.conns.get_mut(id)?.decoder)?;
         self.deliver(index);
         self.settle_watermarks();
         self.schedule(index);
@@ -158,6 +170,8 @@ impl State {
         if let Some(socket) = conn.decoder.socket_mut() {
             socket.send_ping(now, &mut self.outbound.encoder.masks);
         } else if let Some(session) = conn.decoder.session() {
+            session.keep_alive();
+        } else if let Some(session) = conn.decoder.client_session() {
             session.keep_alive();
         }
         self.deliver(index);

@@ -67,7 +67,7 @@ pub use raw::{Raw, RawDecoder, RawMode};
 pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
 use crate::base::Payload;
-use crate::wire::telnet::{Replies, Session, Telnet, Terminal};
+use crate::wire::telnet::{ClientSession, Replies, Session, Telnet, TelnetClient, Terminal};
 use crate::wire::websocket::{WebSocket, WebSocketDecoder};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -81,8 +81,10 @@ pub enum Wire {
     Lines(Lines),
     /// Length-prefixed frames.
     LengthPrefixed(LengthPrefixed),
-    /// Telnet (RFC 854).
+    /// Telnet (RFC 854), in the role of the server.
     Telnet(Telnet),
+    /// Telnet (RFC 854), in the role of the client.
+    TelnetClient(TelnetClient),
     /// WebSocket (RFC 6455), after the handshake.
     WebSocket(WebSocket),
     /// Telnet in WebSocket messages, after the WebSocket handshake.
@@ -103,6 +105,7 @@ impl Wire {
             Self::Lines(lines) => Decoder::Lines(LineDecoder::new(lines)),
             Self::LengthPrefixed(frames) => Decoder::LengthPrefixed(Box::new(LengthDecoder::new(frames))),
             Self::Telnet(telnet) => Decoder::Telnet(Box::new(Session::new(telnet))),
+            Self::TelnetClient(telnet) => Decoder::TelnetClient(Box::new(ClientSession::new(telnet))),
             Self::WebSocket(socket) => Decoder::WebSocket(Box::new(WebSocketDecoder::new(socket))),
             Self::WsTelnet(wire) => Decoder::WsTelnet(Box::new(WsTelnetDecoder::new(wire))),
             Self::Raw(raw) => Decoder::Raw(RawDecoder::new(raw)),
@@ -119,6 +122,7 @@ impl Wire {
             Self::LengthPrefixed(frames) => Encoding::LengthPrefixed(frames.prefix),
             Self::WebSocket(WebSocket { role, deflate, .. }) => Encoding::WebSocket { role, deflate },
             Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, path: TelnetPath::Direct },
+            Self::TelnetClient(telnet) => Encoding::Telnet { charset: telnet.charset, path: TelnetPath::Direct },
             Self::WsTelnet(wire) => Encoding::Telnet { charset: wire.telnet.charset, path: TelnetPath::Framed },
             Self::Raw(_) => Encoding::Raw,
             Self::Delimited(wire) => Encoding::Delimited(wire.delimiter),
@@ -144,6 +148,8 @@ pub enum Decoder {
     LengthPrefixed(Box<LengthDecoder>),
     /// The telnet session, which also answers negotiation.
     Telnet(Box<Session>),
+    /// The client's telnet session, which also answers negotiation.
+    TelnetClient(Box<ClientSession>),
     /// The WebSocket decoder, which also answers pings and close frames.
     WebSocket(Box<WebSocketDecoder>),
     /// The decoder of telnet in WebSocket messages.
@@ -173,6 +179,7 @@ impl Decoder {
             Self::Lines(lines) => lines.decode(input, buffer, budget),
             Self::LengthPrefixed(frames) => frames.decode(input, buffer, budget),
             Self::Telnet(session) => session.decode(input, buffer, budget),
+            Self::TelnetClient(session) => session.decode(input, buffer, budget),
             Self::WebSocket(socket) => socket.decode(input, buffer, budget),
             Self::WsTelnet(stream) => stream.decode(input, buffer, budget),
             Self::Raw(raw) => Ok(raw.decode(input, budget)),
@@ -194,6 +201,7 @@ impl Decoder {
             Self::Lines(lines) => lines.finish(buffer, budget),
             Self::LengthPrefixed(frames) => frames.finish().map(|()| None),
             Self::Telnet(session) => session.finish(buffer, budget),
+            Self::TelnetClient(session) => session.finish(buffer, budget),
             Self::WebSocket(socket) => socket.finish().map(|()| None),
             Self::WsTelnet(stream) => stream.finish(buffer, budget),
             Self::Raw(_) => Ok(None),
@@ -209,6 +217,7 @@ impl Decoder {
             Self::Lines(lines) => lines.is_partial(),
             Self::LengthPrefixed(frames) => frames.is_partial(),
             Self::Telnet(session) => session.is_partial(),
+            Self::TelnetClient(session) => session.is_partial(),
             Self::WebSocket(socket) => socket.is_partial(),
             Self::WsTelnet(stream) => stream.is_partial(),
             Self::Raw(_) => false,
@@ -217,10 +226,17 @@ impl Decoder {
         }
     }
 
-    /// Returns `true` if the wire marks where messages end, as all but [`Raw`](Self::Raw) do.
+    /// Returns `true` if the wire marks where messages end.
+    ///
+    /// All do but [`Raw`](Self::Raw), and telnet with
+    /// [`Delivery::Stream`](crate::telnet::Delivery::Stream).
     #[must_use]
     pub const fn has_boundaries(&self) -> bool {
-        !matches!(self, Self::Raw(_))
+        match self {
+            Self::Raw(_) => false,
+            Self::TelnetClient(session) => session.has_boundaries(),
+            _ => true,
+        }
     }
 
     /// Returns `true` if the decoder can yield more without further input.
@@ -231,6 +247,7 @@ impl Decoder {
         match self {
             Self::Lines(_) | Self::LengthPrefixed(_) | Self::Delimited(_) | Self::Custom(_) => false,
             Self::Telnet(session) => session.is_ahead(),
+            Self::TelnetClient(session) => session.is_ahead(),
             Self::WebSocket(socket) => socket.is_ahead(),
             Self::WsTelnet(stream) => stream.is_ahead(),
             Self::Raw(raw) => raw.is_ahead(),
@@ -270,6 +287,7 @@ impl Decoder {
         match self {
             Self::Telnet(session) if with_line => session.replies(),
             Self::Telnet(session) => session.answers(),
+            Self::TelnetClient(session) => session.replies(),
             Self::WebSocket(socket) => socket.replies(),
             Self::WsTelnet(stream) if with_line => stream.replies(),
             Self::WsTelnet(stream) => stream.answers(),
@@ -279,23 +297,32 @@ impl Decoder {
 
     /// Returns `true` if the decoder can answer the peer without the application.
     pub(crate) const fn answers(&self) -> bool {
-        matches!(self, Self::Telnet(_) | Self::WebSocket(_) | Self::WsTelnet(_))
+        matches!(self, Self::Telnet(_) | Self::TelnetClient(_) | Self::WebSocket(_) | Self::WsTelnet(_))
     }
 
-    /// Returns how long to wait for input before a pending escape character becomes a key, if any.
+    /// Returns how long to wait for input before [`on_timeout`](Self::on_timeout), if at all.
     pub(crate) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Telnet(session) => session.wait(),
+            Self::TelnetClient(session) => session.wait(),
             Self::WsTelnet(stream) => stream.session().wait(),
             Self::Raw(raw) => raw.wait(),
             _ => None,
         }
     }
 
+    /// Returns `true` if an escape character is pending, which the end of input turns into a key.
+    pub(crate) fn has_pending_key(&self) -> bool {
+        !matches!(self, Self::TelnetClient(_)) && self.wait().is_some()
+    }
+
     /// Turns a pending escape into a key, once [`wait`](Self::wait) has elapsed or input has ended.
+    ///
+    /// Turns the unfinished line of a telnet server into a prompt.
     pub(crate) fn on_timeout(&mut self) {
         match self {
             Self::Telnet(session) => session.on_timeout(),
+            Self::TelnetClient(session) => session.on_timeout(),
             Self::WsTelnet(stream) => stream.session_mut().on_timeout(),
             Self::Raw(raw) => raw.on_timeout(),
             _ => {}
@@ -306,6 +333,7 @@ impl Decoder {
     pub(crate) fn encoding(&self) -> Option<Encoding> {
         match self {
             Self::Telnet(session) => Some(session.encoding()),
+            Self::TelnetClient(session) => Some(session.encoding()),
             Self::WsTelnet(stream) => Some(stream.encoding()),
             _ => None,
         }
@@ -346,7 +374,15 @@ impl Decoder {
         }
     }
 
-    /// Returns the telnet session for modification, if the wire is telnet.
+    /// Returns the client's telnet session for modification, if the wire has one.
+    pub(crate) const fn client_session(&mut self) -> Option<&mut ClientSession> {
+        match self {
+            Self::TelnetClient(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// Returns the server's telnet session for modification, if the wire has one.
     pub(crate) fn session(&mut self) -> Option<&mut Session> {
         match self {
             Self::Telnet(session) => Some(session),

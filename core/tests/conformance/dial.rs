@@ -61,7 +61,7 @@ fn dial_reconnects_after_its_peer_was_away() {
 
 /// A server with TLS on a listener of each kind of wire.
 fn secure_listeners(tls: &crate::shell::core::tls::Tls) -> Config {
-    Config::listening(["tcp", "length", "delimited", "ws"].map(|scheme| {
+    Config::listening(["tcp", "length", "delimited", "ws", "telnet"].map(|scheme| {
         let listen: Listen = format!("{scheme}://127.0.0.1:0").parse().expect("well formed");
         listen.tls(Some(tls.clone()))
     }))
@@ -97,7 +97,7 @@ fn client_exchanges_large_messages_over_tls_on_every_wire() {
         });
         sending.join().expect("no panic");
     }
-    assert_eq!(server.end().tls_handshakes, 4);
+    assert_eq!(server.end().tls_handshakes, 5);
 }
 
 /// Dials at the start, and reports each failed attempt.

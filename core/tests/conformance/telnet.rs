@@ -2,8 +2,13 @@
 
 use super::gated::Gated;
 use super::{Peer, run};
+use crate::shell;
+use crate::shell::common::block_on;
+use crate::shell::common::client::Incoming;
 use crate::shell::core::app::Echo;
-use crate::shell::core::{Config, Listen};
+use crate::shell::core::kit::client::ClientOptions;
+use crate::shell::core::telnet::ClientMode;
+use crate::shell::core::{Config, Dial, Listen, Reason};
 use std::io::Read;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -23,6 +28,51 @@ fn telnet_listener_negotiates_and_serves() {
     let rest = peer.rest_bytes();
     assert!(rest.ends_with(b"hello\r\n"), "{rest:?}");
     server.end();
+}
+
+#[test]
+fn dialled_telnet_sends_keys_to_a_server_that_echoes() {
+    let listen: Listen = "telnet://127.0.0.1:0?mode=character".parse().expect("well formed");
+    let server = run(Config::listening([listen]), Echo, None);
+    let dial: Dial =
+        format!("{}?delivery=stream&terminal=xterm&size=80x24", server.addresses[0]).parse().expect("well formed");
+    let mut client = shell::connect(ClientOptions::once(dial)).expect("a thread");
+    block_on(async {
+        assert!(matches!(client.receive().await, Some(Incoming::Connected(_))));
+        while client.receive().await != Some(Incoming::ClientMode(ClientMode::Character)) {}
+        client.set_window_size(100, 30).expect("it runs");
+        client.write("helo\u{1b}[Dl").await.expect("it runs");
+        client.write("\r").await.expect("it runs");
+        // The server shows the keys, and echoes the line that they make.
+        let mut heard = String::new();
+        while !heard.ends_with("\r\nhello\r\n") {
+            match client.receive().await {
+                Some(Incoming::Message(piece)) => heard.push_str(piece.as_str().expect("text")),
+                Some(Incoming::ClientMode(_)) => {}
+                other => panic!("{other:?} after {heard:?}"),
+            }
+        }
+        client.close();
+        assert_eq!(client.receive().await, Some(Incoming::Disconnected(Reason::Application)));
+    });
+    server.end();
+}
+
+#[test]
+fn dialled_telnet_reports_an_unmarked_prompt() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let dial = format!("telnet://{}?prompt_after=1", listener.local_addr().expect("bound"));
+    let mut client = shell::connect(ClientOptions::once(dial.parse().expect("well formed"))).expect("a thread");
+    let mut device = super::accept(&listener);
+    device.send(b"\xff\xfd\x18Welcome\r\nlogin: ");
+    block_on(async {
+        assert!(matches!(client.receive().await, Some(Incoming::Connected(_))));
+        assert_eq!(client.receive().await, Some(Incoming::Message("Welcome".into())));
+        assert_eq!(client.receive().await, Some(Incoming::Prompt("login: ".into())));
+        client.send("admin").await.expect("it runs");
+        device.hear("admin\r\n");
+        client.close();
+    });
 }
 
 /// Keys that each redraw a long line once made the server allocate hundreds of megabytes per read.

@@ -12,6 +12,8 @@
 
 mod applied;
 mod check;
+mod client_flags;
+mod client_telnet;
 mod client_tls;
 mod http_program;
 mod key_sets;

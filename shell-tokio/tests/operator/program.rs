@@ -120,8 +120,8 @@ fn client_prints_why_it_cannot_connect() {
         (&["client", &address][..], "drupe: can't connect: refused"),
         (&["client", "127.0.0.1"], "an address is SCHEME://HOST:PORT"),
         (
-            &["client", "telnet://127.0.0.1:1"],
-            "an address begins with tcp://, length://, raw://, delimited:// or ws://",
+            &["client", "auto://127.0.0.1:1"],
+            "an address begins with tcp://, length://, raw://, delimited://, telnet:// or ws://",
         ),
         (&["client", &address, "--user", "ann"], "--user needs --password-file or DRUPE_PASSWORD"),
         (&["client", &address, "--token-file", "/nowhere"], "can't read /nowhere: No such file"),

@@ -2,9 +2,11 @@
 
 use crate::base::{ConnId, Payload};
 use crate::handler::Hub;
-use crate::wire::telnet::{InputMode, Session, Side, Terminal};
+use crate::wire::telnet::{Command, InputMode, Session, Side, Terminal};
 
 /// # Terminals: prompts, input modes and telnet options
+///
+/// "Peer" is the client of a telnet listener, or the server of a telnet dial.
 impl<C> Hub<'_, C> {
     /// Returns what a telnet peer reported about its terminal, or `None` on other wires.
     #[must_use]
@@ -14,7 +16,8 @@ impl<C> Hub<'_, C> {
 
     /// Queues text without a line ending, on wires of lines. Returns `false` on other wires.
     ///
-    /// See [`Session::write`](crate::telnet::Session::write).
+    /// See [`Session::write`](crate::telnet::Session::write), and for dialled servers
+    /// [`ClientSession::write`](crate::telnet::ClientSession::write).
     pub fn write<'p>(&mut self, conn: ConnId, payload: impl Into<Payload<'p>>) -> bool {
         self.state.write(conn, payload.into())
     }
@@ -62,25 +65,48 @@ impl<C> Hub<'_, C> {
     /// option goes on or off, but not when it is refused.
     pub fn enable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
         self.state.with_session(conn, |session| session.enable_option(side, option)).is_some()
+            || self.state.with_client_session(conn, |session| session.enable_option(side, option)).is_some()
     }
 
     /// Disables a telnet option and withdraws any request for it. Returns `false` on other wires.
     pub fn disable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
         self.state.with_session(conn, |session| session.disable_option(side, option)).is_some()
+            || self.state.with_client_session(conn, |session| session.disable_option(side, option)).is_some()
     }
 
     /// Queues a subnegotiation of a telnet option (RFC 855), in the option's own format.
     ///
     /// Returns `false` if the option is off.
     pub fn subnegotiate(&mut self, conn: ConnId, option: u8, content: &[u8]) -> bool {
-        self.state.with_session(conn, |session| session.subnegotiate(option, content)).unwrap_or(false)
+        let queued = self.state.with_session(conn, |session| session.subnegotiate(option, content));
+        let queued =
+            queued.or_else(|| self.state.with_client_session(conn, |session| session.subnegotiate(option, content)));
+        queued.unwrap_or(false)
     }
 
     /// Queues a Generic MUD Communication Protocol message. `data` is JSON or empty.
     ///
     /// Returns `false` if the option is off.
     pub fn gmcp(&mut self, conn: ConnId, package: &str, data: &str) -> bool {
-        self.state.with_session(conn, |session| session.gmcp(package, data)).unwrap_or(false)
+        let queued = self.state.with_session(conn, |session| session.gmcp(package, data));
+        let queued = queued.or_else(|| self.state.with_client_session(conn, |session| session.gmcp(package, data)));
+        queued.unwrap_or(false)
+    }
+
+    /// Sets the size of the window that a telnet server sees (NAWS, RFC 1073), in characters.
+    ///
+    /// Reports it to a server that has asked, now and at each change. Returns `false` on other wires,
+    /// and on telnet in the role of the server.
+    pub fn set_window_size(&mut self, conn: ConnId, columns: u16, rows: u16) -> bool {
+        self.state.with_client_session(conn, |session| session.set_window_size(columns, rows)).is_some()
+    }
+
+    /// Queues a two-byte telnet command to a dialled server, such as
+    /// [`Command::InterruptProcess`](crate::telnet::Command).
+    ///
+    /// Returns `false` on other wires, and on telnet in the role of the server.
+    pub fn send_command(&mut self, conn: ConnId, command: Command) -> bool {
+        self.state.with_client_session(conn, |session| session.command(command)).is_some()
     }
 
     /// Sets the MSSP variables for crawlers of telnet servers (`NAME`, `UPTIME`, ...).

@@ -1,6 +1,6 @@
 //! Offloaded jobs, tickets, timers and outgoing connections.
 
-use crate::base::{ConnId, DialId, Reason};
+use crate::base::{ConnId, DialId, Origin, Reason};
 use crate::config::{Dial, TicketError};
 use crate::handler::Hub;
 use crate::state::{Ending, Offloaded, State, Ticket, Timer};
@@ -126,6 +126,17 @@ impl<C> Hub<'_, C> {
     /// If the connection or its dial has no TLS to begin, or if unencrypted output or input waits.
     pub fn begin_tls(&mut self, conn: ConnId) -> Result<(), BeginTlsError> {
         self.state.ask_for_tls(conn)
+    }
+
+    /// Returns the subprotocol that the server of a dialled WebSocket chose.
+    ///
+    /// `None` if it chose none, and on other connections.
+    #[must_use]
+    pub fn subprotocol(&self, conn: ConnId) -> Option<&str> {
+        match self.state.conns.get(conn)?.origin {
+            Origin::Dial(dial) => self.state.dials.subprotocol(dial, conn),
+            _ => None,
+        }
     }
 
     /// Cancels a dial and closes its connection, if it has one.

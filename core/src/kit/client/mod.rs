@@ -17,9 +17,10 @@ pub use options::{ClientOptions, Login};
 use super::auth::{Nonces, scram};
 use super::rpc::{CallError, Message, Parsed, request};
 use crate::base::Origin;
-use crate::base::{ConnId, DialId, Failure, OutgoingBuf, Payload, Peer, Reason, Time};
+use crate::base::{ConnId, DialId, Failure, OutgoingBuf, Payload, PayloadBuf, Peer, Reason, Time};
 use crate::handler::{Event, Handler, Hub};
 use crate::state::{Ticket, Timer};
+use crate::wire::telnet::Signal;
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -40,6 +41,12 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 pub enum ClientCommand {
     /// Sends a message if connected and logged in, or else reports [`ClientEvent::Unsent`].
     Send(OutgoingBuf),
+    /// Sends text without a line ending, such as keys, if connected and logged in on a wire of lines,
+    /// or else reports [`ClientEvent::Unsent`].
+    Write(PayloadBuf),
+    /// Sets the columns and rows of the window that a [telnet](crate::telnet) server sees, on this
+    /// and on each new connection.
+    Resize(u16, u16),
     /// Sends a message now and on each new connection. Replaces the subscription with this key.
     Subscribe(String, OutgoingBuf),
     /// Removes the subscription with this key. Sends nothing to the server.
@@ -69,8 +76,12 @@ pub enum ClientCommand {
 pub enum ClientEvent<'a> {
     /// The client is connected, and logged in if it has a [`Login`].
     Connected(Peer),
+    /// The server of a WebSocket chose this subprotocol. [`Connected`](Self::Connected) follows.
+    Subprotocol(&'a str),
     /// The server sent a message that the client does not handle itself.
     Message(Payload<'a>),
+    /// A telnet server sent something else, such as a prompt, or wants the input in another mode.
+    Signal(Signal<'a>),
     /// A call has succeeded or failed.
     Answered {
         /// The number of the call.
@@ -92,7 +103,8 @@ pub enum ClientEvent<'a> {
 
 /// A [`Handler`] that acts as a client and passes its events to the function `F`.
 ///
-/// If `F` returns false for a [`Message`](ClientEvent::Message), the client stops reading until
+/// If `F` returns false for a [`Message`](ClientEvent::Message) or a
+/// [`Signal`](ClientEvent::Signal), the client stops reading until
 /// [`ClientCommand::Resume`].
 pub struct Client<F> {
     options: ClientOptions,
@@ -110,6 +122,8 @@ pub struct Client<F> {
     finished: bool,
     /// Whether the server reads too slowly.
     stalled: bool,
+    /// The size of the window, if a command has set it.
+    window: Option<(u16, u16)>,
 }
 
 struct Call {
@@ -149,6 +163,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             nonces: None,
             finished: false,
             stalled: false,
+            window: None,
         }
     }
 
@@ -160,7 +175,12 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         };
         match (command, up) {
             (ClientCommand::Send(message), Some(conn)) => drop(hub.send(conn, message.as_outgoing())),
-            (ClientCommand::Send(_), None) => drop((self.tell)(ClientEvent::Unsent)),
+            (ClientCommand::Write(text), Some(conn)) if hub.write(conn, text.as_payload()) => {}
+            (ClientCommand::Send(_) | ClientCommand::Write(_), _) => drop((self.tell)(ClientEvent::Unsent)),
+            (ClientCommand::Resize(columns, rows), _) => {
+                self.window = Some((columns, rows));
+                self.set_window(hub);
+            }
             (ClientCommand::Subscribe(key, message), up) => {
                 up.map(|conn| hub.send(conn, message.as_outgoing()));
                 self.subscriptions.insert(key, message);
@@ -189,6 +209,13 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             }
             (ClientCommand::Finish, None) => self.finished = true,
             (ClientCommand::Close, _) => self.give_up(hub),
+        }
+    }
+
+    /// Reports the size of the window to a telnet server, if a command has set it.
+    fn set_window(&self, hub: &mut Hub<'_, ()>) {
+        if let (Some((columns, rows)), Stage::Up(conn) | Stage::LoggingIn(conn, ..)) = (self.window, &self.stage) {
+            hub.set_window_size(*conn, columns, rows);
         }
     }
 
@@ -260,8 +287,12 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         hub.cancel(Timer::of(conn, LOGIN));
         self.stage = Stage::Up(conn);
         self.stalled = false;
+        self.set_window(hub);
         for message in self.subscriptions.values() {
             hub.send(conn, message.as_outgoing());
+        }
+        if let Some(subprotocol) = hub.subprotocol(conn) {
+            (self.tell)(ClientEvent::Subprotocol(subprotocol));
         }
         (self.tell)(ClientEvent::Connected(peer));
         self.unpark(hub);
@@ -337,6 +368,12 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         }
     }
 
+    fn signal(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, signal: Signal<'_>) {
+        if !(self.tell)(ClientEvent::Signal(signal)) {
+            hub.pause(conn);
+        }
+    }
+
     fn closed(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, reason: Reason) {
         // There is one connection at a time, so all calls were made on it.
         for number in core::mem::take(&mut self.calls).into_values() {
@@ -365,6 +402,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Handler for Client<F> {
                 Stage::LoggingIn(..) => self.logging_in(hub, conn, payload),
                 _ => self.message(hub, conn, payload),
             },
+            Event::Signal { conn, signal, .. } => self.signal(hub, conn, signal),
             Event::Timer(Timer { conn: Some(conn), name: LOGIN, .. }) => {
                 hub.end(conn, Reason::AuthenticationTimeout);
             }

@@ -99,7 +99,10 @@ impl OpeningHandshake {
         (head.into_bytes(), accept(&key))
     }
 
-    /// Parses the responses in `held` from offset `used` on. Returns the negotiated wire.
+    /// Parses the responses in `held` from offset `used` on.
+    ///
+    /// Returns the negotiated wire, and the position in
+    /// [`subprotocols`](Self::subprotocols) of the one that the server chose, if any.
     ///
     /// Returns `None` if the final response is incomplete. Adds the length of the complete
     /// responses to `used`.
@@ -109,7 +112,7 @@ impl OpeningHandshake {
         search: &mut HeadSearch,
         used: &mut usize,
         accept: &str,
-    ) -> Result<Option<WebSocket>, Failure> {
+    ) -> Result<Option<(WebSocket, Option<usize>)>, Failure> {
         let (status, fields) = loop {
             let rest = &held[*used..];
             let length = match find_head(rest, search) {
@@ -133,8 +136,9 @@ impl OpeningHandshake {
             return Err(Failure::Handshake);
         }
         let mut chosen = fields.values("sec-websocket-protocol");
-        let known = |chosen: &str| self.subprotocols.iter().any(|ours| ours == chosen);
-        if chosen.next().is_some_and(|chosen| !known(chosen)) || chosen.next().is_some() {
+        let position = |chosen: &str| self.subprotocols.iter().position(|ours| ours == chosen);
+        let subprotocol = chosen.next().map(|chosen| position(chosen).ok_or(Failure::Handshake)).transpose()?;
+        if chosen.next().is_some() {
             return Err(Failure::Handshake);
         }
         let extensions = fields.values("sec-websocket-extensions").flat_map(|value| value.split(','));
@@ -143,7 +147,7 @@ impl OpeningHandshake {
             [agreed] if self.deflate => Some(Deflate::agreed(agreed).ok_or(Failure::Handshake)?),
             _ => return Err(Failure::Handshake),
         };
-        Ok(Some(WebSocket { role: Role::Client, deflate, ping: self.ping }))
+        Ok(Some((WebSocket { role: Role::Client, deflate, ping: self.ping }, subprotocol)))
     }
 }
 

@@ -111,6 +111,14 @@ impl Charset {
         }
     }
 
+    /// Returns the offset of the first byte that encodes no character, if any.
+    pub(super) fn first_invalid(self, bytes: &[u8]) -> Option<usize> {
+        if self == Self::Utf8 {
+            return core::str::from_utf8(bytes).err().map(|error| error.valid_up_to());
+        }
+        bytes.iter().position(|&byte| self.decode(byte).is_none())
+    }
+
     /// Decodes `bytes` and appends the text to `out`. Each invalid sequence becomes U+FFFD.
     pub(crate) fn decode_all(self, bytes: &[u8], out: &mut String) {
         if self == Self::Utf8 {

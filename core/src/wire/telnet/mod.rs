@@ -1,12 +1,15 @@
-//! Telnet (RFC 854): the protocol of `telnet://` listeners, in parts that can be used separately.
+//! Telnet (RFC 854): the protocol of `telnet://` listeners and dials, in parts that can be used
+//! separately.
 //!
 //! - [`Parser`] splits a byte stream into data, commands, negotiations and subnegotiations.
 //! - [`Options`] negotiates which options are on (RFC 1143).
 //! - [`Session`] is the server's end of one connection. It decodes bytes into lines and
 //!   [`Signal`]s, answers the peer, keeps its [`Terminal`], and edits the input line. It is the
 //!   decoder of [`Wire::Telnet`](crate::wire::Wire). [`Telnet`] configures it.
+//! - [`ClientSession`] is the client's end of one connection, the decoder of
+//!   [`Wire::TelnetClient`](crate::wire::Wire). [`TelnetClient`] configures it.
 //!
-//! # Supported options
+//! # Options of the server
 //!
 //! "Ours" is the server's side of an option. An option that is "kept" is stored in [`Terminal`].
 //!
@@ -35,12 +38,34 @@
 //! [enables](crate::Hub::enable_option) it. Each request gets one refusal, up to
 //! [`Options::CHANGES_MAX`].
 //!
+//! # Options of the client
+//!
+//! A client sends no telnet command before the server does. It agrees to what follows, and refuses
+//! all else unless the application [enables](crate::Hub::enable_option) it.
+//!
+//! | option | RFC | support |
+//! |---|---|---|
+//! | BINARY | 856 | accepted; requested with a character set other than US-ASCII |
+//! | ECHO | 857 | the server's accepted: see [`ClientMode`]; ours refused |
+//! | SGA | 858 | accepted: with ECHO of the server, each key is sent at once |
+//! | TM | 860 | answered after all earlier output |
+//! | TTYPE | 1091, MTTS | accepted if [types](TelnetClient::types) are configured |
+//! | EOR | 885 | accepted; marks the end of a [`Signal::Prompt`], as GA does |
+//! | NAWS | 1073 | accepted once the [size](crate::Hub::set_window_size) is known |
+//! | CHARSET | 2066 | the server's request: UTF-8 if it is offered, else ISO 8859-1, code page 437 or US-ASCII |
+//! | GMCP, MSDP | | accepted if configured; messages go to the application |
+//! | MCCP2 | | accepted if configured |
+//!
+//! NEW-ENVIRON, TSPEED, XDISPLOC, SNDLOC and LINEMODE are refused: they reveal the user's machine, or
+//! are not needed.
+//!
 //! # Not supported
 //!
 //! Urgent data. A Synch is read at its place in the stream, where its DM has no effect, so data
 //! sent before it is not discarded.
 
 mod charset;
+mod client;
 mod compress;
 mod config;
 mod editor;
@@ -49,20 +74,23 @@ mod key_decoder;
 pub mod msdp;
 mod negotiation;
 pub mod option;
+mod parameter;
 mod parser;
 mod screen;
 mod session;
 mod signal;
 mod terminal;
+mod text;
 
 pub use charset::Charset;
+pub use client::{ClientSession, Delivery, TelnetClient, TerminalTypes, TerminalTypesError};
 pub use config::Telnet;
 pub use key::Key;
 pub(crate) use key_decoder::KeyDecoder;
 pub use negotiation::{Answer, Change, Options, Side};
 pub use parser::{Command, Parser, Piece, Verb};
 pub use session::{Replies, Session};
-pub use signal::{InputMode, Signal};
+pub use signal::{ClientMode, InputMode, Signal};
 pub use terminal::{Mtts, Terminal};
 
 use crate::base::{Payload, work};

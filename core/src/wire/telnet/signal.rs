@@ -1,4 +1,5 @@
 use super::{Charset, Key, Side};
+use crate::base::Payload;
 
 /// An event of a telnet connection other than a line, such as a key, a command or a report.
 ///
@@ -32,6 +33,16 @@ pub enum Signal<'a> {
     Charset(Charset),
     /// Input arrives in another mode from now on.
     InputMode(InputMode),
+    /// To a client: the server wants the input edited or echoed in another place from now on.
+    ///
+    /// Several may follow each other, as a server switches one option at a time.
+    ClientMode(ClientMode),
+    /// To a client: text without a line ending, which asks for input.
+    ///
+    /// It ends with GA (RFC 858) or EOR (RFC 885), or nothing followed it for
+    /// [`TelnetClient::prompt_after`](super::TelnetClient::prompt_after). What follows begins a new
+    /// line.
+    Prompt(Payload<'a>),
     /// A telnet option was switched on or off.
     #[non_exhaustive]
     Option {
@@ -82,6 +93,21 @@ pub enum Signal<'a> {
     EndOfFile,
     /// The peer asks to be logged out (RFC 727). The connection ends after this event.
     Logout,
+}
+
+/// Where a telnet server wants the input edited and echoed, from the client's point of view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientMode {
+    /// The client edits lines and shows them.
+    #[default]
+    Line,
+    /// The client edits lines and does not show them: the server has taken over the echo.
+    ///
+    /// Servers do so for passwords.
+    Hidden,
+    /// The client sends each key at once, and the server echoes: it sent `WILL ECHO` and `WILL SGA`.
+    Character,
 }
 
 /// Mode of a telnet peer's input: lines that the peer or the server edits, or single keys.

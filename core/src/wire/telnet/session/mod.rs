@@ -9,7 +9,7 @@ mod typing;
 use super::compress::{Compressor, Inflater};
 use super::negotiation::{Options, Side};
 use super::parser::{Command, Parser, Piece};
-use super::{Charset, IAC, InputMode, Signal, Telnet, Terminal, encode, option, subnegotiation};
+use super::{IAC, InputMode, Signal, Telnet, Terminal, encode, option, subnegotiation};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
 use crate::wire::{DecodeBuffer, DecodeError, Decoded, Encoding, InvalidUtf8, Item, TelnetPath};
@@ -477,22 +477,8 @@ impl Session {
         Ok(Some(Item::Message(payload)))
     }
 
-    /// Converts a line to text, or to binary data if the policy is [`InvalidUtf8::Bytes`].
     fn text<'a>(&self, line: &'a [u8], max: usize, text: &'a mut String) -> Result<Payload<'a>, DecodeError> {
-        let policy = self.config.invalid_utf8;
-        if self.terminal.charset == Charset::Utf8 || policy == InvalidUtf8::Bytes || line.is_ascii() {
-            return crate::wire::text(line, policy, max, text);
-        }
-        if line.len() > max {
-            return Err(DecodeError::TooLarge { max });
-        }
-        let meaningless = line.iter().position(|&byte| self.terminal.charset.decode(byte).is_none());
-        if let (Some(valid_up_to), InvalidUtf8::Reject) = (meaningless, policy) {
-            return Err(DecodeError::InvalidUtf8 { valid_up_to });
-        }
-        text.clear();
-        self.terminal.charset.decode_all(line, text);
-        if text.len() > max { Err(DecodeError::TooLarge { max }) } else { Ok(Payload::Text(text)) }
+        super::text::text(self.terminal.charset, line, self.config.invalid_utf8, max, text)
     }
 }
 

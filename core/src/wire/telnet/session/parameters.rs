@@ -3,14 +3,13 @@
 use super::{Found, Session};
 use crate::base::work;
 use crate::wire::telnet::negotiation::Side;
+use crate::wire::telnet::parameter::{
+    ACCEPTED, CHARSET_COST, CHARSETS_MAX, IS, REJECTED, REQUEST, SEND, TTABLE_IS, TTABLE_REJECTED, charset_names,
+};
 use crate::wire::telnet::{Charset, Signal, option, subnegotiation};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The IS verb of TTYPE, TSPEED, XDISPLOC, STATUS and NEW-ENVIRON.
-const IS: u8 = 0;
-/// The SEND verb of TTYPE, TSPEED, XDISPLOC, STATUS and NEW-ENVIRON, which requests a value.
-const SEND: u8 = 1;
 /// The INFO verb of NEW-ENVIRON (RFC 1572).
 const INFO: u8 = 2;
 /// Markers of NEW-ENVIRON (RFC 1572): variable, value, escape and user variable.
@@ -22,16 +21,6 @@ const USERVAR: u8 = 3;
 const VARIABLES_MAX: usize = 128;
 /// Cost of looking up a variable, in equivalent bytes of plain input.
 const VARIABLE_COST: usize = 128;
-/// Verbs of CHARSET (RFC 2066).
-const REQUEST: u8 = 1;
-const ACCEPTED: u8 = 2;
-const REJECTED: u8 = 3;
-const TTABLE_IS: u8 = 4;
-const TTABLE_REJECTED: u8 = 5;
-/// Maximum number of character sets that are read from one offer by the peer.
-const CHARSETS_MAX: usize = 64;
-/// Cost of looking up a character set, in equivalent bytes of plain input.
-const CHARSET_COST: usize = 16;
 /// The SLC command of LINEMODE (RFC 1184).
 const SLC: u8 = 3;
 /// Bits in the flags of a special character (RFC 1184): the acknowledgement and the level.
@@ -141,9 +130,7 @@ impl Session {
             // Both sides requested at once: the server's request wins (RFC 2066 section 5).
             REQUEST if self.charset_asked => subnegotiation(option::CHARSET, &[REJECTED], &mut self.control),
             REQUEST => {
-                let rest = rest.strip_prefix(b"[TTABLE]").and_then(|rest| rest.get(1..)).unwrap_or(rest);
-                let names = rest.split_first().map(|(separator, names)| names.split(move |byte| byte == separator));
-                let chosen = names.into_iter().flatten().take(CHARSETS_MAX).find_map(|name| {
+                let chosen = charset_names(rest).take(CHARSETS_MAX).find_map(|name| {
                     self.spent += CHARSET_COST;
                     work::step(CHARSET_COST);
                     let name = core::str::from_utf8(name).ok()?;

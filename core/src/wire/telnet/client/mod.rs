@@ -1,0 +1,380 @@
+//! The client's end of one telnet connection.
+
+mod config;
+mod negotiate;
+mod receive;
+
+pub use config::{Delivery, TelnetClient, TerminalTypes, TerminalTypesError};
+
+use super::compress::Inflater;
+use super::negotiation::{Options, Side};
+use super::parser::{Command, Parser, Piece};
+use super::{Charset, ClientMode, IAC, Replies, Signal, encode, escape, option, subnegotiation};
+use crate::base::{Payload, work};
+use crate::wire::{Budget, DecodeBuffer, DecodeError, Decoded, Encoding, Item, TelnetPath};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::time::Duration;
+
+/// Limit on a subnegotiation, in bytes; the message limit applies if it is lower.
+const SUBNEGOTIATION_MAX_BYTES: usize = 16 << 10;
+/// Limit on pending answers, in bytes, above which no more commands are parsed.
+const ANSWERS_MAX_BYTES: usize = 4 << 10;
+/// Limit on `spent` in one call; beyond it, the rest of the input waits for the next call.
+const SPENT_MAX: usize = 4 << 10;
+/// Cost of a command from the server, in equivalent bytes of plain input.
+const COMMAND_COST: usize = 32;
+
+/// The client's end of a telnet connection.
+///
+/// It decodes bytes into messages and signals, and answers the server's negotiation. After each call
+/// of another method, send what [`replies`](Self::replies) returns.
+///
+/// No server can make it send without end: each answer is for one request, an option is switched at
+/// most [`Options::CHANGES_MAX`] times, and answers that the server does not read stop the parser.
+#[derive(Debug)]
+pub struct ClientSession {
+    config: TelnetClient,
+    parser: Parser,
+    options: Options,
+    charset: Charset,
+    size: Option<(u16, u16)>,
+    /// Whether the server has sent a telnet command.
+    is_telnet: bool,
+    /// Options to request once the server is known to speak telnet.
+    wishes: Vec<(Side, u8)>,
+    /// Position in the list of terminal types of the next one to report.
+    next_type: usize,
+    /// The mode that was reported last.
+    told: ClientMode,
+    /// The unfinished line, or the unfinished character of a stream.
+    partial: Vec<u8>,
+    /// Whether the unfinished line is to be reported as a prompt.
+    prompt_is_due: bool,
+    /// Whether the stream is invalid after the text that was delivered.
+    is_broken: bool,
+    inflater: Option<Box<Inflater>>,
+    control: Vec<u8>,
+    output: Vec<u8>,
+    /// Cost of the current `decode` beyond reading input, in equivalent bytes of plain input.
+    spent: usize,
+}
+
+enum Found {
+    Nothing,
+    /// A message that is valid as it is, at this range of the input.
+    Here(Range<usize>),
+    /// A message in the server's character set, in the buffer.
+    Kept,
+    /// A piece of the stream in UTF-8, in the buffer.
+    Decoded,
+    /// A prompt in the server's character set, in the buffer.
+    Prompt,
+    Signal(Signal<'static>),
+    /// A GMCP message, in the buffer.
+    Gmcp,
+    /// The number of an option whose parameters are in the buffer.
+    Subnegotiation(u8),
+}
+
+impl ClientSession {
+    /// Creates a session for a new connection. It has nothing to send.
+    #[must_use]
+    pub fn new(config: TelnetClient) -> Self {
+        let mut session = Self {
+            config,
+            parser: Parser::new(SUBNEGOTIATION_MAX_BYTES),
+            options: Options::new(),
+            charset: config.charset,
+            size: None,
+            is_telnet: false,
+            wishes: Vec::new(),
+            next_type: 0,
+            told: ClientMode::Line,
+            partial: Vec::new(),
+            prompt_is_due: false,
+            is_broken: false,
+            inflater: None,
+            control: Vec::new(),
+            output: Vec::new(),
+            spent: 0,
+        };
+        session.allow_options();
+        session
+    }
+
+    /// Decodes at most one item from the front of `input`; see [`wire`](crate::wire).
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`] before content beyond the limit is kept,
+    /// [`DecodeError::Compression`], and [`DecodeError::InvalidUtf8`] if
+    /// [configured](TelnetClient::invalid_utf8).
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        buffer: &'a mut DecodeBuffer,
+        budget: &Budget,
+    ) -> Result<Decoded<'a>, DecodeError> {
+        let max = budget.message_max_bytes.get();
+        self.parser.set_max(max.min(SUBNEGOTIATION_MAX_BYTES));
+        self.spent = 0;
+        let Some(mut inflater) = self.inflater.take() else {
+            let (used, found) = self.step(input, buffer, max, false)?;
+            let item = self.item(found, input, buffer, max)?;
+            return Ok(Decoded { used, cost: used + self.spent, units: u32::from(item.is_some()), item });
+        };
+        let (mut used, mut cost) = (0, 0);
+        if !inflater.is_ready() {
+            (used, cost) = inflater.inflate(input)?;
+        }
+        let inflated = &inflater.ready[inflater.at..];
+        let (looked_at, mut found) = self.step(inflated, buffer, max, true)?;
+        if let Found::Here(range) = found {
+            buffer.bytes.clear();
+            buffer.bytes.extend_from_slice(&inflated[range]);
+            found = Found::Kept;
+        }
+        inflater.at += looked_at;
+        if !inflater.is_over() {
+            self.inflater = Some(inflater);
+        } else if used == 0 && matches!(found, Found::Nothing) {
+            // The compressed stream had ended before, and `input` is plain.
+            return self.decode(input, buffer, budget);
+        }
+        let item = self.item(found, &[], buffer, max)?;
+        Ok(Decoded { used, cost: cost + self.spent, units: u32::from(item.is_some()), item })
+    }
+
+    /// Returns the unfinished line or character, if any, once the server's input has ended.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn finish<'a>(
+        &mut self,
+        buffer: &'a mut DecodeBuffer,
+        budget: &Budget,
+    ) -> Result<Option<Payload<'a>>, DecodeError> {
+        if self.partial.is_empty() {
+            return Ok(None);
+        }
+        buffer.bytes = core::mem::take(&mut self.partial);
+        match self.item(Found::Kept, &[], buffer, budget.message_max_bytes.get())? {
+            Some(Item::Message(payload)) => Ok(Some(payload)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns `true` if a command or a line is incomplete.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.parser.is_partial() || self.config.delivery == Delivery::Lines && !self.partial.is_empty()
+    }
+
+    /// Returns `true` if messages have boundaries, as with [`Delivery::Lines`].
+    #[must_use]
+    pub const fn has_boundaries(&self) -> bool {
+        matches!(self.config.delivery, Delivery::Lines)
+    }
+
+    /// Returns `true` if [`decode`](Self::decode) has work to do without further input.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        let inflated = |inflater: &Inflater| inflater.is_ready() || inflater.has_more();
+        self.prompt_is_due
+            || self.is_broken
+            || self.mode() != self.told
+            || self.inflater.as_deref().is_some_and(inflated)
+    }
+
+    /// Returns how long to wait for input before [`on_timeout`](Self::on_timeout), if at all.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        let waits = self.config.delivery == Delivery::Lines && !self.partial.is_empty();
+        self.config.prompt_after.filter(|_| waits)
+    }
+
+    /// Turns the unfinished line into a prompt, once [`wait`](Self::wait) has elapsed.
+    pub const fn on_timeout(&mut self) {
+        self.prompt_is_due = matches!(self.config.delivery, Delivery::Lines) && !self.partial.is_empty();
+    }
+
+    /// Returns `true` if an option is on for the given side; ours is the client's.
+    #[must_use]
+    pub fn is_on(&self, side: Side, option: u8) -> bool {
+        self.options.is_on(side, option)
+    }
+
+    /// Returns where the server wants the input edited and echoed.
+    #[must_use]
+    pub fn mode(&self) -> ClientMode {
+        match (self.is_on(Side::Him, option::ECHO), self.is_on(Side::Him, option::SGA)) {
+            (false, _) => ClientMode::Line,
+            (true, false) => ClientMode::Hidden,
+            (true, true) => ClientMode::Character,
+        }
+    }
+
+    /// Returns the current encoding of messages for the server: text and CR LF.
+    #[must_use]
+    pub const fn encoding(&self) -> Encoding {
+        Encoding::Telnet { charset: self.charset, path: TelnetPath::Direct }
+    }
+
+    /// Returns the bytes to send, if any.
+    pub fn replies(&mut self) -> Option<Replies> {
+        if self.control.is_empty() && self.output.is_empty() {
+            return None;
+        }
+        Some(Replies { control: core::mem::take(&mut self.control), output: core::mem::take(&mut self.output) })
+    }
+
+    /// Queues text without a line ending, such as keys.
+    ///
+    /// A line feed is sent as CR LF, and a CR without one as CR NUL (RFC 854); with BINARY, both are
+    /// sent unchanged (RFC 856).
+    pub fn write(&mut self, payload: Payload<'_>) {
+        if !self.is_on(Side::Us, option::BINARY) {
+            return encode(payload, self.charset, &mut self.output);
+        }
+        match payload {
+            Payload::Text(text) if self.charset != Charset::Utf8 => {
+                let mut bytes = Vec::new();
+                self.charset.encode(text, &mut bytes);
+                escape(&bytes, &mut self.output);
+            }
+            _ => escape(payload.as_bytes(), &mut self.output),
+        }
+    }
+
+    /// Queues a two-byte command, such as [`Command::InterruptProcess`].
+    pub fn command(&mut self, command: Command) {
+        self.output.extend_from_slice(&[IAC, command.byte()]);
+    }
+
+    /// Queues a subnegotiation (RFC 855). Returns `false` if the option is off on both sides.
+    pub fn subnegotiate(&mut self, option: u8, content: &[u8]) -> bool {
+        let on = self.is_on(Side::Us, option) || self.is_on(Side::Him, option);
+        if on {
+            subnegotiation(option, content, &mut self.output);
+        }
+        on
+    }
+
+    /// Queues a Generic MUD Communication Protocol message. Returns `false` if the option is off.
+    pub fn gmcp(&mut self, package: &str, data: &str) -> bool {
+        let message = if data.is_empty() { package.into() } else { alloc::format!("{package} {data}") };
+        self.subnegotiate(option::GMCP, message.as_bytes())
+    }
+
+    /// Returns the keep-alive interval, if keep-alive is on and the server speaks telnet.
+    #[must_use]
+    pub fn keep_alive_interval(&self) -> Option<Duration> {
+        self.config.keep_alive.filter(|_| self.is_telnet)
+    }
+
+    /// Queues a keep-alive, `IAC NOP`.
+    pub fn keep_alive(&mut self) {
+        self.control.extend_from_slice(&[IAC, Command::NoOperation.byte()]);
+    }
+
+    /// Decodes up to one item from `data`. Returns the bytes used and the item, maybe in `buffer`.
+    fn step(
+        &mut self,
+        data: &[u8],
+        buffer: &mut DecodeBuffer,
+        max: usize,
+        inflating: bool,
+    ) -> Result<(usize, Found), DecodeError> {
+        let mut used = 0;
+        loop {
+            work::step(1);
+            if self.is_broken {
+                return Err(DecodeError::InvalidUtf8 { valid_up_to: 0 });
+            }
+            if self.mode() != self.told {
+                self.told = self.mode();
+                return Ok((used, Found::Signal(Signal::ClientMode(self.told))));
+            }
+            if core::mem::take(&mut self.prompt_is_due) {
+                return Ok((used, self.take_prompt(&mut buffer.bytes)));
+            }
+            let rest = &data[used..];
+            if rest.is_empty() || self.spent > SPENT_MAX {
+                return Ok((used, Found::Nothing));
+            }
+            if !self.parser.is_partial() && rest.first() != Some(&IAC) {
+                let (taken, found) = self.take_data(rest, buffer, max)?;
+                match found {
+                    Found::Nothing => used += taken,
+                    Found::Here(Range { start, end }) => {
+                        return Ok((used + taken, Found::Here(used + start..used + end)));
+                    }
+                    found => return Ok((used + taken, found)),
+                }
+                continue;
+            }
+            // Many commands are answered piece by piece, as the server takes the answers.
+            if self.control.len() + self.output.len() > ANSWERS_MAX_BYTES {
+                return Ok((used, Found::Nothing));
+            }
+            let (taken, piece) = self.parser.parse(rest);
+            used += taken;
+            self.spent += match piece {
+                None => 0,
+                Some(Piece::Data(_)) => 1,
+                Some(_) => COMMAND_COST,
+            };
+            let found = match piece {
+                None => Found::Nothing,
+                // An escaped IAC: all other data is taken above.
+                Some(Piece::Data(_)) => self.take_escaped(buffer, max)?,
+                Some(Piece::Command(command)) => self.commanded(command, &mut buffer.bytes),
+                Some(Piece::Negotiation(verb, option)) => self.negotiated(verb, option),
+                Some(Piece::Subnegotiation { option, .. }) => {
+                    let content = self.parser.take_content();
+                    if option == option::MCCP2 && !inflating && self.is_on(Side::Him, option) {
+                        self.inflater = Some(Box::new(Inflater::new()));
+                        return Ok((used, Found::Nothing));
+                    }
+                    self.parameters(option, content, &mut buffer.bytes)
+                }
+            };
+            if !matches!(found, Found::Nothing) {
+                return Ok((used, found));
+            }
+        }
+    }
+
+    fn item<'a>(
+        &self,
+        found: Found,
+        input: &'a [u8],
+        buffer: &'a mut DecodeBuffer,
+        max: usize,
+    ) -> Result<Option<Item<'a>>, DecodeError> {
+        let DecodeBuffer { bytes, text, .. } = buffer;
+        Ok(Some(match found {
+            Found::Nothing => return Ok(None),
+            Found::Signal(signal) => Item::Signal(signal),
+            Found::Here(range) => Item::Message(self.text(&input[range], max, text)?),
+            Found::Kept => Item::Message(self.text(bytes, max, text)?),
+            Found::Decoded => Item::Message(Payload::Text(text)),
+            Found::Prompt => Item::Signal(Signal::Prompt(self.text(bytes, max, text)?)),
+            Found::Gmcp => {
+                let message = core::str::from_utf8(bytes).unwrap_or_default().trim();
+                let (package, data) = message.split_once(char::is_whitespace).unwrap_or((message, ""));
+                Item::Signal(Signal::Gmcp { package, data: data.trim_start() })
+            }
+            Found::Subnegotiation(option) => Item::Signal(Signal::Subnegotiation { option, content: bytes }),
+        }))
+    }
+
+    fn text<'a>(&self, line: &'a [u8], max: usize, text: &'a mut String) -> Result<Payload<'a>, DecodeError> {
+        super::text::text(self.charset, line, self.config.invalid_utf8, max, text)
+    }
+}
+
+#[cfg(test)]
+mod tests;
