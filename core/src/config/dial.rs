@@ -4,6 +4,7 @@ use crate::config::ListenProblem;
 use crate::config::address::{options, set_wire};
 use crate::tls::ClientTls;
 use crate::wire::http::OpeningHandshake;
+use crate::wire::outgoing_proxy::OutgoingProxy;
 use crate::wire::{Delimited, LengthPrefixed, Raw, Wire};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -28,7 +29,7 @@ pub struct Dial {
     pub protocol: DialProtocol,
     /// The waits before further attempts and reconnections. `None`: one attempt, no reconnection.
     pub backoff: Option<Backoff>,
-    /// Time limit for each attempt, and again for each handshake after it: TLS and WebSocket.
+    /// Time limit for each attempt, and again for each handshake after it: proxy, TLS, WebSocket.
     ///
     /// With zero, no attempt succeeds.
     pub timeout: Duration,
@@ -40,6 +41,20 @@ pub struct Dial {
     ///
     /// An idle connection with TLS holds 9 KB of memory, an incoming one 8 KB; without TLS, 0.4 KB.
     pub tls: Option<ClientTls>,
+    /// The proxy that connects to the addresses. `None`: the shell connects to them itself.
+    ///
+    /// The shell connects to the proxy instead, and the proxy's answer is awaited for at most
+    /// `timeout` before TLS or the protocol begins. TLS and WebSocket use the names of the
+    /// dialled address. The peer of the connection is the proxy. What fails at the proxy is a
+    /// [`Failure::Proxy`](crate::Failure::Proxy).
+    ///
+    /// Many proxies end both directions when one ends: what the host sends after
+    /// [`Hub::finish`](crate::Hub::finish) may be lost.
+    ///
+    /// Settings for [external](ClientTls::external) TLS allow a proxy in replays only: an embedder
+    /// that speaks TLS itself speaks to the proxy before, with
+    /// [`ProxyHandshake`](crate::wire::outgoing_proxy::ProxyHandshake).
+    pub proxy: Option<OutgoingProxy>,
 }
 
 setters!(Dial {
@@ -50,6 +65,7 @@ setters!(Dial {
     backoff: Option<Backoff>,
     timeout: Duration,
     tls: Option<ClientTls>,
+    proxy: Option<OutgoingProxy>,
 });
 
 /// The order in which a [`Dial`] tries its addresses.
@@ -96,6 +112,7 @@ impl Dial {
             backoff: None,
             timeout: Duration::from_secs(30),
             tls: None,
+            proxy: None,
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
 mod tls;
+mod tls_dial_proxies;
 mod tls_dials;
 mod tls_hostile;
 mod tls_sessions;
