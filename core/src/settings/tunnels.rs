@@ -6,6 +6,7 @@ use super::words::quoted;
 use crate::base::Backoff;
 use crate::config::Address;
 use crate::tunnel::{Forward, Jump, KeepAlive, Passphrase, RemoteBind, Ssh, Tunnel};
+use crate::wire::outgoing_proxy::{OutgoingProxy, OutgoingProxyError};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -68,6 +69,7 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
         "it must be at least 4KiB: a peer that sends one line may be that much ahead",
     );
     let reconnect = backoff(&tunnel.reconnect, &mut must);
+    let proxy = proxy(tunnel, |part, words| problems.add(&format!("{key}.{part}"), words));
     let jumps = tunnel.proxy_jump.iter().zip(0..).filter_map(|(text, number)| match text.parse::<Jump>() {
         Ok(jump) => Some(jump),
         Err(error) => {
@@ -87,6 +89,7 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
         known_hosts: tunnel.known_hosts.clone(),
         accept_new: tunnel.accept_new,
         jumps: jumps.collect(),
+        proxy,
         ahead_max_bytes: usize::try_from(tunnel.ahead_max.0).unwrap_or(usize::MAX),
     };
     Tunnel {
@@ -98,6 +101,40 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
         refused_wait: tunnel.reconnect.refused_wait.0,
         close_timeout: tunnel.close_timeout.0,
     }
+}
+
+/// Converts the settings of the proxy. `add` receives the key and the text of a problem.
+fn proxy(tunnel: &TunnelSettings, mut add: impl FnMut(&str, String)) -> Option<OutgoingProxy> {
+    let (user, password) = (&tunnel.proxy_user, tunnel.proxy_password.reveal());
+    if !password.is_empty() && user.is_empty() {
+        add("proxy_password", "it needs a user: set proxy_user".into());
+        return None;
+    }
+    if tunnel.proxy.is_empty() {
+        if !user.is_empty() {
+            add("proxy_user", "it needs a proxy: set proxy".into());
+        }
+        return None;
+    }
+    let proxy: OutgoingProxy = match tunnel.proxy.parse() {
+        Ok(proxy) => proxy,
+        Err(error) => {
+            add("proxy", error.to_string());
+            return None;
+        }
+    };
+    if proxy.user().is_some() {
+        add("proxy", "it must not contain a user or a password: set proxy_user and proxy_password_file".into());
+        return None;
+    }
+    if user.is_empty() {
+        return Some(proxy);
+    }
+    let part = |error: &OutgoingProxyError| match error {
+        OutgoingProxyError::Password(_) => "proxy_password",
+        _ => "proxy_user",
+    };
+    proxy.credentials(user, password).map_err(|error| add(part(&error), error.to_string())).ok()
 }
 
 fn backoff(reconnect: &ReconnectSettings, must: &mut impl FnMut(bool, &str, &str)) -> Backoff {

@@ -6,6 +6,7 @@
 mod client;
 mod descriptors;
 mod dial;
+mod dial_proxy;
 mod drain;
 mod foreign;
 mod gated;
@@ -15,6 +16,7 @@ mod limits;
 mod lines;
 mod listening;
 mod mounted;
+mod proxy_server;
 mod reload;
 mod shards;
 mod telnet;
