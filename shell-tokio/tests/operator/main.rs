@@ -12,6 +12,7 @@
 
 mod applied;
 mod check;
+mod client_proxy;
 mod client_tls;
 mod http_program;
 mod key_sets;

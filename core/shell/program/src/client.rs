@@ -1,5 +1,6 @@
 //! The command `drupe client`: a client for people and for scripts.
 
+use crate::client_proxy::ProxyArguments;
 use crate::client_tls::{TlsArguments, explain};
 use clap::Args;
 use drupe_core::files;
@@ -52,11 +53,13 @@ pub(crate) struct ClientArguments {
     /// File whose first line is the login token; without it, DRUPE_TOKEN is used if it is set
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Seconds to receive on WebSocket after the input ends; elsewhere, until the server closes
+    /// Seconds to receive on WebSocket or through a proxy after the input ends; elsewhere, until the server closes
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     linger: u64,
     #[command(flatten)]
     tls: TlsArguments,
+    #[command(flatten)]
+    proxy: ProxyArguments,
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -87,11 +90,16 @@ pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<E
     if let Err(error) = arguments.tls.check(&dial) {
         error.exit();
     }
+    let proxy = arguments.proxy.apply(&mut dial, |name| env::var(name).ok()).unwrap_or_else(|error| error.exit());
     arguments.tls.apply(&mut dial)?;
+    if let (Some(proxy), Some(source)) = (&dial.proxy, proxy) {
+        say(&format!("using the proxy {proxy} ({source})"));
+    }
     if arguments.tls.is_insecure() {
         say("warning: --insecure accepts any certificate, so anyone on the way can read and change everything");
     }
-    let has_halves = !matches!(dial.protocol, DialProtocol::WebSocket(_));
+    // Many proxies end both directions when one ends, and the answers would be lost.
+    let has_halves = dial.proxy.is_none() && !matches!(dial.protocol, DialProtocol::WebSocket(_));
     let mut options = if arguments.reconnect { ClientOptions::new(dial) } else { ClientOptions::once(dial) };
     options.login = login(arguments)?;
     let client = Client::connect::<R>(options)?;

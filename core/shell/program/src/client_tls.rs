@@ -75,10 +75,11 @@ impl TlsArguments {
     }
 }
 
-/// Returns the text of a failed attempt: its name and, for TLS, what to do about it.
+/// Returns the text of a failed attempt: its name and, for TLS and proxies, what to do about it.
 pub(crate) fn explain(failure: Failure) -> String {
     match failure {
         Failure::TlsHandshake(fault) => format!("{failure}: {}", fault.advice()),
+        Failure::Proxy(fault) => format!("{failure}: {}", fault.advice()),
         _ => failure.to_string(),
     }
 }

@@ -42,6 +42,8 @@ mod arguments;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
+mod client_proxy;
+#[cfg(feature = "client")]
 mod client_tls;
 mod concerns;
 mod connections;
