@@ -84,7 +84,7 @@
 //!
 //! | phase | begins with | what the machine does | ends with |
 //! |---|---|---|---|
-//! | undecided | `accepted`, by a listener of [`wire::Auto`] or of [`http`]; `dialed`, for a WebSocket | inspects the first bytes | the protocol is known, or a reason |
+//! | undecided | `accepted`, by a listener of [`wire::Auto`] or of [`http`]; `dialed`, for a WebSocket, TLS or a proxy | inspects the first bytes | the protocol is known, or a reason |
 //! | open | `accepted`, `dialed`; the handler gets `Opened` | serves messages | a reason; the handler gets `Closed` |
 //! | flushing | a reason | writes what is queued, and the reason | everything is written, or [`Closing::flush`] passes |
 //! | lingering | everything is written | closes our half; discards what arrives | the peer ends its half, or [`Closing::linger`] passes |
@@ -196,8 +196,8 @@ pub use base::files;
 pub use base::work;
 pub use base::{
     AcceptFailure, AddressKey, Backoff, Blame, ConnId, ConnIdError, DialId, Failure, Identity, ListenerId, NameError,
-    Origin, Outgoing, OutgoingBuf, Payload, PayloadBuf, Peer, Random, Reason, Representation, Time, TlsFault, UnixTime,
-    text,
+    Origin, Outgoing, OutgoingBuf, Payload, PayloadBuf, Peer, ProxyFault, Random, Reason, Representation, Time,
+    TlsFault, UnixTime, text,
 };
 pub use config::{
     Address, AddressOrder, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError,
@@ -214,6 +214,7 @@ pub use metrics::{
 pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why};
 #[cfg(feature = "sim")]
 pub use testing::sim;
+pub use wire::outgoing_proxy::OutgoingProxy;
 pub use wire::{http, telnet, websocket};
 
 /// A doctest that compiles the program in this package's README.

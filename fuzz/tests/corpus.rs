@@ -123,6 +123,11 @@ fn proxy() {
 }
 
 #[test]
+fn outgoing_proxy() {
+    replay("outgoing_proxy", drupe_fuzz::outgoing_proxy);
+}
+
+#[test]
 fn traces() {
     replay("traces", drupe_fuzz::traces);
 }

@@ -1,4 +1,5 @@
 use super::name_error::NameError;
+use super::proxy_fault::ProxyFault;
 use super::tls_fault::TlsFault;
 use crate::base::Reason;
 use core::fmt;
@@ -35,6 +36,8 @@ pub enum Failure {
     Tls,
     /// The TLS handshake of an outgoing connection failed.
     TlsHandshake(TlsFault),
+    /// The connection through an [outgoing proxy](crate::Dial::proxy) failed at the proxy.
+    Proxy(ProxyFault),
     /// The [tunnel](crate::tunnel) of the connection was lost.
     Tunnel,
     /// More input was unread than [`Ssh::ahead_max_bytes`](crate::tunnel::Ssh) allows.
@@ -49,11 +52,17 @@ impl Failure {
     pub const fn reason(self) -> Reason {
         match self {
             Self::Reset => Reason::Reset,
-            Self::TimedOut => Reason::NetworkTimeout,
-            Self::Refused | Self::Unreachable | Self::NotFound | Self::Denied | Self::InvalidAddress | Self::Other => {
-                Reason::NetworkError
+            Self::TimedOut | Self::Proxy(ProxyFault::TimedOut) => Reason::NetworkTimeout,
+            Self::Handshake | Self::Rejected { .. } | Self::Proxy(ProxyFault::NotProxy | ProxyFault::TooLong) => {
+                Reason::WrongProtocol
             }
-            Self::Handshake | Self::Rejected { .. } => Reason::WrongProtocol,
+            Self::Refused
+            | Self::Unreachable
+            | Self::NotFound
+            | Self::Denied
+            | Self::InvalidAddress
+            | Self::Proxy(_)
+            | Self::Other => Reason::NetworkError,
             Self::Tls | Self::TlsHandshake(_) => Reason::TlsFailed,
             Self::Tunnel => Reason::TunnelLost,
             Self::Flooded => Reason::RateLimited,
@@ -89,6 +98,7 @@ impl fmt::Display for Failure {
             Self::Flooded => "flooded",
             Self::TlsHandshake(fault) => fault.name(),
             Self::Rejected { status } => return write!(f, "rejected_{status}"),
+            Self::Proxy(fault) => return fault.fmt(f),
             Self::Other => "other",
         })
     }
@@ -114,9 +124,11 @@ impl FromStr for Failure {
             _ => {
                 let status = text.strip_prefix("rejected_").and_then(|status| status.parse().ok());
                 let names = "reset, timed_out, refused, unreachable, not_found, denied, invalid_address, handshake, \
-                    rejected_STATUS, tls, a fault of TLS, tunnel, flooded, other";
+                    rejected_STATUS, tls, a fault of TLS, a fault of a proxy, tunnel, flooded, other";
                 let rejected = status.map(|status| Self::Rejected { status });
-                rejected.or_else(|| text.parse().ok().map(Self::TlsHandshake)).ok_or(NameError(names))
+                let of_tls = || text.parse().ok().map(Self::TlsHandshake);
+                let of_proxy = || text.parse().ok().map(Self::Proxy);
+                rejected.or_else(of_tls).or_else(of_proxy).ok_or(NameError(names))
             }
         }
     }

@@ -15,6 +15,7 @@ mod network;
 mod outgoing;
 mod payload;
 mod peer;
+mod proxy_fault;
 mod random;
 mod reason;
 #[cfg(feature = "sim")]
@@ -46,6 +47,7 @@ pub use network::{Network, NetworkError};
 pub use outgoing::{Outgoing, OutgoingBuf, Representation};
 pub use payload::{Payload, PayloadBuf};
 pub use peer::{AddressKey, Peer};
+pub use proxy_fault::ProxyFault;
 pub use random::Random;
 pub use reason::{Blame, Reason};
 pub(crate) use setters::setters;

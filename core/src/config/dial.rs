@@ -3,6 +3,7 @@ use crate::config::address::{options, set_wire};
 use crate::config::{ListenProblem, Marks, PeerLimits};
 use crate::tls::ClientTls;
 use crate::wire::http::OpeningHandshake;
+use crate::wire::outgoing_proxy::OutgoingProxy;
 use crate::wire::telnet::TelnetClient;
 use crate::wire::{Delimited, LengthPrefixed, Raw, Wire};
 use alloc::string::String;
@@ -32,7 +33,7 @@ pub struct Dial {
     pub protocol: DialProtocol,
     /// The waits before further attempts and reconnections. `None`: one attempt, no reconnection.
     pub backoff: Option<Backoff>,
-    /// Time limit for each attempt, and again for each handshake after it: TLS and WebSocket.
+    /// Time limit for each attempt, and again for each handshake after it: proxy, TLS, WebSocket.
     ///
     /// With zero, no attempt succeeds.
     pub timeout: Duration,
@@ -68,6 +69,20 @@ pub struct Dial {
     /// drain, the dial still reconnects. It ends once it is [cancelled](crate::Hub::cancel_dial),
     /// once no other connection of its worker is left, or at the [deadline](crate::Drain::deadline).
     pub kept_in_drain: bool,
+    /// The proxy that connects to the addresses. `None`: the shell connects to them itself.
+    ///
+    /// The shell connects to the proxy instead, and the proxy's answer is awaited for at most
+    /// `timeout` before TLS or the protocol begins. TLS and WebSocket use the names of the
+    /// dialled address. The peer of the connection is the proxy. What fails at the proxy is a
+    /// [`Failure::Proxy`](crate::Failure::Proxy).
+    ///
+    /// Many proxies end both directions when one ends: what the host sends after
+    /// [`Hub::finish`](crate::Hub::finish) may be lost.
+    ///
+    /// Settings for [external](ClientTls::external) TLS allow a proxy in replays only: an embedder
+    /// that speaks TLS itself speaks to the proxy before, with
+    /// [`ProxyHandshake`](crate::wire::outgoing_proxy::ProxyHandshake).
+    pub proxy: Option<OutgoingProxy>,
 }
 
 setters!(Dial {
@@ -83,6 +98,7 @@ setters!(Dial {
     marks: Option<Marks>,
     always_read: bool,
     kept_in_drain: bool,
+    proxy: Option<OutgoingProxy>,
 });
 
 /// The order in which a [`Dial`] tries its addresses.
@@ -148,6 +164,7 @@ impl Dial {
             marks: None,
             always_read: false,
             kept_in_drain: false,
+            proxy: None,
         }
     }
 

@@ -11,6 +11,9 @@ impl<H: Handler> Machine<H> {
     /// Continues the handshake of a connection that waits at `step`.
     pub(super) fn advance_handshake(&mut self, conn: ConnId, step: HandshakeStep, input: ProbeInput) {
         let index = conn.slot();
+        if step == HandshakeStep::Proxy {
+            return self.advance_proxy(conn, input);
+        }
         if step == HandshakeStep::Header && self.look_for_header(conn) {
             return;
         }

@@ -15,9 +15,9 @@ use alloc::sync::Arc;
 impl<H: Handler> Machine<H> {
     /// Handles a connection that the shell made for one of the [`dials`](Self::dials).
     ///
-    /// Returns `None` if the dial has no attempt in progress, or if its TLS settings are
-    /// [pending](crate::tls::ClientTls::pending), which fails the attempt. The shell then drops its
-    /// socket.
+    /// Returns `None` if the dial has no attempt in progress, or fails it: if its TLS settings are
+    /// [pending](crate::tls::ClientTls::pending), or its proxy can't be asked for its address. The
+    /// shell then drops its socket.
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Dialed { dial, peer });
@@ -27,6 +27,14 @@ impl<H: Handler> Machine<H> {
         if tls.as_ref().is_some_and(ClientTls::is_pending) {
             self.dial_is_lost(dial, Failure::Tls);
             return None;
+        }
+        match self.begin_proxy(dial) {
+            Ok(true) => return Some(self.dialed_proxy(dial, peer)),
+            Ok(false) => {}
+            Err(fault) => {
+                self.dial_is_lost(dial, Failure::Proxy(fault));
+                return None;
+            }
         }
         self.state.dialed(peer);
         let (origin, wait) = (Origin::Dial(dial), Some(timeout));

@@ -227,9 +227,11 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Returns the address to connect to for a dial, or `None` to make no attempt now.
+    ///
+    /// It is that of the [proxy](crate::Dial::proxy), if the dial has one.
     #[must_use]
     pub fn address_to_dial(&self, dial: DialId) -> Option<&str> {
-        self.state.dials.get_if_wanted(dial).map(|dial| dial.address.as_str())
+        self.state.dials.address_if_wanted(dial)
     }
 
     /// Returns the next message for other shards, if any.

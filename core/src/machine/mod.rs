@@ -7,6 +7,7 @@ mod ended;
 mod handshake;
 mod intention;
 mod offload;
+mod outgoing_proxy;
 #[cfg(feature = "std")]
 mod panics;
 mod reconfigure;
@@ -136,7 +137,8 @@ impl<H: Handler> Machine<H> {
     /// Call it only while [`Intent::read`] is true, with less than 1 MiB. Bytes that may not be
     /// served yet are held, up to 1 MiB; more ends the connection as [`Reason::RateLimited`].
     pub fn received(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
-        let header = self.state.length_of_header(conn, bytes);
+        let from_proxy = self.receive_from_proxy(conn, bytes);
+        let header = from_proxy.unwrap_or_else(|| self.state.length_of_header(conn, bytes));
         let (header, rest) = bytes.split_at_mut(header);
         let has_header = !header.is_empty();
         if has_header {
@@ -167,6 +169,10 @@ impl<H: Handler> Machine<H> {
         found.last_byte_at = now;
         match found.phase {
             Phase::Open | Phase::Undecided { .. } if found.input_ended => {}
+            // The handshake with the proxy has these bytes already.
+            Phase::Undecided { .. } if found.step == HandshakeStep::Proxy => {
+                self.advance_proxy(conn, ProbeInput::Growing);
+            }
             Phase::Undecided { .. } => {
                 self.hold(conn, bytes);
                 self.probe(conn, ProbeInput::Growing);

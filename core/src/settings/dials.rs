@@ -1,10 +1,14 @@
 //! Outgoing connections in an application's section: their checks, and the dials that they make.
 
+use super::formats::PATH;
+use super::proxies::proxy;
+use super::secret::Secret;
 use super::tree::{ClientTlsSettings, OrderChoice};
 use super::units::{Maybe, Span, Timeout};
 use crate::base::Backoff;
 use crate::config::{AddressOrder, Dial, DialError};
 use crate::tls::{ClientTls, fingerprint};
+use crate::wire::outgoing_proxy::OutgoingProxy;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -66,6 +70,16 @@ pub struct DialSettings {
     pub wait_max: Span,
     /// Number of failed rounds in a row after which it gives up.
     pub rounds_max: Maybe<NonZeroU32>,
+    /// The proxy that connects to the addresses: `http://HOST:PORT` (CONNECT) or `socks5://HOST:PORT`;
+    /// if empty, none.
+    pub proxy: String,
+    /// The user for the proxy.
+    pub proxy_user: String,
+    /// The password for the proxy.
+    pub proxy_password: Secret,
+    /// A file whose first line is the password for the proxy.
+    #[schemars(extend("format" = PATH))]
+    pub proxy_password_file: String,
     /// TLS, if the address has it.
     pub tls: ClientTlsSettings,
     /// The loaded TLS settings.
@@ -84,6 +98,10 @@ impl Default for DialSettings {
             wait: Timeout(Duration::from_secs(1)),
             wait_max: Span(Duration::from_secs(60)),
             rounds_max: Maybe(None),
+            proxy: String::new(),
+            proxy_user: String::new(),
+            proxy_password: Secret::default(),
+            proxy_password_file: String::new(),
             tls: ClientTlsSettings::default(),
             loaded: None,
         }
@@ -94,7 +112,7 @@ impl Default for DialSettings {
 pub(super) type LoadClientTls = fn(&ClientTlsSettings) -> Result<ClientTls, String>;
 
 impl DialSettings {
-    /// Returns the dial, or `None` if there is no address.
+    /// Returns the dial, or `None` if there is no address, or if that or the proxy is invalid.
     #[must_use]
     pub fn dial(&self) -> Option<Dial> {
         let mut dial: Dial = self.address.parse().ok()?;
@@ -107,6 +125,7 @@ impl DialSettings {
         let backoff = Backoff { initial: self.wait.0, cap: self.wait_max.0, ..Backoff::default() };
         let attempts_max = self.rounds_max.0.map(NonZeroU32::get);
         dial.backoff = self.reconnect.then_some(Backoff { attempts_max, ..backoff });
+        dial.proxy = self.read_proxy().ok()?;
         if let (Some(tls), Some(loaded)) = (&mut dial.tls, &self.loaded) {
             tls.clone_from(loaded);
         }
@@ -141,6 +160,9 @@ impl DialSettings {
         if self.wait.0 > self.wait_max.0 {
             return Err(("wait", format!("it must be at most wait_max ({})", self.wait_max)));
         }
+        if self.read_proxy()?.is_some() && Dial::socket_path(&dial.address).is_some() {
+            return Err(("proxy", "the address is a Unix socket, to which no proxy connects".into()));
+        }
         if dial.tls.is_none() {
             let has_tls = self.tls != ClientTlsSettings::default();
             let words = "the address has no TLS; use an address such as tls:// or wss://";
@@ -152,6 +174,15 @@ impl DialSettings {
         })?;
         self.loaded = Some(load(&self.tls).map_err(|words| ("tls", words))?);
         Ok(())
+    }
+
+    /// Returns the proxy, or the key that is wrong and why.
+    fn read_proxy(&self) -> Result<Option<OutgoingProxy>, (&'static str, String)> {
+        let mut problem = None;
+        let found = proxy(&self.proxy, &self.proxy_user, &self.proxy_password, |key, words| {
+            problem.get_or_insert((key, words));
+        });
+        problem.map_or(Ok(found), Err)
     }
 }
 

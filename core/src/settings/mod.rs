@@ -93,6 +93,7 @@ mod passwords;
 mod paths;
 mod plan;
 mod profiles;
+mod proxies;
 mod resolved;
 mod salvage;
 mod schema;

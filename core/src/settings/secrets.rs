@@ -1,7 +1,7 @@
 //! Lookup of the secrets in the server's settings.
 
 use super::secret::Secret;
-use super::tree::{AuthenticationSettings, Settings};
+use super::tree::{AuthenticationSettings, Settings, TunnelSettings};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -22,9 +22,11 @@ impl Settings {
             let key = format!("authentication.users.{name}.password");
             [(format!("{key}_hash"), &user.password_hash), (key, &user.password)]
         });
-        let tunnels = self.tunnels.iter();
-        let tunnels =
-            tunnels.map(|(name, tunnel)| (format!("tunnels.{name}.ssh_key_passphrase"), &tunnel.ssh_key_passphrase));
+        let tunnels = self.tunnels.iter().flat_map(|(name, tunnel)| {
+            let TunnelSettings { ssh_key_passphrase, proxy_password, .. } = tunnel;
+            [("ssh_key_passphrase", ssh_key_passphrase), ("proxy_password", proxy_password)]
+                .map(|(key, secret)| (format!("tunnels.{name}.{key}"), secret))
+        });
         single.chain(users).chain(tunnels).collect()
     }
 }

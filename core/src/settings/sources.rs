@@ -252,6 +252,8 @@ impl Sources {
             let TunnelSettings { ssh_key_passphrase, ssh_key_passphrase_file, .. } = tunnel;
             let key = format!("tunnels.{name}.ssh_key_passphrase");
             read_secret(&key, ssh_key_passphrase, ssh_key_passphrase_file);
+            let TunnelSettings { proxy_password, proxy_password_file, .. } = tunnel;
+            read_secret(&format!("tunnels.{name}.proxy_password"), proxy_password, proxy_password_file);
         }
         let AuthenticationSettings { shared_password, shared_password_file, users, tokens, .. } =
             &mut settings.authentication;

@@ -1,6 +1,7 @@
 //! Validation of tunnels, and their conversion to those of the machine.
 
 use super::plan::problems::Problems;
+use super::proxies::proxy;
 use super::tree::{ForwardSettings, ReconnectSettings, Settings, TunnelSettings};
 use super::words::quoted;
 use crate::base::Backoff;
@@ -68,6 +69,8 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
         "it must be at least 4KiB: a peer that sends one line may be that much ahead",
     );
     let reconnect = backoff(&tunnel.reconnect, &mut must);
+    let add = |part: &str, words| problems.add(&format!("{key}.{part}"), words);
+    let proxy = proxy(&tunnel.proxy, &tunnel.proxy_user, &tunnel.proxy_password, add);
     let jumps = tunnel.proxy_jump.iter().zip(0..).filter_map(|(text, number)| match text.parse::<Jump>() {
         Ok(jump) => Some(jump),
         Err(error) => {
@@ -87,6 +90,7 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
         known_hosts: tunnel.known_hosts.clone(),
         accept_new: tunnel.accept_new,
         jumps: jumps.collect(),
+        proxy,
         ahead_max_bytes: usize::try_from(tunnel.ahead_max.0).unwrap_or(usize::MAX),
     };
     Tunnel {

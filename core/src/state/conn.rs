@@ -100,6 +100,8 @@ pub(crate) enum HandshakeStep {
     Header,
     /// The first shard's decision about the client that a proxy reported.
     Admission,
+    /// The answer of the proxy of an outgoing connection.
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// Detection of the protocol, and HTTP requests before an upgrade.

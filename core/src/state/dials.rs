@@ -8,6 +8,8 @@ use crate::config::{Dial, DialProtocol};
 use crate::state::Pause;
 use crate::tls::ClientTls;
 use crate::wire::http::OpeningHandshake;
+use crate::wire::outgoing_proxy::{OutgoingProxy, ProxyHandshake};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -59,11 +61,18 @@ struct Entry {
     /// Position of the subprotocol that the server chose, among those that were offered.
     subprotocol: Option<usize>,
     asked_tls: AskedTls,
+    /// The handshake with the proxy, while it is in progress.
+    with_proxy: Option<Box<ProxyHandshake>>,
 }
 
 impl Entry {
     const fn is_kept_up(&self) -> bool {
         self.dial.kept_in_drain && matches!(self.state, State::Up(..))
+    }
+
+    /// Returns the address to which the shell connects: that of the proxy, if there is one.
+    fn address_to_connect(&self) -> &str {
+        self.dial.proxy.as_ref().map_or(&self.dial.address, OutgoingProxy::address)
     }
 }
 
@@ -94,8 +103,17 @@ impl Dials {
             let mut addresses = Addresses::of(&dial);
             dial.address = addresses.begin(dial.order, random).unwrap_or_default();
             let state = wanted(now, &dial);
-            let (accept, subprotocol, asked_tls) = (String::new(), None, AskedTls::No);
-            self.put(id, Entry { dial, addresses, failures: 0, state, accept, subprotocol, asked_tls });
+            let entry = Entry {
+                dial,
+                addresses,
+                failures: 0,
+                state,
+                accept: String::new(),
+                subprotocol: None,
+                asked_tls: AskedTls::No,
+                with_proxy: None,
+            };
+            self.put(id, entry);
         }
         id
     }
@@ -124,7 +142,14 @@ impl Dials {
     pub(crate) fn wanted(&self) -> impl Iterator<Item = (DialId, &str)> {
         let visited = self.entries.iter().inspect(|_| work::step(1));
         let wanted = visited.filter(|(_, entry)| matches!(entry.state, State::Wanted(_)));
-        wanted.map(|(&id, entry)| (id, entry.dial.address.as_str()))
+        wanted.map(|(&id, entry)| (id, entry.address_to_connect()))
+    }
+
+    /// Returns the address to which the shell should connect for a dial, if it should.
+    pub(crate) fn address_if_wanted(&self, id: DialId) -> Option<&str> {
+        work::step(1);
+        let entry = self.entries.get(&id)?;
+        matches!(entry.state, State::Wanted(_)).then(|| entry.address_to_connect())
     }
 
     /// Returns the dial of an attempt, if the shell should still make that attempt.
@@ -170,6 +195,18 @@ impl Dials {
         handshake.subprotocols.get(entry.subprotocol?).map(String::as_str)
     }
 
+    /// Sets or removes the handshake with the proxy of a dial.
+    pub(crate) fn set_proxy_handshake(&mut self, id: DialId, handshake: Option<ProxyHandshake>) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.with_proxy = handshake.map(Box::new);
+        }
+    }
+
+    /// Returns the handshake of a dial's connection with its proxy, while it is in progress.
+    pub(crate) fn proxy_handshake(&mut self, id: DialId) -> Option<&mut ProxyHandshake> {
+        self.entries.get_mut(&id)?.with_proxy.as_deref_mut()
+    }
+
     /// Returns `true` if `conn` is the connection of the dial.
     pub(crate) fn is_up(&self, id: DialId, conn: ConnId) -> bool {
         self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Up(up, _) if up == conn))
@@ -210,6 +247,7 @@ impl Dials {
     /// Returns the time of the next attempt; without one, the dial is removed.
     pub(crate) fn disconnected(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
         let mut entry = self.take(id)?;
+        entry.with_proxy = None;
         let was_up = matches!(entry.state, State::Up(_, Some(_)));
         let is_over = self.closed && !entry.dial.kept_in_drain;
         // Never at the same moment, so that a shell notices the end of the last attempt.

@@ -223,6 +223,7 @@ impl State {
         let (step, wait) = match listen {
             Some(Listen { proxies: Some(proxies), .. }) => (HandshakeStep::Header, Some(proxies.timeout)),
             Some(Listen { tls: Some(tls), .. }) => (HandshakeStep::Tls, Some(tls.handshake_timeout)),
+            None if self.is_proxied_dial(origin) => (HandshakeStep::Proxy, wait),
             None if self.is_tls_dial(origin) => (HandshakeStep::Tls, wait),
             _ => (HandshakeStep::Speech, wait),
         };
@@ -282,6 +283,11 @@ impl State {
     /// Returns `true` if a connection with this origin begins with TLS as a client.
     fn is_tls_dial(&self, origin: Origin) -> bool {
         matches!(origin, Origin::Dial(dial) if self.dials.get(dial).is_some_and(Dial::begins_with_tls))
+    }
+
+    /// Returns `true` if a connection with this origin begins with a request to its proxy.
+    fn is_proxied_dial(&self, origin: Origin) -> bool {
+        matches!(origin, Origin::Dial(dial) if self.dials.get(dial).is_some_and(|dial| dial.proxy.is_some()))
     }
 
     /// Returns how many of `bytes` go to the parser of proxy headers. The others follow the header.

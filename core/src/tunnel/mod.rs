@@ -39,6 +39,7 @@ pub use status::{ForwardIntent, ForwardStatus, TunnelIntent, TunnelState, Tunnel
 
 use crate::base::Backoff;
 use crate::base::setters;
+use crate::wire::outgoing_proxy::OutgoingProxy;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -144,6 +145,10 @@ pub struct Ssh {
     pub accept_new: bool,
     /// Jump hosts, in order. The same keys and files apply to them.
     pub jumps: Vec<Jump>,
+    /// The proxy that connects to the first host: the first of the jump hosts, or the server.
+    ///
+    /// `None`: no proxy. Its answer counts in [`Tunnel::connect_timeout`].
+    pub proxy: Option<OutgoingProxy>,
     /// Maximum number of received bytes of one connection that the server has not read yet.
     ///
     /// Above it, the connection ends as [`RateLimited`](crate::Reason::RateLimited). An idle
@@ -163,6 +168,7 @@ setters!(Ssh {
     known_hosts: Vec<String>,
     accept_new: bool,
     jumps: Vec<Jump>,
+    proxy: Option<OutgoingProxy>,
     ahead_max_bytes: usize,
 });
 
@@ -182,6 +188,7 @@ impl Ssh {
             known_hosts: [known_hosts.to_string()].into(),
             accept_new: false,
             jumps: Vec::new(),
+            proxy: None,
             ahead_max_bytes: 16 << 20,
         }
     }

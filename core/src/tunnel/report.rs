@@ -65,6 +65,8 @@ pub enum TunnelFailure {
     Authentication,
     /// The private key, its certificate or the SSH agent is unusable.
     PrivateKey,
+    /// The proxy refused the connection to the SSH server for good, such as its credentials.
+    Proxy,
     /// The SSH server refused to listen at an address. The connection stays.
     Forward,
     /// This side closed the connection to free memory of old channels, and reconnects at once.
@@ -73,7 +75,7 @@ pub enum TunnelFailure {
 
 impl TunnelFailure {
     /// All kinds of failure.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Network,
         Self::TimedOut,
         Self::Silent,
@@ -82,6 +84,7 @@ impl TunnelFailure {
         Self::HostKey,
         Self::Authentication,
         Self::PrivateKey,
+        Self::Proxy,
         Self::Forward,
         Self::Renewed,
     ];
@@ -91,7 +94,7 @@ impl TunnelFailure {
     /// Such failures are retried slowly and evenly.
     #[must_use]
     pub const fn is_permanent(self) -> bool {
-        matches!(self, Self::HostKey | Self::Authentication | Self::PrivateKey)
+        matches!(self, Self::HostKey | Self::Authentication | Self::PrivateKey | Self::Proxy)
     }
 
     /// Returns the stable name, for logs and metric labels.
@@ -106,6 +109,7 @@ impl TunnelFailure {
             Self::HostKey => "host_key",
             Self::Authentication => "authentication",
             Self::PrivateKey => "private_key",
+            Self::Proxy => "proxy",
             Self::Forward => "forward",
             Self::Renewed => "renewed",
         }
@@ -122,7 +126,8 @@ impl FromStr for TunnelFailure {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let names = "network, timed_out, silent, disconnected, protocol, host_key, authentication, private_key, forward, renewed";
+        let names = "network, timed_out, silent, disconnected, protocol, host_key, authentication, private_key, \
+            proxy, forward, renewed";
         Self::ALL.into_iter().find(|failure| failure.name() == text).ok_or(NameError(names))
     }
 }

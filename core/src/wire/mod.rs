@@ -20,6 +20,7 @@
 //! fails first, for example because it reads the method as a length, its error is the reason.
 
 pub mod http;
+pub mod outgoing_proxy;
 pub mod telnet;
 pub mod websocket;
 

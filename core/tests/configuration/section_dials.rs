@@ -2,6 +2,7 @@
 
 use drupe_core::settings::{Catalog, DialSettings, Section, Sources};
 use drupe_core::tls::ClientTls;
+use drupe_core::wire::outgoing_proxy::OutgoingProxy;
 use drupe_core::{AddressOrder, Backoff, Dial};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,11 @@ fn section_makes_the_dial_that_it_describes() {
     let expected = expected.order(AddressOrder::Random).timeout(Duration::from_secs(5)).backoff(Some(slow));
     assert_eq!(dial(&file(scores)), Some(expected));
     assert_eq!(dial(&file("address: 'h:7', reconnect: false")), Some(Dial::lines("h:7")));
+    let proxied = file("address: 'h:7', proxy: 'socks5://p:9', proxy_user: me, proxy_password_file: /secret");
+    let proxied =
+        dial(&proxied.secrets_from(|_| Ok("hush".into()))).expect("it has an address").proxy.expect("a proxy");
+    let expected: OutgoingProxy = "socks5://p:9".parse().expect("good");
+    assert_eq!(proxied, expected.credentials("me", "hush").expect("short"));
 }
 
 #[test]
@@ -97,6 +103,10 @@ fn mistakes_name_the_key_and_the_remedy() {
         ),
         ("address: 'tls://h:7', tls: { key: x.pem }", "scores.tls.key: it needs a certificate"),
         ("address: 'tls://h:7', tls: { certificate: x.pem }", "scores.tls.certificate: it needs a private key"),
+        ("address: 'h:7', proxy: 'ftp://p:1'", "scores.proxy: "),
+        ("address: 'h:7', proxy: 'http://me:secret@p:1'", "scores.proxy: it must not contain a user or a password"),
+        ("address: 'h:7', proxy_user: me", "scores.proxy_user: it needs a proxy: set proxy"),
+        ("address: 'unix:///x', proxy: 'http://p:1'", "scores.proxy: the address is a Unix socket"),
         ("adress: 'h:7'", "scores.adress: there is no such key; did you mean address?"),
     ] {
         let problems = with_tls(scores).resolve().err().unwrap_or_else(|| panic!("{scores}")).to_string();

@@ -462,29 +462,3 @@ fn relative_paths_resolve_from_the_folder_of_the_file() {
         assert!(explained.contains(&format!("log.file.directory: \"{folder}\"")), "{name}\n{explained}");
     }
 }
-
-#[test]
-fn every_secret_can_be_read_from_a_file() {
-    let text = "listeners: { a: { forward: { tunnel: e }, protocol: websocket, websocket: { monitor: true } } }\n\
-        monitor: { credential_file: one }\n\
-        authentication: { enabled: true, shared_password_file: two, users: { ann: { password_file: three } }, tokens: { hs256_secret_file: four } }\n\
-        tunnels: { e: { ssh_host: h, ssh_user: u, ssh_key_path: k, ssh_key_passphrase_file: five } }\n";
-    let read = |path: &str| Ok(format!("what stands in the file called {path}"));
-    let settings = good(&Sources::new().file("/x/drupe.yaml", text).secrets_from(read)).settings;
-    let tokens = settings.authentication.tokens.as_ref().expect("set");
-    for (secret, file) in [
-        (&settings.monitor.credential, "one"),
-        (&settings.authentication.shared_password, "two"),
-        (&settings.authentication.users["ann"].password, "three"),
-        (&tokens.hs256_secret, "four"),
-        (&settings.tunnels["e"].ssh_key_passphrase, "five"),
-    ] {
-        assert_eq!(secret.reveal(), format!("what stands in the file called /x/{file}"));
-    }
-    let both = text.replace("password_file: three", "password_file: three, password: x");
-    let problems = wrong(&file(&both).secrets_from(read));
-    assert!(
-        problems.contains("users.ann.password_file: authentication.users.ann.password is set as well"),
-        "{problems}"
-    );
-}

@@ -388,11 +388,13 @@ fn extreme_backoff_dials_at_most_every_10_ms() {
     ];
     let names = [options(&Dial::lines("example.org:7")), options(&Backoff::default())].concat();
     let unchanged = names.into_iter().filter(|name| !changes.iter().any(|(change, _)| change == name));
-    let expected = "address others order protocol ending backoff tls tls_start limits marks always_read kept_in_drain";
+    let expected = "address others order protocol ending backoff tls tls_start limits marks always_read kept_in_drain \
+                    proxy";
     assert_eq!(unchanged.collect::<Vec<_>>().join(" "), expected);
     for ((field, change), extreme) in changes.iter().flat_map(|change| [Zero, One, Max].map(|x| (change, x))) {
-        for answers in [false, true] {
+        for (answers, proxy) in [(false, None), (true, None), (true, Some("socks5://192.0.2.1:7"))] {
             let (mut dial, mut backoff) = (Dial::lines("example.org:7"), Backoff::default());
+            dial.proxy = proxy.map(|proxy| proxy.parse().expect("good"));
             change(&mut dial, &mut backoff, extreme);
             let mut machine = Machine::new(base(), Dialling(dial.backoff(Some(backoff))));
             machine.started(Time::START);

@@ -7,6 +7,7 @@ mod auth_shards;
 mod client;
 mod codecs;
 mod dial_options;
+mod dial_proxies;
 mod dial_websocket;
 mod dials;
 mod embedding;

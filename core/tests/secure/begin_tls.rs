@@ -209,6 +209,19 @@ fn server_name_that_is_no_name_fails_at_once() {
 }
 
 #[test]
+fn tls_begins_when_asked_behind_a_proxy_too() {
+    let world = World::new();
+    let (mut client, ours) = client(dial(&world).proxy(Some("http://192.0.2.1:3128".parse().expect("good"))));
+    assert!(client.received(ours).starts_with(b"CONNECT localhost:1 "), "it asks the proxy, in plain");
+    let asked = client.received(ours).len();
+    client.send(ours, b"HTTP/1.1 200 OK\r\n\r\n");
+    assert_eq!(client.received(ours).len(), asked, "the server speaks first");
+    client.send(ours, b"INFO\r\n");
+    assert_eq!(client.handler().log, ["info"]);
+    assert_eq!(client.received(ours).get(asked), Some(&22), "a handshake record");
+}
+
+#[test]
 fn trace_replays_without_keys() {
     let world = World::new();
     let config = || Config::default().seed(Some(7));

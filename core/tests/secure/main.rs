@@ -4,6 +4,7 @@
 
 mod begin_tls;
 mod tls;
+mod tls_dial_proxies;
 mod tls_dials;
 mod tls_hostile;
 mod tls_sessions;

@@ -70,7 +70,9 @@ impl Handler for Restless {
                     hub.config().listeners.get(pick % 5).map(|listen| listen.protocol.wire()).unwrap_or_default();
                 let dial = Dial::lines("192.0.2.1:1").protocol(wire.into()).backoff(backoff);
                 let websocket = Dial::websocket("192.0.2.1:1", "/").backoff(backoff);
-                hub.dial(if pick % 3 == 0 { websocket } else { dial });
+                let proxies = ["http://ann:pw@192.0.2.2:1", "socks5://ann:pw@192.0.2.2:1"];
+                let proxy = proxies.get(pick % 5).map(|proxy| proxy.parse().expect("well formed"));
+                hub.dial(if pick % 3 == 0 { websocket } else { dial }.proxy(proxy));
             }
             24 => drop(hub.prompt(conn, "> ")),
             25 => drop(hub.prompt_hidden(conn, "password: ")),

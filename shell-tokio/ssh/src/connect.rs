@@ -7,6 +7,7 @@ use super::host_key::{Files, KnownHost};
 use super::identity::Identity;
 use super::known_hosts;
 use super::line::{Cut, Line};
+use super::proxied;
 use super::stream::SshStream;
 use drupe_core::tunnel::{Jump, Ssh, TunnelFailure};
 use russh::client::{Config, Handle, connect_stream};
@@ -76,8 +77,12 @@ impl Step<'_> {
             |words: String| LinkError::new(TunnelFailure::Network, format!("{host}:{port} can't be reached{words}"));
         let mut handle = match before {
             None => {
-                let tcp = TcpStream::connect((host.as_str(), *port)).await;
-                let tcp = tcp.map_err(|error| unreachable(format!(": {error}")))?;
+                let tcp = if let Some(proxy) = &ssh.proxy {
+                    proxied::connect(proxy, host, *port).await?
+                } else {
+                    let tcp = TcpStream::connect((host.as_str(), *port)).await;
+                    tcp.map_err(|error| unreachable(format!(": {error}")))?
+                };
                 // Without it, the connection is slower.
                 let _ = tcp.set_nodelay(true);
                 self.session(Line::new(tcp, cut.clone())).await?

@@ -50,6 +50,7 @@ mod line;
 mod link;
 mod outgoing;
 mod pace;
+mod proxied;
 mod stream;
 mod wear;
 

@@ -13,6 +13,7 @@
 mod applied;
 mod check;
 mod client_flags;
+mod client_proxy;
 mod client_telnet;
 mod client_tls;
 mod http_program;

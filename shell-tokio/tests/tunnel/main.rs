@@ -13,6 +13,9 @@ mod channels;
 mod failures;
 mod jumps;
 mod keys;
+mod proxies;
+#[path = "../../../core/tests/conformance/proxy_server.rs"]
+mod proxy_server;
 #[path = "../tunnelled/on_tokio.rs"]
 mod shell;
 #[path = "../support/skipped.rs"]

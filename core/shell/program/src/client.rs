@@ -5,6 +5,7 @@ use crate::client_lines::converse;
 use crate::client_outcome::Outcome;
 use crate::client_output::{Output, OutputArguments};
 use crate::client_pipe::{Input, pipe};
+use crate::client_proxy::ProxyArguments;
 use crate::client_telnet;
 use crate::client_terminal::{leave, say};
 use crate::client_tls::TlsArguments;
@@ -66,7 +67,7 @@ pub(crate) struct ClientArguments {
     /// File whose first line is the login token; without it, DRUPE_TOKEN is used if it is set
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Seconds to receive on WebSocket and telnet after the input ends, 1 by default; elsewhere, until the server closes
+    /// Seconds to receive on WebSocket, telnet or through a proxy after the input ends, 1 by default; elsewhere, until the server closes
     #[arg(long, value_name = "SECONDS", conflicts_with = "count")]
     linger: Option<u64>,
     #[command(flatten)]
@@ -75,10 +76,13 @@ pub(crate) struct ClientArguments {
     handshake: HandshakeArguments,
     #[command(flatten)]
     tls: TlsArguments,
+    #[command(flatten)]
+    proxy: ProxyArguments,
 }
 
 pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<ExitCode, Failure> {
     let mut dial = arguments.address.clone();
+    let proxy = arguments.proxy.apply(&mut dial, |name| env::var(name).ok()).unwrap_or_else(|error| error.exit());
     if let Err(error) = arguments.check(&dial) {
         error.exit();
     }
@@ -95,6 +99,9 @@ pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<E
     }
     arguments.handshake.apply(&mut dial);
     arguments.tls.apply(&mut dial)?;
+    if let (Some(proxy), Some(source)) = (&dial.proxy, proxy) {
+        say(&format!("using the proxy {proxy} ({source})"));
+    }
     if arguments.tls.is_insecure() {
         say("warning: --insecure accepts any certificate, so anyone on the way can read and change everything");
     }

@@ -82,6 +82,7 @@ pub(crate) fn explain(failure: Failure) -> String {
         Failure::NotFound => format!("{failure}: there is no such host or Unix socket, or no name server answers"),
         Failure::Denied => format!("{failure}: you need permission to write to the socket"),
         Failure::InvalidAddress => format!("{failure}: it is not HOST:PORT, or its path is too long or no socket"),
+        Failure::Proxy(fault) => format!("{failure}: {}", fault.advice()),
         _ => failure.to_string(),
     }
 }

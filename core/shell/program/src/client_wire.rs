@@ -14,8 +14,10 @@ pub(crate) const fn is_telnet(dial: &Dial) -> bool {
 }
 
 /// Returns `true` if the client can end its input and still receive.
+///
+/// Many proxies end both directions when one ends, and the answers would be lost.
 pub(crate) const fn has_halves(dial: &Dial) -> bool {
-    !is_websocket(dial) && !is_telnet(dial)
+    !is_websocket(dial) && !is_telnet(dial) && dial.proxy.is_none()
 }
 
 /// Returns `true` if a telnet server's text is passed on as it arrives, not line by line.

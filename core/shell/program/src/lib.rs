@@ -54,6 +54,8 @@ mod client_output;
 #[cfg(feature = "client")]
 mod client_pipe;
 #[cfg(feature = "client")]
+mod client_proxy;
+#[cfg(feature = "client")]
 mod client_telnet;
 #[cfg(feature = "client")]
 mod client_terminal;

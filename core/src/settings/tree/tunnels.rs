@@ -56,6 +56,16 @@ settings! {
         accept_new: bool = false;
         /// Jump hosts, each `[USER@]HOST[:PORT]`, the nearest first.
         proxy_jump: Vec<String> = Vec::new();
+        /// The proxy that connects to the first host: `http://HOST:PORT` (CONNECT) or
+        /// `socks5://HOST:PORT`. It resolves the host's name. The default port is 1080.
+        proxy: String = String::new();
+        /// The user for the proxy.
+        proxy_user: String = String::new();
+        /// The password for the proxy.
+        proxy_password: Secret = Secret::default();
+        /// A file whose first line is the password for the proxy.
+        #[schemars(extend("format" = PATH))]
+        proxy_password_file: String = String::new();
         /// Time limit for connecting, jump hosts included, and again for the answers to forwards.
         connect_timeout: Span = secs(30);
         /// Interval of keep-alive requests to the server.

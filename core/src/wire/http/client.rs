@@ -51,7 +51,7 @@ setters!(OpeningHandshake {
 });
 
 /// Maximum number of interim responses that a client skips.
-const INTERIM_MAX: u8 = 8;
+pub(crate) const INTERIM_MAX: u8 = 8;
 
 impl OpeningHandshake {
     /// Creates a handshake for `target` that offers compression, with pings after 30 s.

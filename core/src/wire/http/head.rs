@@ -9,7 +9,7 @@ use core::fmt;
 use memchr::memmem;
 
 /// Maximum size of the head of a request or response, in bytes.
-const HEAD_MAX_BYTES: usize = 8 << 10;
+pub(crate) const HEAD_MAX_BYTES: usize = 8 << 10;
 /// The bytes that end a head (RFC 9112 section 2.1).
 const END: &[u8] = b"\r\n\r\n";
 /// The first bytes of a TLS handshake (RFC 8446 section 5.1).
@@ -218,7 +218,7 @@ pub(crate) fn parse_head(held: &[u8], search: &mut HeadSearch) -> ParsedHead {
 }
 
 /// The result of searching for the head of a request or a response.
-pub(super) enum Head {
+pub(crate) enum Head {
     /// The head is incomplete.
     Unclear,
     /// The head is complete and has this many bytes.
@@ -229,7 +229,7 @@ pub(super) enum Head {
     TooLong,
 }
 
-pub(super) fn find_head(held: &[u8], search: &mut HeadSearch) -> Head {
+pub(crate) fn find_head(held: &[u8], search: &mut HeadSearch) -> Head {
     let seen = &held[..held.len().min(HEAD_MAX_BYTES)];
     // The end of the head, or a CR LF, may have begun in bytes that were searched before.
     let searched = core::mem::take(&mut search.searched).min(seen.len());
