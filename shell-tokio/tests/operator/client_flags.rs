@@ -149,7 +149,7 @@ fn python_server_receives_headers_origin_subprotocols_and_binary_messages() {
     let (code, heard, said) = client(&[&flags[..], &["--count", "2"]].concat(), b"hello\n");
     assert_eq!((code, &*text(&heard)), (Some(0), "Bearer a:b|https://example.org|1,2|v2\nstr 5\n"), "{said}");
     assert!(said.contains("drupe: the server chose the subprotocol v2\n"), "{said}");
-    let (code, heard, said) = client(&[&address, "--binary"], &[0xff; 20_000]);
+    let (code, heard, said) = client(&[&address, "--binary"], &vec![0xff; 20_000]);
     // Each chunk is a binary message.
     assert!(code == Some(0) && text(&heard).starts_with("|||Nonebytes "), "{}: {said}", text(&heard));
     let (code, _, said) = client(&[&address, "--origin", "https://evil.example"], b"");
