@@ -1,6 +1,7 @@
 //! Consistency checks for tests: every gauge must equal a recount.
 
 use super::Machine;
+use crate::base::DialId;
 use crate::base::recount::same;
 use crate::handler::Handler;
 use crate::state::conn::Conn;
@@ -23,6 +24,16 @@ impl<H: Handler> Machine<H> {
         #[cfg(feature = "tls")]
         self.recount_sessions()?;
         Ok(())
+    }
+
+    /// Returns the number of dials.
+    pub(crate) fn dial_count(&self) -> usize {
+        self.state.dials.count()
+    }
+
+    /// Returns `true` if there is such a dial and it has TLS settings.
+    pub(crate) fn dial_has_tls(&self, dial: DialId) -> bool {
+        self.state.dials.get(dial).is_some_and(|dial| dial.tls.is_some())
     }
 
     /// Recounts each shard of a server, and checks the server-wide counts of the first shard.

@@ -312,6 +312,11 @@ impl Dials {
     }
 
     #[cfg(feature = "sim")]
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[cfg(feature = "sim")]
     pub(crate) fn recount(&self) -> Recounted {
         let tries = |entry: &Entry| !matches!(entry.state, State::Up(..)) && !entry.dial.kept_in_drain;
         ensure(!self.closed || !self.entries.values().any(tries), || "something is dialled in a drain".into())?;

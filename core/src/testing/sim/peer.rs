@@ -97,6 +97,8 @@ impl Default for Place {
 pub(super) struct PeerEnd<A> {
     pub(super) actor: A,
     pub(super) place: Place,
+    /// The address at which the server dials the peer, if it has one.
+    pub(super) address: Option<String>,
     pub(super) link: Link,
     /// Whether the link has been steady from the start.
     pub(super) always_steady: bool,
@@ -137,6 +139,7 @@ impl<A: Actor> PeerEnd<A> {
         Self {
             actor,
             place,
+            address: None,
             link,
             always_steady: link == Link::Steady,
             socket: if place.is_remote { Socket::Remote } else { Socket::Connecting },
@@ -187,10 +190,15 @@ impl<A: Actor> PeerEnd<A> {
                 break;
             }
         }
+        self.pull();
+        taken
+    }
+
+    /// Queues what the peer has to send without being asked.
+    pub(super) fn pull(&mut self) {
         if !self.told_end {
             self.sent.extend(self.actor.replies());
         }
-        taken
     }
 
     /// Returns `true` if the server could read bytes or the end of the peer's half.

@@ -72,7 +72,7 @@ where
         let intents = || node.sockets.iter().flatten().filter_map(|plug| node.machine.intent(plug.conn));
         let all = metrics.open + metrics.closing + metrics.undecided;
         self.promise(all == intents().count() as u64, "each connection that has not ended is counted once");
-        if node.configs.iter().flat_map(|config| &config.listeners).all(|listen| listen.tls.is_none()) {
+        if !node.has_tls() {
             let owed: u64 = intents().map(|intent| intent.transmit.len() as u64).sum();
             self.promise(metrics.queued_bytes == owed, "the gauge of queued bytes equals their sum");
             self.promise(metrics.bytes_in == node.bytes_in, "the counter of bytes read equals their number");
@@ -183,6 +183,7 @@ where
                 self.promise(gauge == 0, &format!("no {name} are left after a drain"));
             }
             self.promise(metrics.opened == metrics.ended.total(), "every connection ended with one reason");
+            self.promise(node.machine.dial_count() == 0, "no dials are left after a drain");
             let watch = node.machine.handler();
             self.promise(watch.open() == 0, "every connection that was opened was closed");
             self.promise(watch.closed() as u64 <= metrics.opened, "no more connections close than were opened");
