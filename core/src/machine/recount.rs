@@ -1,8 +1,9 @@
 //! Consistency checks for tests: every gauge must equal a recount.
 
 use super::Machine;
-use crate::base::DialId;
 use crate::base::recount::same;
+use crate::base::{ConnId, DialId};
+use crate::config::PeerLimits;
 use crate::handler::Handler;
 use crate::state::conn::Conn;
 use alloc::format;
@@ -29,6 +30,11 @@ impl<H: Handler> Machine<H> {
     /// Returns the number of dials.
     pub(crate) fn dial_count(&self) -> usize {
         self.state.dials.count()
+    }
+
+    /// Returns the limits that the dial of a connection has of its own.
+    pub(crate) fn dial_limits(&self, conn: ConnId) -> Option<PeerLimits> {
+        self.state.dials.get(self.state.dial_of(conn)?)?.limits
     }
 
     /// Returns `true` if there is such a dial and it has TLS settings.

@@ -141,6 +141,8 @@ where
             if let Some(peer) = self.ends.iter().position(waits) {
                 let conn = self.connect_remote(node, dial, peer);
                 self.attempts[number].connected = conn.map(|conn| (conn, peer));
+                // A handshake begins before time passes.
+                self.flush(node);
             } else {
                 let dead = [Failure::Unreachable, Failure::TimedOut, Failure::Other, Failure::Refused];
                 let drawn = usize::try_from(self.random.below(4)).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Simulated peers and their links.
 
-use crate::base::{ConnId, ListenerId, Peer, Random};
+use crate::base::{ConnId, ListenerId, Peer, Random, Time};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -103,6 +103,8 @@ pub(super) struct PeerEnd<A> {
     /// Whether the link has been steady from the start.
     pub(super) always_steady: bool,
     pub(super) socket: Socket,
+    /// When the peer last connected.
+    pub(super) since: Time,
     /// Bytes in transit to the server.
     pub(super) sent: VecDeque<u8>,
     /// Whether the peer ends its half once `sent` has arrived.
@@ -143,6 +145,7 @@ impl<A: Actor> PeerEnd<A> {
             link,
             always_steady: link == Link::Steady,
             socket: if place.is_remote { Socket::Remote } else { Socket::Connecting },
+            since: Time::START,
             sent: VecDeque::new(),
             ended: false,
             left: false,
@@ -155,7 +158,8 @@ impl<A: Actor> PeerEnd<A> {
     }
 
     /// Assigns a connection to the peer.
-    pub(super) fn connected(&mut self, conn: ConnId) {
+    pub(super) fn connected(&mut self, now: Time, conn: ConnId) {
+        self.since = now;
         self.socket = Socket::Open(conn);
         self.conns.push(conn);
     }

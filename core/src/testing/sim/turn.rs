@@ -128,7 +128,7 @@ where
 
     /// Stores a peer's socket at the index of its connection, and drops the socket it replaces.
     pub(super) fn plug_in(&mut self, peer: usize, conn: ConnId) {
-        self.ends[peer].connected(conn);
+        self.ends[peer].connected(self.now, conn);
         let node = usize::from(conn.shard());
         let sockets = &mut self.nodes[node].sockets;
         if sockets.len() <= conn.index() {

@@ -23,6 +23,8 @@ pub(crate) struct Linker {
     plain: BTreeSet<ConnId>,
     /// When the drain of this shard began.
     pub(crate) drains_since: Option<Time>,
+    /// Links that a drain should have kept, because other connections were still open.
+    pub(crate) lost_early: Vec<(Time, ConnId)>,
     words: u32,
 }
 
@@ -52,6 +54,7 @@ impl Linker {
             links: BTreeMap::new(),
             plain: BTreeSet::new(),
             drains_since: None,
+            lost_early: Vec::new(),
             words: 0,
         }
     }
@@ -87,6 +90,18 @@ impl Linker {
         if hub.send(conn, &text) {
             self.said.entry(conn).or_default().push(text);
         }
+    }
+
+    fn is_kept(&self, id: DialId) -> bool {
+        self.log.iter().any(|(_, other, happened)| {
+            *other == id && matches!(happened, Happened::Dialled(dial) if dial.kept_in_drain)
+        })
+    }
+
+    /// Returns `true` if a connection is open that a drain does not keep.
+    fn has_others(&self, hub: &Hub<'_, ()>, conn: ConnId) -> bool {
+        let is_kept = |other: ConnId| self.links.get(&other).is_some_and(|dial| self.is_kept(*dial));
+        hub.connections().any(|other| other != conn && !is_kept(other))
     }
 
     /// Returns a dial of this shard, if there is one.
@@ -130,7 +145,7 @@ impl Linker {
     fn hear(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, text: &str) {
         if text != INFO || !self.plain.remove(&conn) {
             self.heard.entry(conn).or_default().push(text.to_owned());
-            if hub.random() % 4 == 0 {
+            if hub.random().is_multiple_of(4) {
                 self.say(hub, conn, 3);
             }
             return;
@@ -180,6 +195,9 @@ impl Handler for Linker {
                     let has_asked = |(.., event): &(Time, DialId, Happened)| *event == Happened::Asked(conn, Ok(()));
                     let in_handshake = self.log.iter().any(has_asked) && hub.secured(conn).is_none();
                     self.plain.remove(&conn);
+                    if reason == Reason::Shutdown && self.is_kept(dial) && self.has_others(hub, conn) {
+                        self.lost_early.push((hub.now(), conn));
+                    }
                     self.note(hub, dial, Happened::Closed(conn, reason, in_handshake));
                 }
             }

@@ -65,6 +65,15 @@ fn follow(
     attempts.try_for_each(|attempt| model.tried(attempt))
 }
 
+/// Checks that a drain keeps the links that it should, until all other connections have ended.
+pub(crate) fn kept(run: &Run) {
+    for app in run.world.handlers().filter(|_| run.is_calm) {
+        let deadline = app.drains_since.map(|since| since + run.world.config().drain.deadline);
+        let early = app.lost_early.iter().find(|(at, _)| deadline.is_none_or(|deadline| *at < deadline));
+        assert!(early.is_none(), "a drain keeps a link while others are open: {early:?} ends before {deadline:?}");
+    }
+}
+
 /// A connection of a dial, or the attempt in which it failed.
 struct Ended {
     kind: Kind,

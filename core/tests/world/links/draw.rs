@@ -71,7 +71,7 @@ pub(crate) fn listeners() -> Vec<(Kind, Listen)> {
 
 /// Draws one to four dials.
 pub(crate) fn dials(swarm: &mut Swarm, tls: &[ClientTls; 2], is_calm: bool) -> Vec<Dial> {
-    (0..1 + swarm.number(4)).map(|_| dial(swarm, tls, is_calm)).collect()
+    (0..=swarm.number(4)).map(|_| dial(swarm, tls, is_calm)).collect()
 }
 
 fn dial(swarm: &mut Swarm, tls: &[ClientTls; 2], is_calm: bool) -> Dial {
@@ -81,7 +81,7 @@ fn dial(swarm: &mut Swarm, tls: &[ClientTls; 2], is_calm: bool) -> Dial {
         Speech::Frames => Wire::LengthPrefixed(LengthPrefixed::default()).into(),
         Speech::WebSocket => DialProtocol::WebSocket(OpeningHandshake::new("/").deflate(false).ping(None).into()),
     };
-    let mut addresses: Vec<String> = (0..1 + swarm.number(4))
+    let mut addresses: Vec<String> = (0..=swarm.number(4))
         .map(|_| {
             let place = swarm.pick(&["dead", "server-1", "server-2", "server-3", "listener"]);
             // Listeners do not begin TLS when they are asked.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 pub(crate) enum End {
     Peer(Client),
-    Server(Server),
+    Server(Box<Server>),
     /// One side of a [`Pair`]: the dialled one, or the one that connects to a listener.
     Side(Side, Rc<RefCell<Pair>>),
 }

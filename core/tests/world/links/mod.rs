@@ -90,7 +90,11 @@ fn add_servers(run: &mut Run, keys: &server::ServerKeys) {
     let addresses: BTreeSet<String> =
         run.dials.iter().flat_map(|dial| std::iter::once(&dial.address).chain(&dial.others)).cloned().collect();
     // Not reached by any dial, so that attempts take time even if all addresses are dead.
-    run.world.add_remote_at("spare", Link::Steady, End::Server(Server::new(Speech::Lines, Secrecy::Plain, keys)));
+    run.world.add_remote_at(
+        "spare",
+        Link::Steady,
+        End::Server(Server::new(Speech::Lines, Secrecy::Plain, keys).into()),
+    );
     for address in addresses {
         let link = if !run.is_calm && run.swarm.chance(3) { Link::Troubled } else { Link::Steady };
         match end_of(&address) {
@@ -98,7 +102,7 @@ fn add_servers(run: &mut Run, keys: &server::ServerKeys) {
             draw::Place::Server(kind) => {
                 for _ in 0..2 {
                     let server = Server::new(kind.speech, kind.secrecy, keys);
-                    run.world.add_remote_at(address.clone(), link, End::Server(server));
+                    run.world.add_remote_at(address.clone(), link, End::Server(server.into()));
                 }
             }
             draw::Place::Listener(listener) => {
@@ -162,6 +166,7 @@ fn world(seed: u64, keys: &Keys, quiet: bool) -> Run {
     check::ends_of_connections(&run);
     check::words(&run);
     check::peers(&run);
+    check::kept(&run);
     let dials = run.dials.clone();
     run.world.replay(|_: Shard| Linker::without_keys(dials.clone()));
     run
@@ -171,7 +176,7 @@ fn is_same(one: &Run, other: &Run) {
     let logs = |run: &Run| run.world.handlers().map(|app| format!("{:?}{:?}", app.log, app.heard)).collect::<Vec<_>>();
     let (ours, theirs) = (logs(one), logs(other));
     // Settings of TLS are compared by address, and each run has its own.
-    let plain = |logs: &[String]| logs.iter().map(|log| log.len()).collect::<Vec<_>>();
+    let plain = |logs: &[String]| logs.iter().map(String::len).collect::<Vec<_>>();
     assert!(ours == theirs || plain(&ours) == plain(&theirs), "runs of the same seed have the same events");
     assert_eq!(one.world.attempts(), other.world.attempts(), "runs of the same seed make the same attempts");
     let counted = [one, other].map(|run| format!("{:?}", run.world.metrics()));

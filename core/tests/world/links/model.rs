@@ -200,14 +200,17 @@ fn waits(backoff: &Backoff, failures: u32) -> (Duration, Duration) {
 
 /// What the end of a connection before it was open, or in the TLS that was asked for, may be called.
 pub(crate) fn may_fail(speech: Speech, secrecy: Secrecy, lie: Lie, failure: Failure) -> bool {
-    let Some((step, wrong)) = lie else { return false };
+    let Some((step, wrong)) = lie.filter(|(step, _)| *step != Step::Served) else {
+        // It leaves now and then, perhaps before its last handshake message has arrived.
+        return failure == Failure::Reset;
+    };
     let in_tls = match secrecy {
         Secrecy::Plain => false,
         Secrecy::AtOnce => step == Step::Accepted || wrong == Wrong::OtherName,
         Secrecy::WhenAsked => step == Step::Tls || wrong == Wrong::Early,
     };
     let in_websocket = speech == Speech::WebSocket && !in_tls;
-    if step == Step::Served || !in_tls && !in_websocket {
+    if !in_tls && !in_websocket {
         return false;
     }
     let is_fault = matches!(failure, Failure::TlsHandshake(_) | Failure::Tls);
@@ -219,8 +222,7 @@ pub(crate) fn may_fail(speech: Speech, secrecy: Secrecy, lie: Lie, failure: Fail
         Wrong::OtherName => failure == Failure::TlsHandshake(TlsFault::NameMismatch),
         Wrong::Early => failure == Failure::TlsHandshake(TlsFault::EarlyInput),
         Wrong::Random if in_tls => is_fault || failure == Failure::TimedOut,
-        Wrong::Http(_) | Wrong::Huge if in_tls => failure == Failure::TlsHandshake(TlsFault::NotTls),
-        Wrong::Endless if in_tls => failure == Failure::TlsHandshake(TlsFault::NotTls),
+        Wrong::Http(_) | Wrong::Huge | Wrong::Endless if in_tls => failure == Failure::TlsHandshake(TlsFault::NotTls),
         Wrong::Http(status) => failure == Failure::Rejected { status },
         // A few bytes may still become a response.
         Wrong::Random | Wrong::Huge => matches!(failure, Failure::Handshake | Failure::TimedOut),

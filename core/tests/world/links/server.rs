@@ -113,7 +113,6 @@ impl Server {
             _ => Step::Served,
         };
         let wrong = match self.random.below(12) {
-            0 => Wrong::Silent,
             1 => Wrong::Ends,
             2 => Wrong::Resets,
             3 => Wrong::Http(302),
