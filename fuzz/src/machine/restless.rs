@@ -1,5 +1,6 @@
 //! An application that calls random methods of the hub.
 
+use crate::extremes::Draw;
 use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Side};
 use drupe_core::websocket::CloseCode;
@@ -13,6 +14,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Restless {
     pub(super) open: BTreeSet<ConnId>,
+    /// The largest [`messages_per_turn`](drupe_core::limit::Budget::messages_per_turn) of any dial.
+    pub(super) messages_per_turn: u32,
 }
 
 impl Handler for Restless {
@@ -48,7 +51,7 @@ impl Handler for Restless {
         let target = all.get(pick).copied().or(named);
         let room = ["a", "b", ""][pick % 3];
         let Some(conn) = target else { return };
-        match hub.random() % 36 {
+        match hub.random() % 38 {
             0 => hub.close(conn),
             1 => hub.pause(conn),
             2..5 => hub.resume(conn),
@@ -70,7 +73,11 @@ impl Handler for Restless {
                     hub.config().listeners.get(pick % 5).map(|listen| listen.protocol.wire()).unwrap_or_default();
                 let dial = Dial::lines("192.0.2.1:1").protocol(wire.into()).backoff(backoff);
                 let websocket = Dial::websocket("192.0.2.1:1", "/").backoff(backoff);
-                hub.dial(if pick % 3 == 0 { websocket } else { dial });
+                let bytes: Vec<u8> = (0..10).flat_map(|_| hub.random().to_be_bytes()).collect();
+                let dial = Draw::new(&bytes).dial(if pick % 3 == 0 { websocket } else { dial });
+                let most = dial.limits.as_ref().map_or(0, |limits| limits.budget.messages_per_turn);
+                self.messages_per_turn = self.messages_per_turn.max(most);
+                hub.dial(dial);
             }
             24 => drop(hub.prompt(conn, "> ")),
             25 => drop(hub.prompt_hidden(conn, "password: ")),
@@ -116,6 +123,11 @@ impl Handler for Restless {
             },
             31 => drop(hub.offload(conn, move || pick % 2 == 0)),
             35 => drop(hub.send_to_shard(u8::try_from(pick % 4).expect("small"), "topic", "content")),
+            36 => drop(hub.begin_tls(conn)),
+            37 => {
+                let addresses = (0..pick * 2).map(|number| format!("192.0.2.2:{number}")).collect();
+                hub.set_dial_addresses(DialId::new(u32::try_from(pick % 8).expect("small")), addresses);
+            }
             17 => hub.cancel_dial(DialId::new(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
         }
