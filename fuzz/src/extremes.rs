@@ -5,11 +5,12 @@ use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::testing::Netstrings;
+use drupe_core::tls::ClientTls;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
 use drupe_core::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, RawMode, Wire};
 use drupe_core::{
-    Backoff, Closing, Config, Drain, Listen, MetricsOptions, PageLogin, PageOptions, PeerLimits, Rates, RoomLimits,
-    Sections, TicketLimits, Unapplied,
+    AddressOrder, Backoff, Closing, Config, Dial, Drain, Listen, MetricsOptions, PageLogin, PageOptions, PeerLimits,
+    Rates, RoomLimits, Sections, TicketLimits, TlsStart, Unapplied,
 };
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -184,6 +185,22 @@ impl<'a> Draw<'a> {
             .attempts_max(self.maybe(|draw| draw.count(3)))
     }
 
+    /// Draws the options of a dial, but keeps its address, its protocol and its backoff.
+    pub(crate) fn dial(&mut self, dial: Dial) -> Dial {
+        let others = self.count(3).min(100);
+        let (low, high, max) = (self.count(10), self.count(40), self.count(160));
+        let marks = Marks::new(low, high, max).ok();
+        dial.others((0..others).map(|number| format!("192.0.2.1:{number}")).collect())
+            .order(if self.flag() { AddressOrder::Random } else { AddressOrder::InOrder })
+            .timeout(self.duration(Duration::from_secs(10)))
+            .tls(self.maybe(|_| ClientTls::external()))
+            .tls_start(if self.flag() { TlsStart::WhenAsked } else { TlsStart::AtOnce })
+            .limits(self.maybe(Self::peer_limits))
+            .marks(marks)
+            .always_read(self.flag())
+            .kept_in_drain(self.flag())
+    }
+
     fn tunnel(&mut self) -> Tunnel {
         let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
         tunnel.connect_timeout = self.duration(Duration::from_secs(10));
@@ -290,12 +307,14 @@ const ADDRESSES: [&str; 10] = [
 #[cfg(test)]
 mod tests {
     use super::Draw;
+    use drupe_core::Dial;
 
     /// Options with one value here, and what rates and marks consist of.
-    const NOT_DRAWN: [&str; 28] = [
+    const NOT_DRAWN: [&str; 30] = [
         "address",
         "allow",
         "app",
+        "backoff",
         "burst",
         "charset",
         "deny",
@@ -304,6 +323,7 @@ mod tests {
         "group",
         "high",
         "hosts",
+        "labels",
         "lines",
         "low",
         "max",
@@ -325,7 +345,7 @@ mod tests {
 
     #[test]
     fn each_option_of_a_configuration_is_drawn() {
-        let text = format!("{:?}", Draw::new(&[]).config(1));
+        let text = format!("{:?} {:?}", Draw::new(&[]).config(1), Draw::new(&[]).dial(Dial::lines("h:1")));
         let names =
             text.split(": ").filter_map(|part| part.rsplit(|c: char| !c.is_ascii_lowercase() && c != '_').next());
         let here = include_str!("extremes.rs");

@@ -61,8 +61,9 @@ impl Backoff {
         if self.attempts_max.is_some_and(|max| failures >= max) {
             return None;
         }
-        let factor = u32::from(self.factor.max(1)).saturating_pow(failures.saturating_sub(1));
-        let wait = self.initial.checked_mul(factor).unwrap_or(Duration::MAX).min(self.cap);
+        let factor = u128::from(self.factor.max(1)).saturating_pow(failures.saturating_sub(1));
+        let nanos = self.initial.as_nanos().saturating_mul(factor);
+        let wait = u64::try_from(nanos).map_or(self.cap, |nanos| Duration::from_nanos(nanos).min(self.cap));
         let jitter = wait / 100 * u32::from(self.jitter_percent.min(100));
         Some(wait.saturating_sub(random.within(jitter)).max(INTERVAL_MIN))
     }
@@ -73,10 +74,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn waits_grow_up_to_the_cap_from_the_shortest_initial_wait() {
+        let backoff = Backoff::default().initial(Duration::from_nanos(1)).factor(10).jitter_percent(0);
+        let waited = |failures| backoff.wait(failures, &mut Random::new(1));
+        assert_eq!(
+            [1, 11, 12, u32::MAX].map(waited),
+            [10, 10_000, 60_000, 60_000].map(|ms| Some(Duration::from_millis(ms)))
+        );
+        let endless = Backoff::default().initial(Duration::MAX).cap(Duration::MAX).jitter_percent(0);
+        assert_eq!(endless.wait(2, &mut Random::new(1)), Some(Duration::MAX));
+    }
+
     proptest! {
         #[test]
         fn backoff_waits_agree_with_repeated_multiplication(
-            initial in 1..5000u64, factor in 1..6u8, cap in 1..100_000u64, jitter in 0..=100u8, seed: u64, failures in 1..40u32
+            initial in 1..5000u64, factor in 1..=255u8, cap in 1..100_000u64, jitter in 0..=100u8, seed: u64, failures in 1..40u32
         ) {
             let backoff = Backoff {
                 initial: Duration::from_millis(initial),

@@ -2,6 +2,8 @@
 
 use super::Machine;
 use crate::base::recount::same;
+use crate::base::{ConnId, DialId};
+use crate::config::PeerLimits;
 use crate::handler::Handler;
 use crate::state::conn::Conn;
 use alloc::format;
@@ -23,6 +25,21 @@ impl<H: Handler> Machine<H> {
         #[cfg(feature = "tls")]
         self.recount_sessions()?;
         Ok(())
+    }
+
+    /// Returns the number of dials.
+    pub(crate) fn dial_count(&self) -> usize {
+        self.state.dials.count()
+    }
+
+    /// Returns the limits that the dial of a connection has of its own.
+    pub(crate) fn dial_limits(&self, conn: ConnId) -> Option<PeerLimits> {
+        self.state.dials.get(self.state.dial_of(conn)?)?.limits
+    }
+
+    /// Returns `true` if there is such a dial and it has TLS settings.
+    pub(crate) fn dial_has_tls(&self, dial: DialId) -> bool {
+        self.state.dials.get(dial).is_some_and(|dial| dial.tls.is_some())
     }
 
     /// Recounts each shard of a server, and checks the server-wide counts of the first shard.

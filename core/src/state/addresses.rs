@@ -28,18 +28,13 @@ impl Addresses {
         self.place = self.all.len();
     }
 
-    /// Returns to the first address, in the order as it is.
-    pub(super) fn first(&mut self) -> Option<String> {
-        self.place = 0;
-        self.all.first().cloned()
-    }
-
     /// Begins a round, and returns its first address.
     pub(super) fn begin(&mut self, order: AddressOrder, random: &mut Random) -> Option<String> {
         if order == AddressOrder::Random {
             shuffle(&mut self.all, random);
         }
-        self.first()
+        self.place = 0;
+        self.all.first().cloned()
     }
 
     /// Returns the next address of this round, if there is one.

@@ -121,11 +121,11 @@ impl Dials {
     /// Replaces the addresses of a dial. Returns `false` if there is no such dial.
     ///
     /// Its connection, or its attempt in progress, is not affected.
-    pub(crate) fn set_addresses(&mut self, id: DialId, addresses: Vec<String>) -> bool {
+    pub(crate) fn set_addresses(&mut self, id: DialId, addresses: Vec<String>, random: &mut Random) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         entry.addresses.replace(addresses);
-        if let (State::Waiting(_), Some(first)) = (entry.state, entry.addresses.first()) {
-            entry.dial.address = first;
+        if matches!(entry.state, State::Waiting(_)) {
+            entry.dial.address = entry.addresses.begin(entry.dial.order, random).unwrap_or_default();
         }
         true
     }
@@ -367,6 +367,11 @@ impl Dials {
     }
 
     #[cfg(feature = "sim")]
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[cfg(feature = "sim")]
     pub(crate) fn recount(&self) -> Recounted {
         let tries = |entry: &Entry| !matches!(entry.state, State::Up(..)) && !entry.dial.kept_in_drain;
         ensure(!self.closed || !self.entries.values().any(tries), || "something is dialled in a drain".into())?;
@@ -418,6 +423,7 @@ fn wanted(now: Time, dial: &Dial) -> State {
 mod tests {
     use super::*;
     use crate::base::Backoff;
+    use crate::config::AddressOrder;
 
     #[test]
     fn only_a_stable_connection_resets_dial_attempts() {
@@ -440,6 +446,45 @@ mod tests {
         assert_eq!(dials.take_overdue(Time::from_secs(37)), None);
         assert_eq!(dials.disconnected(id, Time::from_secs(37), &mut random), None);
         assert_eq!(dials.next(), None);
+    }
+
+    #[test]
+    fn new_addresses_begin_a_round_after_the_attempt_in_progress() {
+        let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });
+        let addresses = || Vec::from(["x:1", "y:1", "z:1"].map(String::from));
+        for waits in [false, true] {
+            let (mut dials, mut random) = (Dials::default(), Random::new(1));
+            let id = dials.add(Time::START, Dial { backoff, ..Dial::lines("a:1") }, 0, &mut random);
+            if !waits {
+                assert!(dials.set_addresses(id, addresses(), &mut random));
+            }
+            assert_eq!(dials.disconnected(id, Time::START, &mut random), Some(Time::from_secs(1)));
+            if waits {
+                assert!(dials.set_addresses(id, addresses(), &mut random));
+            }
+            let mut now = Time::from_secs(1);
+            for expected in ["x:1", "y:1", "z:1"] {
+                assert_eq!(dials.take_overdue(now), None);
+                assert_eq!(dials.wanted().collect::<Vec<_>>(), [(id, expected)]);
+                now = dials.disconnected(id, now, &mut random).expect("another attempt");
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_that_come_while_a_dial_waits_are_tried_in_a_random_order_too() {
+        let first: BTreeSet<String> = (0..50)
+            .map(|seed| {
+                let (mut dials, mut random) = (Dials::default(), Random::new(seed));
+                let dial = Dial::lines("a:1").backoff(Some(Backoff::default())).order(AddressOrder::Random);
+                let id = dials.add(Time::START, dial, 0, &mut random);
+                let at = dials.disconnected(id, Time::START, &mut random).expect("another attempt");
+                dials.set_addresses(id, Vec::from(["x:1", "y:1", "z:1"].map(String::from)), &mut random);
+                dials.take_overdue(at);
+                dials.wanted().map(|(_, address)| String::from(address)).collect()
+            })
+            .collect();
+        assert_eq!(first.len(), 3, "{first:?}");
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! The faults of TLS handshakes, as rustls reports them.
 
 use crate::base::{Failure, TlsFault};
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
-/// Returns the failure of a client's TLS session.
-pub(super) fn failure_of(error: &Error) -> Failure {
+/// Returns the failure of a client's TLS session. `has_begun`: after the server's hello.
+pub(super) fn failure_of(error: &Error, has_begun: bool) -> Failure {
     let fault = match error {
+        // After its hello, no message of a server can be that long but one with certificates.
+        Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) if has_begun => TlsFault::CertificateInvalid,
         Error::InvalidCertificate(error) => of_certificate(error),
         Error::AlertReceived(alert) => return of_alert(*alert),
         Error::PeerIncompatible(_) | Error::NoApplicationProtocol => TlsFault::NothingInCommon,
+        Error::NoCertificatesPresented
+        | Error::UnsupportedNameType
+        | Error::InvalidMessage(InvalidMessage::CertificatePayloadTooLarge) => TlsFault::CertificateInvalid,
         Error::InvalidMessage(_) => TlsFault::NotTls,
-        Error::NoCertificatesPresented | Error::UnsupportedNameType => TlsFault::CertificateInvalid,
         _ => return Failure::Tls,
     };
     Failure::TlsHandshake(fault)

@@ -116,7 +116,8 @@ impl TlsSession {
                     let _ = self.connection.reader().read_to_end(plain);
                 }
                 let is_client = matches!(self.connection, Connection::Client(_));
-                let named = result.err().filter(|_| is_client).map(|error| failure_of(&error));
+                let has_begun = self.connection.protocol_version().is_some();
+                let named = result.err().filter(|_| is_client).map(|error| failure_of(&error, has_begun));
                 self.failure = Some(named.unwrap_or(Failure::Tls));
                 return;
             }

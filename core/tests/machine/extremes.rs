@@ -11,18 +11,14 @@ use drupe_core::outbound::Marks;
 use drupe_core::telnet::Telnet;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel, TunnelFailure, TunnelReport};
 use drupe_core::wire::{Auto, Protocol, Proxies, Wire};
-use drupe_core::{
-    AcceptFailure, Accepting, Backoff, Command, Config, Dial, Event, Failure, Handler, Hub, Listen, ListenerId,
-    Machine, NoNote, Peer, Reason, Time, UnixTime,
-};
+use drupe_core::{AcceptFailure, Accepting, Command, Config, Listen, ListenerId, Machine, Reason, Time, UnixTime};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Extreme {
+pub(crate) enum Extreme {
     Zero,
     One,
     Max,
@@ -30,7 +26,7 @@ enum Extreme {
 use Extreme::{Max, One, Zero};
 
 impl Extreme {
-    const fn span(self) -> Duration {
+    pub(crate) const fn span(self) -> Duration {
         match self {
             Zero => Duration::ZERO,
             One => Duration::from_nanos(1),
@@ -38,7 +34,7 @@ impl Extreme {
         }
     }
 
-    const fn count(self) -> u32 {
+    pub(crate) const fn count(self) -> u32 {
         match self {
             Zero => 0,
             One => 1,
@@ -46,16 +42,13 @@ impl Extreme {
         }
     }
 
-    fn at_least_one(self) -> u32 {
+    pub(crate) fn at_least_one(self) -> u32 {
         self.count().max(1)
     }
 }
 
 /// A change of one field, and what it is called.
 type Change = (&'static str, fn(&mut Config, Extreme));
-
-/// The same, of dials.
-type DialChange = (&'static str, fn(&mut Dial, &mut Backoff, Extreme));
 
 /// The same, of tunnels.
 type TunnelChange = (&'static str, fn(&mut Tunnel, Extreme));
@@ -229,7 +222,7 @@ const WITHOUT_EXTREMES: [&str; 51] = [
 ];
 
 /// The options of a value, by its `Debug` text.
-fn options(value: &dyn std::fmt::Debug) -> Vec<String> {
+pub(crate) fn options(value: &dyn std::fmt::Debug) -> Vec<String> {
     let text = format!("{value:?}");
     let before_colons = text.split(": ").map(|part| part.rsplit(|c: char| !c.is_ascii_lowercase() && c != '_').next());
     before_colons.flatten().filter(|name| !name.is_empty()).map(str::to_string).collect()
@@ -359,66 +352,6 @@ fn zero_duration_disables_optional_timeouts() {
     peers.advance(Duration::from_secs(3600));
     assert_eq!(peers.machine.metrics().open, WIRES.len() as u64);
     assert!(!peers.heard.contains_key(&peers.conns["websocket"]), "nobody is pinged");
-}
-
-/// Keeps dialling.
-struct Dialling(Dial);
-
-impl Handler for Dialling {
-    type Context = ();
-    type Note = NoNote;
-
-    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
-        if let Event::Started = event {
-            hub.dial(self.0.clone());
-        }
-    }
-}
-
-#[test]
-fn extreme_backoff_dials_at_most_every_10_ms() {
-    let changes: [DialChange; 7] = [
-        ("timeout", |dial, _, x| dial.timeout = x.span()),
-        ("initial", |_, backoff, x| backoff.initial = x.span()),
-        ("factor", |_, backoff, x| backoff.factor = u8::try_from(x.count()).unwrap_or(u8::MAX)),
-        ("cap", |_, backoff, x| backoff.cap = x.span()),
-        ("jitter_percent", |_, backoff, x| backoff.jitter_percent = u8::try_from(x.count()).unwrap_or(u8::MAX)),
-        ("stable_after", |_, backoff, x| backoff.stable_after = x.span()),
-        ("attempts_max", |_, backoff, x| backoff.attempts_max = Some(x.count())),
-    ];
-    let names = [options(&Dial::lines("example.org:7")), options(&Backoff::default())].concat();
-    let unchanged = names.into_iter().filter(|name| !changes.iter().any(|(change, _)| change == name));
-    let expected = "address others order protocol ending backoff tls tls_start limits marks always_read kept_in_drain \
-                    proxy";
-    assert_eq!(unchanged.collect::<Vec<_>>().join(" "), expected);
-    for ((field, change), extreme) in changes.iter().flat_map(|change| [Zero, One, Max].map(|x| (change, x))) {
-        for (answers, proxy) in [(false, None), (true, None), (true, Some("socks5://192.0.2.1:7"))] {
-            let (mut dial, mut backoff) = (Dial::lines("example.org:7"), Backoff::default());
-            dial.proxy = proxy.map(|proxy| proxy.parse().expect("good"));
-            change(&mut dial, &mut backoff, extreme);
-            let mut machine = Machine::new(base(), Dialling(dial.backoff(Some(backoff))));
-            machine.started(Time::START);
-            let (mut now, mut attempts) = (Time::START, 0_u64);
-            let hour = now + Duration::from_secs(600);
-            let mut turns = 0_u64;
-            while now < hour {
-                turns += 1;
-                assert!(turns < 600 * 100 * 4, "{field} at {extreme:?}: it turns in circles at {now}");
-                let wanted = machine.dials().next().map(|(dial, _)| dial);
-                if let Some(dial) = wanted.filter(|_| answers) {
-                    attempts += 1;
-                    // Whoever answers hangs up at once.
-                    let peer = Peer::from(SocketAddr::from(([192, 0, 2, 1], 7)));
-                    let conn = machine.dialed(now, dial, peer).expect("wanted");
-                    machine.failed(now, conn, Failure::Reset);
-                }
-                let Some(deadline) = machine.deadline() else { break };
-                now = now.max(deadline.at);
-                machine.elapsed(now);
-            }
-            assert!(attempts <= 600 * 100, "{field} at {extreme:?}: {attempts} attempts in ten minutes");
-        }
-    }
 }
 
 #[test]

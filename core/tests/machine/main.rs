@@ -6,6 +6,7 @@ mod accepting;
 mod auth_shards;
 mod client;
 mod codecs;
+mod dial_extremes;
 mod dial_options;
 mod dial_proxies;
 mod dial_websocket;

@@ -26,6 +26,7 @@
 mod check;
 mod crowd;
 mod hall;
+mod links;
 mod login;
 mod swarm;
 mod tls;

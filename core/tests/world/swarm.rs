@@ -228,7 +228,7 @@ impl Swarm {
     }
 
     /// Returns the limits of a listener, or `None` for the default ones.
-    fn limits(&mut self) -> Option<PeerLimits> {
+    pub(crate) fn limits(&mut self) -> Option<PeerLimits> {
         if !self.chance(5) {
             return None;
         }

@@ -213,7 +213,7 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
         let peak = peak_of(|| (outcome, steps) = work::steps_of(|| machine.apply(now, input)));
         // One fact may serve one message of every connection, into logs that grow by doubling.
         assert!(peak < (1 << 20) + 8 * grew, "{peak} bytes for one fact");
-        let most = most_steps(machine.config(), received, known.len());
+        let most = most_steps(machine.config(), received, known.len(), machine.handler().messages_per_turn);
         assert!(steps <= most, "{steps} steps for one fact; the maximum is {most}");
         if let Some(Ok(id)) = outcome {
             known.push(id);
@@ -243,14 +243,15 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
 /// The most steps that one fact may take.
 ///
 /// It may serve each of `connections`. No message can be longer than the `received` bytes so far,
-/// and no turn can have more messages than that.
-fn most_steps(config: &Config, received: usize, connections: usize) -> u64 {
+/// and no turn can have more messages than that. `of_dials` is the largest limit of any dial.
+fn most_steps(config: &Config, received: usize, connections: usize, of_dials: u32) -> u64 {
+    let per_turn = config.peer.budget.messages_per_turn.max(of_dials);
     let longest = MessageSize::new(received.max(1) as u64).unwrap_or(MessageSize::MAX);
     let budget = config
         .peer
         .budget
         .message_max_bytes(longest)
-        .messages_per_turn(config.peer.budget.messages_per_turn.min(u32::try_from(received).unwrap_or(u32::MAX)));
+        .messages_per_turn(per_turn.min(u32::try_from(received).unwrap_or(u32::MAX)));
     budget.steps_max(received).saturating_mul(connections as u64 + 1)
 }
 

@@ -1,5 +1,6 @@
 //! An application that calls random methods of the hub.
 
+use crate::extremes::Draw;
 use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Side};
 use drupe_core::websocket::CloseCode;
@@ -13,6 +14,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Restless {
     pub(super) open: BTreeSet<ConnId>,
+    /// The largest [`messages_per_turn`](drupe_core::limit::Budget::messages_per_turn) of any dial.
+    pub(super) messages_per_turn: u32,
 }
 
 impl Handler for Restless {
@@ -48,7 +51,7 @@ impl Handler for Restless {
         let target = all.get(pick).copied().or(named);
         let room = ["a", "b", ""][pick % 3];
         let Some(conn) = target else { return };
-        match hub.random() % 36 {
+        match hub.random() % 38 {
             0 => hub.close(conn),
             1 => hub.pause(conn),
             2..5 => hub.resume(conn),
@@ -65,14 +68,10 @@ impl Handler for Restless {
                 [SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest, SlowPolicy::Close][pick % 4],
             )),
             16 => {
-                let backoff = (pick % 2 == 0).then(Backoff::default);
-                let wire =
-                    hub.config().listeners.get(pick % 5).map(|listen| listen.protocol.wire()).unwrap_or_default();
-                let dial = Dial::lines("192.0.2.1:1").protocol(wire.into()).backoff(backoff);
-                let websocket = Dial::websocket("192.0.2.1:1", "/").backoff(backoff);
-                let proxies = ["http://ann:pw@192.0.2.2:1", "socks5://ann:pw@192.0.2.2:1"];
-                let proxy = proxies.get(pick % 5).map(|proxy| proxy.parse().expect("well formed"));
-                hub.dial(if pick % 3 == 0 { websocket } else { dial }.proxy(proxy));
+                let dial = draw_dial(hub, pick);
+                let most = dial.limits.as_ref().map_or(0, |limits| limits.budget.messages_per_turn);
+                self.messages_per_turn = self.messages_per_turn.max(most);
+                hub.dial(dial);
             }
             24 => drop(hub.prompt(conn, "> ")),
             25 => drop(hub.prompt_hidden(conn, "password: ")),
@@ -81,15 +80,7 @@ impl Handler for Restless {
                 hub.set_input_mode(conn, modes[pick % 3]);
             }
             27 => drop(hub.write(conn, "half\nand half")),
-            28 => {
-                let side = if pick.is_multiple_of(2) { Side::Us } else { Side::Him };
-                let option = [1, 3, 24, 31, 34, 42, 70, 86, 87, 91, 201][pick % 11];
-                if pick > 40 {
-                    hub.disable_option(conn, side, option)
-                } else {
-                    hub.enable_option(conn, side, option)
-                };
-            }
+            28 => set_option(hub, conn, pick),
             30 => hub.end(conn, Close::new(Reason::Unauthorized).code(CloseCode::UNAUTHORIZED).text("who are you?")),
             29 => drop(hub.gmcp(conn, "Core.Ping", "")),
             18 => {
@@ -118,8 +109,36 @@ impl Handler for Restless {
             },
             31 => drop(hub.offload(conn, move || pick % 2 == 0)),
             35 => drop(hub.send_to_shard(u8::try_from(pick % 4).expect("small"), "topic", "content")),
+            36 => drop(hub.begin_tls(conn)),
+            37 => {
+                let addresses = (0..pick * 2).map(|number| format!("192.0.2.2:{number}")).collect();
+                hub.set_dial_addresses(DialId::new(u32::try_from(pick % 8).expect("small")), addresses);
+            }
             17 => hub.cancel_dial(DialId::new(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
         }
     }
+}
+
+/// Draws a dial with any wire, any options, and sometimes a proxy.
+fn draw_dial(hub: &mut Hub<'_, u8>, pick: usize) -> Dial {
+    let backoff = pick.is_multiple_of(2).then(Backoff::default);
+    let wire = hub.config().listeners.get(pick % 5).map(|listen| listen.protocol.wire()).unwrap_or_default();
+    let dial = Dial::lines("192.0.2.1:1").protocol(wire.into()).backoff(backoff);
+    let websocket = Dial::websocket("192.0.2.1:1", "/").backoff(backoff);
+    let proxies = ["http://ann:pw@192.0.2.2:1", "socks5://ann:pw@192.0.2.2:1"];
+    let proxy = proxies.get(pick % 5).map(|proxy| proxy.parse().expect("well formed"));
+    let bytes: Vec<u8> = (0..10).flat_map(|_| hub.random().to_be_bytes()).collect();
+    Draw::new(&bytes).dial(if pick.is_multiple_of(3) { websocket } else { dial }).proxy(proxy)
+}
+
+/// Switches a telnet option on or off, on either side.
+fn set_option(hub: &mut Hub<'_, u8>, conn: ConnId, pick: usize) {
+    let side = if pick.is_multiple_of(2) { Side::Us } else { Side::Him };
+    let option = [1, 3, 24, 31, 34, 42, 70, 86, 87, 91, 201][pick % 11];
+    if pick > 40 {
+        hub.disable_option(conn, side, option)
+    } else {
+        hub.enable_option(conn, side, option)
+    };
 }

@@ -1,7 +1,7 @@
 //! `drupe client` over TLS: with our own listeners, with openssl, and with a WebSocket server in Python.
 
 use super::{TLS, certificate, text};
-use crate::support::{Client, Directory, Program, is_installed, program_path, python, skip};
+use crate::support::{Client, Directory, Other, Program, is_installed, program_path, python, skip};
 use crate::tls_sessions::{Authority, authority};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::io::Write;
@@ -199,4 +199,78 @@ fn client_talks_to_a_python_websockets_server_over_tls() {
     let (code, _, said) = client(path, "", &[&address, "--ca", "good.pem", "--server-name", "other"], "");
     assert!(code == Some(1) && said.contains("can't connect: "), "{code:?}: {said}");
     server.rest();
+}
+
+/// Starts nginx with TLS in front of `web` for WebSocket, and in front of `lines` as a stream.
+///
+/// A third port asks for certificates of `ca.pem`. A fourth has nothing behind it.
+fn nginx(directory: &Path, module: &str, web: u16, lines: u16) -> (Other, [u16; 4]) {
+    let path = directory.display();
+    let file = directory.join("nginx.conf");
+    Other::start(|[wss, stream, asking, broken]| {
+        let ssl = format!("ssl_certificate {path}/good.pem; ssl_certificate_key {path}/good.key;");
+        let nginx = format!(
+            "load_module {module};\ndaemon off;\nmaster_process off;\npid {path}/pid;\nerror_log {path}/error.log;\n\
+             events {{}}\nstream {{\n server {{ listen 127.0.0.1:{stream} ssl; {ssl} proxy_half_close on; proxy_pass 127.0.0.1:{lines}; }}\n \
+             server {{ listen 127.0.0.1:{asking} ssl; {ssl} ssl_client_certificate {path}/ca.pem;\n  \
+             ssl_verify_client on; proxy_half_close on; proxy_pass 127.0.0.1:{lines}; }}\n}}\n\
+             http {{\n access_log off; client_body_temp_path {path}/b; proxy_temp_path {path}/p; fastcgi_temp_path {path}/f;\n \
+             uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;\n \
+             server {{ listen 127.0.0.1:{wss} ssl; {ssl}\n  location /moved {{ return 302 https://localhost/; }}\n  \
+             location / {{ proxy_pass http://127.0.0.1:{web}; proxy_http_version 1.1;\n  \
+             proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_set_header Host localhost; }} }}\n \
+             server {{ listen 127.0.0.1:{broken} ssl; {ssl} location / {{ proxy_pass http://127.0.0.1:1; }} }}\n}}\n"
+        );
+        std::fs::write(&file, nginx).expect("written");
+        let child = Command::new("nginx").arg("-c").arg(&file).arg("-p").arg(directory).stderr(Stdio::null()).spawn();
+        child.expect("it is installed")
+    })
+}
+
+#[test]
+fn client_connects_through_nginx_with_tls_and_names_its_error_pages() {
+    let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
+    if !is_installed("nginx") || !Path::new(module).exists() {
+        skip("there is no nginx with its stream module on this machine");
+        return;
+    }
+    let directory = Directory::new("client-nginx");
+    let path = &directory.0;
+    let ours = authority(path, "ca");
+    issue(path, &ours, "good", "localhost", 2101);
+    issue(path, &ours, "ann", "ann", 2101);
+    let config = "listeners:\n  lines: { address: '127.0.0.1:0', app: echo }\n  \
+                  web: { address: '127.0.0.1:0', app: echo, protocol: websocket }\n";
+    let program = Program::configured(path, config, 2, |_| {});
+    let (_nginx, [wss, stream, asking, broken]) = nginx(path, module, program.port_of(1), program.port_of(0));
+    let ann: &[&str] = &["--client-cert", "ann.pem", "--client-key", "ann.key"];
+    let long = format!("{}\n", "x".repeat(40_000));
+    for (address, flags, input) in [
+        (format!("wss://localhost:{wss}/chat?room=a"), &[][..], "hello\ngr\u{fc}\u{df}e\n"),
+        (format!("wss://localhost:{wss}/"), &[], &long),
+        (format!("tls://localhost:{stream}"), &[], "hello\ngr\u{fc}\u{df}e\n"),
+        (format!("tls://localhost:{stream}"), &[], &long),
+        (format!("tls://localhost:{asking}"), ann, "hello\n"),
+    ] {
+        let (code, heard, said) = client(path, "", &[&[&*address, "--ca", "ca.pem"], flags].concat(), input);
+        assert!(code == Some(0) && heard == input, "{address}: {code:?}, {} bytes: {said}", heard.len());
+    }
+    for (address, words) in [
+        (format!("wss://localhost:{wss}/moved"), "can't connect: rejected_302"),
+        (format!("wss://localhost:{broken}/"), "can't connect: rejected_502"),
+        // It speaks TLS and not HTTP.
+        (format!("wss://localhost:{stream}/"), "can't connect: "),
+        // nginx has an error page for plain requests on a port with TLS, and it is no TLS.
+        (format!("ws://localhost:{wss}/"), "can't connect: rejected_400"),
+    ] {
+        let flags: &[&str] = if address.starts_with("wss") { &["--ca", "ca.pem"] } else { &[] };
+        let (code, heard, said) = client(path, "", &[&[&*address], flags].concat(), "hello\n");
+        assert!(code == Some(1) && said.contains(words) && heard.is_empty(), "{address}: {code:?}: {said}");
+    }
+    let address = format!("tls://localhost:{asking}");
+    // nginx ends the connection in good order, after the handshake of TLS 1.3.
+    let (_, heard, said) = client(path, "", &[&address, "--ca", "ca.pem"], "hello\n");
+    assert!(heard.is_empty(), "nginx requires a certificate: {said}");
+    program.signal("-TERM");
+    assert_eq!(program.wait(), Some(0));
 }

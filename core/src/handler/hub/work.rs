@@ -107,7 +107,8 @@ impl<C> Hub<'_, C> {
     /// They apply to the attempts after the current one. An open connection stays. Returns `false`
     /// if there is no such dial, or no address.
     pub fn set_dial_addresses(&mut self, dial: DialId, addresses: Vec<String>) -> bool {
-        !addresses.is_empty() && self.state.dials.set_addresses(dial, addresses)
+        let State { dials, random, .. } = &mut *self.state;
+        !addresses.is_empty() && dials.set_addresses(dial, addresses, random)
     }
 
     /// Begins TLS on an open connection of a dial whose [`tls_start`](Dial::tls_start) is `WhenAsked`.

@@ -2,7 +2,7 @@
 //!
 //! It covers peers on every wire, over links that split, delay, stall and reset; one to four shards
 //! whose messages arrive late; a clock that jumps; a process that is stopped for a while; new
-//! configurations; and, for [tunnels](crate::tunnel), SSH servers that disconnect, fall silent or
+//! configurations; attempts to connect that fail, or whose result comes late or twice; and, for [tunnels](crate::tunnel), SSH servers that disconnect, fall silent or
 //! refuse.
 //!
 //! After every step it checks the guarantees of the machine, and after every fourth step it also
@@ -40,12 +40,14 @@
 //! - One fact costs a bounded number of steps (with the feature `work`).
 //! - What a peer sent is read once nothing blocks it: see [`World::rest`].
 //! - A peer that answers pings is not closed as silent.
-//! - In the end no connection is left, and every connection ended with one reason.
+//! - A dial is tried when the machine wants it, at the address that it wants.
+//! - In the end no connection and no dial is left, and every connection ended with one reason.
 //! - A [`Client`] receives only what its wire allows: see [`Client`].
 //! - The facts of a run, replayed on new machines, have the same outcome, byte for byte:
 //!   [`World::replay`].
 
 mod client;
+mod dialing;
 mod digest;
 mod node;
 mod peer;
@@ -58,6 +60,7 @@ mod turn;
 mod watch;
 
 pub use client::{Client, Do, Session};
+pub use dialing::Attempt;
 pub use peer::{Act, Actor, Link};
 
 use crate::base::{ConnId, ListenerId, Peer, Random, Time, UnixTime};
@@ -89,6 +92,8 @@ pub struct World<H: Handler, A> {
     faults: Faults,
     on_shard_message: Option<OnShardMessage<H>>,
     servers: BTreeMap<TunnelId, SshServer>,
+    /// All attempts of dials so far.
+    attempts: Vec<Attempt>,
     /// Whether SSH servers work and messages between shards arrive without delay.
     calm: bool,
     /// A listener that never existed and to which a peer tried to connect.
@@ -175,6 +180,7 @@ where
             faults: Faults::default(),
             on_shard_message: None,
             servers: BTreeMap::new(),
+            attempts: Vec::new(),
             calm: false,
             unreachable: None,
             may_be_empty: false,
@@ -250,6 +256,17 @@ where
     /// Adds a peer that the server can dial any number of times. Returns the peer's number.
     pub fn add_remote(&mut self, link: Link, actor: A) -> usize {
         self.add_to(Place { is_remote: true, ..Place::default() }, link, actor)
+    }
+
+    /// Adds a peer that the server can dial at an address. Returns the peer's number.
+    ///
+    /// Several peers may have the same address, for several connections at a time. As soon as any
+    /// peer has an address, attempts take time, and those to other addresses fail. Results come
+    /// also late and twice: see [`attempts`](Self::attempts).
+    pub fn add_remote_at(&mut self, address: impl Into<String>, link: Link, actor: A) -> usize {
+        let number = self.add_remote(link, actor);
+        self.ends[number].address = Some(address.into());
+        number
     }
 
     fn add_to(&mut self, place: Place, link: Link, actor: A) -> usize {

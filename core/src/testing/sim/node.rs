@@ -2,7 +2,7 @@
 
 use super::Watch;
 use super::digest::Digest;
-use crate::base::{ConnId, ListenerId, Peer, Time};
+use crate::base::{ConnId, DialId, ListenerId, Peer, Time};
 use crate::config::Config;
 use crate::facts::record::Recorder;
 use crate::facts::{Shard, ShardMessage};
@@ -10,7 +10,7 @@ use crate::handler::Handler;
 use crate::machine::{End, Machine};
 use crate::state::Job;
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -20,6 +20,10 @@ pub(super) struct Node<H: Handler> {
     pub(super) sockets: Vec<Option<Plug>>,
     /// Mail from other shards, one queue per sender.
     pub(super) inbox: Vec<VecDeque<Mail>>,
+    /// The attempts of dials in progress, by their numbers among all attempts.
+    pub(super) dialing: BTreeMap<DialId, usize>,
+    /// Whether a dial has had TLS.
+    pub(super) dials_tls: bool,
     /// Offloaded jobs that have not run yet.
     pub(super) jobs: VecDeque<Job>,
     /// Time until which the shard does nothing, if it is stalled.
@@ -70,6 +74,8 @@ where
             machine,
             sockets: Vec::new(),
             inbox: (0..shard.count()).map(|_| VecDeque::new()).collect(),
+            dialing: BTreeMap::new(),
+            dials_tls: false,
             jobs: VecDeque::new(),
             stalled_until: None,
             held_back: false,
@@ -77,6 +83,11 @@ where
             bytes_in: 0,
             written: Digest::default(),
         }
+    }
+
+    /// Returns `true` if a listener has TLS, or if a dial has had it.
+    pub(super) fn has_tls(&self) -> bool {
+        self.dials_tls || self.configs.iter().flat_map(|config| &config.listeners).any(|listen| listen.tls.is_some())
     }
 
     pub(super) fn shown(&self, conn: ConnId) -> Option<Shown> {

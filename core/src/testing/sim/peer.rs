@@ -1,6 +1,6 @@
 //! Simulated peers and their links.
 
-use crate::base::{ConnId, ListenerId, Peer, Random};
+use crate::base::{ConnId, ListenerId, Peer, Random, Time};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -97,10 +97,14 @@ impl Default for Place {
 pub(super) struct PeerEnd<A> {
     pub(super) actor: A,
     pub(super) place: Place,
+    /// The address at which the server dials the peer, if it has one.
+    pub(super) address: Option<String>,
     pub(super) link: Link,
     /// Whether the link has been steady from the start.
     pub(super) always_steady: bool,
     pub(super) socket: Socket,
+    /// When the peer last connected.
+    pub(super) since: Time,
     /// Bytes in transit to the server.
     pub(super) sent: VecDeque<u8>,
     /// Whether the peer ends its half once `sent` has arrived.
@@ -137,9 +141,11 @@ impl<A: Actor> PeerEnd<A> {
         Self {
             actor,
             place,
+            address: None,
             link,
             always_steady: link == Link::Steady,
             socket: if place.is_remote { Socket::Remote } else { Socket::Connecting },
+            since: Time::START,
             sent: VecDeque::new(),
             ended: false,
             left: false,
@@ -152,7 +158,8 @@ impl<A: Actor> PeerEnd<A> {
     }
 
     /// Assigns a connection to the peer.
-    pub(super) fn connected(&mut self, conn: ConnId) {
+    pub(super) fn connected(&mut self, now: Time, conn: ConnId) {
+        self.since = now;
         self.socket = Socket::Open(conn);
         self.conns.push(conn);
     }
@@ -187,10 +194,15 @@ impl<A: Actor> PeerEnd<A> {
                 break;
             }
         }
+        self.pull();
+        taken
+    }
+
+    /// Queues what the peer has to send without being asked.
+    pub(super) fn pull(&mut self) {
         if !self.told_end {
             self.sent.extend(self.actor.replies());
         }
-        taken
     }
 
     /// Returns `true` if the server could read bytes or the end of the peer's half.

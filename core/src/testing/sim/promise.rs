@@ -4,7 +4,7 @@ use super::node::Plug;
 use super::peer::{Actor, PeerEnd, Socket};
 use super::{Node, World};
 use crate::base::{ConnId, ListenerId, Reason, Time};
-use crate::config::Config;
+use crate::config::{Config, Rates};
 use crate::handler::Handler;
 use crate::machine::{End, Machine};
 use crate::wire::{Protocol, Wire};
@@ -72,7 +72,7 @@ where
         let intents = || node.sockets.iter().flatten().filter_map(|plug| node.machine.intent(plug.conn));
         let all = metrics.open + metrics.closing + metrics.undecided;
         self.promise(all == intents().count() as u64, "each connection that has not ended is counted once");
-        if node.configs.iter().flat_map(|config| &config.listeners).all(|listen| listen.tls.is_none()) {
+        if !node.has_tls() {
             let owed: u64 = intents().map(|intent| intent.transmit.len() as u64).sum();
             self.promise(metrics.queued_bytes == owed, "the gauge of queued bytes equals their sum");
             self.promise(metrics.bytes_in == node.bytes_in, "the counter of bytes read equals their number");
@@ -147,12 +147,11 @@ where
         for end in &self.ends {
             let Socket::Open(conn) = end.socket else { continue };
             let told = end.told + end.sent.len() as u64;
-            let waited = self.now.since(since);
-            let longest = self.nodes[usize::from(conn.shard())]
-                .configs
-                .iter()
-                .map(|config| patience(config, end.place.listener, told))
-                .max();
+            let waited = self.now.since(since.max(end.since));
+            let node = &self.nodes[usize::from(conn.shard())];
+            let of_dial = node.machine.dial_limits(conn).map(|limits| slowest(limits.rates, told.saturating_mul(4)));
+            let longest =
+                node.configs.iter().map(|config| patience(config, end.place.listener, told)).max().max(of_dial);
             let is_patient = longest.is_none_or(|longest| waited <= longest);
             if !is_patient && self.is_owed(end, conn) {
                 let what = if end.told_end {
@@ -183,6 +182,7 @@ where
                 self.promise(gauge == 0, &format!("no {name} are left after a drain"));
             }
             self.promise(metrics.opened == metrics.ended.total(), "every connection ended with one reason");
+            self.promise(node.machine.dial_count() == 0, "no dials are left after a drain");
             let watch = node.machine.handler();
             self.promise(watch.open() == 0, "every connection that was opened was closed");
             self.promise(watch.closed() as u64 <= metrics.opened, "no more connections close than were opened");
@@ -216,7 +216,11 @@ fn patience(config: &Config, listener: ListenerId, bytes: u64) -> Duration {
     // Each byte may be a message, and compressed bytes count as inflated ones. Where the server
     // edits the line, each byte may be a key that redraws the whole line and is charged for it.
     let units = if listen.is_some_and(|listen| may_type(&listen.protocol)) { KEY_UNITS } else { 4 };
-    let slow =
-        [rates.messages, rates.bytes].into_iter().flatten().map(|rate| rate.time_for(bytes.saturating_mul(units)));
+    slowest(rates, bytes.saturating_mul(units))
+}
+
+/// Returns the longest time that serving so many units may take at these rates.
+fn slowest(rates: Rates, units: u64) -> Duration {
+    let slow = [rates.messages, rates.bytes].into_iter().flatten().map(|rate| rate.time_for(units));
     slow.fold(PATIENCE, Duration::saturating_add)
 }

@@ -126,27 +126,9 @@ where
         self.plug_in(peer, conn);
     }
 
-    /// Completes one pending dial: it connects a remote peer, or fails.
-    fn answer_a_dial(&mut self, node: usize) {
-        if self.is_stalled(node) {
-            return;
-        }
-        let Some(dial) = self.nodes[node].machine.dials().map(|(dial, _)| dial).next() else { return };
-        let waits = |end: &super::PeerEnd<A>| end.socket == Socket::Remote;
-        let peer = self.ends.iter().position(waits).filter(|_| self.random.below(3) > 0);
-        let Some(peer) = peer else {
-            return self.apply(node, Input::DialFailed { dial, failure: Failure::Refused });
-        };
-        let from = Peer::Address(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 7)));
-        if let Some(conn) = self.nodes[node].machine.dialed(self.now, dial, from) {
-            self.ends[peer].begin(&mut self.random);
-            self.plug_in(peer, conn);
-        }
-    }
-
     /// Stores a peer's socket at the index of its connection, and drops the socket it replaces.
-    fn plug_in(&mut self, peer: usize, conn: ConnId) {
-        self.ends[peer].connected(conn);
+    pub(super) fn plug_in(&mut self, peer: usize, conn: ConnId) {
+        self.ends[peer].connected(self.now, conn);
         let node = usize::from(conn.shard());
         let sockets = &mut self.nodes[node].sockets;
         if sockets.len() <= conn.index() {
@@ -202,6 +184,7 @@ where
         if self.is_stalled(node) {
             return false;
         }
+        self.ends[peer].pull();
         if self.ends[peer].left {
             self.fail(peer, conn, Failure::Reset);
             return true;
@@ -279,6 +262,7 @@ where
         }
         self.check_hint(node);
         self.apply(node, Input::TurnEnded);
+        self.begin_dials(node);
         while let Some(job) = self.nodes[node].machine.take_job() {
             self.nodes[node].jobs.push_back(job);
         }
@@ -356,6 +340,7 @@ where
     /// Advances the clock to `until`, but past at most `most` deadlines. Returns how many passed.
     pub(super) fn pass_until(&mut self, until: Time, most: u32) -> u32 {
         let (mut since, mut at_once, mut count) = (self.now, 0, 0);
+        (0..self.nodes.len()).for_each(|node| self.begin_dials(node));
         while count < most
             && let Some(at) = self.next_deadline().filter(|at| *at <= until)
         {
@@ -373,6 +358,7 @@ where
             }
             self.tend_tunnels();
             (0..self.nodes.len()).for_each(|node| self.finish_jobs(node, usize::MAX));
+            (0..self.nodes.len()).for_each(|node| self.finish_dials(node));
             if self.calm {
                 // Shards that are held back continue only once the slow shard has read its
                 // messages.
@@ -386,6 +372,7 @@ where
             self.now = until;
             self.all_elapsed();
             self.tend_tunnels();
+            (0..self.nodes.len()).for_each(|node| self.finish_dials(node));
         }
         count
     }
@@ -398,6 +385,7 @@ where
 
     /// Stops the process for `span`. Then it handles input first, and expired deadlines second.
     pub(super) fn stop(&mut self, span: Duration) {
+        (0..self.nodes.len()).for_each(|node| self.begin_dials(node));
         self.now = self.now + span;
         self.end_stalls();
         self.deliver_steady();
