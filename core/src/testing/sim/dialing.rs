@@ -1,8 +1,9 @@
 //! The attempts of dials, which a world makes as a shell does, with late and repeated results.
 
 use super::World;
+use super::attempt::Attempt;
 use super::peer::{Actor, PeerEnd, Socket};
-use crate::base::{ConnId, DialId, Failure, Peer, Time};
+use crate::base::{ConnId, DialId, Failure, Peer};
 use crate::facts::Input;
 use crate::handler::Handler;
 use alloc::format;
@@ -11,28 +12,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-
-/// An attempt of a dial to connect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// The number of the shard that dials.
-    pub shard: u8,
-    /// The dial.
-    pub dial: DialId,
-    /// The address of the attempt.
-    pub address: String,
-    /// When the shell learned that the attempt should be made.
-    pub began: Time,
-    /// When the shell ended the attempt, with a result or because the machine gave it up.
-    pub ended: Option<Time>,
-    /// The connection and the number of the peer, if it connected.
-    pub connected: Option<(ConnId, usize)>,
-    /// The failure that the shell reported, if any.
-    pub failed: Option<Failure>,
-    /// When the network answers. `None`: never.
-    due: Option<Time>,
-}
 
 /// The source address of every dialled peer.
 const REMOTE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 7);

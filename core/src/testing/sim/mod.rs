@@ -46,6 +46,7 @@
 //! - The facts of a run, replayed on new machines, have the same outcome, byte for byte:
 //!   [`World::replay`].
 
+mod attempt;
 mod client;
 mod dialing;
 mod digest;
@@ -59,8 +60,8 @@ mod tunnel;
 mod turn;
 mod watch;
 
+pub use attempt::Attempt;
 pub use client::{Client, Do, Session};
-pub use dialing::Attempt;
 pub use peer::{Act, Actor, Link};
 
 use crate::base::{ConnId, ListenerId, Peer, Random, Time, UnixTime};
