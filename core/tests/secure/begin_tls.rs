@@ -1,6 +1,7 @@
 //! TLS that a handler begins after a plain exchange, as a client of NATS does.
 
 use crate::tls_world::World;
+use crate::wired::{carry, carry_recorded};
 use drupe_core::app::Echo;
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{BeginTlsError, ClientTls, ClientTlsFiles, Roots, Secured, Tls};
@@ -85,22 +86,6 @@ fn server(tls: Tls) -> (TestHub<Echo>, ConnId) {
     let mut server = TestHub::with_config(Config::listening([listen.tls(Some(tls))]), Echo);
     let conn = server.connect();
     (server, conn)
-}
-
-/// Carries bytes between both until neither has more to say.
-fn carry(client: &mut TestHub<Polite>, ours: ConnId, server: &mut TestHub<Echo>, theirs: ConnId, piece: usize) {
-    let (mut sent, mut heard) = (0, 0);
-    loop {
-        let out = client.received(ours)[sent..].to_vec();
-        sent += out.len();
-        out.chunks(piece).for_each(|piece| server.send(theirs, piece));
-        let back = server.received(theirs)[heard..].to_vec();
-        heard += back.len();
-        back.chunks(piece).for_each(|piece| client.send(ours, piece));
-        if out.is_empty() && back.is_empty() {
-            return;
-        }
-    }
 }
 
 #[test]
@@ -231,25 +216,8 @@ fn trace_replays_without_keys() {
     machine.started(Time::START);
     let (mut server, theirs) = server(world.tls(&["localhost"]));
     let conn = machine.dialed(Time::START, DIAL, Peer::Local).expect("wanted");
-    let mut heard = 0;
     machine.received(Time::START, conn, &mut b"INFO\r\n".to_vec());
-    for step in 1..20 {
-        let now = Time::from_millis(step);
-        while machine.next_changed().is_some() {}
-        while let Some(bytes) = machine.intent(conn).map(|intent| intent.transmit.first().to_vec()) {
-            if bytes.is_empty() {
-                break;
-            }
-            server.send(theirs, &bytes);
-            machine.wrote(now, conn, bytes.len());
-        }
-        let mut back = server.received(theirs)[heard..].to_vec();
-        heard += back.len();
-        if !back.is_empty() {
-            machine.received(now, conn, &mut back);
-        }
-        machine.turn_ended(now);
-    }
+    carry_recorded(&mut machine, conn, &mut server, theirs);
     assert_eq!(machine.handler().log, ["info", "TLSv1.3 CONNECT"]);
     let external = Polite::new(dial(&world).tls(Some(ClientTls::external())));
     let mut again = Machine::new(config(), external);

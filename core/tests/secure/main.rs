@@ -9,3 +9,4 @@ mod tls_dials;
 mod tls_hostile;
 mod tls_sessions;
 mod tls_world;
+mod wired;

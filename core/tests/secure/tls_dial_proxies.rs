@@ -1,6 +1,7 @@
 //! TLS of outgoing connections through a proxy.
 
 use crate::tls_world::World;
+use crate::wired::{carry, carry_recorded, written};
 use drupe_core::app::Echo;
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{ClientTls, ClientTlsFiles, Roots};
@@ -75,18 +76,9 @@ fn talk(client: &mut TestHub<Dialler>, answers: &[&[u8]], server: &mut TestHub<E
         client.clear();
         answer.chunks(piece).for_each(|piece| client.send(ours, piece));
     }
-    let (theirs, mut sent, mut heard) = (server.connect(), 0, 0);
-    loop {
-        let out = client.received(ours)[sent..].to_vec();
-        sent += out.len();
-        out.chunks(piece).for_each(|piece| server.send(theirs, piece));
-        let back = server.received(theirs)[heard..].to_vec();
-        heard += back.len();
-        back.chunks(piece).for_each(|piece| client.send(ours, piece));
-        if out.is_empty() && back.is_empty() {
-            return ours;
-        }
-    }
+    let theirs = server.connect();
+    carry(client, ours, server, theirs, piece);
+    ours
 }
 
 #[test]
@@ -150,30 +142,9 @@ fn trace_through_a_proxy_replays_without_keys() {
     let mut server = server("tcp", &world);
     let theirs = server.connect();
     let conn = machine.dialed(Time::START, DIAL, Peer::Local).expect("wanted");
-    let (mut heard, mut is_answered) = (0, false);
-    for step in 1..20 {
-        let now = Time::from_millis(step);
-        while machine.next_changed().is_some() {}
-        while let Some(bytes) = machine.intent(conn).map(|intent| intent.transmit.first().to_vec()) {
-            if bytes.is_empty() {
-                break;
-            }
-            machine.wrote(now, conn, bytes.len());
-            if is_answered {
-                server.send(theirs, &bytes);
-            }
-        }
-        if !is_answered {
-            is_answered = true;
-            machine.received(now, conn, &mut OK.to_vec());
-        }
-        let mut back = server.received(theirs)[heard..].to_vec();
-        heard += back.len();
-        if !back.is_empty() {
-            machine.received(now, conn, &mut back);
-        }
-        machine.turn_ended(now);
-    }
+    assert!(written(&mut machine, Time::START, conn).starts_with(b"CONNECT"));
+    machine.received(Time::START, conn, &mut OK.to_vec());
+    carry_recorded(&mut machine, conn, &mut server, theirs);
     assert_eq!(machine.handler().log, ["opened TLSv1.3", "hello"]);
     let text = trace.text();
     assert!(text.contains("received 0.1 \"HTTP/1.1 200 OK") && text.contains("received 0.1 \"hello\\n\""), "{text}");

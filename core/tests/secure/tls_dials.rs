@@ -1,6 +1,7 @@
 //! TLS of outgoing connections: two machines that speak to each other, and servers that lie.
 
 use crate::tls_world::World;
+use crate::wired::{carry, carry_recorded};
 use drupe_core::app::Echo;
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{
@@ -69,21 +70,6 @@ fn talk(client: &mut Client, server: &mut Server, piece: usize) -> ConnId {
     let theirs = server.connect();
     carry(client, ours, server, theirs, piece);
     ours
-}
-
-fn carry(client: &mut Client, ours: ConnId, server: &mut Server, theirs: ConnId, piece: usize) {
-    let (mut sent, mut heard) = (0, 0);
-    loop {
-        let out = client.received(ours)[sent..].to_vec();
-        sent += out.len();
-        out.chunks(piece).for_each(|piece| server.send(theirs, piece));
-        let back = server.received(theirs)[heard..].to_vec();
-        heard += back.len();
-        back.chunks(piece).for_each(|piece| client.send(ours, piece));
-        if out.is_empty() && back.is_empty() {
-            return;
-        }
-    }
 }
 
 fn log(client: &Client) -> Vec<&str> {
@@ -300,24 +286,7 @@ fn trace_of_a_tls_client_is_plain_and_replays_without_keys() {
     let mut server = server("tcp", world.tls(&["localhost"]));
     let theirs = server.connect();
     let conn = machine.dialed(Time::START, DIAL, Peer::Local).expect("wanted");
-    let mut heard = 0;
-    for step in 1..20 {
-        let now = Time::from_millis(step);
-        while machine.next_changed().is_some() {}
-        while let Some(bytes) = machine.intent(conn).map(|intent| intent.transmit.first().to_vec()) {
-            if bytes.is_empty() {
-                break;
-            }
-            server.send(theirs, &bytes);
-            machine.wrote(now, conn, bytes.len());
-        }
-        let mut back = server.received(theirs)[heard..].to_vec();
-        heard += back.len();
-        if !back.is_empty() {
-            machine.received(now, conn, &mut back);
-        }
-        machine.turn_ended(now);
-    }
+    carry_recorded(&mut machine, conn, &mut server, theirs);
     assert_eq!(machine.handler().log, ["opened TLSv1.3 None", "hello"]);
     let text = trace.text();
     assert!(text.contains("received 0.1 \"hello\\n\"") && text.contains("secured 0.1 \"TLSv1.3\""), "{text}");
