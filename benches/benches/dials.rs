@@ -1,10 +1,10 @@
-//! Thousands of dials that lose their network and come back: through the driver and the machine, in
+//! Thousands of dials that lose their network and reconnect: through the driver and the machine, in
 //! virtual time, without sockets.
 //!
-//! In each cycle, all connections are reset in one turn. For the next 5 s every attempt is refused, so
-//! that each dial is retried with backoff, at a moment of its own. Then all connect again. The
-//! throughput counts dials, so its inverse is the cost of one dial's cycle, which should hardly depend
-//! on how many there are.
+//! In each cycle, all connections are reset in one turn. For the next 5 s every attempt is refused,
+//! so each dial retries with backoff, at its own times. Then all connect again. The throughput
+//! counts dials, so its inverse is the cost of one dial's cycle. That cost should hardly depend on
+//! the number of dials.
 
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
 
@@ -16,10 +16,10 @@ use std::io::{self, IoSlice};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// How long the network is away.
+/// How long each outage of the network lasts.
 const OUTAGE: Duration = Duration::from_secs(5);
 
-/// Dials at the start, as often as its number says.
+/// Makes this many dials at the start.
 struct Dialler(usize);
 
 impl Handler for Dialler {
@@ -36,7 +36,7 @@ impl Handler for Dialler {
     }
 }
 
-/// A network that is there or away.
+/// A network that is up or down.
 #[derive(Default)]
 struct Network {
     is_up: bool,
@@ -106,7 +106,7 @@ impl TryFrom<OsStream> for Stream {
     }
 }
 
-/// A runtime whose servers are driven by hand.
+/// A runtime that runs nothing: the benchmark takes the turns itself.
 struct ByHand;
 
 impl Runtime for ByHand {
@@ -127,7 +127,7 @@ struct World {
 }
 
 impl World {
-    /// Creates a world of so many dials, all connected.
+    /// Creates a world of `dials` connected dials.
     fn new(dials: usize) -> Self {
         let server = Server::<_, ByHand>::bind(Config::default().unlimited().seed(Some(7)), Dialler(dials));
         let mut world = Self { driver: server.expect("no listener").run(), now: Time::START };
@@ -137,24 +137,24 @@ impl World {
         world
     }
 
-    /// Takes turns until so many connections are open.
+    /// Takes turns until `dials` connections are open.
     fn run_until_open(&mut self, dials: usize) {
         while self.driver.sockets().open.len() < dials {
             self.turn(&mut Vec::new(), None);
         }
     }
 
-    /// Takes one turn. Then the time is that of the next deadline, but not after `end`.
+    /// Takes one turn, then advances the time to the next deadline, but not beyond `end`.
     fn turn(&mut self, ready: &mut Vec<u32>, end: Option<Time>) {
         let next = self.driver.turn(self.now, ready, Waker::noop());
         assert_ne!(next, Next::End, "nothing drains it");
-        // If the driver does not wait, a deadline may be that close.
+        // If the driver does not wait, the next deadline may be now.
         let soon = self.now + Duration::from_nanos(1);
         let Next::Wait(until) = next else { return self.now = soon };
         self.now = until.into_iter().chain(end).min().expect("a dial waits").max(self.now);
     }
 
-    /// The network goes away and comes back.
+    /// Takes the network down, and brings it up again.
     fn cycle(&mut self, dials: usize) {
         let network = self.driver.sockets();
         network.is_up = false;

@@ -109,7 +109,9 @@
 //!   clients.
 //! - [`app`]: ready-made echo, relay and chat. [`text`]: makes one peer's text safe for another's
 //!   terminal.
+//! - [`Dial`]: outgoing connections; [`wire::outgoing_proxy`] connects them through a proxy.
 //! - [`tunnel`]: listeners on another machine, through SSH.
+//! - [`history`]: the latest messages of rooms, for readers who come back.
 //! - `settings`: configuration from text. `kit::monitor`: shows operators who is connected.
 //! - [`embedding`]: how to write a shell, step by step.
 //! - [`testing`]: tests an application. [`trace`]: records runs as text and replays them.

@@ -11,9 +11,9 @@ use std::{env, fs};
 /// The folders, lowest first, with what each is for. One may use those before it.
 const FOLDERS: &[(&str, &str)] = &[
     ("base", "time, identifiers, peers, messages, reasons"),
-    ("history", "the latest messages of rooms, and whether a reader who comes back has missed any"),
+    ("history", "the latest messages of rooms, and whether a returning reader has missed any"),
     ("tls", "certificates and sessions beneath every wire"),
-    ("wire", "bytes to messages and back: lines, frames, telnet, WebSocket, HTTP heads, PROXY"),
+    ("wire", "bytes to messages and back: lines, frames, telnet, WebSocket, HTTP heads, PROXY, outgoing proxies"),
     ("tunnel", "options, reports and states of tunnels through SSH"),
     ("config", "the configuration of a machine: addresses, limits, watermarks, outgoing connections"),
     ("metrics", "counters, gauges and histograms, and their text for Prometheus"),

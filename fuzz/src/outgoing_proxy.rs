@@ -39,7 +39,8 @@ impl Handler for Caller {
     }
 }
 
-/// Sends any bytes as the answers of a proxy, in any pieces, and parses them as a proxy's text form.
+/// Sends any bytes as the answers of a proxy, in any pieces. Also parses them as a proxy's
+/// text form.
 ///
 /// # Panics
 /// If the split changes the result, or the memory or the work exceeds its bound.
@@ -100,7 +101,7 @@ fn handshake(proxy: &str, messages: &[&[u8]], lengths: &[usize]) -> (HandshakePr
     (progress, if progress == HandshakeProgress::Done { used } else { 0 })
 }
 
-/// Dials through the proxy, which then ends.
+/// Dials through the proxy, which closes after its answers.
 fn dial(proxy: &str, is_websocket: bool, messages: &[&[u8]], lengths: &[usize]) {
     let mut hub = TestHub::with_config(Config::listening([]).seed(Some(7)).unlimited(), Caller::default());
     hub.note((proxy.to_owned(), is_websocket));

@@ -1,6 +1,6 @@
 //! Non-blocking connection attempts.
 //!
-//! `drupe-shell` resolves the name and decides which of its addresses are tried when. The event loop
+//! `drupe-shell` resolves the name and decides when each of its addresses is tried. The event loop
 //! reports the result of each attempt, and wakes up for the next one.
 
 use crate::sockets::Stream;
@@ -29,7 +29,7 @@ pub(crate) struct Dials {
     deadlines: BTreeSet<(Time, DialId)>,
     /// The dials of the sockets that are connecting, and the numbers of their attempts.
     tokens: BTreeMap<Token, (DialId, usize)>,
-    /// Number of tokens used so far. They are used in turn, so that no late event meets another socket.
+    /// Number of tokens used so far. A token is reused late, so a late event finds no other socket.
     used: usize,
     done: BTreeMap<DialId, io::Result<(Stream, Peer)>>,
     now: Time,
@@ -111,7 +111,7 @@ impl Dials {
                 racing.race.failed(number, error);
                 racing.connecting.remove(&number);
                 self.tokens.remove(&token);
-                // It continues in the turn that follows, with the time of that turn.
+                // The race continues in the next turn.
                 self.schedule(dial, Some(Time::START));
             }
             (Ok(None), Ok(address)) => {
@@ -152,7 +152,7 @@ impl Dials {
         self.done.pop_first()
     }
 
-    /// Begins and cancels attempts as the race of a dial says.
+    /// Performs the actions that the race of a dial returns.
     fn advance(&mut self, dial: DialId) {
         let Some(racing) = self.racing.get_mut(&dial) else { return };
         while let Some(action) = racing.race.next_action(self.now) {

@@ -27,8 +27,8 @@
 //!    a deadline has passed, records what is ready, and lets the driver take a turn.
 //! 2. `sockets.rs` contains the sockets: non-blocking calls, and two readiness flags for each
 //!    socket, because the system reports readiness once.
-//! 3. `dial.rs` contains outgoing connections. `drupe-shell` resolves their names, and decides which
-//!    address is tried when.
+//! 3. `dial.rs` contains outgoing connections. `drupe-shell` resolves their names, and decides when
+//!    each address is tried.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

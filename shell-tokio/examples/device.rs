@@ -3,7 +3,7 @@
 //! `DRUPE_PASSWORD=secret cargo run -p drupe-tokio --features kit --example device -- telnet://192.0.2.7:23 admin 'show version'`
 //!
 //! With `telnets://`, the connection has TLS. The password is sent only after a prompt that asks for
-//! one, and only while the device hides what is typed or `--plain` allows otherwise.
+//! one, and only while the device hides the input, unless `--plain` is given.
 
 use drupe_tokio::core::kit::client::ClientOptions;
 use drupe_tokio::core::telnet::ClientMode;

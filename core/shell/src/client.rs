@@ -76,7 +76,7 @@ pub enum Incoming {
     Message(PayloadBuf),
     /// A telnet server sent a [prompt](drupe_core::telnet::Signal::Prompt).
     Prompt(PayloadBuf),
-    /// A telnet server wants the input edited or echoed in another place. It is never dropped.
+    /// A telnet server changed where the input is edited and echoed. This item is never dropped.
     ClientMode(ClientMode),
     /// A telnet server sent a message of the Generic MUD Communication Protocol (GMCP).
     #[non_exhaustive]
@@ -162,8 +162,8 @@ impl Client {
     ///
     /// # Errors
     /// If TLS settings are pending and the feature `client-tls` is off, or the system has no
-    /// certificates. If TLS over a Unix socket has no server name. If the configuration has a listener that cannot be bound; the default
-    /// configuration has none.
+    /// certificates. If TLS over a Unix socket has no server name. If the configuration has a
+    /// listener that cannot be bound; the default configuration has none.
     pub fn with_driver<R: Runtime>(
         mut options: ClientOptions,
         secret: [u8; 32],
@@ -352,7 +352,7 @@ fn load_tls() -> io::Result<ClientTls> {
     Err(io::Error::new(io::ErrorKind::Unsupported, words))
 }
 
-/// Refuses TLS over a Unix socket without a server name: no certificate is for a path.
+/// Refuses TLS over a Unix socket without a server name: a certificate cannot name a path.
 fn check_name(dial: &Dial) -> io::Result<()> {
     let mut addresses = core::iter::once(&dial.address).chain(&dial.others);
     let is_unnamed = dial.tls.as_ref().is_some_and(|tls| tls.server_name.is_none());

@@ -1,6 +1,6 @@
 //! The runtime-independent part of Drupe's shells. Unix only.
 //!
-//! It contains sockets, threads and signals of the operating system, name resolution and the race
+//! It contains sockets, threads and signals of the operating system, name resolution, the race
 //! between the addresses of a host, the driver of the machine, and handles to a running server.
 //!
 //! A shell consists of a runtime's [`Sockets`] and a loop around [`Driver::turn`]. The loop

@@ -184,7 +184,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         self.setup.mailbox.remote()
     }
 
-    /// Resolves the hosts of dials with `look_up`, and not with the system's resolver.
+    /// Resolves the hosts of dials with `look_up` instead of the system's resolver.
     ///
     /// It receives the host of an address `HOST:PORT`, and runs on a thread, where it may block. An
     /// address with port 0 gets the port of the dial. A dial tries at most

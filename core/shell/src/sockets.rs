@@ -9,8 +9,8 @@ use std::io::{self, IoSlice};
 pub trait Sockets {
     /// A registered listener.
     type Listener;
-    /// A connection that the driver does not serve yet. The runtime takes it over from another
-    /// thread, if it can.
+    /// A connection that the driver does not serve yet. [`TryFrom`] converts an [`OsStream`] that
+    /// another thread passed.
     type Stream: TryFrom<OsStream, Error = io::Error>;
     /// A registered connection.
     type Socket;

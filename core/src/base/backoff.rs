@@ -75,7 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn waits_grow_up_to_the_cap_from_the_shortest_initial_wait() {
+    fn waits_grow_from_the_shortest_initial_wait_to_the_cap() {
         let backoff = Backoff::default().initial(Duration::from_nanos(1)).factor(10).jitter_percent(0);
         let waited = |failures| backoff.wait(failures, &mut Random::new(1));
         assert_eq!(

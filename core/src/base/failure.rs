@@ -15,15 +15,15 @@ pub enum Failure {
     TimedOut,
     /// The host refused the connection: nothing listens at the address.
     ///
-    /// For a Unix socket also: more connections wait than its listener allows.
+    /// For a Unix socket also: the backlog of its listener is full.
     Refused,
     /// The host or network is unreachable.
     Unreachable,
-    /// The name of the host could not be resolved, or there is no such Unix socket.
+    /// The name of the host could not be resolved, or the Unix socket does not exist.
     NotFound,
-    /// The system does not permit the connection, such as by the mode of a Unix socket.
+    /// The system denies the connection, for example because of the mode of a Unix socket.
     Denied,
-    /// The address is invalid: no `HOST:PORT`, or a path that is too long or not that of a socket.
+    /// The address is not `HOST:PORT`, or its path is too long or does not name a Unix socket.
     InvalidAddress,
     /// The WebSocket handshake failed: no response, or an invalid one (RFC 6455 section 4.1).
     Handshake,

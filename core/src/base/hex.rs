@@ -12,8 +12,8 @@ pub(crate) fn bytes_32(digits: &[u8]) -> Option<[u8; 32]> {
 
 /// Parses a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons between the bytes.
 ///
-/// `openssl x509 -fingerprint -sha256` prints one after the equals sign. Blanks around it are
-/// ignored. Returns `None` for other text.
+/// `openssl x509 -fingerprint -sha256` prints one after the equals sign. Whitespace around it
+/// is ignored. Returns `None` for other text.
 #[must_use]
 pub fn fingerprint(text: &str) -> Option<[u8; 32]> {
     let text = text.trim();

@@ -17,7 +17,7 @@ pub enum ProxyFault {
     Forbidden,
     /// The proxy could not reach the host (HTTP 502 to 504; SOCKS5 replies 3, 4 and 6).
     ///
-    /// It may also not have found the host's address.
+    /// Some proxies also use it for a host name that they could not resolve.
     TargetUnreachable,
     /// The host refused the connection of the proxy (SOCKS5 reply 5).
     TargetRefused,
@@ -28,11 +28,11 @@ pub enum ProxyFault {
     },
     /// The SOCKS5 proxy reported a general failure (reply 1), or one that RFC 1928 does not list.
     ///
-    /// Many proxies report so that they did not find the address of the host.
+    /// Many proxies use it for a host name that they could not resolve.
     General,
     /// The SOCKS5 proxy does not support connections, or this kind of address (replies 7 and 8).
     Unsupported,
-    /// The answer is not that of such a proxy.
+    /// The answer does not follow the protocol of the configured proxy.
     NotProxy,
     /// The head of the proxy's HTTP response is longer than 8 KiB.
     TooLong,
@@ -40,7 +40,7 @@ pub enum ProxyFault {
     Closed,
     /// The answer of the proxy was not complete in time.
     TimedOut,
-    /// A proxy cannot be asked for the dialled address: it is not `HOST:PORT`.
+    /// The dialled address cannot be sent to a proxy: it is not `HOST:PORT`.
     ///
     /// The host must be an IP address or a name of at most 255 printable ASCII characters.
     BadTarget,
@@ -98,10 +98,10 @@ impl ProxyFault {
             Self::TargetUnreachable => "the proxy can't reach the host; check the address, or ask the proxy's operator",
             Self::TargetRefused => "the host refused the proxy's connection; check the address and the port",
             Self::Rejected { .. } => "the proxy rejected the request with this HTTP status; its log says why",
-            Self::General => "the proxy failed without a reason; check the address, also that its host name exists",
+            Self::General => "the proxy failed and gave no reason; check the address, and that its host name exists",
             Self::Unsupported => "the proxy does not support connections to this kind of address; try a host name",
             Self::NotProxy => {
-                "what answers at the proxy's address is no such proxy; check the scheme (http or socks5) and the port"
+                "the server at the proxy's address is not such a proxy; check the scheme (http or socks5) and the port"
             }
             Self::TooLong => "the head of the proxy's response is longer than 8 KiB; check the proxy's address",
             Self::Closed => "the proxy closed the connection without an answer; its log says why",

@@ -28,7 +28,7 @@ pub enum TlsFault {
     Refused,
     /// The server's bytes are not TLS.
     NotTls,
-    /// Before TLS began, more arrived than the application expected.
+    /// The server sent more input before TLS than the application expected.
     EarlyInput,
 }
 
@@ -93,7 +93,7 @@ impl TlsFault {
             Self::Refused => "the server refused the TLS handshake with an alert; its log says why",
             Self::NotTls => "the server does not speak TLS at this port; check the address and the port",
             Self::EarlyInput => {
-                "the server sent more before TLS than its protocol has; somebody between may have inserted it"
+                "the server sent unexpected input before TLS; an attacker on the network may have inserted it"
             }
         }
     }

@@ -249,7 +249,7 @@ fn set_telnet_client(telnet: &mut TelnetClient, name: &str, value: &str) -> Resu
         }
         "charset" => telnet.charset = charset(value)?,
         "terminal" => {
-            let expected = "names of terminal types with commas between them, such as XTERM-256COLOR,XTERM";
+            let expected = "a comma-separated list of terminal types, such as XTERM-256COLOR,XTERM";
             telnet.types = value.parse().map_err(|_| wrong("terminal", expected, value))?;
         }
         "size" => {

@@ -55,8 +55,8 @@ pub struct Dial {
     pub marks: Option<Marks>,
     /// Whether to read from the server even while it reads too slowly. Default: `false`.
     ///
-    /// Two ends that each stop reading while their output waits can wait for each other until the
-    /// write deadline, and brokers cut clients that do not read. With `true`, the connection is
+    /// Two ends that both stop reading while their output waits block each other until the write
+    /// deadline, and brokers disconnect clients that do not read. With `true`, the connection is
     /// read while it is [stalled](crate::Event::Stalled). The application should then send nothing
     /// more until it has [drained](crate::Event::Drained): above [`Marks::max`], the connection ends.
     ///
@@ -71,16 +71,16 @@ pub struct Dial {
     pub kept_in_drain: bool,
     /// The proxy that connects to the addresses. `None`: the shell connects to them itself.
     ///
-    /// The shell connects to the proxy instead, and the proxy's answer is awaited for at most
-    /// `timeout` before TLS or the protocol begins. TLS and WebSocket use the names of the
-    /// dialled address. The peer of the connection is the proxy. What fails at the proxy is a
+    /// The shell connects to the proxy instead. The machine waits at most `timeout` for the proxy's
+    /// answer; then TLS or the protocol begins. TLS and WebSocket use the host of the dialled
+    /// address. The peer of the connection is the proxy. Faults of the proxy are reported as
     /// [`Failure::Proxy`](crate::Failure::Proxy).
     ///
     /// Many proxies end both directions when one ends: what the host sends after
     /// [`Hub::finish`](crate::Hub::finish) may be lost.
     ///
-    /// Settings for [external](ClientTls::external) TLS allow a proxy in replays only: an embedder
-    /// that speaks TLS itself speaks to the proxy before, with
+    /// With [external](ClientTls::external) TLS, set a proxy in replays only: an embedder that does
+    /// TLS itself completes the handshake with the proxy first, with
     /// [`ProxyHandshake`](crate::wire::outgoing_proxy::ProxyHandshake).
     pub proxy: Option<OutgoingProxy>,
 }
@@ -119,8 +119,8 @@ pub enum TlsStart {
     /// With the first byte.
     #[default]
     AtOnce,
-    /// When the application calls [`Hub::begin_tls`](crate::Hub::begin_tls), after both ends have
-    /// exchanged what the protocol sends before TLS.
+    /// When the application calls [`Hub::begin_tls`](crate::Hub::begin_tls), after the plain part
+    /// of the protocol.
     ///
     /// For NATS, SMTP and others. Until then nothing is encrypted or verified.
     WhenAsked,
@@ -177,7 +177,7 @@ impl Dial {
         Self { protocol, ..Self::lines(address) }
     }
 
-    /// Returns `true` if the first bytes of a connection are those of TLS.
+    /// Returns `true` if a connection begins with TLS.
     pub(crate) fn begins_with_tls(&self) -> bool {
         self.tls.is_some() && self.tls_start == TlsStart::AtOnce
     }
@@ -227,8 +227,8 @@ impl Dial {
 ///
 /// `telnet` and `telnets` have the options of [`TelnetClient`]: `delivery=lines` or `stream`,
 /// `prompt_after=` milliseconds, `terminal=XTERM-256COLOR,XTERM`, `size=80x24`, and `invalid`,
-/// `charset`, `gmcp`, `msdp`, `compress` and `keep_alive` as for listeners. The usual ports, 23 and
-/// 992, must be written.
+/// `charset`, `gmcp`, `msdp`, `compress` and `keep_alive` as for listeners. The port has no
+/// default; the usual ones are 23 and 992.
 ///
 /// An address cannot name roots, so with TLS the settings are [pending](ClientTls::pending): see
 /// [`fill_tls`](Dial::fill_tls). The handles of clients in the shells load those of the operating
@@ -389,7 +389,7 @@ mod tests {
             ("probe=no", "\"probe\" is not an option of this scheme"),
             ("delivery=keys", "delivery takes lines or stream, not \"keys\""),
             ("prompt_after=soon", "prompt_after takes a number of milliseconds, not \"soon\""),
-            ("terminal=,", "terminal takes names of terminal types with commas"),
+            ("terminal=,", "terminal takes a comma-separated list of terminal types"),
             ("size=80", "size takes columns and rows, such as 80x24, not \"80\""),
             ("size=80x70000", "size takes columns and rows"),
             ("keep_alive=0", "keep_alive takes a number of seconds, at least 1, not \"0\""),

@@ -1,4 +1,4 @@
-//! The home of rooms: their histories within one limit on memory.
+//! The histories of all rooms, within one limit on memory.
 
 use super::position::Position;
 use super::room_log::{Keep, Kept, Lost, RoomLog};
@@ -12,8 +12,8 @@ const ROOM_BYTES: usize = size_of::<Room>() + 192;
 
 /// The histories of rooms, within one limit on memory.
 ///
-/// If they need more, the rooms that were used the longest time ago lose their oldest messages, and
-/// then their history. A room that lost its history begins a new epoch with its next message.
+/// Above the limit, the least recently used rooms lose their oldest messages, and then their
+/// history. A room that lost its history begins a new epoch with its next message.
 #[derive(Clone, Debug)]
 pub struct Home {
     rooms: BTreeMap<Box<str>, Room>,
@@ -35,7 +35,7 @@ struct Room {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The message has more bytes than the room or the home may keep in all.
+    /// The message is longer than the room or the home may keep in total.
     #[error("the message has {bytes} bytes, and the room keeps at most {max}")]
     TooLong {
         /// The length of the message, in bytes.
@@ -56,7 +56,7 @@ impl Home {
 
     /// Publishes a message to a room, and returns the position after it.
     ///
-    /// `random` are two random numbers: the epoch, in case the room has no history, and the mark of
+    /// `random` holds two random numbers: the epoch, for a room without a history, and the mark of
     /// the message.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Home {
 
     /// Returns the position after the last message of a room.
     ///
-    /// A room without a history begins one, with the random number `epoch`.
+    /// A room without a history begins one in `epoch`, which must be random.
     pub fn open(&mut self, name: &str, epoch: u64) -> Position {
         self.begin(name, epoch);
         let position = self.change(name, |log| log.top());
@@ -93,7 +93,7 @@ impl Home {
     /// Returns the messages of a room after a position, at most `max`, oldest first.
     ///
     /// # Errors
-    /// If some of them may be missing, or more than `max` are.
+    /// If some of them may be missing, or if there are more than `max`.
     pub fn since(
         &mut self,
         name: &str,
@@ -156,7 +156,7 @@ impl Home {
         self.bytes
     }
 
-    /// Counts a use of a room, and drops what it keeps for too long.
+    /// Marks a room as used, and drops messages beyond the limits of `keep`.
     fn touch(&mut self, name: &str, now: Time, keep: &Keep) {
         self.change(name, |log| log.trim(now, keep));
     }
@@ -171,7 +171,7 @@ impl Home {
         }
     }
 
-    /// Changes the history of a room, if it has one. It is now the room that was used last.
+    /// Changes the history of a room, if it has one, and marks the room as the last used.
     fn change<T>(&mut self, name: &str, change: impl FnOnce(&mut RoomLog) -> T) -> Option<T> {
         work::step(1);
         let room = self.rooms.get_mut(name)?;
@@ -188,8 +188,8 @@ impl Home {
         Some(result)
     }
 
-    /// Drops messages and histories of the rooms that were used the longest time ago, until the rest
-    /// fits. The room that was used last keeps its history, though not its messages.
+    /// Drops messages and then histories of the least recently used rooms, until the rest fits. The
+    /// last used room keeps its history, but may lose its messages.
     fn make_room(&mut self) {
         while self.bytes > self.bytes_max {
             work::step(1);
@@ -210,7 +210,7 @@ impl Home {
 
 #[cfg(test)]
 impl Home {
-    /// Counts the memory again.
+    /// Recounts the memory from the rooms, and checks the order of use.
     pub(super) fn recount(&self) -> usize {
         assert!(self.by_use.iter().all(|(used, name)| self.rooms[name].used == *used), "the order of use");
         assert_eq!(self.by_use.len(), self.rooms.len());

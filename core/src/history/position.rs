@@ -19,7 +19,7 @@ pub struct Position {
 
 /// The error returned for text that is no position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a position is what the server gave out earlier, such as 1f3a.7.9c02")]
+#[error("a position is text that the server issued earlier, such as 1f3a.7.9c02")]
 #[non_exhaustive]
 pub struct PositionError;
 

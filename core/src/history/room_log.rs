@@ -10,7 +10,7 @@ use core::time::Duration;
 #[non_exhaustive]
 pub struct Keep {
     /// Maximum number of messages. With 0, none is kept, and a reader who comes back is recovered
-    /// only if there was no message meanwhile.
+    /// only if no message was published meanwhile.
     pub messages: u32,
     /// Maximum number of bytes of messages, and of a single one. With 0, only empty messages are
     /// accepted.
@@ -20,13 +20,13 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// Keeps so many messages of together 1 MiB, whatever their age.
+    /// Keeps at most this many messages, of 1 MiB in total and of any age.
     #[must_use]
     pub const fn messages(messages: u32) -> Self {
         Self { messages, bytes: 1 << 20, age: None }
     }
 
-    /// Sets the maximum number of bytes.
+    /// Sets the maximum number of bytes of messages.
     #[must_use]
     pub const fn bytes(self, bytes: u32) -> Self {
         Self { bytes, ..self }
@@ -57,7 +57,7 @@ pub struct Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {
-    /// The history was lost, and began anew: the position is of another epoch.
+    /// The position is of another epoch: the history was lost, and a new one began.
     #[error("other_epoch")]
     OtherEpoch,
     /// Messages after the position are no longer kept.
@@ -67,7 +67,7 @@ pub enum Lost {
     /// position is forged.
     #[error("rewritten")]
     Rewritten,
-    /// More messages are missing than may be handed out at a time.
+    /// The reader missed more messages than the call may return.
     #[error("too_many")]
     TooMany,
 }
@@ -101,7 +101,7 @@ impl RoomLog {
         self.messages.len() * MESSAGE_BYTES + self.bytes
     }
 
-    /// Appends a message, and drops what is too much or too old.
+    /// Appends a message, and drops messages beyond the limits of `keep`.
     pub(super) fn append(&mut self, now: Time, keep: &Keep, mark: u64, message: OutgoingBuf) -> Position {
         let previous = self.top.1;
         self.top = (self.top.0.saturating_add(1), mark);
@@ -111,7 +111,7 @@ impl RoomLog {
         self.top()
     }
 
-    /// Drops the messages that are too many, too long together, or too old.
+    /// Drops the oldest messages until the rest is within the limits of `keep`.
     pub(super) fn trim(&mut self, now: Time, keep: &Keep) {
         let is_old = |kept: &Kept| keep.age.is_some_and(|age| now.since(kept.at) >= age);
         while self.messages.len() > keep.messages as usize
@@ -120,7 +120,7 @@ impl RoomLog {
         {
             self.drop_oldest();
         }
-        // A burst long ago keeps no memory.
+        // Frees the memory of an earlier burst.
         if self.messages.capacity() > 16 && self.messages.len() < self.messages.capacity() / 4 {
             self.messages.shrink_to(self.messages.len() * 2);
         }
@@ -142,7 +142,7 @@ impl RoomLog {
         let kept = self.messages.len();
         let known = match usize::try_from(missed) {
             Ok(0) => self.top.1,
-            // The mark stands beside the message that follows.
+            // The next message holds the mark of the message before it.
             Ok(missed) if missed <= kept => self.messages.get(kept - missed).map_or(0, |next| next.previous),
             _ => return Err(Lost::TooOld),
         };

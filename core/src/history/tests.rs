@@ -1,4 +1,4 @@
-//! Histories against a naive model, with homes that lose their last writes.
+//! Compares histories with a naive model, also after a home was restored from an old copy.
 
 use super::*;
 use crate::base::{OutgoingBuf, Time};
@@ -14,7 +14,7 @@ struct Reader {
     last: u64,
 }
 
-/// One room of a home, and all messages that the home believes to have published, with their epochs.
+/// One room of a home, and the messages that the room must have published in its epoch.
 struct World {
     home: Home,
     keep: Keep,
@@ -26,18 +26,18 @@ struct World {
     copy: Option<(Home, Vec<u64>)>,
     readers: Vec<Reader>,
     random: u64,
-    /// Number of readers that the rule of epoch and offset alone calls recovered although they are not.
+    /// Number of readers who missed something although their epoch and offset match the history.
     deceived: u32,
 }
 
 #[derive(Clone, Debug)]
 enum Act {
     Publish,
-    /// A reader comes, and knows the room up to now.
+    /// A new reader has all messages up to now.
     Read,
     /// A reader comes back.
     Return(prop::sample::Index),
-    /// A copy of the data is made, or the home goes back to it.
+    /// The home is copied, or restored from the copy.
     Copy,
     Restore,
     /// Other rooms need memory.
@@ -126,7 +126,7 @@ impl World {
         let expected: Vec<_> = expected.map(|(number, at)| (at, OutgoingBuf::from(&*format!("{number}")))).collect();
         match &found {
             Ok(messages) => {
-                prop_assert!(is_in_line, "{reader:?} is called recovered, and its message is gone");
+                prop_assert!(is_in_line, "{reader:?} is recovered, but its last message is gone");
                 prop_assert_eq!(messages, &expected);
             }
             Err(Lost::OtherEpoch) => prop_assert!(!is_same_epoch),
@@ -134,7 +134,7 @@ impl World {
             Err(Lost::TooMany) => prop_assert!(is_in_line && rest.len() > 4),
             Err(Lost::TooOld) => prop_assert!(is_same_epoch && !rest.is_empty()),
         }
-        // The rule of epoch and offset alone, with the same messages kept.
+        // The decision by epoch and offset alone.
         let first = self.home.after(ROOM, self.now, &self.keep, reader.position.offset, 1).next();
         let follows = first.is_some_and(|kept| kept.position.offset == reader.position.offset + 1);
         let is_top = top.is_some_and(|top| top.offset == reader.position.offset);
@@ -159,7 +159,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 proptest! {
     #[test]
-    fn readers_are_recovered_only_if_their_message_is_in_the_line(
+    fn readers_are_recovered_only_if_their_last_message_is_still_in_the_history(
         acts in acts(),
         messages in 0..8_u32,
         age in prop::option::of(0..4_u64),
@@ -176,7 +176,7 @@ proptest! {
 }
 
 #[test]
-fn numbers_alone_deceive_readers_of_a_home_that_lost_its_last_writes() {
+fn offsets_without_marks_do_not_notice_that_a_restored_home_lost_messages() {
     let mut world = World::new(Keep::messages(100), 1 << 20);
     for act in [Act::Publish, Act::Copy, Act::Publish, Act::Read, Act::Restore, Act::Publish] {
         world.act(&act).expect("it is right");
@@ -184,7 +184,7 @@ fn numbers_alone_deceive_readers_of_a_home_that_lost_its_last_writes() {
     let reader = world.readers[0];
     assert_eq!(world.home.since(ROOM, world.now, &world.keep, reader.position, 10).err(), Some(Lost::Rewritten));
     world.come_back(reader).expect("it is right");
-    assert_eq!(world.deceived, 1, "epoch and offset are those of the reader");
+    assert_eq!(world.deceived, 1, "epoch and offset match, but the message is another one");
 }
 
 #[test]

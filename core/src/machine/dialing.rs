@@ -16,7 +16,7 @@ impl<H: Handler> Machine<H> {
     /// Handles a connection that the shell made for one of the [`dials`](Self::dials).
     ///
     /// Returns `None` if the dial has no attempt in progress, or fails it: if its TLS settings are
-    /// [pending](crate::tls::ClientTls::pending), or its proxy can't be asked for its address. The
+    /// [pending](crate::tls::ClientTls::pending), or its address can't be sent to its proxy. The
     /// shell then drops its socket.
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         let peer = peer.canonical();

@@ -169,7 +169,7 @@ impl<H: Handler> Machine<H> {
         found.last_byte_at = now;
         match found.phase {
             Phase::Open | Phase::Undecided { .. } if found.input_ended => {}
-            // The handshake with the proxy has these bytes already.
+            // The handshake with the proxy has consumed these bytes.
             Phase::Undecided { .. } if found.step == HandshakeStep::Proxy => {
                 self.advance_proxy(conn, ProbeInput::Growing);
             }

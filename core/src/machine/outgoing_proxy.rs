@@ -30,8 +30,8 @@ impl<H: Handler> Machine<H> {
     /// Passes received bytes to the handshake with the proxy.
     ///
     /// Returns how many of them belong to the answer of the proxy, or `None` if none is awaited.
-    /// The others are handled once the machine has [advanced](Self::advance_proxy): they may be
-    /// those of TLS.
+    /// The machine handles the others after [`advance_proxy`](Self::advance_proxy): they may be
+    /// TLS.
     pub(super) fn receive_from_proxy(&mut self, conn: ConnId, bytes: &[u8]) -> Option<usize> {
         let dial = self.awaits_proxy(conn)?;
         Some(self.state.dials.proxy_handshake(dial)?.receive(bytes))
@@ -66,8 +66,8 @@ impl<H: Handler> Machine<H> {
             (HandshakeProgress::Done, _) if self.state.outbound.pending(index) == 0 => {
                 return self.pass_proxy(conn, dial);
             }
-            // It answered a request that it has not received yet, so this is not the answer. What is
-            // queued must not follow in TLS.
+            // The proxy answered a request that is not fully written, so it is not one. The rest
+            // of the request must not be sent over TLS.
             (HandshakeProgress::Done, _) => ProxyFault::NotProxy,
             (HandshakeProgress::Failed(fault), _) => fault,
             (HandshakeProgress::Reading, ProbeInput::Growing) => return,

@@ -32,12 +32,12 @@ impl<H: Handler> Machine<H> {
         self.state.dials.count()
     }
 
-    /// Returns the limits that the dial of a connection has of its own.
+    /// Returns the limits of the dial of a connection, if it sets any.
     pub(crate) fn dial_limits(&self, conn: ConnId) -> Option<PeerLimits> {
         self.state.dials.get(self.state.dial_of(conn)?)?.limits
     }
 
-    /// Returns `true` if there is such a dial and it has TLS settings.
+    /// Returns `true` if the dial exists and has TLS settings.
     pub(crate) fn dial_has_tls(&self, dial: DialId) -> bool {
         self.state.dials.get(dial).is_some_and(|dial| dial.tls.is_some())
     }

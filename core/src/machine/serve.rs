@@ -128,10 +128,11 @@ impl<H: Handler> Machine<H> {
         begins_http == Some(true)
     }
 
-    /// Ends a connection that asked for TLS while there is `more` plain input. Returns whether it did.
+    /// Ends a connection whose application asked for TLS while plain input is left. Returns whether
+    /// it did. `more`: whether the decoder has not seen all input yet.
     ///
-    /// Whoever can write into the plain part of a connection could otherwise send something that is
-    /// taken as if it had come encrypted (CVE-2011-0411).
+    /// An attacker who can write into the plain part of a connection could otherwise inject input
+    /// that is handled as if it had arrived encrypted (CVE-2011-0411).
     fn ends_for_early_input(&mut self, conn: ConnId, more: bool) -> bool {
         if self.state.begins_tls.is_empty() || self.state.asked_tls_until(conn).is_none() {
             return false;

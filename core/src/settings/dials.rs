@@ -1,4 +1,4 @@
-//! Outgoing connections in an application's section: their checks, and the dials that they make.
+//! Outgoing connections in an application's section: checks, and conversion to dials.
 
 use super::formats::PATH;
 use super::proxies::proxy;
@@ -68,7 +68,7 @@ pub struct DialSettings {
     pub wait: Timeout,
     /// Upper limit of the growing wait, at least `wait`.
     pub wait_max: Span,
-    /// Number of failed rounds in a row after which it gives up.
+    /// Number of failed rounds in a row after which the dial ends.
     pub rounds_max: Maybe<NonZeroU32>,
     /// The proxy that connects to the addresses: `http://HOST:PORT` (CONNECT) or `socks5://HOST:PORT`;
     /// if empty, none.
@@ -112,7 +112,8 @@ impl Default for DialSettings {
 pub(super) type LoadClientTls = fn(&ClientTlsSettings) -> Result<ClientTls, String>;
 
 impl DialSettings {
-    /// Returns the dial, or `None` if there is no address, or if that or the proxy is invalid.
+    /// Returns the dial, or `None` if there is no address, or if the address or the proxy is
+    /// invalid.
     #[must_use]
     pub fn dial(&self) -> Option<Dial> {
         let mut dial: Dial = self.address.parse().ok()?;
@@ -135,7 +136,7 @@ impl DialSettings {
     /// Checks the values, and loads the TLS settings if the address has TLS.
     ///
     /// # Errors
-    /// The key that is wrong, and why.
+    /// The invalid key, and why it is invalid.
     pub(super) fn prepare(&mut self, load: Option<LoadClientTls>) -> Result<(), (&'static str, String)> {
         if self.address.is_empty() {
             return if *self == Self::default() {
@@ -176,7 +177,7 @@ impl DialSettings {
         Ok(())
     }
 
-    /// Returns the proxy, or the key that is wrong and why.
+    /// Returns the proxy, or the invalid key and why it is invalid.
     fn read_proxy(&self) -> Result<Option<OutgoingProxy>, (&'static str, String)> {
         let mut problem = None;
         let found = proxy(&self.proxy, &self.proxy_user, &self.proxy_password, |key, words| {
@@ -192,10 +193,7 @@ fn check_tls(tls: &ClientTlsSettings) -> Result<(), (&'static str, String)> {
         return Err(("tls", "ca, pins and insecure exclude each other; set only one of them".into()));
     }
     if let Some(number) = tls.pins.iter().position(|pin| fingerprint(pin).is_none()) {
-        return Err((
-            "tls.pins",
-            format!("pin {} is no SHA-256 fingerprint: that has 64 hexadecimal digits", number + 1),
-        ));
+        return Err(("tls.pins", format!("pin {} is not a SHA-256 fingerprint of 64 hexadecimal digits", number + 1)));
     }
     match (tls.certificate.is_empty(), tls.key.is_empty()) {
         (true, false) => Err(("tls.key", "it needs a certificate: set tls.certificate".into())),
@@ -208,7 +206,7 @@ fn check_tls(tls: &ClientTlsSettings) -> Result<(), (&'static str, String)> {
 impl ClientTlsSettings {
     /// Returns the files to load. Without `ca`, `pins` and `insecure`, the roots are those of `system`.
     ///
-    /// Pins that are no fingerprints are ignored; [`Sources::resolve`](super::Sources::resolve) refuses them.
+    /// Invalid pins are ignored; [`Sources::resolve`](super::Sources::resolve) refuses them.
     ///
     /// # Errors
     /// That of `system`.

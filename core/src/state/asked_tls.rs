@@ -1,4 +1,4 @@
-//! TLS that an application begins on an outgoing connection that is open.
+//! TLS that an application begins on an open outgoing connection.
 
 use super::State;
 use crate::base::{ConnId, DialId, Failure, Origin, Time};

@@ -186,7 +186,8 @@ impl State {
         self.dials.is_kept(dial)
     }
 
-    /// Ends the dials that a drain kept, once nothing else is left. Returns whether it ended any.
+    /// Ends the dials that a drain kept, once no other connection is left. Returns whether it ended
+    /// any.
     pub(crate) fn release_kept_dials(&mut self) -> bool {
         if self.drain.is_none() {
             return false;

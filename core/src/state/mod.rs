@@ -269,7 +269,7 @@ impl State {
         id
     }
 
-    /// Sets what a dial configures for its connection alone.
+    /// Applies the options of a dial to its connection.
     fn apply_dial(&mut self, dial: DialId, id: ConnId) {
         let Some(dial) = self.dials.get(dial) else { return };
         if let Some(conn) = self.conns.get_mut(id) {

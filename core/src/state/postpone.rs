@@ -53,7 +53,7 @@ impl State {
             (_, HandshakeStep::Header | HandshakeStep::Admission) => {
                 listen.and_then(|listen| Some(listen.proxies.as_ref()?.timeout))
             }
-            // Only dials have it.
+            // Only dials have such a handshake.
             (_, HandshakeStep::Proxy) => None,
             (_, HandshakeStep::Tls) => listen.and_then(|listen| Some(listen.tls.as_ref()?.handshake_timeout)),
             (_, HandshakeStep::Speech) => conn.offered.as_ref().and_then(|offered| offered.protocol.wait()),

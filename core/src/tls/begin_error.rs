@@ -14,7 +14,7 @@ pub enum BeginTlsError {
     /// Earlier output is not written yet, so it is unclear what would be encrypted.
     #[error("earlier output is not written yet; begin TLS when the server has answered it")]
     UnsentOutput,
-    /// Input that is not encrypted waits to be served.
-    #[error("the server has sent more before TLS; somebody may have inserted it, so close the connection")]
+    /// Unencrypted input is buffered and not handled yet.
+    #[error("the server sent unexpected input before TLS; an attacker may have inserted it, so close the connection")]
     EarlyInput,
 }

@@ -6,7 +6,7 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 /// Returns the failure of a client's TLS session. `has_begun`: after the server's hello.
 pub(super) fn failure_of(error: &Error, has_begun: bool) -> Failure {
     let fault = match error {
-        // After its hello, no message of a server can be that long but one with certificates.
+        // After a server's hello, only the message with its certificates can be that long.
         Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) if has_begun => TlsFault::CertificateInvalid,
         Error::InvalidCertificate(error) => of_certificate(error),
         Error::AlertReceived(alert) => return of_alert(*alert),

@@ -147,7 +147,7 @@ pub struct Ssh {
     pub jumps: Vec<Jump>,
     /// The proxy that connects to the first host: the first of the jump hosts, or the server.
     ///
-    /// `None`: no proxy. Its answer counts in [`Tunnel::connect_timeout`].
+    /// `None`: no proxy. [`Tunnel::connect_timeout`] includes the handshake with it.
     pub proxy: Option<OutgoingProxy>,
     /// Maximum number of received bytes of one connection that the server has not read yet.
     ///

@@ -65,7 +65,7 @@ pub enum TunnelFailure {
     Authentication,
     /// The private key, its certificate or the SSH agent is unusable.
     PrivateKey,
-    /// The proxy refused the connection to the SSH server for good, such as its credentials.
+    /// The proxy failed in a way that a retry cannot repair, such as refused credentials.
     Proxy,
     /// The SSH server refused to listen at an address. The connection stays.
     Forward,

@@ -1,5 +1,5 @@
-//! Servers that fail a client at some step: each has its own reason within its deadline, costs
-//! bounded memory, and disturbs no other connection.
+//! Servers that misbehave at some step: the connection to each ends with the right reason within
+//! its deadline, uses bounded memory, and disturbs no other connection.
 
 use crate::counting::Measure;
 use drupe_core::testing::TestHub;
@@ -18,10 +18,11 @@ use std::time::Duration;
 const DIAL: DialId = DialId::new(0);
 /// The time limit of each step.
 const LIMIT: Duration = Duration::from_secs(7);
-/// The most that one connection may hold at any time: the longest message, and one that grows to it.
+/// The most memory of one connection at any time: the longest message, and one that is growing to
+/// that length.
 const HELD_MAX: isize = 200 << 10;
 
-/// Dials at the start, begins TLS at `INFO`, and echoes what peers say.
+/// Dials at the start, begins TLS at `INFO`, and echoes the messages of peers.
 struct Linked {
     dial: Dial,
     log: Vec<String>,
@@ -76,9 +77,9 @@ fn keys() -> Keys {
 
 /// What a server does after it has accepted.
 enum Does {
-    /// Sends these bytes, so many times.
+    /// Sends these bytes this many times.
     Says(&'static [u8], usize),
-    /// Completes the TLS handshake, and sends these bytes over it, so many times.
+    /// Completes the TLS handshake, and sends these bytes over it this many times.
     SaysInTls(&'static [u8], usize),
     /// Shows a certificate chain that is too long.
     LongChain,
@@ -102,7 +103,7 @@ struct Run {
 }
 
 impl Run {
-    /// Does something to the client, and measures its memory.
+    /// Runs `act` on the client, and measures its memory.
     fn act<T>(&mut self, act: impl FnOnce(&mut TestHub<Linked>) -> T) -> T {
         let measure = Measure::begin();
         let result = act(&mut self.hub);
@@ -140,7 +141,7 @@ impl Run {
         }
     }
 
-    /// Sends what TLS has to send, and passes on what the client has sent, until neither says more.
+    /// Passes bytes between the client and the server's TLS until neither has more to send.
     fn exchange(&mut self) {
         loop {
             let fresh = self.hub.received(self.link)[self.heard..].to_vec();
@@ -162,7 +163,7 @@ impl Run {
     }
 }
 
-/// Lets a server do so to a client, until the client's time limits are over.
+/// Runs a client against such a server until the client's time limits have passed.
 ///
 /// Returns the client's log, the time until it was complete, and the most memory that was held.
 fn run(dial: Dial, keys: &Keys, does: &Does) -> (Vec<String>, Duration, isize) {
@@ -203,7 +204,7 @@ fn run(dial: Dial, keys: &Keys, does: &Does) -> (Vec<String>, Duration, isize) {
     (run.hub.handler().log.clone(), run.logged.1.since(begun), run.peak)
 }
 
-/// A TLS record of a `ServerHello` of 16 MB, and then records that go on with it.
+/// TLS records of a `ServerHello` of 16 MB.
 const ENDLESS_HELLO: &[u8] = &[22, 3, 3, 0, 4, 2, 0xff, 0xff, 0xff];
 const KIB_OF_LINE: &[u8] = &[b'x'; 1 << 10];
 const HEADERS: &[u8] =
@@ -212,7 +213,7 @@ const REDIRECT: &[u8] = b"HTTP/1.1 302 Found\r\nLocation: https://example.org/\r
 const ERROR_PAGE: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html>";
 
 #[test]
-fn each_bad_server_has_its_reason_in_time_and_in_bounded_memory() {
+fn each_bad_server_ends_with_its_reason_in_time_and_bounded_memory() {
     let keys = keys();
     let (in_time, at_once) = (LIMIT + Duration::from_secs(1), Duration::from_secs(1));
     let mut wrong = Vec::new();

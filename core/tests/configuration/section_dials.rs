@@ -66,7 +66,7 @@ fn tls_is_loaded_with_the_configuration() {
     let dialled = dial(&with_tls("address: 'tls://h:7', tls: { ca: good.pem, server_name: other }"));
     assert_eq!(dialled.expect("it has an address").tls, expected("other"), "a path is relative to the file's folder");
     assert_eq!(dial(&with_tls("address: 'wss://h:7'")).expect("it has an address").tls, expected(""));
-    // A configuration that was made by code has loaded nothing, and its attempts fail.
+    // Settings that were not loaded with a configuration make a dial whose attempts fail.
     let mut unloaded = DialSettings::default();
     unloaded.address = "tls://h:7".into();
     assert_eq!(unloaded.dial().expect("it has an address").tls, Some(ClientTls::pending()));
@@ -99,7 +99,7 @@ fn mistakes_name_the_key_and_the_remedy() {
         ),
         (
             &format!("address: 'tls://h:7', tls: {{ pins: ['{pin}'] }}"),
-            "scores.tls.pins: pin 1 is no SHA-256 fingerprint",
+            "scores.tls.pins: pin 1 is not a SHA-256 fingerprint",
         ),
         ("address: 'tls://h:7', tls: { key: x.pem }", "scores.tls.key: it needs a certificate"),
         ("address: 'tls://h:7', tls: { certificate: x.pem }", "scores.tls.certificate: it needs a private key"),

@@ -52,12 +52,12 @@ fn dead() -> SocketAddr {
 }
 
 #[test]
-fn dead_address_of_a_name_leads_to_the_next_one() {
+fn refused_address_of_a_name_is_followed_by_the_next() {
     let (listener, good) = listener();
     let name = format!("two.example:{}", good.port());
     let (server, reports) = dialler(vec![Dial::lines(name)], move |host| {
         assert_eq!(host, "two.example");
-        // Port 0 stands for the port of the dial.
+        // Port 0 is replaced by the port of the dial.
         Ok(vec![dead(), SocketAddr::from(([127, 0, 0, 1], 0))])
     });
     assert_eq!(hear(&reports), "opened");
@@ -67,9 +67,9 @@ fn dead_address_of_a_name_leads_to_the_next_one() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn silent_address_of_a_name_delays_the_next_one_a_little() {
+fn silent_address_of_a_name_is_followed_by_the_next_after_the_delay() {
     use socket2::{Domain, Socket, Type};
-    // Linux ignores who connects while the backlog is full.
+    // Linux ignores connection attempts while the backlog is full.
     let silent = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     silent.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
     silent.listen(0).expect("it is bound");
@@ -116,7 +116,7 @@ fn hanging_lookup_does_not_delay_other_dials() {
         if host == "good.example" {
             return Ok(vec![good]);
         }
-        // It ends when the test drops the other end.
+        // The lookup hangs until the test drops the other end.
         let _ = released.lock().map(|released| released.recv());
         Ok(Vec::new())
     });
@@ -229,7 +229,7 @@ fn failures_of_unix_sockets_are_named() {
         assert_eq!(hear(&reports), expected, "{path}");
         server.end();
     }
-    // No certificate is for a path.
+    // A certificate cannot name a path.
     let tls = Some(ClientTls::new(tls().1));
     let dial = Dial::lines(format!("unix://{}", at("stale"))).tls(tls);
     let error = shell::connect(ClientOptions::once(dial)).expect_err("it has no name");

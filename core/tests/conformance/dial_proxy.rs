@@ -55,7 +55,7 @@ fn client_exchanges_large_messages_over_tls_through_every_proxy() {
 }
 
 #[test]
-fn bytes_in_the_packet_of_the_answer_are_those_of_the_host() {
+fn bytes_after_the_proxy_answer_in_one_packet_belong_to_the_host() {
     let host = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = host.local_addr().expect("bound").port();
     let proxy = proxy(true);
@@ -100,11 +100,11 @@ fn failure_at_the_proxy_is_a_failed_attempt_with_its_cause() {
     thread::spawn(move || {
         for stream in ssh.incoming().map_while(Result::ok) {
             let _ = (&stream).write_all(b"SSH-2.0-OpenSSH_10.0\r\n");
-            // Until the client leaves, so that nothing is reset.
+            // Reads until the client closes, so that the connection is not reset.
             let _ = io::copy(&mut &stream, &mut io::sink());
         }
     });
-    // A port that the system gives to nobody, and where nothing listens.
+    // A port at which nothing listens, and which the system does not assign.
     let closed: SocketAddr = ([127, 0, 0, 1], 1).into();
     for (scheme, user, proxy, target, expected) in [
         ("http", USER, proxy, "other.example:7", Failure::Proxy(ProxyFault::Forbidden)),

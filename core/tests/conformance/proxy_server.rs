@@ -12,7 +12,7 @@ const LOGIN: &[u8] = b"\x01\x03ann\x0bopen sesame";
 
 /// Starts the proxy, which connects to `localhost` and loopback addresses only. Returns its address.
 ///
-/// If `waits`, it sends its answer in one packet with the first byte of the host.
+/// If `waits` is set, it sends its answer in one packet with the first byte of the host.
 pub(crate) fn proxy(waits: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
@@ -24,7 +24,7 @@ pub(crate) fn proxy(waits: bool) -> SocketAddr {
     address
 }
 
-/// What a client asks for, and the answers of the protocol.
+/// The address that a client requests, and the answers of the protocol.
 struct Asked {
     target: String,
     ok: &'static [u8],

@@ -14,7 +14,7 @@ use drupe_core::{
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A change of one option of a dial, and what it is called.
+/// The name of one option of a dial, and a change of it.
 type DialChange = (&'static str, fn(&mut Dial, &mut Backoff, Extreme));
 
 /// Keeps dialling.
@@ -63,7 +63,7 @@ fn extreme_backoff_dials_at_most_every_10_ms() {
                 let wanted = machine.dials().next().map(|(dial, _)| dial);
                 if let Some(dial) = wanted.filter(|_| answers) {
                     attempts += 1;
-                    // Whoever answers hangs up at once.
+                    // A server that answers closes at once.
                     let peer = Peer::from(SocketAddr::from(([192, 0, 2, 1], 7)));
                     let conn = machine.dialed(now, dial, peer).expect("wanted");
                     machine.failed(now, conn, Failure::Reset);
@@ -77,7 +77,7 @@ fn extreme_backoff_dials_at_most_every_10_ms() {
     }
 }
 
-/// Dials at the start, begins TLS at `INFO`, answers each message, and counts what it gets.
+/// Dials at the start, begins TLS at `INFO`, answers each message, and counts events.
 struct Linked {
     dial: Dial,
     messages: u32,
@@ -204,7 +204,7 @@ fn act(hub: &mut TestHub<Linked>, link: &mut Option<ConnId>, random: &mut Random
 }
 
 #[test]
-fn options_of_dials_at_their_extremes_together_disturb_nobody_and_drain() {
+fn extreme_dial_options_together_disturb_no_other_connection_and_drain() {
     let listen: Listen = "tcp://127.0.0.1:1".parse().expect("an address");
     let (mut opened, mut messages) = (0, 0);
     for seed in 0..400 {
@@ -241,7 +241,7 @@ fn every_option_of_a_dial_is_drawn_or_changed() {
     let (limits, marks) = (PeerLimits::default(), Marks::default());
     let values: [&dyn std::fmt::Debug; 4] = [&Dial::lines("h:1"), &Backoff::default(), &limits, &marks];
     let is_drawn = |name: &str| here.contains(&format!(".{name}("));
-    // Those of the protocol have tests of their own, and rates and marks consist of the others.
+    // Options of the protocol have their own tests. Rates and marks are made of other options.
     let fixed = "address protocol ending invalid_utf8 low high max units seconds burst";
     let names = values.iter().flat_map(|value| options(*value));
     let missing: Vec<_> =

@@ -1,4 +1,4 @@
-//! What a dial configures for its own connection: limits, watermarks, reading, and the drain.
+//! Options of a dial for its own connection: limits, watermarks, reading, and the drain.
 
 use drupe_core::app::Echo;
 use drupe_core::limit::{Budget, MessageSize, Rate};
@@ -114,7 +114,7 @@ fn marks_of_a_dial_apply_to_its_connection_alone() {
     hub.note("x".repeat(30));
     hub.note("x".repeat(70));
     assert_eq!(take_log(&mut hub), ["stalled", "link closed slow_consumer", "dial ended"]);
-    // The next connection in this place has the marks of the configuration.
+    // The next connection in this slot has the marks of the configuration.
     hub.advance(Duration::from_secs(60));
     let peer = hub.connect();
     assert_eq!(peer.index(), link.index());
@@ -147,7 +147,7 @@ fn rate_and_pause_hold_for_a_link_that_is_always_read() {
     assert_eq!(take_log(&mut hub).last().map(String::as_str), Some("server 1"));
 }
 
-/// The number of bytes that one direction holds in the buffers of the two sockets.
+/// Number of bytes in the socket buffers of one direction.
 const PIPE_BYTES: usize = 64 << 10;
 
 /// One direction of a connection.
@@ -159,7 +159,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    /// Moves what fits from the sender, and then up to 16 KiB to the receiver if it reads.
+    /// Moves as much as fits from the sender, then up to 16 KiB to the receiver if it reads.
     ///
     /// Returns whether anything moved.
     fn carry<A: Handler, B: Handler>(
@@ -180,7 +180,7 @@ impl Pipe {
         moved
     }
 
-    /// Takes what is new of everything that the sender has written.
+    /// Takes the new bytes from `all`, which the sender has written so far.
     fn take(&mut self, all: &[u8]) {
         self.bytes.extend_from_slice(&all[self.written..]);
         self.written = all.len();

@@ -64,7 +64,7 @@ fn log(client: &Client) -> Vec<&str> {
     client.handler().log.iter().map(String::as_str).collect()
 }
 
-/// Sends bytes in pieces of this length.
+/// Sends bytes in pieces of length `piece`.
 fn send(client: &mut Client, conn: ConnId, bytes: &[u8], piece: usize) {
     bytes.chunks(piece).for_each(|piece| client.send(conn, piece));
 }
@@ -164,7 +164,7 @@ fn each_failure_at_the_proxy_has_its_name_and_ends_the_attempt() {
 }
 
 #[test]
-fn proxy_that_closes_resets_or_is_away_fails_the_attempt() {
+fn proxy_that_closes_resets_or_refuses_fails_the_attempt() {
     for (act, expected) in [(0, "proxy_closed"), (1, "reset"), (2, "refused")] {
         let mut client = client(proxied(Dial::lines("h:1"), HTTP));
         match act {
@@ -193,7 +193,7 @@ fn each_step_has_the_time_limit_of_the_dial() {
     let mut away = client(proxied(dial(), SOCKS));
     away.advance(seconds(10));
     assert_eq!(log(&away), ["failed timed_out None"]);
-    // The answer of the proxy, however often it says something.
+    // The answer of the proxy, even if some bytes arrive.
     let mut slow = client(proxied(dial(), SOCKS));
     slow.advance(seconds(9));
     let conn = connected(&mut slow);
@@ -241,7 +241,7 @@ fn address_without_a_host_cannot_be_dialled_through_a_proxy() {
 }
 
 #[test]
-fn answer_before_the_request_was_written_is_no_answer() {
+fn answer_before_the_request_is_written_fails_as_not_a_proxy() {
     for written in [0, 10] {
         let dial = proxied(Dial::lines("h:1"), "http://p");
         let mut machine = Machine::new(Config::default(), Dialler { dial, log: Vec::new() });

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 const DIAL: DialId = DialId::new(0);
 
-/// Waits for `INFO`, begins TLS, and says its name at once.
+/// Waits for `INFO`, begins TLS, and sends its name at once.
 struct Polite {
     dial: Dial,
     /// Whether to send something in plain just before.
@@ -80,7 +80,7 @@ fn client(dial: Dial) -> (TestHub<Polite>, ConnId) {
     (client, conn)
 }
 
-/// The part of the server that comes after `INFO`.
+/// A server for the part after `INFO`.
 fn server(tls: Tls) -> (TestHub<Echo>, ConnId) {
     let listen: Listen = "tcp://127.0.0.1:1".parse().expect("an address");
     let mut server = TestHub::with_config(Config::listening([listen.tls(Some(tls))]), Echo);
@@ -102,7 +102,7 @@ fn everything_after_the_plain_exchange_is_encrypted() {
         assert!(!client.received(ours).windows(7).any(|bytes| bytes == b"CONNECT"));
         assert_eq!(client.machine().metrics().tls_handshakes, 1);
         assert_eq!(client.machine().recount(), Ok(()));
-        // The handshake is over, so its time limit is, too.
+        // The time limit ended with the handshake.
         client.advance(Duration::from_secs(60));
         assert!(!client.is_closed(ours));
     }
@@ -136,7 +136,7 @@ fn dial_without_tls_to_begin_is_an_error() {
     client.send(ours, b"INFO\r\n");
     assert_eq!(client.handler().log[1], BeginTlsError::NotConfigured.to_string());
     assert_eq!(client.received(ours), b"CONNECT\n");
-    // Settings without roots fail the attempt, before anything is said in plain.
+    // Settings without roots fail the attempt before any plain bytes are sent.
     let pending = Dial::lines("localhost:1").tls(Some(ClientTls::pending()));
     let mut client = TestHub::with_config(Config::default(), Polite::new(pending));
     assert_eq!(client.dialed(DIAL, Peer::Local), None);
@@ -163,7 +163,7 @@ fn handshake_that_fails_is_a_failed_attempt_with_its_cause() {
 type Act = fn(&mut TestHub<Polite>, ConnId);
 
 #[test]
-fn silence_ends_and_plain_answers_fail_the_handshake() {
+fn silence_and_plain_answers_fail_the_handshake() {
     let world = World::new();
     let acts: [(Act, &str); 5] = [
         (|client, _| client.advance(Duration::from_secs(7)), "failed timed_out, over"),
@@ -227,7 +227,7 @@ fn trace_replays_without_keys() {
 }
 
 #[test]
-fn component_between_network_and_machine_may_speak_the_tls() {
+fn embedder_may_do_the_tls_that_a_handler_begins() {
     let (mut client, ours) = client(Dial::lines("localhost:1").tls(Some(ClientTls::external())));
     client.send(ours, b"INFO\r\n");
     client.secured(ours, &Secured::default().version("TLSv1.3".into()));

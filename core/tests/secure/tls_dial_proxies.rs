@@ -68,7 +68,7 @@ fn server(scheme: &str, world: &World) -> TestHub<Echo> {
     TestHub::with_config(Config::listening([listen.tls(Some(world.tls(&["localhost"])))]), Echo)
 }
 
-/// Answers as the proxy does, then carries bytes to the server and back.
+/// Sends the answers of the proxy, then passes bytes between the client and the server.
 fn talk(client: &mut TestHub<Dialler>, answers: &[&[u8]], server: &mut TestHub<Echo>, piece: usize) -> ConnId {
     let ours = client.dialed(DIAL, Peer::Local).expect("it is wanted");
     for answer in answers {
@@ -89,7 +89,7 @@ fn every_wire_is_dialled_with_tls_through_every_proxy() {
     {
         for (proxy, answers) in proxies() {
             for piece in [1, 1_000] {
-                // The certificate is for the server's name, and nobody has one for the proxy's.
+                // The certificate is for the server's name, not for the proxy's.
                 let mut client = client(dial(address, proxy, trusting(&world)));
                 talk(&mut client, &answers, &mut server(scheme, &world), piece);
                 assert_eq!(client.handler().log, ["opened TLSv1.3", "hello"], "{address} {proxy} in pieces of {piece}");

@@ -7,7 +7,7 @@ use drupe_core::wire::Wire;
 use drupe_core::{Config, ConnId, Dial, Event, Handler, Hub, Listen, Origin, Peer};
 use std::time::Duration;
 
-/// Dials once, remembers what it is told, and does what a note says.
+/// Dials once, records its events, and runs the function in each note.
 struct Caller {
     telnet: TelnetClient,
     conn: Option<ConnId>,
@@ -82,7 +82,7 @@ impl Pair {
         pair
     }
 
-    /// Passes on what both ends send, until neither has more.
+    /// Passes bytes between both ends until neither has more to send.
     fn settle(&mut self) {
         for _ in 0..100 {
             let to_server = self.client.received(self.here).to_vec();
@@ -116,7 +116,7 @@ impl Pair {
         told(&mut self.client)
     }
 
-    /// What the server's handler was told about, but for options and what it knows of the terminal.
+    /// The events of the server's handler, except those about options and the terminal.
     fn told_there(&mut self) -> Vec<String> {
         let told = self.server.with_handler(|recorder| std::mem::take(&mut recorder.told));
         let is_told =
@@ -146,7 +146,7 @@ fn server_in_line_mode_receives_lines_and_hides_passwords() {
     pair.send(":password");
     assert_eq!(pair.told(), ["ClientMode(Hidden)", "prompt \"password: \""]);
     pair.send(":silent");
-    // The echo is given back; the line that the server ends was not shown.
+    // The client echoes again. The server ended the line, because the client did not show it.
     assert_eq!(pair.told(), ["ClientMode(Line)", "message \"\""]);
     pair.send(":prompt");
     assert_eq!(pair.told(), ["prompt \"name> \""]);
@@ -193,7 +193,7 @@ fn options_of_muds_pass_in_both_directions() {
     assert!(pair.server.received(pair.there).len() < 500, "it is compressed");
     pair.settle();
     assert_eq!(pair.told(), [format!("message {long:?}")]);
-    // Without the options, there is none of it.
+    // By default, none of these options is on.
     let mut plain = Pair::new(TelnetClient::default(), "?gmcp=yes&compress=yes");
     assert!(!plain.act(|hub, conn| hub.gmcp(conn, "Core.Hello", "")));
     assert!(plain.act(|hub, conn| hub.enable_option(conn, Side::Him, option::MXP)));
@@ -214,10 +214,10 @@ fn unmarked_prompt_is_reported_after_the_wait_and_never_times_out() {
     hub.advance(Duration::from_secs(600));
     hub.send(conn, b"ok\r\n# ");
     assert_eq!(told(&mut hub), ["message \"ok\""]);
-    // What is left at the end of the input is a message, although nobody waits for it.
+    // The rest at the end of the input is a message.
     hub.end(conn);
     assert_eq!(told(&mut hub)[0], "message \"# \"");
-    // Each piece that arrives begins the wait anew.
+    // Each piece that arrives restarts the wait.
     let (mut hub, conn) = caller(TelnetClient::default().prompt_after(Some(Duration::from_secs(1))));
     for _ in 0..10 {
         hub.send(conn, b".");
@@ -251,7 +251,7 @@ fn client_keeps_alive_a_server_that_speaks_telnet() {
 }
 
 #[test]
-fn server_that_never_reads_cannot_make_the_client_store_answers() {
+fn server_that_never_reads_cannot_make_the_client_store_more_answers_than_a_bound() {
     let (mut hub, conn) = caller(described());
     hub.set_writable(conn, 0);
     let request =

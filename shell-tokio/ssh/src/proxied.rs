@@ -8,12 +8,12 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Maximum number of bytes of the answer that are looked at together.
+/// Maximum number of bytes of the answer that are peeked at a time.
 const PIECE_BYTES: usize = 512;
 
 /// Connects to a host through a proxy. The machine limits the time.
 ///
-/// The next read returns what the host sends first: no byte after the answer is read.
+/// Reads no byte after the proxy's answer, so the next read returns the first bytes of the host.
 pub(super) async fn connect(proxy: &OutgoingProxy, host: &str, port: u16) -> Result<TcpStream, LinkError> {
     let failed = |failure: TunnelFailure, words: String| {
         LinkError::new(failure, format!("{host}:{port} can't be reached through the proxy {proxy}: {words}"))
@@ -39,7 +39,7 @@ pub(super) async fn connect(proxy: &OutgoingProxy, host: &str, port: u16) -> Res
             return Err(refused(ProxyFault::Closed));
         }
         let used = handshake.receive(piece.get(..seen).unwrap_or_default());
-        // They are there, so this does not wait.
+        // These bytes have arrived, so this read does not wait.
         let answer = piece.get_mut(..used).unwrap_or_default();
         stream.read_exact(answer).await.map_err(broken)?;
     }

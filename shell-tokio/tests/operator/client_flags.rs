@@ -1,4 +1,5 @@
-//! The flags of `drupe client` for messages and for WebSocket, and its exit codes, against our own listeners and Python.
+//! The flags of `drupe client` for messages and for WebSocket, and its exit codes, against our own
+//! listeners and Python.
 
 use super::text;
 use crate::support::{Client, Program, program_path, python};
@@ -15,7 +16,7 @@ fn client(arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it was built");
-    // A client that found an error in its arguments may have ended.
+    // The client has ended already if it found an error in its arguments.
     let _ = child.stdin.take().expect("piped").write_all(input);
     let output = child.wait_with_output().expect("it ends");
     (output.status.code(), output.stdout, text(&output.stderr))
@@ -30,7 +31,7 @@ fn echo() -> Program {
 }
 
 #[test]
-fn one_shot_client_gets_its_answer_and_its_exit_code_tells() {
+fn count_and_timeout_determine_the_exit_code() {
     let program = echo();
     for address in program.addresses.iter().filter(|address| !address.starts_with("raw")) {
         // The input has ended before the answer arrives.
@@ -42,7 +43,7 @@ fn one_shot_client_gets_its_answer_and_its_exit_code_tells() {
         assert_eq!((code, &*heard), (Some(4), &b"one\n"[..]), "{address}: {said}");
         assert!(said.contains("timed out: the messages did not arrive within 300ms"), "{said}");
     }
-    // The server goes before all messages have arrived.
+    // The server ends before all messages have arrived.
     let mut waiting = Command::new(program_path())
         .args(["client", &program.addresses[0], "--count", "9", "--subscribe", "x"])
         .stdin(Stdio::null())
@@ -82,7 +83,7 @@ fn json_is_pretty_and_binary_is_unchanged() {
 }
 
 #[test]
-fn option_that_the_wire_cannot_use_is_an_error_that_names_both() {
+fn option_that_the_wire_does_not_support_is_an_error_that_names_both() {
     for (arguments, words) in [
         (&["tcp://h:1", "--header", "A: b"][..], "--header can't be used with tcp://"),
         (&["tls://h:1", "--origin", "https://a"], "--origin can't be used with tls://"),
@@ -103,7 +104,8 @@ fn option_that_the_wire_cannot_use_is_an_error_that_names_both() {
     }
 }
 
-/// A WebSocket server that chooses a subprotocol, and says what each request and message has.
+/// A WebSocket server that chooses a subprotocol, and reports the fields of each request and the
+/// type of each message.
 const WEBSOCKETS_SERVER: &str = r#"
 import asyncio, sys, websockets
 

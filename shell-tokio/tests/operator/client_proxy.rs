@@ -23,7 +23,7 @@ fn client(
     command.envs(environment.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it was built");
-    // A client that cannot connect may have ended.
+    // The client has ended already if it could not connect.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("it ends");
     (output.status.code(), text(&output.stdout), text(&output.stderr))
@@ -125,7 +125,7 @@ fn client_connects_through_microsocks() {
             "proxy_credentials_refused: the proxy refused",
         ),
         (format!("socks5://127.0.0.1:{open}"), "tls://127.0.0.1:1", "proxy_target_refused: the host refused"),
-        (format!("http://127.0.0.1:{open}"), "tls://127.0.0.1:1", "not_a_proxy: what answers at the proxy's address"),
+        (format!("http://127.0.0.1:{open}"), "tls://127.0.0.1:1", "not_a_proxy: the server at the proxy's address"),
     ] {
         let (code, _, said) = client(path, &[], &[address, "--ca", "cert.pem", "--proxy", &proxy], "one\n");
         let words = format!("can't connect: {words}");

@@ -1,4 +1,4 @@
-//! `drupe client` on telnet, with a terminal and without: against our own listeners, and against telnetlib3.
+//! `drupe client` on telnet, with a terminal and without: against our own listeners and telnetlib3.
 
 use crate::support::{Client, Directory, Program, is_installed, program_path, python, skip};
 use std::process::Command;
@@ -33,7 +33,7 @@ fn until_terminal_has(pid: &str, setting: &str) {
 }
 
 #[test]
-fn terminal_is_line_hidden_or_raw_as_the_server_asks_and_restored() {
+fn terminal_shows_hides_or_passes_input_as_the_server_asks_and_is_restored() {
     for (mode, hidden, settled) in [("line", "-echo", "echo"), ("character", "-icanon", "-icanon")] {
         let directory = Directory::new(&format!("client-telnet-{mode}"));
         let program = program(&directory, mode);
@@ -53,7 +53,7 @@ fn terminal_is_line_hidden_or_raw_as_the_server_asks_and_restored() {
         // Backspace is handled by the terminal, or by the server.
         person.say(if mode == "line" { "hellox\x7f\n" } else { "hellox\x7f\r" });
         person.hear_until("<ann> hello\r\n");
-        // Control-] asks; another key continues, and q quits.
+        // After Control-], q quits and any other key continues.
         person.say("\x1d");
         person.hear_until("q quits, Control-] sends Control-], any other key continues");
         person.say(" ");
@@ -106,7 +106,7 @@ fn piped_client_prints_lines_and_prompts_of_a_telnet_server() {
     assert_eq!(program.wait(), Some(0));
 }
 
-/// A telnet server that echoes, asks for everything, and says what it knows.
+/// A telnet server that echoes, requests every option, and prints the answers.
 const TELNETLIB3_SERVER: &str = r#"
 import asyncio, sys, telnetlib3
 
@@ -151,7 +151,8 @@ fn terminal_client_agrees_with_a_telnetlib3_server() {
     person.say("grüße\r");
     let rest = person.rest();
     assert!(rest.contains("grüße\r\nhello grüße\r\n"), "{rest:?}");
-    // Ours: ECHO, SGA and CHARSET; the client's: TTYPE, NAWS and CHARSET, but nothing about its environment.
+    // The server's: ECHO, SGA and CHARSET. The client's: TTYPE, NAWS and CHARSET, but not
+    // NEW-ENVIRON.
     assert!(rest.contains("remote 0 24 31 42\r\n"), "{rest:?}");
     assert!(rest.contains("local 0 1 3 42\r\n"), "{rest:?}");
     server.rest();

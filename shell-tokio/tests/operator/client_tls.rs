@@ -258,9 +258,9 @@ fn client_connects_through_nginx_with_tls_and_names_its_error_pages() {
     for (address, words) in [
         (format!("wss://localhost:{wss}/moved"), "can't connect: rejected_302"),
         (format!("wss://localhost:{broken}/"), "can't connect: rejected_502"),
-        // It speaks TLS and not HTTP.
+        // This port has TLS, but not HTTP.
         (format!("wss://localhost:{stream}/"), "can't connect: "),
-        // nginx has an error page for plain requests on a port with TLS, and it is no TLS.
+        // On a port with TLS, nginx answers plain requests with a plain error page.
         (format!("ws://localhost:{wss}/"), "can't connect: rejected_400"),
     ] {
         let flags: &[&str] = if address.starts_with("wss") { &["--ca", "ca.pem"] } else { &[] };
@@ -268,7 +268,7 @@ fn client_connects_through_nginx_with_tls_and_names_its_error_pages() {
         assert!(code == Some(1) && said.contains(words) && heard.is_empty(), "{address}: {code:?}: {said}");
     }
     let address = format!("tls://localhost:{asking}");
-    // nginx ends the connection in good order, after the handshake of TLS 1.3.
+    // nginx closes the connection cleanly, after the handshake of TLS 1.3.
     let (_, heard, said) = client(path, "", &[&address, "--ca", "ca.pem"], "hello\n");
     assert!(heard.is_empty(), "nginx requires a certificate: {said}");
     program.signal("-TERM");

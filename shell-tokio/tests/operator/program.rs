@@ -121,7 +121,7 @@ fn client_prints_why_it_cannot_connect() {
         (&["client", "127.0.0.1"], "an address is SCHEME://HOST:PORT"),
         (
             &["client", "auto://127.0.0.1:1"],
-            "an address begins with tcp://, length://, raw://, delimited://, telnet:// or ws://",
+            "an address begins with tcp://, length://, raw://, delimited://, telnet://, ws:// or unix://",
         ),
         (&["client", &address, "--user", "ann"], "--user needs --password-file or DRUPE_PASSWORD"),
         (&["client", &address, "--token-file", "/nowhere"], "can't read /nowhere: No such file"),

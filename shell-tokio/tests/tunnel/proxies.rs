@@ -14,7 +14,7 @@ fn at(scheme: &str, user: &str, address: SocketAddr) -> OutgoingProxy {
 }
 
 #[test]
-fn tunnel_connects_through_every_proxy_whoever_speaks_first() {
+fn tunnel_connects_through_every_proxy_even_if_the_banner_comes_with_the_answer() {
     // An SSH server speaks first, and its first byte may come with the answer of the proxy.
     for waits in [false, true] {
         let proxy = proxy(waits);

@@ -67,7 +67,8 @@ pub(crate) struct ClientArguments {
     /// File whose first line is the login token; without it, DRUPE_TOKEN is used if it is set
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Seconds to receive on WebSocket, telnet or through a proxy after the input ends, 1 by default; elsewhere, until the server closes
+    /// Seconds to receive after the input ends, on WebSocket, telnet and through a proxy (1 by default); elsewhere, until
+    /// the server closes
     #[arg(long, value_name = "SECONDS", conflicts_with = "count")]
     linger: Option<u64>,
     #[command(flatten)]
@@ -118,7 +119,7 @@ pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<E
     let linger = Duration::from_secs(arguments.linger.unwrap_or(1));
     let is_counted = arguments.output.is_counted();
     let end = move |client: &Client| match (is_counted, has_halves) {
-        // The messages are awaited, however long they take.
+        // The client waits for the messages until --timeout.
         (true, _) => {}
         (false, true) => client.finish(),
         (false, false) => {
@@ -139,7 +140,7 @@ pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<E
 }
 
 impl ClientArguments {
-    /// Checks that the wire of the address can do what each option asks.
+    /// Checks that the wire of the address supports each option.
     fn check(&self, dial: &Dial) -> Result<(), clap::Error> {
         self.tls.check(dial)?;
         self.handshake.check(dial)?;
@@ -152,7 +153,11 @@ impl ClientArguments {
             }
         }
         if self.linger.is_some() && client_wire::has_halves(dial) {
-            return Err(refuse("--linger", dial, "it is for WebSocket and telnet; elsewhere, the server decides"));
+            return Err(refuse(
+                "--linger",
+                dial,
+                "it is for WebSocket, telnet and proxies; elsewhere, the server decides",
+            ));
         }
         Ok(())
     }

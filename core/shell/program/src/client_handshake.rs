@@ -1,4 +1,4 @@
-//! The request of a WebSocket, as `drupe client` makes it.
+//! The flags of `drupe client` for the HTTP request of a WebSocket.
 
 use crate::client_wire::{is_websocket, refuse};
 use clap::Args;
@@ -15,12 +15,12 @@ pub(crate) struct HandshakeArguments {
     /// Send this Origin, as the browser does for a page
     #[arg(long, value_name = "ORIGIN", value_parser = value)]
     origin: Option<String>,
-    /// Offer this subprotocol; may be given several times, preferred first; the server's choice is shown
+    /// Offer this subprotocol; may be given several times, preferred first; the client prints the server's choice
     #[arg(long, value_name = "NAME", value_parser = subprotocol)]
     subprotocol: Vec<String>,
 }
 
-/// Fields that the handshake sets, in lower case, with the option that changes them.
+/// Fields that `--header` cannot set, in lower case, each with the reason or the option to use.
 const RESERVED: [(&str, &str); 12] = [
     ("host", "the address sets it"),
     ("origin", "use --origin"),

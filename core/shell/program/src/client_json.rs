@@ -1,14 +1,14 @@
-//! JSON on several lines, with its numbers, keys and strings as they were written.
+//! Indents JSON, and leaves numbers, keys and strings unchanged.
 
 use serde_json::value::RawValue;
 
 /// Deepest nesting that is shown on several lines.
 const DEPTH_MAX: usize = 64;
 
-/// Returns a JSON text on several lines, with an indentation of two spaces. `None` if it is not JSON.
+/// Returns a JSON text on several lines, with an indentation of two spaces.
 ///
-/// Nor if it is nested more than [`DEPTH_MAX`] deep: what is indented so far can't be read, and would
-/// grow with the square of its length.
+/// Returns `None` if it is not JSON, or if its nesting exceeds [`DEPTH_MAX`]: the indentation could
+/// otherwise grow with the square of the length.
 pub(crate) fn pretty(text: &str) -> Option<String> {
     serde_json::from_str::<&RawValue>(text).ok()?;
     let (mut shown, mut depth, mut rest) = (String::with_capacity(2 * text.len()), 0, text.chars().peekable());

@@ -1,4 +1,4 @@
-//! A person at a terminal, on a wire of messages: line editing while messages arrive.
+//! The interactive client on a terminal: line editing while messages arrive.
 
 use crate::client_outcome::Outcome;
 use crate::client_output::Output;

@@ -1,4 +1,4 @@
-//! How `drupe client` ends, as its exit code.
+//! The exit codes of `drupe client`.
 
 use drupe_core::Reason;
 
@@ -11,7 +11,7 @@ pub(crate) enum Outcome {
     Failed = 1,
     /// The connection broke, input was not sent, or too few messages arrived.
     Broken = 3,
-    /// The time for the messages has passed.
+    /// The time limit passed before the messages arrived.
     TimedOut = 4,
 }
 

@@ -1,4 +1,4 @@
-//! What `drupe client` writes: messages in the form that was asked for, and events of the connection.
+//! The output of `drupe client`: messages in the selected form, and events of the connection.
 
 use crate::client_json::pretty;
 use crate::client_outcome::Outcome;
@@ -21,14 +21,14 @@ use std::time::Duration;
 #[derive(Args)]
 #[command(next_help_heading = "Messages")]
 pub(crate) struct OutputArguments {
-    /// Send the input as binary messages, each as long as what is read at once (at most 16 KiB), and write received
-    /// bytes without line feeds
+    /// Send each chunk of the input (at most 16 KiB, as it is read) as a binary message, and write received bytes without
+    /// line feeds
     #[arg(long, conflicts_with = "json")]
     binary: bool,
     /// Print messages that are JSON on several lines, and others as they are
     #[arg(long)]
     json: bool,
-    /// Exit after N messages were received; the end of the input does not end the connection
+    /// Exit after receiving N messages; the end of the input does not end the connection
     #[arg(long, value_name = "N")]
     count: Option<NonZeroU64>,
     /// Exit with code 4 if the messages of --count have not arrived after this time, such as 2.5
@@ -37,7 +37,7 @@ pub(crate) struct OutputArguments {
 }
 
 impl OutputArguments {
-    /// Checks that the address has messages if there are flags for them.
+    /// Checks that the wire of the address supports the flags.
     pub(crate) fn check(&self, dial: &Dial) -> Result<(), clap::Error> {
         if self.binary && !has_binary(dial) {
             return Err(refuse("--binary", dial, "its messages are text; ws://, length:// and raw:// carry any bytes"));
@@ -68,7 +68,7 @@ impl OutputArguments {
     }
 }
 
-/// The form of the output, and how many messages are missing.
+/// The form of the output, and the number of messages so far.
 pub(crate) struct Output {
     is_binary: bool,
     is_json: bool,
@@ -96,7 +96,7 @@ impl Output {
         }
     }
 
-    /// Returns `true` if as many messages were received as were asked for.
+    /// Returns `true` if the messages of `--count` have arrived.
     pub(crate) fn is_complete(&self) -> bool {
         self.count.is_some_and(|count| self.received >= count.get())
     }
@@ -129,7 +129,7 @@ impl Output {
                 Incoming::Message(ref message) | Incoming::Prompt(ref message) => {
                     match write(&self.render(message.as_payload())) {
                         Ok(()) => {}
-                        // The reader of the output has closed it.
+                        // The output was closed.
                         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return self.settle(outcome),
                         Err(error) => {
                             say(&format!("can't write to the standard output: {error}"));
@@ -173,7 +173,7 @@ impl Output {
         self.settle(outcome)
     }
 
-    /// Returns the outcome, given what is missing of the messages that were asked for.
+    /// Returns the final outcome, depending on how many messages of `--count` have arrived.
     fn settle(&self, outcome: Outcome) -> Outcome {
         self.is_over.store(true, Ordering::SeqCst);
         match self.count {
@@ -187,8 +187,8 @@ impl Output {
 
     /// Returns the bytes to write for a message.
     ///
-    /// On a terminal, they have no control characters that act, unless a telnet server has asked for
-    /// single keys: then it controls the screen.
+    /// On a terminal, control characters are removed, unless a telnet server has asked for single
+    /// keys: then it controls the screen.
     fn render(&self, message: Payload<'_>) -> Vec<u8> {
         let bytes = message.as_bytes();
         let is_controlled = self.is_stream && self.mode == ClientMode::Character;
@@ -199,7 +199,7 @@ impl Output {
         let keeps_lines = json.is_some() || self.is_stream;
         let mut shown = json.map_or_else(|| bytes.to_vec(), String::into_bytes);
         if self.is_terminal {
-            shown = harmless(&String::from_utf8_lossy(&shown), keeps_lines).into_bytes();
+            shown = sanitize(&String::from_utf8_lossy(&shown), keeps_lines).into_bytes();
         }
         if !self.is_stream {
             shown.push(b'\n');
@@ -208,8 +208,8 @@ impl Output {
     }
 }
 
-/// Removes control characters, but for line feeds if `keeps_lines`.
-fn harmless(text: &str, keeps_lines: bool) -> String {
+/// Removes control characters, except line feeds if `keeps_lines`.
+fn sanitize(text: &str, keeps_lines: bool) -> String {
     if !keeps_lines {
         return neutralize(text).into_owned();
     }

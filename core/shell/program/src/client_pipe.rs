@@ -1,4 +1,4 @@
-//! Scripts: the input is sent, and messages are written to the output.
+//! The client for scripts: sends the input, and writes messages to the output.
 
 use crate::client_outcome::Outcome;
 use crate::client_output::Output;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// How the input becomes messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// Each line is a message, of text if it is UTF-8.
+    /// Each line is a message: text if it is UTF-8, otherwise binary.
     Lines,
     /// Each chunk, as it is read, is a binary message of at most [`CHUNK_MAX_BYTES`].
     Chunks,
@@ -54,7 +54,7 @@ pub(crate) fn pipe(
         to.flush()
     };
     let outcome = output.listen(client, write, |_| {});
-    // Without a connection, that error was already printed. After enough messages, the input is over.
+    // Without a connection, its error was already printed. After --count messages, no more is sent.
     if outcome == Outcome::Ended && !output.is_complete() && feed.has_lost() {
         say("input was not sent");
         return Outcome::Broken;

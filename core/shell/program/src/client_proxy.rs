@@ -1,4 +1,4 @@
-//! The proxy of the command `client`: its flags, and the variables of the environment.
+//! The proxy of `drupe client`: its flags, and the variables of the environment.
 
 use clap::Args;
 use clap::error::ErrorKind;
@@ -9,9 +9,9 @@ use std::net::IpAddr;
 
 /// The flags of `drupe client` for proxies.
 ///
-/// `--proxy` is for every address, also of the local machine, and whatever `NO_PROXY` says. Without
-/// it, the environment decides: `HTTPS_PROXY` for addresses with TLS; `ALL_PROXY` for all others, and
-/// if `HTTPS_PROXY` is not set. `NO_PROXY` lists exceptions.
+/// `--proxy` applies to every address, including those of this machine and of `NO_PROXY`. Without
+/// it, `HTTPS_PROXY` applies to addresses with TLS, and `ALL_PROXY` to all others, and to those
+/// with TLS if `HTTPS_PROXY` is not set. `NO_PROXY` lists exceptions.
 #[derive(Args)]
 #[command(next_help_heading = "Proxy")]
 #[expect(clippy::doc_markdown, reason = "the text is for --help, not for rustdoc")]
@@ -31,7 +31,8 @@ impl ProxyArguments {
     /// `variable` returns a variable of the environment.
     ///
     /// # Errors
-    /// If the proxy cannot be parsed, or cannot be asked for the dialled address.
+    /// If the proxy cannot be parsed, or cannot connect to the dialled address: see
+    /// [`ProxyFault::BadTarget`](drupe_core::ProxyFault::BadTarget).
     pub(crate) fn apply(
         &self,
         dial: &mut Dial,
@@ -43,7 +44,7 @@ impl ProxyArguments {
             None => of_environment(dial, variable),
         };
         let Some((source, text)) = found else { return Ok(None) };
-        // Clap would show the value, and with it the password.
+        // Errors of clap contain the value, and with it the password.
         let wrong = |words: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{source}: {words}\n"));
         let proxy: OutgoingProxy = text.parse().map_err(|error| wrong(format!("{error}")))?;
         if let Err(fault) = ProxyHandshake::new(&proxy, &dial.address) {
@@ -56,7 +57,7 @@ impl ProxyArguments {
 
 /// Returns the proxy that the environment names for a dial, and the name of the variable.
 fn of_environment(dial: &Dial, variable: impl Fn(&str) -> Option<String>) -> Option<(String, String)> {
-    // Lower case comes first, as in curl. An empty value counts as none.
+    // A lower-case name takes precedence, as in curl. An empty variable counts as unset.
     let value = |name: &str| {
         let names = [name.to_lowercase(), name.to_owned()];
         names.into_iter().find_map(|name| Some((variable(&name).filter(|value| !value.is_empty())?, name)))

@@ -1,4 +1,4 @@
-//! A person at a terminal, on telnet: the server decides who edits and who echoes.
+//! The telnet client on a terminal: the server decides where the input is edited and echoed.
 
 use crate::client_outcome::Outcome;
 use crate::client_output::Output;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, thread};
 
-/// Tells the server about the terminal, as far as the address does not say something else.
+/// Sets the terminal's type and size for the server, unless the address sets them.
 pub(crate) fn describe(dial: &mut Dial) {
     let DialProtocol::Spoken(Wire::TelnetClient(telnet)) = &mut dial.protocol else { return };
     *telnet = described(*telnet, env::var("TERM").ok().as_deref(), size());
@@ -98,8 +98,8 @@ fn read_byte() -> io::Result<Option<u8>> {
     }
 }
 
-/// Reports the window's size, restores the terminal before the program ends, and sets it again after
-/// the program was stopped.
+/// Starts a thread that handles signals: it reports the window's size, restores the terminal before
+/// the program ends, and sets its mode again after the program was stopped.
 fn handle_signals(client: Client, mode: Arc<Mode>) -> io::Result<()> {
     let mut signals = Signals::new([SIGWINCH, SIGCONT, SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     thread::Builder::new().name("drupe-signals".into()).spawn(move || {
@@ -127,7 +127,7 @@ fn size() -> Option<(u16, u16)> {
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
 }
 
-/// The mode that the server wants, and whether the user is being asked.
+/// The mode that the server wants, and whether a question to the user is open.
 #[derive(Default)]
 struct Mode(Mutex<(ClientMode, bool)>);
 
@@ -154,7 +154,7 @@ impl Mode {
     }
 
     fn apply_to((mode, is_asked): (ClientMode, bool)) {
-        // A terminal that has gone can't be set, and the input ends.
+        // If the terminal is gone, this fails, and the input ends too.
         let _ = set_mode(if is_asked { ClientMode::Character } else { mode });
     }
 
@@ -163,7 +163,7 @@ impl Mode {
     }
 }
 
-/// What the user has typed and is not handled yet.
+/// Typed bytes that are not handled yet.
 #[derive(Debug, Default)]
 struct Typing(Vec<u8>);
 

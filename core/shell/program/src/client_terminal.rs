@@ -1,4 +1,4 @@
-//! The terminal of `drupe client`: its settings are remembered, changed, and restored in any case.
+//! Saves, changes and restores the settings of the terminal of `drupe client`.
 
 use crate::client_outcome::Outcome;
 use drupe_core::telnet::ClientMode;
@@ -16,10 +16,10 @@ pub(crate) const ESCAPE: u8 = 0x1d;
 
 /// The settings of the terminal at the start, once they are known.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
-/// Whether the terminal does not turn line feeds into line endings.
+/// Whether the terminal is in raw mode, so that a line feed needs a carriage return.
 static IS_RAW: AtomicBool = AtomicBool::new(false);
 
-/// Remembers the settings of the terminal, which [`restore`] sets again, also after a panic.
+/// Saves the settings of the terminal, and restores them on a panic.
 pub(crate) fn remember() -> io::Result<()> {
     static HOOK: Once = Once::new();
     *before() = Some(tcgetattr(io::stdin())?);
@@ -33,7 +33,7 @@ pub(crate) fn remember() -> io::Result<()> {
     Ok(())
 }
 
-/// Restores the settings of the terminal, if they were remembered.
+/// Restores the settings of the terminal, if they were saved.
 pub(crate) fn restore() {
     if let Some(settings) = &*before() {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, settings);
@@ -45,7 +45,7 @@ pub(crate) fn restore() {
 ///
 /// In line modes, the terminal edits the line. In all modes, Control-] is passed on at once.
 pub(crate) fn set_mode(mode: ClientMode) -> io::Result<()> {
-    // Held until it is set, so that nothing restores the terminal between.
+    // Locked until the mode is set, so that no other thread restores the terminal in between.
     let before = before();
     let Some(mut settings) = before.clone() else { return Ok(()) };
     let is_raw = mode == ClientMode::Character;

@@ -75,13 +75,13 @@ impl TlsArguments {
     }
 }
 
-/// Returns the text of a failed attempt: its name and what it means or what to do about it.
+/// Returns the name of a failure, with its meaning or its remedy if there is one.
 pub(crate) fn explain(failure: Failure) -> String {
     match failure {
         Failure::TlsHandshake(fault) => format!("{failure}: {}", fault.advice()),
-        Failure::NotFound => format!("{failure}: there is no such host or Unix socket, or no name server answers"),
+        Failure::NotFound => format!("{failure}: the host or Unix socket does not exist, or no name server answers"),
         Failure::Denied => format!("{failure}: you need permission to write to the socket"),
-        Failure::InvalidAddress => format!("{failure}: it is not HOST:PORT, or its path is too long or no socket"),
+        Failure::InvalidAddress => format!("{failure}: it is not HOST:PORT, or its path is too long or not a socket"),
         Failure::Proxy(fault) => format!("{failure}: {}", fault.advice()),
         _ => failure.to_string(),
     }

@@ -1,4 +1,4 @@
-//! What the wire of an address can do.
+//! The capabilities of the wire of an address.
 
 use clap::error::ErrorKind;
 use drupe_core::telnet::Delivery;
@@ -15,7 +15,7 @@ pub(crate) const fn is_telnet(dial: &Dial) -> bool {
 
 /// Returns `true` if the client can end its input and still receive.
 ///
-/// Many proxies end both directions when one ends, and the answers would be lost.
+/// `false` through a proxy: many proxies end both directions when one ends.
 pub(crate) const fn has_halves(dial: &Dial) -> bool {
     !is_websocket(dial) && !is_telnet(dial) && dial.proxy.is_none()
 }
@@ -33,7 +33,7 @@ pub(crate) const fn has_messages(dial: &Dial) -> bool {
     !is_stream(dial) && !matches!(dial.protocol, DialProtocol::Spoken(Wire::Raw(_)))
 }
 
-/// Returns `true` if a message may hold any bytes.
+/// Returns `true` if a message may contain any bytes.
 pub(crate) const fn has_binary(dial: &Dial) -> bool {
     matches!(dial.protocol, DialProtocol::WebSocket(_) | DialProtocol::Spoken(Wire::LengthPrefixed(_) | Wire::Raw(_)))
 }

@@ -1,4 +1,4 @@
-//! TLS files of the outgoing connections in applications' sections.
+//! Loads the TLS files of outgoing connections in applications' sections.
 
 use drupe_core::settings::ClientTlsSettings;
 use drupe_core::tls::{ClientTls, Roots, TlsError};

@@ -160,7 +160,7 @@ mod tests {
         for number in 0..500 {
             attempts.begin(DialId::new(number), pending_once(number, &polls, &wakers));
         }
-        // Each turn polls a part of them, and asks for the next turn.
+        // Each turn polls some of them, and wakes the task for the next turn.
         for turn in 1..=500_usize.div_ceil(DIALS_PER_TURN) {
             attempts.begin_turn(&task);
             assert!(attempts.next_done().is_none());

@@ -47,7 +47,7 @@ impl<R: AsyncRuntime> Connecting<R> {
         Self { race: Race::new(addresses), began: Instant::now(), attempts: Vec::new(), sleep: None }
     }
 
-    /// Once it is ready, the attempts that are still in flight end with this future.
+    /// Dropping this future cancels the attempts in flight.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(StreamOf<R>, Peer)>> {
         loop {
             while let Some(action) = self.race.next_action(Time::START + self.began.elapsed()) {

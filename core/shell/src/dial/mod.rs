@@ -1,7 +1,7 @@
 //! Outgoing connections: from the address of a dial to a connected socket.
 //!
 //! The system connects to a Unix socket at once. For `HOST:PORT`, [`Names`] resolves the host on a
-//! thread, and a [`Race`] decides which of its addresses are tried when.
+//! thread, and a [`Race`] decides when each of its addresses is tried.
 
 mod attempts;
 mod connect;
@@ -17,7 +17,7 @@ pub use race::{ADDRESSES_MAX, ATTEMPT_DELAY, ATTEMPT_PATIENCE, IN_FLIGHT_MAX, Ra
 pub use route::Route;
 pub(crate) use starts::Starts;
 
-/// Maximum number of attempts that begin, or that are polled, before others have their turn.
+/// Maximum number of attempts that begin in a turn, and that are polled in a turn.
 ///
-/// If thousands of dials are retried at the same moment, connections are served between them.
+/// So the driver serves connections even while thousands of dials retry at the same moment.
 pub const DIALS_PER_TURN: usize = 64;

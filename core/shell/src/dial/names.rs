@@ -17,8 +17,8 @@ use std::thread;
 
 /// Maximum number of threads that resolve names, in the whole process. Further names wait.
 ///
-/// A thread waits for a name server most of its time, so the number of processors does not matter.
-/// Equal names share a thread. If name servers are silent, more threads would only wait as well.
+/// The threads mostly wait for name servers, so their number does not depend on the processors.
+/// Equal names share a lookup. If name servers are silent, more threads would not help.
 pub const RESOLVER_THREADS_MAX: usize = 16;
 
 type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
@@ -50,8 +50,8 @@ impl Names {
     ///
     /// The future resolves to the addresses to try, in order, at most
     /// [`ADDRESSES_MAX`](super::ADDRESSES_MAX). Equal hosts whose lookups have not ended share one
-    /// lookup. No answer is kept for later ones. Dropping the future cancels the lookup if no other
-    /// waits for it and it has not begun.
+    /// lookup. Answers are not cached. Dropping the future cancels the lookup if it has not begun
+    /// and no other future waits for it.
     pub fn resolve(&self, address: &str) -> Resolving {
         if let Ok(address) = address.parse() {
             return Resolving(State::Known(Some(Ok(vec![address]))));
@@ -61,7 +61,7 @@ impl Names {
             let words = format!("{address:?} is not HOST:PORT");
             return Resolving(State::Known(Some(Err(io::Error::new(io::ErrorKind::InvalidInput, words)))));
         };
-        // An IPv6 address with the name of its zone, which only the system knows.
+        // An IPv6 address with a zone name, such as %eth0, which only the system can resolve.
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let system = || SYSTEM.get_or_init(|| Pool::new(|host| (host, 0).to_socket_addrs().map(Iterator::collect)));
         Resolving(State::Asked(self.own.get().unwrap_or_else(system).ask(host), port))
@@ -107,7 +107,7 @@ struct Pool {
 struct Queue {
     /// The lookups that wait or are in progress, by host.
     lookups: BTreeMap<Arc<str>, Lookup>,
-    /// The hosts that wait, by the number of the first question, which is their order.
+    /// The hosts that wait, in the order of their first questions.
     waiting: BTreeMap<u64, Arc<str>>,
     threads: usize,
     /// Number of questions so far.
@@ -117,7 +117,7 @@ struct Queue {
 struct Lookup {
     /// The place in the queue. `None` while the lookup is in progress.
     place: Option<u64>,
-    /// Those that wait for the answer, by the number of their question.
+    /// The slots that receive the answer, by the number of their question.
     slots: BTreeMap<u64, Arc<Mutex<Slot>>>,
 }
 
@@ -131,11 +131,11 @@ struct Slot {
 enum Answer {
     Found(Arc<[SocketAddr]>),
     Failed(io::ErrorKind, Arc<str>),
-    /// An error number of the system.
+    /// A system error, by its number.
     System(i32),
 }
 
-/// A question to the pool. Dropping it takes it back.
+/// A question to the pool. Dropping it withdraws it.
 struct Asked {
     pool: Arc<Pool>,
     host: Arc<str>,
@@ -222,7 +222,7 @@ impl Lookup {
             slot.answer = Some(answer.clone());
             let waker = slot.waker.take();
             drop(slot);
-            // A waker that panics must not cost the others their answer.
+            // If a waker panics, the others still get their answer.
             spared(|| waker.into_iter().for_each(Waker::wake));
         }
     }
@@ -237,7 +237,7 @@ impl From<io::Result<Vec<SocketAddr>>> for Answer {
         if let Some(number) = error.raw_os_error() {
             return Self::System(number);
         }
-        // The system's resolver reports all its errors as one kind without a name.
+        // All errors of the system's resolver have one kind, which `Failure` reports as `Other`.
         let is_unnamed = Failure::from(&error) == Failure::Other;
         let kind = if is_unnamed { io::ErrorKind::NotFound } else { error.kind() };
         Self::Failed(kind, error.to_string().into())

@@ -1,7 +1,7 @@
 //! The race between the addresses of a name: Happy Eyeballs (RFC 8305).
 //!
-//! A pure state machine: it has no clock and no sockets. A shell reports what happened to its
-//! attempts, and does what [`next_action`](Race::next_action) says.
+//! A pure state machine: it has no clock and no sockets. A shell reports the results of its
+//! attempts, and performs the actions that [`next_action`](Race::next_action) returns.
 
 use drupe_core::{AcceptFailure, Failure, Time};
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Maximum number of addresses of a name that are tried. Further ones are ignored.
 ///
-/// The whole race fits into the 30 s of a dial, also if no address answers.
+/// Even if no address answers, all are tried within 30 s, the default time limit of a dial.
 pub const ADDRESSES_MAX: usize = 16;
 
 /// Maximum number of attempts in flight. Each has a descriptor, and a server may dial thousands.
@@ -20,9 +20,10 @@ pub const IN_FLIGHT_MAX: usize = 4;
 /// Time from one attempt to the next, unless an attempt fails before (RFC 8305 section 8).
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Time after which an attempt may be given up for another address.
+/// Time after which an attempt may be cancelled in favour of another address.
 ///
-/// Only if [`IN_FLIGHT_MAX`] attempts are in flight. A lost SYN is sent again after 1 s (RFC 6298).
+/// Only while [`IN_FLIGHT_MAX`] attempts are in flight. A lost SYN is sent again after 1 s
+/// (RFC 6298).
 pub const ATTEMPT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The race between the addresses of a name. The first that connects wins.
@@ -122,7 +123,7 @@ impl Race {
         !self.is_won && self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Returns the error that tells most about why all addresses failed.
+    /// Returns the most informative error of all addresses.
     ///
     /// [`NotFound`](io::ErrorKind::NotFound) if there was no address.
     #[must_use]
@@ -135,7 +136,7 @@ impl Race {
         place.and_then(|place| self.in_flight.remove(place)).is_some()
     }
 
-    /// Keeps the error that tells more. Of two that tell as much, it is the first.
+    /// Keeps the more informative error. Of two that are equally informative, it keeps the first.
     fn keep(&mut self, error: io::Error) {
         if self.error.as_ref().is_none_or(|kept| telling(kept) < telling(&error)) {
             self.error = Some(error);
@@ -143,10 +144,11 @@ impl Race {
     }
 }
 
-/// Returns how much an error tells about the service that was dialled.
+/// Returns how informative an error is: more is better.
 ///
-/// Our own lack of descriptors is the cause of all that follows. A host that answers tells more than
-/// silence, and silence more than a missing route, which often only means that we have no IPv6.
+/// A lack of descriptors on this side causes all later errors, so it ranks first. An answer of a
+/// host ranks above silence, and silence above a missing route, which often only means that this
+/// machine has no IPv6.
 fn telling(error: &io::Error) -> u8 {
     if AcceptFailure::from(error) == AcceptFailure::Exhausted {
         return 6;

@@ -1,4 +1,4 @@
-//! The way to the address of a dial: a Unix socket, or the network.
+//! The first step of an attempt: connects a Unix socket, or begins to resolve a host.
 
 use super::{Names, Resolving};
 use drupe_core::Dial;
@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 pub enum Route {
     /// The connection to a Unix socket, non-blocking. The system makes it at once.
     Local(UnixStream),
-    /// The addresses of a host, among which a [`Race`](super::Race) decides.
+    /// The addresses of a host, which a [`Race`](super::Race) then tries.
     Network(Resolving),
 }
 
@@ -21,8 +21,8 @@ impl Route {
     /// Begins an attempt to connect to the address of a [`Dial`].
     ///
     /// # Errors
-    /// If the Unix socket of the address refuses, does not exist or is no socket, or if its path is
-    /// invalid.
+    /// If the Unix socket refuses the connection or does not exist, or if its path is invalid or
+    /// names another kind of file.
     pub fn begin(names: &Names, address: &str) -> io::Result<Self> {
         match Dial::socket_path(address) {
             Some(path) => connect_local(path).map(Self::Local),
@@ -54,7 +54,7 @@ fn connect_local(path: &str) -> io::Result<UnixStream> {
     }
 }
 
-/// Replaces the error of a path that is no socket. Linux reports it as refused.
+/// Replaces the error for a path that is not a socket, which Linux reports as refused.
 fn explain(path: &str, error: io::Error) -> io::Error {
     use std::os::unix::fs::FileTypeExt;
     if path.starts_with('@') {
@@ -67,7 +67,7 @@ fn explain(path: &str, error: io::Error) -> io::Error {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-#[allow(clippy::unnecessary_wraps, reason = "other systems have no such names")]
+#[allow(clippy::unnecessary_wraps, reason = "other systems have no abstract names")]
 fn abstract_name(name: &str) -> io::Result<String> {
     Ok(format!("\0{name}"))
 }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_of_unix_sockets_have_names() {
+    fn failures_of_unix_sockets_map_to_their_kinds() {
         let directory = std::env::temp_dir().join(format!("drupe-route-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory");
         let at = |name: &str| directory.join(name).display().to_string();

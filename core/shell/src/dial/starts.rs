@@ -1,14 +1,14 @@
-//! The dials that wait for their attempt to begin.
+//! The queue of dials whose attempts begin in later turns.
 
 use super::DIALS_PER_TURN;
 use drupe_core::DialId;
 use std::collections::{BTreeSet, VecDeque};
 
-/// A queue of dials whose attempts begin in later turns, if many are wanted at once.
+/// Limits the number of attempts that begin in a turn.
 #[derive(Debug, Default)]
 pub(crate) struct Starts {
     order: VecDeque<DialId>,
-    /// The dials in the queue, each of which is in it once.
+    /// The dials in the queue, so that each is queued only once.
     queued: BTreeSet<DialId>,
     /// Number of dials that may still begin in this turn.
     left: usize,
@@ -19,7 +19,7 @@ impl Starts {
         self.left = DIALS_PER_TURN;
     }
 
-    /// Queues a dial. It may have become unwanted when its turn comes.
+    /// Queues a dial. The machine may no longer want it when [`pop`](Self::pop) returns it.
     pub(crate) fn push(&mut self, dial: DialId) {
         if self.queued.insert(dial) {
             self.order.push_back(dial);

@@ -120,7 +120,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Cancels obsolete dials and starts requested ones. Returns whether it started or left any.
+    /// Cancels obsolete dials and starts requested ones. Returns whether it started any, or left
+    /// any for the next turn.
     pub(super) fn begin_dials(&mut self) -> bool {
         while let Some(dial) = self.machine.next_changed_dial() {
             if self.machine.address_to_dial(dial).is_some() {

@@ -113,11 +113,11 @@ impl<C> Hub<'_, C> {
 
     /// Begins TLS on an open connection of a dial whose [`tls_start`](Dial::tls_start) is `WhenAsked`.
     ///
-    /// What is sent from now on is encrypted, and waits for the handshake. Messages from the server
-    /// come after the handshake too. A handshake that fails, or takes longer than the dial's
+    /// Later output is encrypted, and waits for the handshake. Messages that the server sends over
+    /// TLS arrive after the handshake. A handshake that fails, or takes longer than the dial's
     /// [timeout](Dial::timeout), closes the connection and is a failed attempt:
-    /// [`Closed`](crate::Event::Closed) is followed by [`DialFailed`](crate::Event::DialFailed) with the
-    /// cause.
+    /// [`Closed`](crate::Event::Closed) is followed by [`DialFailed`](crate::Event::DialFailed)
+    /// with the cause.
     ///
     /// Call it while you handle the server's message that allows TLS, such as `INFO` of NATS. If the
     /// server has sent more after that message, the connection fails as

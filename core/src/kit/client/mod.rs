@@ -41,8 +41,8 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 pub enum ClientCommand {
     /// Sends a message if connected and logged in, or else reports [`ClientEvent::Unsent`].
     Send(OutgoingBuf),
-    /// Sends text without a line ending, such as keys, if connected and logged in on a wire of lines,
-    /// or else reports [`ClientEvent::Unsent`].
+    /// Sends text without a line ending, such as keys, if connected and logged in on a wire of
+    /// lines. Otherwise reports [`ClientEvent::Unsent`].
     Write(PayloadBuf),
     /// Sets the columns and rows of the window that a [telnet](crate::telnet) server sees, on this
     /// and on each new connection.
@@ -80,7 +80,7 @@ pub enum ClientEvent<'a> {
     Subprotocol(&'a str),
     /// The server sent a message that the client does not handle itself.
     Message(Payload<'a>),
-    /// A telnet server sent something else, such as a prompt, or wants the input in another mode.
+    /// A telnet server sent a signal, such as a prompt or a change of the input mode.
     Signal(Signal<'a>),
     /// A call has succeeded or failed.
     Answered {

@@ -40,7 +40,7 @@ impl ClientOptions {
     /// Creates options without a login, with the default [`Backoff`] unless `dial` has one.
     ///
     /// The client reconnects as long as the backoff allows, by default forever. The dial is
-    /// [always read](Dial::always_read): what the client receives causes no output of its own.
+    /// [always read](Dial::always_read): received messages cause no output.
     #[must_use]
     pub fn new(dial: Dial) -> Self {
         let backoff = dial.backoff.or(Some(Backoff::default()));

@@ -14,7 +14,7 @@ settings! {
         /// SHA-256 fingerprints of trusted certificates, whatever their issuers, names and dates.
         /// `openssl x509 -fingerprint -sha256` prints one.
         pins: Vec<String> = Vec::new();
-        /// Whether to trust every certificate. Whoever is on the way can then read and change everything.
+        /// Whether to trust every certificate. An attacker on the network can then read and change everything.
         insecure: bool = false;
         /// The name or IP address that the certificate must be for; if empty, the host of the address.
         server_name: String = String::new();

@@ -57,7 +57,7 @@ settings! {
         /// Jump hosts, each `[USER@]HOST[:PORT]`, the nearest first.
         proxy_jump: Vec<String> = Vec::new();
         /// The proxy that connects to the first host: `http://HOST:PORT` (CONNECT) or
-        /// `socks5://HOST:PORT`. It resolves the host's name. The default port is 1080.
+        /// `socks5://HOST:PORT`. The proxy resolves the host's name. The default port is 1080.
         proxy: String = String::new();
         /// The user for the proxy.
         proxy_user: String = String::new();

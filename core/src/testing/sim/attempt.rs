@@ -15,12 +15,12 @@ pub struct Attempt {
     pub address: String,
     /// When the shell learned that the attempt should be made.
     pub began: Time,
-    /// When the shell ended the attempt, with a result or because the machine gave it up.
+    /// When the shell ended the attempt: with a result, or because the machine cancelled it.
     pub ended: Option<Time>,
     /// The connection and the number of the peer, if it connected.
     pub connected: Option<(ConnId, usize)>,
     /// The failure that the shell reported, if any.
     pub failed: Option<Failure>,
-    /// When the network answers. `None`: never.
+    /// When the result of the attempt is due. `None`: never.
     pub(super) due: Option<Time>,
 }

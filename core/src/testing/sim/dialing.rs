@@ -1,4 +1,4 @@
-//! The attempts of dials, which a world makes as a shell does, with late and repeated results.
+//! Makes the attempts of dials as a shell does, with late and repeated results.
 
 use super::World;
 use super::attempt::Attempt;
@@ -50,12 +50,12 @@ where
         Some(conn)
     }
 
-    /// Returns `true` if peers have addresses, so that attempts need time and reach only those.
+    /// Returns `true` if peers have addresses: attempts then take time, and reach only those.
     fn has_addresses(&self) -> bool {
         self.ends.iter().any(|end| end.address.is_some())
     }
 
-    /// Starts the attempts that a machine wants, and stops those that it has given up.
+    /// Starts the attempts that a machine wants, and cancels those that it wants no longer.
     ///
     /// A shell does this at the end of each turn.
     pub(super) fn begin_dials(&mut self, node: usize) {
@@ -88,7 +88,7 @@ where
         self.promise(wanted == dialing, &words());
     }
 
-    /// Draws when the network answers: mostly soon, sometimes after a slow look-up, rarely never.
+    /// Draws when the result is due: mostly soon, sometimes after a slow lookup, sometimes never.
     fn draw_attempt(&mut self, node: usize, dial: DialId, address: String) -> Attempt {
         let wait = match self.random.below(8) {
             0 => None,
@@ -120,7 +120,7 @@ where
             if let Some(peer) = self.ends.iter().position(waits) {
                 let conn = self.connect_remote(node, dial, peer);
                 self.attempts[number].connected = conn.map(|conn| (conn, peer));
-                // A handshake begins before time passes.
+                // The handshake begins at this time.
                 self.flush(node);
             } else {
                 let dead = [Failure::Unreachable, Failure::TimedOut, Failure::Other, Failure::Refused];
@@ -133,7 +133,7 @@ where
         }
     }
 
-    /// Reports a result again, or the late one of an attempt that was given up.
+    /// Reports a result again, or the late result of a cancelled attempt.
     ///
     /// A shell may do so unless the dial has a newer attempt. The machine must ignore it.
     fn repeat_a_result(&mut self, node: usize) {

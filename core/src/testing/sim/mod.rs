@@ -2,8 +2,8 @@
 //!
 //! It covers peers on every wire, over links that split, delay, stall and reset; one to four shards
 //! whose messages arrive late; a clock that jumps; a process that is stopped for a while; new
-//! configurations; attempts to connect that fail, or whose result comes late or twice; and, for [tunnels](crate::tunnel), SSH servers that disconnect, fall silent or
-//! refuse.
+//! configurations; attempts to connect that fail, or whose result comes late or twice; and, for
+//! [tunnels](crate::tunnel), SSH servers that disconnect, fall silent or refuse.
 //!
 //! After every step it checks the guarantees of the machine, and after every fourth step it also
 //! [recounts](crate::Machine::recount) all gauges and tables. Every failure depends on the seed
@@ -40,7 +40,8 @@
 //! - One fact costs a bounded number of steps (with the feature `work`).
 //! - What a peer sent is read once nothing blocks it: see [`World::rest`].
 //! - A peer that answers pings is not closed as silent.
-//! - A dial is tried when the machine wants it, at the address that it wants.
+//! - Each dial has an attempt in progress exactly while the machine wants one, at the wanted
+//!   address.
 //! - In the end no connection and no dial is left, and every connection ended with one reason.
 //! - A [`Client`] receives only what its wire allows: see [`Client`].
 //! - The facts of a run, replayed on new machines, have the same outcome, byte for byte:
@@ -261,9 +262,9 @@ where
 
     /// Adds a peer that the server can dial at an address. Returns the peer's number.
     ///
-    /// Several peers may have the same address, for several connections at a time. As soon as any
-    /// peer has an address, attempts take time, and those to other addresses fail. Results come
-    /// also late and twice: see [`attempts`](Self::attempts).
+    /// Several peers may have the same address, for several connections at a time. Once any peer
+    /// has an address, attempts take time, and attempts to other addresses fail. Some results come
+    /// late or twice: see [`attempts`](Self::attempts).
     pub fn add_remote_at(&mut self, address: impl Into<String>, link: Link, actor: A) -> usize {
         let number = self.add_remote(link, actor);
         self.ends[number].address = Some(address.into());

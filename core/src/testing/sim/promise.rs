@@ -219,7 +219,7 @@ fn patience(config: &Config, listener: ListenerId, bytes: u64) -> Duration {
     slowest(rates, bytes.saturating_mul(units))
 }
 
-/// Returns the longest time that serving so many units may take at these rates.
+/// Returns the longest time that serving `units` may take at these rates.
 fn slowest(rates: Rates, units: u64) -> Duration {
     let slow = [rates.messages, rates.bytes].into_iter().flatten().map(|rate| rate.time_for(units));
     slow.fold(PATIENCE, Duration::saturating_add)

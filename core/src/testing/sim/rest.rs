@@ -49,7 +49,7 @@ where
             // Messages that were just sent between shards must not count as a reason not to read.
             self.deliver_mail();
             self.check();
-            // A dial may reconnect for ever.
+            // A dial may reconnect without end.
             let counts = |end: &PeerEnd<A>| !end.place.is_remote || end.since <= since;
             let waits = |end: &PeerEnd<A>| matches!(end.socket, Socket::Open(conn) if self.is_owed(end, conn));
             let waits = self.ends.iter().any(|end| counts(end) && waits(end));

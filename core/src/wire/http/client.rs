@@ -101,7 +101,7 @@ impl OpeningHandshake {
 
     /// Parses the responses in `held` from offset `used` on.
     ///
-    /// Returns the negotiated wire, and the position in
+    /// Returns the negotiated wire, and the index in
     /// [`subprotocols`](Self::subprotocols) of the one that the server chose, if any.
     ///
     /// Returns `None` if the final response is incomplete. Adds the length of the complete

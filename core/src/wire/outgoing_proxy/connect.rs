@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The response of the proxy, as far as it was received.
+/// The part of the proxy's response that was received so far.
 pub(super) struct Connect {
     /// The head of the response, at most [`HEAD_MAX_BYTES`].
     held: Vec<u8>,
@@ -79,7 +79,7 @@ impl Connect {
 
     /// Returns the fault that a status means, or `None` for a final or interim response.
     ///
-    /// A body after a 2xx response does not exist, whatever its fields say (RFC 9110 section 9.3.6).
+    /// A 2xx response has no body, whatever its fields say (RFC 9110 section 9.3.6).
     const fn fault_of(&self, status: u16) -> Option<ProxyFault> {
         Some(match status {
             100 | 102..=199 if self.interim < INTERIM_MAX => return None,
@@ -100,7 +100,7 @@ impl Connect {
 ///
 /// A failure needs no more than the first 13 bytes, so its body and length do not matter.
 fn parse_status(held: &[u8]) -> Result<Option<u16>, ProxyFault> {
-    // `d` stands for a digit, `s` for the blank or the CR after the status (RFC 9112 section 4).
+    // `d` stands for a digit, `s` for the space or the CR after the status (RFC 9112 section 4).
     const FORM: &[u8; 13] = b"HTTP/1.d ddds";
     let fits = |(byte, form): (&u8, &u8)| match form {
         b'd' => byte.is_ascii_digit(),

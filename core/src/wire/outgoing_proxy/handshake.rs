@@ -9,7 +9,7 @@ use crate::base::ProxyFault;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// The handshake with a proxy, which asks it to connect to a host.
+/// The client's handshake with a proxy, which requests a connection to a host.
 ///
 /// The caller writes [`take_output`](Self::take_output), and feeds what the proxy sends to
 /// [`receive`](Self::receive), until the [`progress`](Self::progress) is not
@@ -29,7 +29,7 @@ enum Protocol {
 }
 
 impl ProxyHandshake {
-    /// Begins a handshake that asks `proxy` to connect to `target`, which is `HOST:PORT`.
+    /// Begins a handshake that requests a connection to `target`, which is `HOST:PORT`.
     ///
     /// # Errors
     /// [`ProxyFault::BadTarget`] if `target` is not `HOST:PORT`, or its host is neither an IP
@@ -50,7 +50,7 @@ impl ProxyHandshake {
         Ok(Self { protocol, output, progress: HandshakeProgress::Reading })
     }
 
-    /// Returns the bytes to send to the proxy now, most often none. Each byte is returned once.
+    /// Removes and returns the bytes to send to the proxy now, often none.
     #[must_use]
     pub fn take_output(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.output)
@@ -70,7 +70,7 @@ impl ProxyHandshake {
         };
         self.output.extend_from_slice(&output);
         if progress == HandshakeProgress::Done && !self.output.is_empty() {
-            // It answered what it was not asked yet, so these bytes are not the answer.
+            // The proxy answered a request that is not sent yet, so these bytes are not its answer.
             progress = HandshakeProgress::Failed(ProxyFault::NotProxy);
         }
         self.progress = progress;

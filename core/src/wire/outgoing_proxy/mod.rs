@@ -1,11 +1,11 @@
 //! Proxies for outgoing connections: HTTP `CONNECT` and SOCKS5, as a client.
 //!
-//! Do not confuse them with the proxies before this server that report their clients' addresses:
-//! those are [`Proxies`](super::Proxies).
+//! [`Proxies`](super::Proxies) is for the other direction: proxies before this server, which report
+//! the addresses of its clients.
 //!
-//! A [`Dial`](crate::Dial) has its [proxy](crate::Dial::proxy), and a [tunnel](crate::tunnel) its
-//! own. What does its own networking uses [`ProxyHandshake`]: it is fed the bytes of the proxy, and
-//! returns those to send.
+//! [`Dial::proxy`](crate::Dial::proxy) and [`Ssh::proxy`](crate::tunnel::Ssh::proxy) set the proxy
+//! of a dial and of a tunnel. Code that does its own networking uses [`ProxyHandshake`]: it feeds
+//! it the bytes of the proxy, and sends the bytes that it returns.
 //!
 //! ```
 //! use drupe_core::wire::outgoing_proxy::{HandshakeProgress, OutgoingProxy, ProxyHandshake};

@@ -21,7 +21,7 @@ pub struct OutgoingProxy {
 #[non_exhaustive]
 pub enum ProxyProtocol {
     /// `CONNECT` of HTTP/1.1 (RFC 9110 section 9.3.6), with Basic credentials (RFC 7617) if any are
-    /// set. They are sent at once, not only after the proxy has asked for them.
+    /// set. The first request contains them, so the proxy need not ask for them.
     HttpConnect,
     /// SOCKS version 5 (RFC 1928), with a user name and a password (RFC 1929) if any are set.
     Socks5,
@@ -35,7 +35,7 @@ pub(super) struct Credentials {
 }
 
 impl OutgoingProxy {
-    /// The port of a proxy whose text form has none, for both protocols. It is that of curl.
+    /// The port if the text form has none, for both protocols, as in curl.
     pub const PORT_DEFAULT: u16 = 1080;
 
     /// Creates a proxy without credentials. `address` is `HOST:PORT`, which the shell resolves.
@@ -51,9 +51,9 @@ impl OutgoingProxy {
     /// Sets the user and the password.
     ///
     /// # Errors
-    /// If the user is empty, or one of them has control characters or what the protocol cannot
-    /// carry: more than 255 bytes with SOCKS5, more than 1,024 with HTTP, or a colon in the user
-    /// with HTTP.
+    /// If the user is empty, if one of them has control characters, or if it is too long: more than
+    /// 255 bytes with SOCKS5, or more than 1,024 with HTTP. With HTTP, also if the user has a
+    /// colon.
     pub fn credentials(self, user: &str, password: &str) -> Result<Self, OutgoingProxyError> {
         self.protocol.check(user, password)?;
         let credentials = Credentials { user: user.to_string(), password: password.to_string() };

@@ -33,7 +33,7 @@ impl FromStr for OutgoingProxy {
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
         let address = with_port(place);
-        // The text may contain a password, so the error shows no more than the address.
+        // The text may contain a password, so the error shows only the address.
         Target::parse(&address).map_err(|_| OutgoingProxyError::Address(place.to_string()))?;
         let credentials = user.map(|user| decode(protocol, user)).transpose()?;
         Ok(Self { protocol, address, credentials })

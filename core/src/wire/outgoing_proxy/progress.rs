@@ -13,7 +13,7 @@ pub enum HandshakeProgress {
     Failed(ProxyFault),
 }
 
-/// What a protocol makes of received bytes.
+/// The result of passing received bytes to a protocol.
 pub(super) struct Step {
     /// The number of bytes that belong to the answer, at most those received.
     pub(super) used: usize,

@@ -7,7 +7,7 @@ use crate::base::ProxyFault;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-/// The answers of the proxy, as far as they were received.
+/// The state of the handshake, with the part of the current answer that was received.
 pub(super) struct Socks {
     stage: Stage,
     /// The current answer, at most 262 bytes: the longest reply (RFC 1928 section 6).
@@ -71,7 +71,7 @@ impl Socks {
     fn step(&mut self) -> Result<Next, ProxyFault> {
         let stage = self.stage;
         let next = match (stage, self.held.as_slice()) {
-            // Servers differ in the version here, and other clients ignore it.
+            // Servers send different versions here, and other clients ignore them.
             (Stage::Login, [_, 0]) => self.send_request(),
             (Stage::Login, [_, _, ..]) => return Err(ProxyFault::CredentialsRefused),
             (Stage::Login, _) => Next::Unclear,
@@ -101,7 +101,7 @@ impl Socks {
     }
 }
 
-/// What follows a byte of an answer.
+/// The next step after a byte of an answer.
 enum Next {
     /// The answer is incomplete.
     Unclear,
@@ -123,7 +123,7 @@ fn parse_reply(reply: &[u8]) -> Result<Next, ProxyFault> {
         (Some(&NAME) | None, _) => return Ok(Next::Unclear),
         _ => return Err(ProxyFault::NotProxy),
     };
-    // The address and the port are those from which the proxy connects. Nobody needs them.
+    // The address and the port from which the proxy connects are not used.
     Ok(if reply.len() < 4 + address + 2 { Next::Unclear } else { Next::Done })
 }
 
@@ -159,7 +159,7 @@ fn request(target: Target<'_>) -> Vec<u8> {
     request
 }
 
-/// Appends at most 255 bytes behind their number. What is longer was refused before.
+/// Appends the number of bytes, then the bytes: at most 255, which was checked before.
 fn put_short(message: &mut Vec<u8>, bytes: &[u8]) {
     let length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
     message.push(length);

@@ -17,7 +17,7 @@ const NAME_MAX_BYTES: usize = 255;
 impl<'a> Target<'a> {
     /// Parses `HOST:PORT`. An IPv6 address is in brackets.
     ///
-    /// A name has only characters that cannot end or change the line of an HTTP request.
+    /// No character of a name can end or change the line of an HTTP request.
     pub(super) fn parse(address: &'a str) -> Result<Self, ProxyFault> {
         let (host, port) = address.rsplit_once(':').ok_or(ProxyFault::BadTarget)?;
         let is_number = port.bytes().all(|byte| byte.is_ascii_digit());

@@ -89,7 +89,7 @@ fn errors_name_the_mistake_and_never_the_password() {
 }
 
 #[test]
-fn debug_hides_the_password_and_display_all_credentials() {
+fn debug_hides_the_password_and_display_hides_all_credentials() {
     let proxy = proxy("http://ann:hush@p:1");
     assert_eq!((format!("{proxy:?}").contains("hush"), proxy.user()), (false, Some("ann")));
     assert!(format!("{proxy:?}").contains("ann"));
@@ -110,7 +110,7 @@ fn connect_request_has_basic_credentials_at_once() {
 }
 
 #[test]
-fn address_that_cannot_be_asked_for_is_bad_target() {
+fn target_that_is_not_host_and_port_is_bad_target() {
     let long = format!("{}:1", "x".repeat(256));
     let injected = "h\r\nX: y:1";
     for target in ["", "h", "h:0", "h:x", ":1", "h:", "::1:1", "[::1%2]:1", "[h]:1", "a b:1", "ü:1", injected, &long] {
@@ -124,7 +124,7 @@ fn address_that_cannot_be_asked_for_is_bad_target() {
 }
 
 #[test]
-fn each_http_status_has_its_meaning() {
+fn each_http_status_maps_to_its_fault() {
     for (status, fault) in [
         ("400", ProxyFault::Rejected { status: 400 }),
         ("403", ProxyFault::Forbidden),
@@ -195,7 +195,7 @@ fn head_of_8_kib_is_accepted_and_a_longer_one_is_not() {
 }
 
 #[test]
-fn socks_greets_logs_in_and_asks_for_names_and_addresses() {
+fn socks_requests_names_and_addresses_with_and_without_a_login() {
     let name = [&[5, 1, 0, 3, 11][..], b"example.org", &[1, 187]].concat();
     let four = vec![5, 1, 0, 1, 192, 0, 2, 7, 0, 80];
     let six = [&[5, 1, 0, 4][..], &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], &[0, 22]].concat();
@@ -213,7 +213,7 @@ fn socks_greets_logs_in_and_asks_for_names_and_addresses() {
 }
 
 #[test]
-fn socks_replies_have_their_meaning_at_the_second_byte() {
+fn socks_replies_map_to_their_faults_at_the_second_byte() {
     for (reply, fault) in [
         (1, ProxyFault::General),
         (2, ProxyFault::Forbidden),
@@ -250,7 +250,7 @@ fn socks_replies_have_their_meaning_at_the_second_byte() {
 }
 
 #[test]
-fn answer_to_what_was_not_sent_is_no_answer() {
+fn answer_before_its_request_is_taken_fails_as_not_a_proxy() {
     let (mut handshake, _) = begin("socks5://p", "h:1");
     handshake.receive(&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     assert_eq!(handshake.progress(), HandshakeProgress::Failed(ProxyFault::NotProxy));

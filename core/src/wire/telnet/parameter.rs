@@ -1,4 +1,4 @@
-//! The numbers that begin the parameters of options, and what both ends read alike.
+//! The verbs in the parameters of options, and parsing that both ends share.
 
 /// The IS verb of TTYPE, TSPEED, XDISPLOC, STATUS and NEW-ENVIRON.
 pub(super) const IS: u8 = 0;

@@ -33,11 +33,11 @@ pub enum Signal<'a> {
     Charset(Charset),
     /// Input arrives in another mode from now on.
     InputMode(InputMode),
-    /// To a client: the server wants the input edited or echoed in another place from now on.
+    /// To a client: the server changed where the input is edited and echoed.
     ///
-    /// Several may follow each other, as a server switches one option at a time.
+    /// A change may take several signals, because a server switches one option at a time.
     ClientMode(ClientMode),
-    /// To a client: text without a line ending, which asks for input.
+    /// To a client: text without a line ending, such as `login: `.
     ///
     /// It ends with GA (RFC 858) or EOR (RFC 885), or nothing followed it for
     /// [`TelnetClient::prompt_after`](super::TelnetClient::prompt_after). What follows begins a new

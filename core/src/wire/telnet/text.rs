@@ -1,4 +1,4 @@
-//! Text in a character set, and what happens to what is not.
+//! Conversion of text from a character set, with the policy for invalid text.
 
 use super::Charset;
 use crate::base::Payload;

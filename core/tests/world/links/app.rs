@@ -1,13 +1,13 @@
-//! The application of a world of links: it dials, says numbered words, and records what happens.
+//! The application of a world of links: it dials, sends numbered words, and records events.
 
 use drupe_core::tls::{BeginTlsError, ClientTls};
 use drupe_core::{ConnId, Dial, DialId, Event, Failure, Handler, Hub, NoNote, Origin, Reason, Time, TlsStart};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a server of a dial that begins TLS when asked sends first.
+/// The first line of a server whose dial begins TLS when asked.
 pub(crate) const INFO: &str = "INFO";
 
-/// Dials at the start and at the commands of its peers, and records what becomes of the dials.
+/// Dials at the start and at the commands of its peers, and records the events of the dials.
 pub(crate) struct Linker {
     /// The dials from which the peers choose.
     choice: Vec<Dial>,
@@ -15,7 +15,7 @@ pub(crate) struct Linker {
     ids: Vec<DialId>,
     /// What happened to the dials, in order.
     pub(crate) log: Vec<(Time, DialId, Happened)>,
-    /// What was sent to each server, and what it sent, in order. `INFO` is left out.
+    /// The words sent to each server, and those received from it, in order, without `INFO`.
     pub(crate) said: BTreeMap<ConnId, Vec<String>>,
     pub(crate) heard: BTreeMap<ConnId, Vec<String>>,
     links: BTreeMap<ConnId, DialId>,
@@ -35,9 +35,9 @@ pub(crate) enum Happened {
     Addresses(Vec<String>),
     Cancelled,
     Opened(ConnId),
-    /// TLS was asked for, with this answer.
+    /// The application asked for TLS, with this result.
     Asked(ConnId, Result<(), BeginTlsError>),
-    /// The connection closed, within the TLS handshake that was asked for or not.
+    /// The connection closed, possibly during the TLS handshake that was asked for.
     Closed(ConnId, Reason, bool),
     Failed(Failure, Option<Time>),
     Ended,
@@ -110,7 +110,7 @@ impl Linker {
     }
 
     /// Runs a command of a peer: a verb and a number.
-    fn obey(&mut self, hub: &mut Hub<'_, ()>, message: &str) {
+    fn run_command(&mut self, hub: &mut Hub<'_, ()>, message: &str) {
         let (verb, number) = message.split_once(' ').unwrap_or((message, ""));
         let number: usize = number.parse().unwrap_or(0);
         let link = self.links.iter().nth(number % self.links.len().max(1)).map(|(conn, _)| *conn);
@@ -122,7 +122,7 @@ impl Linker {
                 hub.cancel_dial(dial);
             }
             ("addresses", _, Some(dial)) => {
-                // Those of another dial of the same kind, so that the server speaks the protocol.
+                // The addresses of another dial of the same kind: their servers have its protocol.
                 let choice = &self.choice[number % self.choice.len()];
                 let addresses: Vec<String> = std::iter::once(&choice.address).chain(&choice.others).cloned().collect();
                 let is_same = self.log.iter().any(|(_, id, happened)| {
@@ -141,7 +141,7 @@ impl Linker {
         }
     }
 
-    /// Handles a server's message, which is `INFO`, or a word that comes back.
+    /// Handles a server's message: `INFO`, or a word that the server sends back.
     fn hear(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, text: &str) {
         if text != INFO || !self.plain.remove(&conn) {
             self.heard.entry(conn).or_default().push(text.to_owned());
@@ -187,7 +187,7 @@ impl Handler for Linker {
                 if self.links.contains_key(&conn) {
                     return self.hear(hub, conn, &text);
                 }
-                self.obey(hub, &text);
+                self.run_command(hub, &text);
                 hub.send(conn, &text);
             }
             Event::Closed { conn, reason, .. } => {

@@ -1,4 +1,4 @@
-//! Compares what became of the dials with the reference model, and what was said with what came back.
+//! Compares the histories of dials with the reference model, and sent words with received ones.
 
 use super::Run;
 use super::app::Happened;
@@ -10,7 +10,7 @@ use drupe_core::sim::Attempt;
 use drupe_core::{ConnId, Dial, DialId, Failure, Reason, Time};
 use std::collections::BTreeMap;
 
-/// Checks that each dial is tried where and when its options say, and goes on or ends as they say.
+/// Checks that the attempts of each dial, and its end, follow its options.
 pub(crate) fn dials(run: &Run) {
     for (shard, app) in run.world.handlers().enumerate() {
         let attempts = |dial: DialId| {
@@ -53,7 +53,7 @@ fn follow(
         }
         let is_over = matches!(event, Happened::Ended | Happened::Failed(_, None));
         if matches!(event, Happened::Cancelled) || is_over && drains_since.is_some_and(|since| since <= *at) {
-            // An attempt that begins at this moment is stopped at once.
+            // An attempt that begins at this time is cancelled at once.
             let late = attempts.find(|attempt| attempt.began > *at);
             return late.map_or(Ok(()), |late| Err(format!("{late:?} begins after the dial has ended")));
         }
@@ -106,7 +106,7 @@ pub(crate) fn ends_of_connections(run: &Run) {
             if let Some((at, _, Happened::Failed(failure, _))) = first {
                 let fits = may_fail(ended.kind.speech, ended.kind.secrecy, ended.lie, *failure)
                     || drains(*at)
-                    // The other side waits for a free peer, and may have given up.
+                    // The other side waits for a free peer, and may have timed out.
                     || ended.is_pair && matches!(failure, Failure::TimedOut | Failure::Reset | Failure::Handshake)
                     || !ended.is_steady;
                 assert!(fits, "each server has its failure: {:?} is {failure} for {attempt:?}", ended.lie);
@@ -135,7 +135,7 @@ pub(crate) fn ends_of_connections(run: &Run) {
     }
 }
 
-/// Returns what is known about each connection of a dial.
+/// Returns the facts about each connection of a dial.
 fn connections(run: &Run) -> BTreeMap<ConnId, Ended> {
     let connected = run.world.attempts().iter().filter_map(|attempt| Some((attempt, attempt.connected?)));
     let known = connected.map(|(attempt, (conn, peer))| {
@@ -151,7 +151,7 @@ fn connections(run: &Run) -> BTreeMap<ConnId, Ended> {
     known.collect()
 }
 
-/// Checks that good servers get each word once and in order: they send each back.
+/// Checks that good servers receive each word once and in order, because they send each back.
 pub(crate) fn words(run: &Run) {
     let known = connections(run);
     for app in run.world.handlers() {
@@ -159,7 +159,7 @@ pub(crate) fn words(run: &Run) {
             let ended = &known[conn];
             let said = app.said.get(conn).map(Vec::as_slice).unwrap_or_default();
             if ended.lie.is_none() {
-                // Limits may drop messages that come too fast.
+                // Limits may drop messages that arrive too fast.
                 let mut rest = said.iter();
                 let is_in_order = heard.iter().all(|word| rest.any(|said| said == word));
                 let is_whole = is_in_order && (!run.is_calm || said.starts_with(heard));
@@ -189,7 +189,7 @@ pub(crate) fn peers(run: &Run) {
     }
 }
 
-/// What the worlds have reached, so that a swarm that tests nothing is noticed.
+/// The situations that the worlds have reached. The check fails if the swarm misses one.
 #[derive(Default)]
 pub(crate) struct Reached {
     failures: BTreeMap<String, u32>,

@@ -1,4 +1,4 @@
-//! Draws the dials of a world, and gives each address a meaning.
+//! Draws the dials of a world, and maps each address to an end.
 
 use super::server::{Secrecy, Speech};
 use crate::swarm::{Feature, Swarm};
@@ -27,7 +27,7 @@ const KINDS: [(&str, Speech, Secrecy); 8] = [
     ("wss", Speech::WebSocket, Secrecy::AtOnce),
 ];
 
-/// What is at an address.
+/// The end at an address.
 pub(crate) enum Place {
     Dead,
     Server(Kind),
@@ -35,7 +35,7 @@ pub(crate) enum Place {
     Listener(u32),
 }
 
-/// Returns what is at an address, such as `wss.server-1:7` or `tcp.listener:7`.
+/// Returns the end at an address, such as `wss.server-1:7` or `tcp.listener:7`.
 pub(crate) fn end_of(address: &str) -> Place {
     let (scheme, rest) = address.split_once('.').expect("an address of ours");
     let kind = kind_of(scheme);

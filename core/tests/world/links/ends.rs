@@ -47,7 +47,7 @@ impl Pair {
         }
     }
 
-    /// Returns whether both sides belong together. A free accepted side takes a dialled one.
+    /// Returns whether both sides are joined. A free accepted side joins a dialled one.
     fn is_joined(&mut self) -> bool {
         if self.accepted.is_none() {
             self.accepted = self.dialled;
@@ -57,7 +57,7 @@ impl Pair {
 
     fn act(&mut self, side: Side) -> Act {
         match side {
-            // The accepted side of a link that is over.
+            // The accepted side of a link that has ended.
             Side::Accepted if self.accepted.is_some() && self.accepted != self.dialled => Act::Leave,
             Side::Dialled if take(&mut self.is_over) => Act::Leave,
             _ => Act::Wait,

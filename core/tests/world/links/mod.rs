@@ -42,7 +42,7 @@ pub(crate) struct Run {
     peers: BTreeSet<usize>,
     /// Whether all limits are the default ones, and no clock, process or operator interferes.
     is_calm: bool,
-    /// Whether a drain begins while peers still speak.
+    /// Whether a drain begins while peers still send.
     drains_early: bool,
 }
 
@@ -89,7 +89,7 @@ fn reload(swarm: &mut Swarm, before: &Config) -> Config {
 fn add_servers(run: &mut Run, keys: &server::ServerKeys) {
     let addresses: BTreeSet<String> =
         run.dials.iter().flat_map(|dial| std::iter::once(&dial.address).chain(&dial.others)).cloned().collect();
-    // Not reached by any dial, so that attempts take time even if all addresses are dead.
+    // No dial reaches this peer. It makes attempts take time even if all addresses are dead.
     run.world.add_remote_at(
         "spare",
         Link::Steady,
@@ -175,7 +175,7 @@ fn world(seed: u64, keys: &Keys, quiet: bool) -> Run {
 fn is_same(one: &Run, other: &Run) {
     let logs = |run: &Run| run.world.handlers().map(|app| format!("{:?}{:?}", app.log, app.heard)).collect::<Vec<_>>();
     let (ours, theirs) = (logs(one), logs(other));
-    // Settings of TLS are compared by address, and each run has its own.
+    // The `Debug` text of TLS settings may differ between runs, but not its length.
     let plain = |logs: &[String]| logs.iter().map(String::len).collect::<Vec<_>>();
     assert!(ours == theirs || plain(&ours) == plain(&theirs), "runs of the same seed have the same events");
     assert_eq!(one.world.attempts(), other.world.attempts(), "runs of the same seed make the same attempts");

@@ -19,8 +19,8 @@ pub(crate) struct Model {
     addresses: Vec<String>,
     /// The addresses that are left in this round.
     round: Vec<String>,
-    /// The least and the largest number of failures in a row: a connection whose TLS was asked for
-    /// counts as up since its handshake, which no event reports.
+    /// The smallest and the largest possible number of failures in a row. It is uncertain because
+    /// no event reports the end of a TLS handshake that was asked for.
     failures: (u32, u32),
     has_asked: bool,
     /// Whether the model does not know which address must follow.
@@ -35,7 +35,7 @@ enum State {
     /// An attempt began at this time.
     Trying(Time),
     Open(Time),
-    /// A connection ended, and nothing says yet whether the dial goes on.
+    /// A connection ended, and it is not known yet whether the dial continues.
     Closed(Closed),
     Over,
 }
@@ -101,7 +101,7 @@ impl Model {
             (Happened::Addresses(addresses), state) => {
                 self.addresses.clone_from(addresses);
                 self.round = if matches!(state, State::Due(_)) { addresses.clone() } else { Vec::new() };
-                // The attempt may be wanted already, and the shell does not know it yet.
+                // The attempt may be due, but the shell has not learned it yet.
                 self.is_unsure |= matches!(state, State::Due(due) if *due <= now);
                 Ok(())
             }
@@ -113,7 +113,7 @@ impl Model {
                 self.state = State::Closed(Closed { opened: *opened, at: now, in_handshake: *in_handshake });
                 Ok(())
             }
-            // The TLS that was asked for has failed, so the connection was no success.
+            // The TLS that was asked for failed, so the attempt failed.
             (Happened::Failed(_, retry_at), State::Closed(closed)) => self.failed(closed.at, *retry_at),
             (Happened::Failed(_, retry_at), State::Trying(_)) => self.failed(now, *retry_at),
             (Happened::Ended, State::Closed(closed)) => {
@@ -198,10 +198,11 @@ fn waits(backoff: &Backoff, failures: u32) -> (Duration, Duration) {
     (longest.saturating_sub(jitter).max(WAIT_MIN), longest.max(WAIT_MIN))
 }
 
-/// What the end of a connection before it was open, or in the TLS that was asked for, may be called.
+/// Returns `true` if an attempt may end with this failure: before the connection was open, or in
+/// the TLS handshake that was asked for.
 pub(crate) fn may_fail(speech: Speech, secrecy: Secrecy, lie: Lie, failure: Failure) -> bool {
     let Some((step, wrong)) = lie.filter(|(step, _)| *step != Step::Served) else {
-        // It leaves now and then, perhaps before its last handshake message has arrived.
+        // It sometimes closes, perhaps before its last handshake message has arrived.
         return failure == Failure::Reset;
     };
     let in_tls = match secrecy {
@@ -216,7 +217,7 @@ pub(crate) fn may_fail(speech: Speech, secrecy: Secrecy, lie: Lie, failure: Fail
     let is_fault = matches!(failure, Failure::TlsHandshake(_) | Failure::Tls);
     match wrong {
         Wrong::Silent => failure == Failure::TimedOut,
-        // It ends when it acts, which may be too late.
+        // It closes when it acts, which may be after the time limit.
         Wrong::Ends => matches!(failure, Failure::Handshake | Failure::TimedOut),
         Wrong::Resets => matches!(failure, Failure::Reset | Failure::TimedOut),
         Wrong::OtherName => failure == Failure::TlsHandshake(TlsFault::NameMismatch),
@@ -224,15 +225,16 @@ pub(crate) fn may_fail(speech: Speech, secrecy: Secrecy, lie: Lie, failure: Fail
         Wrong::Random if in_tls => is_fault || failure == Failure::TimedOut,
         Wrong::Http(_) | Wrong::Huge | Wrong::Endless if in_tls => failure == Failure::TlsHandshake(TlsFault::NotTls),
         Wrong::Http(status) => failure == Failure::Rejected { status },
-        // A few bytes may still become a response.
+        // A few bytes may be the beginning of a response.
         Wrong::Random | Wrong::Huge => matches!(failure, Failure::Handshake | Failure::TimedOut),
         Wrong::Endless => failure == Failure::Handshake,
     }
 }
 
-/// How an open connection to a good or a bad server may end, if both ends have a steady link.
+/// Returns `true` if an open connection to a good or a bad server may end with this reason, if both
+/// ends have a steady link.
 pub(crate) fn may_close(speech: Speech, lie: Lie, reason: Reason) -> bool {
-    // A good server ends now and then, and the application closes and cancels.
+    // The application closes connections and cancels dials, and drains end both.
     if matches!(reason, Reason::Application | Reason::Shutdown) {
         return true;
     }
@@ -240,7 +242,7 @@ pub(crate) fn may_close(speech: Speech, lie: Lie, reason: Reason) -> bool {
     let is_wrong = matches!(reason, Reason::MalformedFrame | Reason::MessageTooLarge | Reason::InvalidUtf8);
     match lie {
         None | Some((_, Wrong::Silent | Wrong::Ends | Wrong::Resets | Wrong::OtherName | Wrong::Early)) => ends,
-        // Bytes that are no frames. On lines, most are text.
+        // These bytes are not frames. On lines, most of them are text.
         Some((_, Wrong::Huge)) if speech == Speech::Frames => reason == Reason::MessageTooLarge,
         Some((_, Wrong::Huge)) if speech == Speech::WebSocket => is_wrong,
         Some(_) => ends || is_wrong || matches!(reason, Reason::MessageTimeout | Reason::TlsFailed),

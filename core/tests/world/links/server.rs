@@ -27,18 +27,18 @@ pub(crate) enum Secrecy {
     WhenAsked,
 }
 
-/// The step at which a server stops to behave.
+/// The step at which a server misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     /// When it accepts the connection.
     Accepted,
-    /// Where TLS begins after `INFO`, or once the TLS that began at once is complete.
+    /// At the start of TLS after `INFO`, or after the handshake of TLS that began at once.
     Tls,
     /// Once it has received the first message.
     Served,
 }
 
-/// What a server does instead.
+/// How a server misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wrong {
     Silent,
@@ -51,7 +51,7 @@ pub(crate) enum Wrong {
     Huge,
     /// Sends something that does not end.
     Endless,
-    /// Shows a certificate for another name. It is wrong in the TLS handshake.
+    /// Sends a certificate for another name, in the TLS handshake.
     OtherName,
     /// Sends more than `INFO` before TLS.
     Early,
@@ -75,7 +75,7 @@ pub(crate) struct Server {
     pub(crate) lies: Vec<Lie>,
     lie: Lie,
     session: Option<ServerConnection>,
-    /// Whether the defect has shown, so that the server does nothing more.
+    /// Whether the server has misbehaved, and does nothing more.
     is_over: bool,
     has_upgraded: bool,
     received: Vec<u8>,
@@ -149,7 +149,7 @@ impl Server {
         while session.wants_write() && session.write_tls(&mut self.out).is_ok() {}
     }
 
-    /// Shows the defect if it belongs to this step.
+    /// Misbehaves if the defect belongs to this step.
     fn reach(&mut self, step: Step) {
         let Some((wrong_at, wrong)) = self.lie else { return };
         if wrong_at != step || self.is_over || matches!(wrong, Wrong::OtherName | Wrong::Early) {
@@ -319,7 +319,7 @@ impl Actor for Server {
         if let Some(act) = self.act.take() {
             return act;
         }
-        // A good server also ends now and then.
+        // A good server also closes sometimes.
         match random.below(150) {
             0 if self.has_served() => Act::End,
             1 if self.has_served() => Act::Leave,

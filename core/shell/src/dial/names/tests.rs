@@ -89,7 +89,7 @@ fn equal_names_share_a_lookup_until_it_ends_and_no_longer() {
     let (names, pool) = gate.names();
     let first = names.resolve("1:7");
     gate.until(|state| state.in_progress == 1);
-    // The lookup is in progress: others join it, with ports of their own.
+    // Later questions join the lookup in progress, each with its own port.
     let others: Vec<_> = (0..5_000).map(|port| names.resolve(&format!("1:{port}"))).collect();
     drop(first);
     gate.open();
@@ -103,7 +103,7 @@ fn equal_names_share_a_lookup_until_it_ends_and_no_longer() {
 }
 
 #[test]
-fn waiting_name_stays_while_one_still_wants_it() {
+fn queued_lookup_is_cancelled_with_its_last_future() {
     let gate = Arc::new(Gate::default());
     let (names, pool) = gate.names();
     let busy: Vec<_> = (0..RESOLVER_THREADS_MAX).map(|number| names.resolve(&format!("{number}:1"))).collect();
@@ -122,7 +122,7 @@ fn waiting_name_stays_while_one_still_wants_it() {
 }
 
 #[test]
-fn panic_in_a_lookup_costs_no_thread() {
+fn panic_in_a_lookup_is_an_error_and_ends_no_thread() {
     let gate = Arc::new(Gate::default());
     gate.open();
     let (names, pool) = gate.names();

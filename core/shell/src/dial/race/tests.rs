@@ -52,7 +52,7 @@ fn next_address_follows_after_the_delay_or_at_once_after_a_failure() {
 }
 
 #[test]
-fn silent_addresses_make_room_for_others() {
+fn oldest_silent_attempt_is_cancelled_for_the_next_address() {
     let mut race = Race::new((1..7).map(v4));
     let begun: Vec<_> = (0..4).flat_map(|number| actions(&mut race, at(250 * number))).collect();
     assert_eq!(begun.len(), IN_FLIGHT_MAX);
@@ -95,7 +95,7 @@ fn most_telling_error_is_reported() {
     assert_eq!(race.into_error().raw_os_error(), Some(24));
 }
 
-/// How an attempt ends: after so many milliseconds, or never.
+/// How an attempt ends: after this many milliseconds, or never.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Connects(u64),
@@ -107,7 +107,7 @@ fn end() -> impl Strategy<Value = End> {
     prop_oneof![(0..4_000_u64).prop_map(End::Connects), (0..4_000_u64).prop_map(End::Fails), Just(End::Silent)]
 }
 
-/// What a naive simulation, millisecond by millisecond, begins and cancels, and which attempt wins.
+/// The attempts that begin, those that are cancelled, and the one that wins.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Log {
     begun: Vec<(u64, SocketAddr)>,
@@ -117,7 +117,7 @@ struct Log {
 
 const END: u64 = 40_000;
 
-/// The model: looks at every attempt in every millisecond.
+/// The naive model: checks every attempt in every millisecond.
 fn model(addresses: &[SocketAddr], ends: &[End]) -> Log {
     let mut log = Log::default();
     let mut failed = BTreeSet::new();
@@ -141,7 +141,7 @@ fn model(addresses: &[SocketAddr], ends: &[End]) -> Log {
                 _ => {}
             }
         }
-        // Attempts that fail or connect in the millisecond in which they begin are seen in it.
+        // An attempt may end in the millisecond in which it begins.
         while log.begun.len() < addresses.len() {
             let flying = open(&log, &failed);
             let last = log.begun.last().map(|&(at, _)| at);
@@ -240,7 +240,7 @@ fn run(addresses: &[SocketAddr], ends: &[End]) -> Log {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn race_does_what_a_naive_model_does(count in 0..12_u8, ends in proptest::collection::vec(end(), 12)) {
+    fn race_matches_a_naive_model(count in 0..12_u8, ends in proptest::collection::vec(end(), 12)) {
         let addresses: Vec<_> = (0..count).map(v4).collect();
         prop_assert_eq!(run(&addresses, &ends), model(&addresses, &ends));
     }

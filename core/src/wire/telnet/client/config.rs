@@ -25,7 +25,7 @@ pub struct TelnetClient {
     pub invalid_utf8: InvalidUtf8,
     /// The initial character set, used until the server requests another (RFC 2066).
     pub charset: Charset,
-    /// The terminal types to report (RFC 1091). None: the server's request is refused.
+    /// The terminal types to report (RFC 1091). If empty, the server's request is refused.
     pub types: TerminalTypes,
     /// The width and height of the window, in characters (RFC 1073).
     ///
@@ -40,9 +40,9 @@ pub struct TelnetClient {
     ///
     /// It takes about 45 KiB of memory while it is used.
     pub compress: bool,
-    /// How long the server may be silent before the client sends `IAC NOP`, and repeats it as often.
+    /// Interval of `IAC NOP` while the server is silent. `None`: no keep-alive.
     ///
-    /// Only to a server that speaks telnet. At least 10 ms; zero means `None`.
+    /// Only for a server that has sent a telnet command. At least 10 ms; zero means `None`.
     pub keep_alive: Option<Duration>,
 }
 
@@ -105,7 +105,7 @@ impl Delivery {
 
 /// The terminal types that a telnet client reports, preferred first (RFC 1091).
 ///
-/// Their text form is a list with commas, such as `XTERM-256COLOR,XTERM`. A client of the MUD
+/// Their text form is a comma-separated list, such as `XTERM-256COLOR,XTERM`. A client of the MUD
 /// Terminal Type Standard reports its own name, its terminal's type, and `MTTS` with a bit set (see
 /// [`Mtts`](super::Mtts)).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl TerminalTypes {
     /// Longest name of a terminal type, in characters (RFC 1091).
     pub const NAME_MAX: usize = 40;
 
-    /// Returns the text form: the names, with commas between them.
+    /// Returns the text form: the names, separated by commas.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let text = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
@@ -164,7 +164,7 @@ impl fmt::Debug for TerminalTypes {
 
 /// The error returned when a list of terminal types is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("terminal types are names with commas between them: each of 1 to 40 ASCII characters, 95 bytes in total")]
+#[error("terminal types are a comma-separated list: names of 1 to 40 ASCII characters, at most 95 bytes in total")]
 #[non_exhaustive]
 pub struct TerminalTypesError;
 

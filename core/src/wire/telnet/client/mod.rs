@@ -29,11 +29,11 @@ const COMMAND_COST: usize = 32;
 
 /// The client's end of a telnet connection.
 ///
-/// It decodes bytes into messages and signals, and answers the server's negotiation. After each call
-/// of another method, send what [`replies`](Self::replies) returns.
+/// It decodes bytes into messages and signals, and answers the server's negotiation. After each
+/// call of a method, send what [`replies`](Self::replies) returns.
 ///
-/// No server can make it send without end: each answer is for one request, an option is switched at
-/// most [`Options::CHANGES_MAX`] times, and answers that the server does not read stop the parser.
+/// Its answers are bounded: each request gets one answer, an option changes at most
+/// [`Options::CHANGES_MAX`] times, and answers that the server does not read stop the parser.
 #[derive(Debug)]
 pub struct ClientSession {
     config: TelnetClient,
@@ -43,17 +43,17 @@ pub struct ClientSession {
     size: Option<(u16, u16)>,
     /// Whether the server has sent a telnet command.
     is_telnet: bool,
-    /// Options to request once the server is known to speak telnet.
+    /// Options to request once the server has sent a telnet command.
     wishes: Vec<(Side, u8)>,
-    /// Position in the list of terminal types of the next one to report.
+    /// Index of the next terminal type to report.
     next_type: usize,
     /// The mode that was reported last.
-    told: ClientMode,
+    reported: ClientMode,
     /// The unfinished line, or the unfinished character of a stream.
     partial: Vec<u8>,
     /// Whether the unfinished line is to be reported as a prompt.
     prompt_is_due: bool,
-    /// Whether the stream is invalid after the text that was delivered.
+    /// Whether invalid text follows what was delivered.
     is_broken: bool,
     inflater: Option<Box<Inflater>>,
     control: Vec<u8>,
@@ -80,7 +80,7 @@ enum Found {
 }
 
 impl ClientSession {
-    /// Creates a session for a new connection. It has nothing to send.
+    /// Creates a session for a new connection. It sends nothing at first.
     #[must_use]
     pub fn new(config: TelnetClient) -> Self {
         let mut session = Self {
@@ -92,7 +92,7 @@ impl ClientSession {
             is_telnet: false,
             wishes: Vec::new(),
             next_type: 0,
-            told: ClientMode::Line,
+            reported: ClientMode::Line,
             partial: Vec::new(),
             prompt_is_due: false,
             is_broken: false,
@@ -140,7 +140,7 @@ impl ClientSession {
         if !inflater.is_over() {
             self.inflater = Some(inflater);
         } else if used == 0 && matches!(found, Found::Nothing) {
-            // The compressed stream had ended before, and `input` is plain.
+            // The compressed stream has ended, and `input` is plain.
             return self.decode(input, buffer, budget);
         }
         let item = self.item(found, &[], buffer, max)?;
@@ -184,7 +184,7 @@ impl ClientSession {
         let inflated = |inflater: &Inflater| inflater.is_ready() || inflater.has_more();
         self.prompt_is_due
             || self.is_broken
-            || self.mode() != self.told
+            || self.mode() != self.reported
             || self.inflater.as_deref().is_some_and(inflated)
     }
 
@@ -293,9 +293,9 @@ impl ClientSession {
             if self.is_broken {
                 return Err(DecodeError::InvalidUtf8 { valid_up_to: 0 });
             }
-            if self.mode() != self.told {
-                self.told = self.mode();
-                return Ok((used, Found::Signal(Signal::ClientMode(self.told))));
+            if self.mode() != self.reported {
+                self.reported = self.mode();
+                return Ok((used, Found::Signal(Signal::ClientMode(self.reported))));
             }
             if core::mem::take(&mut self.prompt_is_due) {
                 return Ok((used, self.take_prompt(&mut buffer.bytes)));
@@ -315,7 +315,7 @@ impl ClientSession {
                 }
                 continue;
             }
-            // Many commands are answered piece by piece, as the server takes the answers.
+            // With many pending answers, further commands wait until the caller has taken them.
             if self.control.len() + self.output.len() > ANSWERS_MAX_BYTES {
                 return Ok((used, Found::Nothing));
             }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 /// Options that the client always agrees to.
 ///
-/// Its own echo is not among them: what a server sends would return to it.
+/// The client's own echo is not among them: the server's output would return to the server.
 const AGREED_TO: [(Side, u8); 8] = [
     (Side::Us, option::BINARY),
     (Side::Us, option::SGA),
@@ -39,7 +39,7 @@ const KNOWN: [u8; 12] = [
 ];
 
 impl ClientSession {
-    /// Allows what the configuration allows.
+    /// Allows the options that the configuration allows.
     pub(super) fn allow_options(&mut self) {
         for (side, option) in AGREED_TO {
             self.options.allow(side, option);
@@ -69,21 +69,21 @@ impl ClientSession {
         let before = core::mem::replace(&mut self.size, size);
         if self.is_on(Side::Us, option::NAWS) {
             if before != size {
-                self.say_size();
+                self.report_size();
             }
         } else if before.is_none() {
-            // The server may have been refused before.
+            // The client may have refused the server's request before.
             self.enable_option(Side::Us, option::NAWS);
         }
     }
 
-    /// Requests an option as soon as the server is known to speak telnet.
+    /// Requests an option, once the server has sent a telnet command.
     pub fn enable_option(&mut self, side: Side, option: u8) {
         if self.is_telnet {
             self.enable(side, option);
             return;
         }
-        // A server that asks first gets one answer.
+        // If the server requests it first, the answer to that request is enough.
         self.options.allow(side, option);
         if !self.wishes.contains(&(side, option)) {
             self.wishes.push((side, option));
@@ -114,18 +114,18 @@ impl ClientSession {
         }
         let answer = self.options.received(verb, option);
         self.control.extend(answer.say.into_iter().flatten());
-        // After the answer: what is on by now is not requested again.
+        // After the answer, so that an option that is on now is not requested again.
         self.detect();
         let Some(change) = answer.change else { return Found::Nothing };
         match (change.side, option, change.on) {
-            (Side::Us, option::NAWS, true) => self.say_size(),
+            (Side::Us, option::NAWS, true) => self.report_size(),
             (Side::Us, option::TTYPE, true) => self.next_type = 0,
             _ => {}
         }
         Found::Signal(Signal::Option { option, side: change.side, on: change.on })
     }
 
-    /// Records that the server speaks telnet. The first time, requests what the application wants.
+    /// Records that the server speaks telnet. The first call requests the application's options.
     fn detect(&mut self) {
         if !core::mem::replace(&mut self.is_telnet, true) {
             for (side, option) in core::mem::take(&mut self.wishes) {
@@ -154,7 +154,7 @@ impl ClientSession {
         let (of_him, of_us) = (self.is_on(Side::Him, option), self.is_on(Side::Us, option));
         match (option, &content[..]) {
             _ if !of_him && !of_us => {}
-            (option::TTYPE, [parameter::SEND]) if of_us => self.say_type(),
+            (option::TTYPE, [parameter::SEND]) if of_us => self.report_type(),
             (option::CHARSET, [parameter::REQUEST, rest @ ..]) => return self.choose_charset(rest),
             (option::CHARSET, [parameter::TTABLE_IS, ..]) => {
                 subnegotiation(option, &[parameter::TTABLE_REJECTED], &mut self.control);
@@ -172,14 +172,14 @@ impl ClientSession {
         Found::Nothing
     }
 
-    fn say_size(&mut self) {
+    fn report_size(&mut self) {
         let (columns, rows) = self.size.unwrap_or_default();
         let size = [columns.to_be_bytes(), rows.to_be_bytes()].concat();
         subnegotiation(option::NAWS, &size, &mut self.control);
     }
 
     /// Reports the next terminal type. The last one is repeated, then the list begins again.
-    fn say_type(&mut self) {
+    fn report_type(&mut self) {
         let types = self.config.types;
         let count = types.names().count();
         let Some(name) = types.names().nth(self.next_type.min(count.saturating_sub(1))) else { return };

@@ -9,7 +9,7 @@ use memchr::{memchr, memchr2};
 
 /// Maximum number of bytes that one call searches for a line ending.
 const SEARCHED_MAX_BYTES: usize = 8 << 10;
-/// Largest growth of a byte of text when it is converted to UTF-8: invalid bytes become U+FFFD.
+/// Maximum length in UTF-8 of one byte of text: invalid bytes become U+FFFD.
 const GROWTH_MAX: usize = 3;
 
 impl ClientSession {

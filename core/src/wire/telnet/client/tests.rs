@@ -179,7 +179,7 @@ fn invalid_text_is_an_error_after_the_text_before_it_however_it_is_split() {
 }
 
 #[test]
-fn charset_prefers_utf_8_and_asks_for_binary() {
+fn charset_prefers_utf_8_and_requests_binary() {
     let mut session = ClientSession::new(TelnetClient::default().charset(Charset::Latin1).delivery(Delivery::Stream));
     assert_eq!(hear(&mut session, b"\xfc").0, [text("ü")]);
     hear(&mut session, &[IAC, 251, option::CHARSET]);
@@ -195,7 +195,7 @@ fn charset_prefers_utf_8_and_asks_for_binary() {
 }
 
 #[test]
-fn keys_are_sent_as_the_virtual_terminal_or_as_they_are_with_binary() {
+fn keys_have_nvt_line_endings_and_are_unchanged_with_binary() {
     let sent = |session: &mut ClientSession, keys: &str| {
         session.write(Payload::Text(keys));
         session.replies().unwrap_or_default().output
@@ -214,7 +214,7 @@ fn keys_are_sent_as_the_virtual_terminal_or_as_they_are_with_binary() {
 struct Pair {
     client: ClientSession,
     server: Session,
-    /// What is on the way to the client, and to the server.
+    /// Bytes in transit to the client, and to the server.
     lines: [Vec<u8>; 2],
     heard: [Vec<String>; 2],
 }
@@ -265,7 +265,7 @@ impl Pair {
 }
 
 proptest! {
-    /// However the bytes are split, both ends agree on every option, and on what was said.
+    /// However the bytes are split, both ends agree on every option and every message.
     #[test]
     fn client_and_server_agree_through_any_split(
         mode in prop::sample::select(vec![InputMode::Line, InputMode::Character, InputMode::Keys]),
@@ -303,7 +303,7 @@ proptest! {
             prop_assert_eq!(pair.client.is_on(Side::Us, option), pair.server.is_on(Side::Him, option), "option {}", option);
             prop_assert_eq!(pair.server.is_on(Side::Us, option), pair.client.is_on(Side::Him, option), "option {}", option);
         }
-        // The server's text arrives, whatever is on.
+        // The server's text arrives, whichever options are on.
         pair.heard[0].clear();
         let mut expected = String::new();
         for line in &lines {
@@ -323,7 +323,7 @@ proptest! {
         }
     }
 
-    /// Each byte from a server causes a bounded number of bytes in answer, whatever it sends.
+    /// The client's answers are at most 8 times as long as what the server sends.
     #[test]
     fn answers_are_bounded_by_the_bytes_that_ask_for_them(
         pieces in prop::collection::vec(prop_oneof![
