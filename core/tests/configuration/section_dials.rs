@@ -107,7 +107,7 @@ fn mistakes_name_the_key_and_the_remedy() {
         ("address: 'h:7', proxy: 'http://me:secret@p:1'", "scores.proxy: it must not contain a user or a password"),
         ("address: 'h:7', proxy_user: me", "scores.proxy_user: it needs a proxy: set proxy"),
         ("address: 'unix:///x', proxy: 'http://p:1'", "scores.proxy: the address is a Unix socket"),
-        ("adress: 'h:7'", "scores.adress: there is no such key; did you mean address?"),
+        ("addres: 'h:7'", "scores.addres: there is no such key; did you mean address?"),
     ] {
         let problems = with_tls(scores).resolve().err().unwrap_or_else(|| panic!("{scores}")).to_string();
         assert!(problems.contains(&format!("my.yaml:2: game.{words}")), "{scores}: {problems}");
