@@ -120,8 +120,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Cancels obsolete dials and starts requested ones. Returns whether it started any, or left
-    /// any for the next turn.
+    /// Cancels obsolete dials and starts requested ones. Returns `true` if it found any to start.
     pub(super) fn begin_dials(&mut self) -> bool {
         while let Some(dial) = self.machine.next_changed_dial() {
             if self.machine.address_to_dial(dial).is_some() {

@@ -7,7 +7,7 @@ use core::fmt;
 
 /// A proxy for outgoing connections, with its address and credentials.
 ///
-/// Its text form is described at [`from_str`](Self::from_str). `Debug` hides the password, and
+/// Parses from text, such as `http://USER:PASSWORD@HOST:PORT`. `Debug` hides the password, and
 /// `Display` shows only the scheme and the address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutgoingProxy {

@@ -107,7 +107,7 @@ impl Delivery {
 ///
 /// Their text form is a comma-separated list, such as `XTERM-256COLOR,XTERM`. A client of the MUD
 /// Terminal Type Standard reports its own name, its terminal's type, and `MTTS` with a bit set (see
-/// [`Mtts`](super::Mtts)).
+/// [`Mtts`](crate::telnet::Mtts)).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TerminalTypes {
     bytes: [u8; Self::BYTES_MAX],
