@@ -6,6 +6,7 @@ use crate::base::recount::{Recounted, ensure, same};
 use crate::base::{ConnId, DialId, Failure, Random, Time, work};
 use crate::config::{Dial, DialProtocol};
 use crate::state::Pause;
+#[cfg(feature = "tls")]
 use crate::tls::ClientTls;
 use crate::wire::http::OpeningHandshake;
 use crate::wire::outgoing_proxy::{OutgoingProxy, ProxyHandshake};
@@ -297,6 +298,7 @@ impl Dials {
     }
 
     /// Returns the address and the TLS settings of a dial, if it has any.
+    #[cfg(feature = "tls")]
     pub(crate) fn tls(&self, id: DialId) -> Option<(&str, &ClientTls)> {
         let Dial { address, tls, .. } = self.get(id)?;
         Some((address, tls.as_ref()?))
