@@ -155,7 +155,7 @@ fn each_failure_at_the_proxy_has_its_name_and_ends_the_attempt() {
             assert_eq!(log(&client), [format!("failed {expected} Some(1)")], "{proxy} in pieces of {piece}");
             assert!(client.is_closed(conn) && client.ended(reason) == 1, "{expected}");
             assert_eq!(client.machine().metrics().dial_errors, 1);
-            // The next attempt begins anew.
+            // The next attempt asks the proxy again.
             client.advance(Duration::from_secs(1));
             let conn = connected(&mut client);
             assert!(!client.received(conn).is_empty());
