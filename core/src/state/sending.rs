@@ -99,8 +99,7 @@ impl State {
     ///
     /// It fails on wires that have only messages, and for connections that are closed or too slow.
     pub(crate) fn write(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
-        let written = self.with_session(id, |session| session.write(payload));
-        let written = written.or_else(|| self.with_client_session(id, |session| session.write(payload)));
+        let written = self.with_either_session(id, |session| session.write(payload), |session| session.write(payload));
         let written = match written {
             Some(()) => self.open_slot(id).is_some(),
             None => self.sending_slot(id).is_some_and(|index| self.outbound.write(index, payload)),

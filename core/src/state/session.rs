@@ -30,6 +30,19 @@ impl State {
         self.with_decoder(id, |decoder| decoder.client_session().map(act))
     }
 
+    /// Calls the function for the end of the telnet connection that is ours, and sends its output.
+    pub(crate) fn with_either_session<T>(
+        &mut self,
+        id: ConnId,
+        server: impl FnOnce(&mut Session) -> T,
+        client: impl FnOnce(&mut ClientSession) -> T,
+    ) -> Option<T> {
+        self.with_decoder(id, |decoder| match decoder {
+            Decoder::TelnetClient(_) => decoder.client_session().map(client),
+            _ => decoder.session().map(server),
+        })
+    }
+
     fn with_decoder<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Decoder) -> Option<T>) -> Option<T> {
         let index = self.open_slot(id)?;
         // What was sent before must go first.

@@ -64,23 +64,33 @@ impl<C> Hub<'_, C> {
     /// Returns `false` on other wires. [`Signal::Option`](crate::telnet::Signal) reports when the
     /// option goes on or off, but not when it is refused.
     pub fn enable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
-        self.state.with_session(conn, |session| session.enable_option(side, option)).is_some()
-            || self.state.with_client_session(conn, |session| session.enable_option(side, option)).is_some()
+        let enabled = self.state.with_either_session(
+            conn,
+            |session| session.enable_option(side, option),
+            |session| session.enable_option(side, option),
+        );
+        enabled.is_some()
     }
 
     /// Disables a telnet option and withdraws any request for it. Returns `false` on other wires.
     pub fn disable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
-        self.state.with_session(conn, |session| session.disable_option(side, option)).is_some()
-            || self.state.with_client_session(conn, |session| session.disable_option(side, option)).is_some()
+        let disabled = self.state.with_either_session(
+            conn,
+            |session| session.disable_option(side, option),
+            |session| session.disable_option(side, option),
+        );
+        disabled.is_some()
     }
 
     /// Queues a subnegotiation of a telnet option (RFC 855), in the option's own format.
     ///
     /// Returns `false` if the option is off.
     pub fn subnegotiate(&mut self, conn: ConnId, option: u8, content: &[u8]) -> bool {
-        let queued = self.state.with_session(conn, |session| session.subnegotiate(option, content));
-        let queued =
-            queued.or_else(|| self.state.with_client_session(conn, |session| session.subnegotiate(option, content)));
+        let queued = self.state.with_either_session(
+            conn,
+            |session| session.subnegotiate(option, content),
+            |session| session.subnegotiate(option, content),
+        );
         queued.unwrap_or(false)
     }
 
@@ -88,8 +98,11 @@ impl<C> Hub<'_, C> {
     ///
     /// Returns `false` if the option is off.
     pub fn gmcp(&mut self, conn: ConnId, package: &str, data: &str) -> bool {
-        let queued = self.state.with_session(conn, |session| session.gmcp(package, data));
-        let queued = queued.or_else(|| self.state.with_client_session(conn, |session| session.gmcp(package, data)));
+        let queued = self.state.with_either_session(
+            conn,
+            |session| session.gmcp(package, data),
+            |session| session.gmcp(package, data),
+        );
         queued.unwrap_or(false)
     }
 

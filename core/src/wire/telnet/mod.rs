@@ -69,6 +69,7 @@ mod client;
 mod compress;
 mod config;
 mod editor;
+mod end;
 mod key;
 mod key_decoder;
 pub mod msdp;

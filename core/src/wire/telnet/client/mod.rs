@@ -7,25 +7,16 @@ mod receive;
 pub use config::{Delivery, TelnetClient, TerminalTypes, TerminalTypesError};
 
 use super::compress::Inflater;
+use super::end::{self, ANSWERS_MAX_BYTES, COMMAND_COST, End, Found, SPENT_MAX, SUBNEGOTIATION_MAX_BYTES, gmcp};
 use super::negotiation::{Options, Side};
 use super::parser::{Command, Parser, Piece};
 use super::{Charset, ClientMode, IAC, Replies, Signal, encode, escape, option, subnegotiation};
 use crate::base::{Payload, work};
-use crate::wire::{Budget, DecodeBuffer, DecodeError, Decoded, Encoding, Item, TelnetPath};
+use crate::wire::{Budget, DecodeBuffer, DecodeError, Decoded, Encoding, InvalidUtf8, TelnetPath};
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
-
-/// Limit on a subnegotiation, in bytes; the message limit applies if it is lower.
-const SUBNEGOTIATION_MAX_BYTES: usize = 16 << 10;
-/// Limit on pending answers, in bytes, above which no more commands are parsed.
-const ANSWERS_MAX_BYTES: usize = 4 << 10;
-/// Limit on `spent` in one call; beyond it, the rest of the input waits for the next call.
-const SPENT_MAX: usize = 4 << 10;
-/// Cost of a command from the server, in equivalent bytes of plain input.
-const COMMAND_COST: usize = 32;
 
 /// The client's end of a telnet connection.
 ///
@@ -60,23 +51,6 @@ pub struct ClientSession {
     output: Vec<u8>,
     /// Cost of the current `decode` beyond reading input, in equivalent bytes of plain input.
     spent: usize,
-}
-
-enum Found {
-    Nothing,
-    /// A message that is valid as it is, at this range of the input.
-    Here(Range<usize>),
-    /// A message in the server's character set, in the buffer.
-    Kept,
-    /// A piece of the stream in UTF-8, in the buffer.
-    Decoded,
-    /// A prompt in the server's character set, in the buffer.
-    Prompt,
-    Signal(Signal<'static>),
-    /// A GMCP message, in the buffer.
-    Gmcp,
-    /// The number of an option whose parameters are in the buffer.
-    Subnegotiation(u8),
 }
 
 impl ClientSession {
@@ -117,34 +91,7 @@ impl ClientSession {
         buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
-        let max = budget.message_max_bytes.get();
-        self.parser.set_max(max.min(SUBNEGOTIATION_MAX_BYTES));
-        self.spent = 0;
-        let Some(mut inflater) = self.inflater.take() else {
-            let (used, found) = self.step(input, buffer, max, false)?;
-            let item = self.item(found, input, buffer, max)?;
-            return Ok(Decoded { used, cost: used + self.spent, units: u32::from(item.is_some()), item });
-        };
-        let (mut used, mut cost) = (0, 0);
-        if !inflater.is_ready() {
-            (used, cost) = inflater.inflate(input)?;
-        }
-        let inflated = &inflater.ready[inflater.at..];
-        let (looked_at, mut found) = self.step(inflated, buffer, max, true)?;
-        if let Found::Here(range) = found {
-            buffer.bytes.clear();
-            buffer.bytes.extend_from_slice(&inflated[range]);
-            found = Found::Kept;
-        }
-        inflater.at += looked_at;
-        if !inflater.is_over() {
-            self.inflater = Some(inflater);
-        } else if used == 0 && matches!(found, Found::Nothing) {
-            // The compressed stream has ended, and `input` is plain.
-            return self.decode(input, buffer, budget);
-        }
-        let item = self.item(found, &[], buffer, max)?;
-        Ok(Decoded { used, cost: cost + self.spent, units: u32::from(item.is_some()), item })
+        end::decode(self, input, buffer, budget)
     }
 
     /// Returns the unfinished line or character, if any, once the server's input has ended.
@@ -160,10 +107,7 @@ impl ClientSession {
             return Ok(None);
         }
         buffer.bytes = core::mem::take(&mut self.partial);
-        match self.item(Found::Kept, &[], buffer, budget.message_max_bytes.get())? {
-            Some(Item::Message(payload)) => Ok(Some(payload)),
-            _ => Ok(None),
-        }
+        end::last(self, Found::Kept, buffer, budget)
     }
 
     /// Returns `true` if a command or a line is incomplete.
@@ -264,8 +208,7 @@ impl ClientSession {
 
     /// Queues a Generic MUD Communication Protocol message. Returns `false` if the option is off.
     pub fn gmcp(&mut self, package: &str, data: &str) -> bool {
-        let message = if data.is_empty() { package.into() } else { alloc::format!("{package} {data}") };
-        self.subnegotiate(option::GMCP, message.as_bytes())
+        self.subnegotiate(option::GMCP, gmcp(package, data).as_bytes())
     }
 
     /// Returns the keep-alive interval, if keep-alive is on and the server speaks telnet.
@@ -278,8 +221,17 @@ impl ClientSession {
     pub fn keep_alive(&mut self) {
         self.control.extend_from_slice(&[IAC, Command::NoOperation.byte()]);
     }
+}
 
-    /// Decodes up to one item from `data`. Returns the bytes used and the item, maybe in `buffer`.
+impl End for ClientSession {
+    fn decoding(&mut self) -> (&mut Parser, &mut Option<Box<Inflater>>, &mut usize) {
+        (&mut self.parser, &mut self.inflater, &mut self.spent)
+    }
+
+    fn charset(&self) -> (Charset, InvalidUtf8) {
+        (self.charset, self.config.invalid_utf8)
+    }
+
     fn step(
         &mut self,
         data: &[u8],
@@ -345,34 +297,6 @@ impl ClientSession {
                 return Ok((used, found));
             }
         }
-    }
-
-    fn item<'a>(
-        &self,
-        found: Found,
-        input: &'a [u8],
-        buffer: &'a mut DecodeBuffer,
-        max: usize,
-    ) -> Result<Option<Item<'a>>, DecodeError> {
-        let DecodeBuffer { bytes, text, .. } = buffer;
-        Ok(Some(match found {
-            Found::Nothing => return Ok(None),
-            Found::Signal(signal) => Item::Signal(signal),
-            Found::Here(range) => Item::Message(self.text(&input[range], max, text)?),
-            Found::Kept => Item::Message(self.text(bytes, max, text)?),
-            Found::Decoded => Item::Message(Payload::Text(text)),
-            Found::Prompt => Item::Signal(Signal::Prompt(self.text(bytes, max, text)?)),
-            Found::Gmcp => {
-                let message = core::str::from_utf8(bytes).unwrap_or_default().trim();
-                let (package, data) = message.split_once(char::is_whitespace).unwrap_or((message, ""));
-                Item::Signal(Signal::Gmcp { package, data: data.trim_start() })
-            }
-            Found::Subnegotiation(option) => Item::Signal(Signal::Subnegotiation { option, content: bytes }),
-        }))
-    }
-
-    fn text<'a>(&self, line: &'a [u8], max: usize, text: &'a mut String) -> Result<Payload<'a>, DecodeError> {
-        super::text::text(self.charset, line, self.config.invalid_utf8, max, text)
     }
 }
 

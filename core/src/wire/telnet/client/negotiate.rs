@@ -1,7 +1,8 @@
 //! Negotiation of options by the client, and their parameters.
 
-use super::{ClientSession, Found};
+use super::ClientSession;
 use crate::base::work;
+use crate::wire::telnet::end::{Found, KNOWN};
 use crate::wire::telnet::negotiation::Side;
 use crate::wire::telnet::parameter::{self, CHARSET_COST, CHARSETS_MAX};
 use crate::wire::telnet::parser::{Command, Verb};
@@ -20,22 +21,6 @@ const AGREED_TO: [(Side, u8); 8] = [
     (Side::Him, option::SGA),
     (Side::Him, option::EOR),
     (Side::Him, option::CHARSET),
-];
-
-/// Options whose unexpected parameters are ignored, not left to the application.
-const KNOWN: [u8; 12] = [
-    option::STATUS,
-    option::NAWS,
-    option::TTYPE,
-    option::NEW_ENVIRON,
-    option::TSPEED,
-    option::XDISPLOC,
-    option::LFLOW,
-    option::LINEMODE,
-    option::CHARSET,
-    option::EOR,
-    option::MCCP2,
-    option::MCCP3,
 ];
 
 impl ClientSession {

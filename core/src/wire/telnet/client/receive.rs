@@ -1,7 +1,8 @@
 //! The server's text: lines, prompts, or pieces of a stream.
 
-use super::{ClientSession, Delivery, Found};
+use super::{ClientSession, Delivery};
 use crate::base::work;
+use crate::wire::telnet::end::Found;
 use crate::wire::telnet::{Charset, IAC, Side, option};
 use crate::wire::{DecodeBuffer, DecodeError, InvalidUtf8, grow};
 use alloc::vec::Vec;

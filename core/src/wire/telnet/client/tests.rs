@@ -1,5 +1,6 @@
 use super::*;
 use crate::base::PayloadBuf;
+use crate::wire::Item;
 use crate::wire::telnet::{InputMode, Session, Telnet};
 use crate::wire::{InvalidUtf8, MessageSize};
 use alloc::format;

@@ -1,7 +1,8 @@
 //! Decoding of lines that the peer's terminal edits.
 
-use super::{Found, Session};
+use super::Session;
 use crate::base::work;
+use crate::wire::telnet::end::Found;
 use crate::wire::telnet::{Charset, IAC};
 use crate::wire::{DecodeError, grow};
 use alloc::vec::Vec;
@@ -52,7 +53,7 @@ impl Session {
             }
         }
         let found = if is_plain {
-            Found::Line(start..end)
+            Found::Here(start..end)
         } else {
             *kept = core::mem::take(&mut self.partial);
             Found::Kept

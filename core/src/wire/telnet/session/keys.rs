@@ -1,10 +1,11 @@
 //! Handling of input that arrives key by key, in character and keys mode.
 
+use super::Session;
 use super::typing::{Early, Stale, Typing};
-use super::{Found, Session};
 use crate::base::Payload;
 use crate::base::work;
 use crate::wire::telnet::editor::Edited;
+use crate::wire::telnet::end::Found;
 use crate::wire::telnet::screen::{Screen, View};
 use crate::wire::telnet::{IAC, InputMode, Key, Signal, encode};
 use alloc::string::String;

@@ -7,12 +7,13 @@ mod parameters;
 mod typing;
 
 use super::compress::{Compressor, Inflater};
+use super::end::{self, ANSWERS_MAX_BYTES, COMMAND_COST, End, Found, SPENT_MAX, SUBNEGOTIATION_MAX_BYTES};
 use super::negotiation::{Options, Side};
 use super::parser::{Command, Parser, Piece};
-use super::{IAC, InputMode, Signal, Telnet, Terminal, encode, option, subnegotiation};
+use super::{Charset, IAC, InputMode, Signal, Telnet, Terminal, encode, option, subnegotiation};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
-use crate::wire::{DecodeBuffer, DecodeError, Decoded, Encoding, InvalidUtf8, Item, TelnetPath};
+use crate::wire::{DecodeBuffer, DecodeError, Decoded, Encoding, InvalidUtf8, TelnetPath};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,14 +21,6 @@ use core::ops::Range;
 use core::time::Duration;
 use typing::Typing;
 
-/// Limit on a subnegotiation, in bytes; the message limit applies if it is lower.
-const SUBNEGOTIATION_MAX_BYTES: usize = 16 << 10;
-/// Limit on pending answers, in bytes, above which no more commands are parsed.
-const ANSWERS_MAX_BYTES: usize = 4 << 10;
-/// Limit on `spent` in one call; beyond it, the rest of the input waits for the next call.
-const SPENT_MAX: usize = 4 << 10;
-/// Cost of a command from the peer, in equivalent bytes of plain input.
-const COMMAND_COST: usize = 32;
 /// Longest prompt that is kept for redrawing, in bytes.
 const PROMPT_MAX_BYTES: usize = 1024;
 
@@ -83,21 +76,6 @@ pub struct Replies {
     pub output: Vec<u8>,
 }
 
-enum Found {
-    Nothing,
-    /// A line, at this range of the input.
-    Line(Range<usize>),
-    /// A line in the peer's character set, in the buffer.
-    Kept,
-    /// A line in UTF-8, in the buffer.
-    Typed,
-    Signal(Signal<'static>),
-    /// A GMCP message, in the buffer.
-    Gmcp,
-    /// The number of an option whose parameters are in the buffer.
-    Subnegotiation(u8),
-}
-
 impl Session {
     /// Creates a session for a new connection. Its first replies hold the probe, if configured.
     #[must_use]
@@ -142,34 +120,7 @@ impl Session {
         buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
-        let max = budget.message_max_bytes.get();
-        self.parser.set_max(max.min(SUBNEGOTIATION_MAX_BYTES));
-        self.spent = 0;
-        let Some(mut inflater) = self.inflater.take() else {
-            let (used, found) = self.step(input, &mut buffer.bytes, max, false)?;
-            let item = self.item(found, input, buffer, max)?;
-            return Ok(Decoded { used, cost: used + self.spent, units: u32::from(item.is_some()), item });
-        };
-        let (mut used, mut cost) = (0, 0);
-        if !inflater.is_ready() {
-            (used, cost) = inflater.inflate(input)?;
-        }
-        let inflated = &inflater.ready[inflater.at..];
-        let (looked_at, mut found) = self.step(inflated, &mut buffer.bytes, max, true)?;
-        if let Found::Line(range) = found {
-            buffer.bytes.clear();
-            buffer.bytes.extend_from_slice(&inflated[range]);
-            found = Found::Kept;
-        }
-        inflater.at += looked_at;
-        if !inflater.is_over() {
-            self.inflater = Some(inflater);
-        } else if used == 0 && matches!(found, Found::Nothing) {
-            // The compressed stream had ended before, and `input` is plain.
-            return self.decode(input, buffer, budget);
-        }
-        let item = self.item(found, &[], buffer, max)?;
-        Ok(Decoded { used, cost: cost + self.spent, units: u32::from(item.is_some()), item })
+        end::decode(self, input, buffer, budget)
     }
 
     /// Returns the unfinished line, if any, once the peer's input has ended.
@@ -181,7 +132,6 @@ impl Session {
         buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Option<Payload<'a>>, DecodeError> {
-        let max = budget.message_max_bytes.get();
         let found = match self.typing.as_mut().filter(|_| self.told == InputMode::Character) {
             Some(typing) if !typing.editor.is_empty() => {
                 buffer.bytes = typing.editor.take(false).into_bytes();
@@ -193,10 +143,7 @@ impl Session {
             }
             _ => return Ok(None),
         };
-        match self.item(found, &[], buffer, max)? {
-            Some(Item::Message(payload)) => Ok(Some(payload)),
-            _ => Ok(None),
-        }
+        end::last(self, found, buffer, budget)
     }
 
     /// Returns `true` if a command, or a line in line mode, is incomplete.
@@ -375,15 +322,25 @@ impl Session {
             encode(Payload::Text(&prompt), self.terminal.charset, &mut self.output);
         }
     }
+}
 
-    /// Decodes up to one item from `data`. Returns the bytes used and the item, maybe in `kept`.
+impl End for Session {
+    fn decoding(&mut self) -> (&mut Parser, &mut Option<Box<Inflater>>, &mut usize) {
+        (&mut self.parser, &mut self.inflater, &mut self.spent)
+    }
+
+    fn charset(&self) -> (Charset, InvalidUtf8) {
+        (self.terminal.charset, self.config.invalid_utf8)
+    }
+
     fn step(
         &mut self,
         data: &[u8],
-        kept: &mut Vec<u8>,
+        buffer: &mut DecodeBuffer,
         max: usize,
         inflating: bool,
     ) -> Result<(usize, Found), DecodeError> {
+        let kept = &mut buffer.bytes;
         let mut used = 0;
         loop {
             work::step(1);
@@ -411,8 +368,8 @@ impl Session {
                 };
                 match found {
                     Found::Nothing => used += taken,
-                    Found::Line(Range { start, end }) => {
-                        return Ok((used + taken, Found::Line(used + start..used + end)));
+                    Found::Here(Range { start, end }) => {
+                        return Ok((used + taken, Found::Here(used + start..used + end)));
                     }
                     found => return Ok((used + taken, found)),
                 }
@@ -448,37 +405,6 @@ impl Session {
                 return Ok((used, found));
             }
         }
-    }
-
-    fn item<'a>(
-        &self,
-        found: Found,
-        input: &'a [u8],
-        buffer: &'a mut DecodeBuffer,
-        max: usize,
-    ) -> Result<Option<Item<'a>>, DecodeError> {
-        let DecodeBuffer { bytes, text, .. } = buffer;
-        let payload = match found {
-            Found::Nothing => return Ok(None),
-            Found::Signal(signal) => return Ok(Some(Item::Signal(signal))),
-            Found::Line(range) => self.text(&input[range], max, text)?,
-            Found::Kept => self.text(bytes, max, text)?,
-            Found::Typed if self.config.invalid_utf8 == InvalidUtf8::Bytes => Payload::Binary(bytes),
-            Found::Typed => Payload::Text(core::str::from_utf8(bytes).unwrap_or_default()),
-            Found::Gmcp => {
-                let message = core::str::from_utf8(bytes).unwrap_or_default().trim();
-                let (package, data) = message.split_once(char::is_whitespace).unwrap_or((message, ""));
-                return Ok(Some(Item::Signal(Signal::Gmcp { package, data: data.trim_start() })));
-            }
-            Found::Subnegotiation(option) => {
-                return Ok(Some(Item::Signal(Signal::Subnegotiation { option, content: bytes })));
-            }
-        };
-        Ok(Some(Item::Message(payload)))
-    }
-
-    fn text<'a>(&self, line: &'a [u8], max: usize, text: &'a mut String) -> Result<Payload<'a>, DecodeError> {
-        super::text::text(self.terminal.charset, line, self.config.invalid_utf8, max, text)
     }
 }
 

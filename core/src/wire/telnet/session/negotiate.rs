@@ -1,9 +1,10 @@
 //! Negotiation of options, the actions when they go on or off, and two-byte commands.
 
+use super::Session;
 use super::typing::Stale;
-use super::{Found, Session};
 use crate::base::Payload;
 use crate::wire::telnet::compress::Compressor;
+use crate::wire::telnet::end::Found;
 use crate::wire::telnet::negotiation::{Change, Side};
 use crate::wire::telnet::parser::{Command, Verb};
 use crate::wire::telnet::{Charset, IAC, InputMode, Signal, encode, option, subnegotiation};

@@ -1,7 +1,8 @@
 //! Handling of the peer's subnegotiations, and queueing of GMCP and MSSP messages.
 
-use super::{Found, Session};
+use super::Session;
 use crate::base::work;
+use crate::wire::telnet::end::{Found, KNOWN, gmcp};
 use crate::wire::telnet::negotiation::Side;
 use crate::wire::telnet::parameter::{
     ACCEPTED, CHARSET_COST, CHARSETS_MAX, IS, REJECTED, REQUEST, SEND, TTABLE_IS, TTABLE_REJECTED, charset_names,
@@ -96,7 +97,7 @@ impl Session {
                 *kept = content;
                 return Found::Gmcp;
             }
-            _ if KNOWN.contains(&option) => {}
+            _ if option == option::MSSP || KNOWN.contains(&option) => {}
             _ => {
                 *kept = content;
                 return Found::Subnegotiation(option);
@@ -201,8 +202,7 @@ impl Session {
 
     /// Queues a Generic MUD Communication Protocol message. Returns `false` if the option is off.
     pub fn gmcp(&mut self, package: &str, data: &str) -> bool {
-        let message = if data.is_empty() { package.into() } else { alloc::format!("{package} {data}") };
-        self.subnegotiate(option::GMCP, message.as_bytes())
+        self.subnegotiate(option::GMCP, gmcp(package, data).as_bytes())
     }
 
     /// Queues the server's variables for crawlers (MSSP). Returns `false` if the option is off.
@@ -219,23 +219,6 @@ impl Session {
         self.subnegotiate(option::MSSP, &content)
     }
 }
-
-/// Options whose malformed or unexpected parameters are ignored, not left to the application.
-const KNOWN: [u8; 13] = [
-    option::STATUS,
-    option::NAWS,
-    option::TTYPE,
-    option::NEW_ENVIRON,
-    option::TSPEED,
-    option::XDISPLOC,
-    option::LFLOW,
-    option::LINEMODE,
-    option::CHARSET,
-    option::EOR,
-    option::MCCP2,
-    option::MCCP3,
-    option::MSSP,
-];
 
 /// Reads and unescapes a name or value up to the next marker. Sets `rest` to the bytes after it.
 fn unescape<'a>(text: &'a [u8], rest: &mut &'a [u8]) -> Vec<u8> {
