@@ -1,7 +1,7 @@
 //! The history of one room.
 
 use super::position::Position;
-use crate::base::{OutgoingBuf, Time};
+use crate::base::{OutgoingBuf, Time, setters};
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
@@ -9,8 +9,8 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keep {
-    /// Maximum number of messages. With 0, none is kept, and a reader who comes back is recovered
-    /// only if no message was published meanwhile.
+    /// Maximum number of messages. With 0, none is kept: a returning reader is recovered only if
+    /// nothing was published meanwhile.
     pub messages: u32,
     /// Maximum number of bytes of messages, and of a single one. With 0, only empty messages are
     /// accepted.
@@ -19,23 +19,13 @@ pub struct Keep {
     pub age: Option<Duration>,
 }
 
+setters!(Keep { bytes: u32, age: Option<Duration> });
+
 impl Keep {
     /// Keeps at most this many messages, of 1 MiB in total and of any age.
     #[must_use]
     pub const fn messages(messages: u32) -> Self {
         Self { messages, bytes: 1 << 20, age: None }
-    }
-
-    /// Sets the maximum number of bytes of messages.
-    #[must_use]
-    pub const fn bytes(self, bytes: u32) -> Self {
-        Self { bytes, ..self }
-    }
-
-    /// Sets the time after which a message is no longer kept.
-    #[must_use]
-    pub const fn age(self, age: Option<Duration>) -> Self {
-        Self { age, ..self }
     }
 }
 
@@ -53,7 +43,7 @@ pub struct Kept {
     pub message: OutgoingBuf,
 }
 
-/// Why a reader who comes back may have missed something.
+/// Why a returning reader may have missed messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {

@@ -24,8 +24,7 @@ impl<H: Handler> Machine<H> {
             // The first shard did not answer.
             (HandshakeStep::Admission, ProbeInput::Waited) => self.go_on(conn, Some(Err(Reason::ServerBusy))),
             (_, ProbeInput::Waited) => {
-                let origin = self.state.conns.get(conn).map(|found| found.origin);
-                if let Some(Origin::Dial(dial)) = origin {
+                if let Some(dial) = self.state.dial_of(conn) {
                     self.state.handshake_failed(dial, conn, Failure::TimedOut);
                 }
                 self.state.end(index, Reason::TlsFailed, Ending::Flush);

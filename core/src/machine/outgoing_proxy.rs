@@ -40,15 +40,13 @@ impl<H: Handler> Machine<H> {
     /// Returns the dial of a connection that awaits the answer of its proxy.
     fn awaits_proxy(&self, conn: ConnId) -> Option<DialId> {
         let awaits = |found: &&Conn| found.step == HandshakeStep::Proxy && found.is_undecided() && !found.input_ended;
-        match self.state.conns.get(conn).filter(awaits)?.origin {
-            Origin::Dial(dial) => Some(dial),
-            Origin::Listener(_) => None,
-        }
+        self.state.conns.get(conn).filter(awaits)?;
+        self.state.dial_of(conn)
     }
 
     /// Acts on the progress of the handshake with the proxy, on the end of input or the time limit.
     pub(super) fn advance_proxy(&mut self, conn: ConnId, input: ProbeInput) {
-        let Some(Origin::Dial(dial)) = self.state.conns.get(conn).map(|found| found.origin) else { return };
+        let Some(dial) = self.state.dial_of(conn) else { return };
         let index = conn.slot();
         let progress = match self.state.dials.proxy_handshake(dial) {
             Some(handshake) => {

@@ -34,8 +34,7 @@ impl<H: Handler> Machine<H> {
 
     /// Begins the TLS handshake of an outgoing connection, unless another component speaks TLS.
     pub(super) fn begin_tls(&mut self, now: Time, conn: ConnId) {
-        let origin = self.state.conns.get(conn).map(|found| found.origin);
-        let Some(Origin::Dial(dial)) = origin else { return };
+        let Some(dial) = self.state.dial_of(conn) else { return };
         let Some((address, tls)) = self.state.dials.tls(dial).filter(|(_, tls)| tls.is_spoken_here()) else { return };
         match tls.session(address) {
             Some(session) => self.tls.begin(conn, session),

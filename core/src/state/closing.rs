@@ -182,8 +182,7 @@ impl State {
 
     /// Returns `true` if a drain keeps the connection until all others have ended.
     pub(crate) fn is_kept(&self, id: ConnId) -> bool {
-        let Some(Origin::Dial(dial)) = self.conns.get(id).map(|conn| conn.origin) else { return false };
-        self.dials.is_kept(dial)
+        self.dial_of(id).is_some_and(|dial| self.dials.is_kept(dial))
     }
 
     /// Ends the dials that a drain kept, once no other connection is left. Returns whether it ended

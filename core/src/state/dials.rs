@@ -34,6 +34,14 @@ impl State {
             Self::Up(..) => None,
         }
     }
+
+    /// Returns the connection, if there is one.
+    const fn connection(self) -> Option<ConnId> {
+        match self {
+            Self::Up(conn, _) => Some(conn),
+            Self::Wanted(_) | Self::Waiting(_) => None,
+        }
+    }
 }
 
 /// The state of the TLS that the application may ask for on a dial's connection.
@@ -133,10 +141,7 @@ impl Dials {
 
     /// Removes a dial. Returns its connection, if any.
     pub(crate) fn remove(&mut self, id: DialId) -> Option<ConnId> {
-        match self.take(id)?.state {
-            State::Up(conn, _) => Some(conn),
-            State::Wanted(_) | State::Waiting(_) => None,
-        }
+        self.take(id)?.state.connection()
     }
 
     /// Returns the id and the address of each dial that the shell should connect.
@@ -210,15 +215,12 @@ impl Dials {
 
     /// Returns `true` if `conn` is the connection of the dial.
     pub(crate) fn is_up(&self, id: DialId, conn: ConnId) -> bool {
-        self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Up(up, _) if up == conn))
+        self.connection(id) == Some(conn)
     }
 
     /// Returns the connection of a dial, if it has one.
     pub(crate) fn connection(&self, id: DialId) -> Option<ConnId> {
-        match self.entries.get(&id)?.state {
-            State::Up(conn, _) => Some(conn),
-            State::Wanted(_) | State::Waiting(_) => None,
-        }
+        self.entries.get(&id)?.state.connection()
     }
 
     /// Sets the connection of a dial. `since` is `None` while a handshake is in progress.
@@ -230,7 +232,7 @@ impl Dials {
 
     /// Returns the state of the TLS that was asked for on a dial's connection.
     pub(crate) fn asked_tls(&self, id: DialId, conn: ConnId) -> AskedTls {
-        let entry = self.entries.get(&id).filter(|entry| matches!(entry.state, State::Up(up, _) if up == conn));
+        let entry = self.entries.get(&id).filter(|entry| entry.state.connection() == Some(conn));
         entry.map_or(AskedTls::No, |entry| entry.asked_tls)
     }
 
@@ -355,17 +357,13 @@ impl Dials {
     /// Returns the dials that are connected, with their connections.
     #[cfg(feature = "sim")]
     pub(crate) fn connections(&self) -> impl Iterator<Item = (DialId, ConnId)> + '_ {
-        let connected = |(&id, entry): (&DialId, &Entry)| match entry.state {
-            State::Up(conn, _) => Some((id, conn)),
-            State::Wanted(_) | State::Waiting(_) => None,
-        };
-        self.entries.iter().filter_map(connected)
+        self.entries.iter().filter_map(|(&id, entry)| Some((id, entry.state.connection()?)))
     }
 
     /// Returns `true` if the dial has no connection other than `conn`.
     #[cfg(feature = "sim")]
     pub(crate) fn is_free_or_of(&self, id: DialId, conn: ConnId) -> bool {
-        self.entries.get(&id).is_none_or(|entry| !matches!(entry.state, State::Up(up, _) if up != conn))
+        self.connection(id).is_none_or(|up| up == conn)
     }
 
     #[cfg(feature = "sim")]

@@ -1,6 +1,6 @@
 //! Offloaded jobs, tickets, timers and outgoing connections.
 
-use crate::base::{ConnId, DialId, Origin, Reason};
+use crate::base::{ConnId, DialId, Reason};
 use crate::config::{Dial, TicketError};
 use crate::handler::Hub;
 use crate::state::{Ending, Offloaded, State, Ticket, Timer};
@@ -134,10 +134,7 @@ impl<C> Hub<'_, C> {
     /// `None` if it chose none, and on other connections.
     #[must_use]
     pub fn subprotocol(&self, conn: ConnId) -> Option<&str> {
-        match self.state.conns.get(conn)?.origin {
-            Origin::Dial(dial) => self.state.dials.subprotocol(dial, conn),
-            _ => None,
-        }
+        self.state.dials.subprotocol(self.state.dial_of(conn)?, conn)
     }
 
     /// Cancels a dial and closes its connection, if it has one.
