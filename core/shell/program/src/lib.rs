@@ -41,28 +41,6 @@ mod answer;
 mod arguments;
 #[cfg(feature = "client")]
 mod client;
-#[cfg(feature = "client")]
-mod client_handshake;
-#[cfg(feature = "client")]
-mod client_json;
-#[cfg(feature = "client")]
-mod client_lines;
-#[cfg(feature = "client")]
-mod client_outcome;
-#[cfg(feature = "client")]
-mod client_output;
-#[cfg(feature = "client")]
-mod client_pipe;
-#[cfg(feature = "client")]
-mod client_proxy;
-#[cfg(feature = "client")]
-mod client_telnet;
-#[cfg(feature = "client")]
-mod client_terminal;
-#[cfg(feature = "client")]
-mod client_tls;
-#[cfg(feature = "client")]
-mod client_wire;
 mod concerns;
 mod connections;
 mod descriptors;

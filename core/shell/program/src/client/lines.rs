@@ -1,8 +1,8 @@
 //! The interactive client on a terminal: line editing while messages arrive.
 
-use crate::client_outcome::Outcome;
-use crate::client_output::Output;
-use crate::client_terminal::{leave, remember};
+use super::outcome::Outcome;
+use super::output::Output;
+use super::terminal::{leave, remember};
 use crate::failure::Failure;
 use drupe_shell::block_on;
 use drupe_shell::client::Client;

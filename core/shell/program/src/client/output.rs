@@ -1,10 +1,10 @@
 //! The output of `drupe client`: messages in the selected form, and events of the connection.
 
-use crate::client_json::pretty;
-use crate::client_outcome::Outcome;
-use crate::client_terminal::say;
-use crate::client_tls::explain;
-use crate::client_wire::{has_binary, has_messages, refuse};
+use super::json::pretty;
+use super::outcome::Outcome;
+use super::terminal::say;
+use super::tls::explain;
+use super::wire::{has_binary, has_messages, refuse};
 use clap::Args;
 use drupe_core::telnet::ClientMode;
 use drupe_core::text::neutralize;

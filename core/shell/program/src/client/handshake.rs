@@ -1,6 +1,6 @@
 //! The flags of `drupe client` for the HTTP request of a WebSocket.
 
-use crate::client_wire::{is_websocket, refuse};
+use super::wire::{is_websocket, refuse};
 use clap::Args;
 use drupe_core::{Dial, DialProtocol};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The client for scripts: sends the input, and writes messages to the output.
 
-use crate::client_outcome::Outcome;
-use crate::client_output::Output;
-use crate::client_terminal::say;
+use super::outcome::Outcome;
+use super::output::Output;
+use super::terminal::say;
 use drupe_core::PayloadBuf;
 use drupe_shell::block_on;
 use drupe_shell::client::Client;

@@ -1,6 +1,6 @@
 //! Saves, changes and restores the settings of the terminal of `drupe client`.
 
-use crate::client_outcome::Outcome;
+use super::outcome::Outcome;
 use drupe_core::telnet::ClientMode;
 use drupe_core::text::neutralize;
 use rustix::termios::{

@@ -1,15 +1,17 @@
 //! The command `drupe client`: a client for people and for scripts.
 
-use crate::client_handshake::HandshakeArguments;
-use crate::client_lines::converse;
-use crate::client_outcome::Outcome;
-use crate::client_output::{Output, OutputArguments};
-use crate::client_pipe::{Input, pipe};
-use crate::client_proxy::ProxyArguments;
-use crate::client_telnet;
-use crate::client_terminal::{leave, say};
-use crate::client_tls::TlsArguments;
-use crate::client_wire::{self, refuse};
+mod handshake;
+mod json;
+mod lines;
+mod outcome;
+mod output;
+mod pipe;
+mod proxy;
+mod telnet;
+mod terminal;
+mod tls;
+mod wire;
+
 use crate::failure::Failure;
 use clap::Args;
 use drupe_core::Dial;
@@ -17,6 +19,12 @@ use drupe_core::files;
 use drupe_core::kit::client::{ClientOptions, Login};
 use drupe_shell::Runtime;
 use drupe_shell::client::Client;
+use handshake::HandshakeArguments;
+use lines::converse;
+use outcome::Outcome;
+use output::{Output, OutputArguments};
+use pipe::{Input, pipe};
+use proxy::ProxyArguments;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +32,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{env, thread};
+use terminal::{leave, say};
+use tls::TlsArguments;
+use wire::refuse;
 
 /// Arguments of `drupe client`.
 #[derive(Args)]
@@ -67,8 +78,8 @@ pub(crate) struct ClientArguments {
     /// File whose first line is the login token; without it, DRUPE_TOKEN is used if it is set
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Seconds to receive after the input ends, on WebSocket, telnet and through a proxy (1 by default); elsewhere, until
-    /// the server closes
+    /// Seconds to receive after the input ends (1 by default); only for WebSocket, telnet and proxies, since other
+    /// connections stay open until the server closes them
     #[arg(long, value_name = "SECONDS", conflicts_with = "count")]
     linger: Option<u64>,
     #[command(flatten)]
@@ -91,8 +102,8 @@ pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<E
         return Err("--binary writes bytes as they are, which a terminal must not show: redirect the output".into());
     }
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let is_telnet = client_wire::is_telnet(&dial);
-    let is_stream = client_wire::is_stream(&dial) || is_telnet && is_terminal;
+    let is_telnet = wire::is_telnet(&dial);
+    let is_stream = wire::is_stream(&dial) || is_telnet && is_terminal;
     if is_telnet && is_terminal && arguments.output.has_messages_only() {
         return Err(
             "--count and --json need messages, and telnet on a terminal has none: redirect the input or output".into(),
@@ -107,9 +118,9 @@ pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<E
         say("warning: --insecure accepts any certificate, so anyone on the way can read and change everything");
     }
     if is_telnet && is_terminal {
-        client_telnet::describe(&mut dial);
+        telnet::describe(&mut dial);
     }
-    let (has_halves, login) = (client_wire::has_halves(&dial), arguments.login(is_telnet)?);
+    let (has_halves, login) = (wire::has_halves(&dial), arguments.login(is_telnet)?);
     let mut options = if arguments.reconnect { ClientOptions::new(dial) } else { ClientOptions::once(dial) };
     options.login = login;
     let client = Client::connect::<R>(options)?;
@@ -130,7 +141,7 @@ pub(crate) fn run<R: Runtime + 'static>(arguments: &ClientArguments) -> Result<E
     let is_over = arguments.watch_time();
     let output = Output::new(&arguments.output, is_stream, is_over);
     match (is_terminal, is_telnet) {
-        (true, true) => client_telnet::converse(&client, output, end),
+        (true, true) => telnet::converse(&client, output, end),
         (true, false) => converse(&client, output, end),
         (false, _) => {
             let input = if arguments.output.is_binary() { Input::Chunks } else { Input::Lines };
@@ -145,14 +156,14 @@ impl ClientArguments {
         self.tls.check(dial)?;
         self.handshake.check(dial)?;
         self.output.check(dial)?;
-        if client_wire::is_telnet(dial) {
+        if wire::is_telnet(dial) {
             for (is_used, option) in [(self.user.is_some(), "--user"), (self.token_file.is_some(), "--token-file")] {
                 if is_used {
                     return Err(refuse(option, dial, "log in as the server asks, in the input"));
                 }
             }
         }
-        if self.linger.is_some() && client_wire::has_halves(dial) {
+        if self.linger.is_some() && wire::has_halves(dial) {
             return Err(refuse(
                 "--linger",
                 dial,

@@ -1,9 +1,9 @@
 //! The telnet client on a terminal: the server decides where the input is edited and echoed.
 
-use crate::client_outcome::Outcome;
-use crate::client_output::Output;
-use crate::client_pipe::payload;
-use crate::client_terminal::{ESCAPE, leave, remember, restore, say, set_mode};
+use super::outcome::Outcome;
+use super::output::Output;
+use super::pipe::payload;
+use super::terminal::{ESCAPE, leave, remember, restore, say, set_mode};
 use crate::failure::Failure;
 use drupe_core::telnet::{ClientMode, Delivery, TelnetClient, TerminalTypes};
 use drupe_core::wire::Wire;
