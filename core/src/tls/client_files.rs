@@ -46,7 +46,7 @@ pub enum Roots {
     /// The fingerprint is that of the whole certificate in DER, as
     /// `openssl x509 -fingerprint -sha256` prints it. Names and dates are not checked.
     Pinned(Vec<[u8; 32]>),
-    /// Every certificate. Whoever can redirect the connection can read and change everything.
+    /// Every certificate. An attacker who redirects the connection can read and change everything.
     Unverified,
     /// Those that this verifier accepts, such as that of the operating system.
     Verifier(Arc<dyn ServerCertVerifier>),

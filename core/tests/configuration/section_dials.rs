@@ -112,7 +112,7 @@ fn mistakes_name_the_key_and_the_remedy() {
         let problems = with_tls(scores).resolve().err().unwrap_or_else(|| panic!("{scores}")).to_string();
         assert!(problems.contains(&format!("my.yaml:2: game.{words}")), "{scores}: {problems}");
     }
-    let problems = file("address: 'tls://h:7'").resolve().expect_err("nobody loads the files").to_string();
+    let problems = file("address: 'tls://h:7'").resolve().expect_err("no function loads the files").to_string();
     assert!(problems.contains("this program does not load TLS files"), "{problems}");
 }
 

@@ -141,7 +141,7 @@ impl Linker {
         }
     }
 
-    /// Handles a server's message: `INFO`, or a word that the server sends back.
+    /// Handles a server's message: `INFO`, or an echoed word.
     fn hear(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, text: &str) {
         if text != INFO || !self.plain.remove(&conn) {
             self.heard.entry(conn).or_default().push(text.to_owned());
