@@ -1,7 +1,7 @@
 //! Histories of rooms: bounded memory of messages, and an honest answer to "did I miss anything?".
 //!
-//! A [`Home`] numbers the messages of its rooms, keeps the latest of them, and answers a reader who
-//! comes back with a [`Position`]: either all messages after it, in order, or the [`Lost`] that says
+//! A [`RoomHistories`] numbers the messages of its rooms, keeps the latest of them, and answers a reader who
+//! comes back with a [`Position`]: either all messages after it, in order, or the [`Gap`] that says
 //! why some may be missing. It holds no clock and does no I/O.
 //!
 //! Each message carries a random *mark*, and the mark of the message before it. A reader has missed
@@ -11,33 +11,36 @@
 //!
 //! ```
 //! use drupe_core::Time;
-//! use drupe_core::history::{Home, Keep, Lost};
+//! use drupe_core::history::{RoomHistories, Keep, Gap};
 //!
 //! // The caller draws the epoch and the marks; they must be random.
-//! let mut home = Home::new(1 << 20);
+//! let mut histories = RoomHistories::new(1 << 20);
 //! let keep = Keep::messages(3);
 //! let mut mark = 0;
-//! let mut publish = |home: &mut Home, text: &str| {
+//! let mut publish = |histories: &mut RoomHistories, text: &str| {
 //!     mark += 1;
-//!     home.publish("news", Time::START, &keep, (7, mark), text.into()).unwrap()
+//!     histories.publish("news", Time::START, &keep, (7, mark), None, text.into()).unwrap().position
 //! };
-//! let first = publish(&mut home, "one");
-//! publish(&mut home, "two");
-//! publish(&mut home, "three");
-//! let missed: Vec<_> = home.since("news", Time::START, &keep, first, 100).unwrap().collect();
+//! let first = publish(&mut histories, "one");
+//! publish(&mut histories, "two");
+//! publish(&mut histories, "three");
+//! let missed: Vec<_> = histories.since("news", Time::START, &keep, first, 100, 1_000).unwrap().collect();
 //! assert_eq!(missed.len(), 2);
 //!
-//! publish(&mut home, "four");
-//! publish(&mut home, "five");
-//! assert_eq!(home.since("news", Time::START, &keep, first, 100).err(), Some(Lost::TooOld));
+//! publish(&mut histories, "four");
+//! publish(&mut histories, "five");
+//! assert_eq!(histories.since("news", Time::START, &keep, first, 100, 1_000).err(), Some(Gap::TooOld));
 //! ```
 
-mod home;
+mod keep;
+mod keys;
 mod position;
+mod room_histories;
 mod room_log;
 #[cfg(test)]
 mod tests;
 
-pub use home::{Home, PublishError};
+pub use keep::Keep;
 pub use position::{Position, PositionError};
-pub use room_log::{Keep, Kept, Lost};
+pub use room_histories::{Publication, PublishError, RoomHistories};
+pub use room_log::{Gap, KeptMessage};

@@ -1,38 +1,15 @@
 //! The history of one room.
 
+use super::keys::Keys;
+use super::keep::Keep;
 use super::position::Position;
-use crate::base::{OutgoingBuf, Time, setters};
+use crate::base::{OutgoingBuf, Time};
 use alloc::collections::VecDeque;
-use core::time::Duration;
-
-/// How much of a room's history is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Keep {
-    /// Maximum number of messages. With 0, none is kept: a returning reader is recovered only if
-    /// nothing was published meanwhile.
-    pub messages: u32,
-    /// Maximum number of bytes of messages, and of a single one. With 0, only empty messages are
-    /// accepted.
-    pub bytes: u32,
-    /// Time after which a message is no longer kept. `None`: no limit. With zero, none is kept.
-    pub age: Option<Duration>,
-}
-
-setters!(Keep { bytes: u32, age: Option<Duration> });
-
-impl Keep {
-    /// Keeps at most this many messages, of 1 MiB in total and of any age.
-    #[must_use]
-    pub const fn messages(messages: u32) -> Self {
-        Self { messages, bytes: 1 << 20, age: None }
-    }
-}
 
 /// A message in a room's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Kept {
+pub struct KeptMessage {
     /// The position after this message.
     pub position: Position,
     /// The mark of the message before this one. 0: this is the first.
@@ -43,10 +20,10 @@ pub struct Kept {
     pub message: OutgoingBuf,
 }
 
-/// Why a returning reader may have missed messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why messages of a room may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub enum Lost {
+pub enum Gap {
     /// The position is of another epoch: the history was lost, and a new one began.
     #[error("other_epoch")]
     OtherEpoch,
@@ -57,13 +34,38 @@ pub enum Lost {
     /// position is forged.
     #[error("rewritten")]
     Rewritten,
-    /// The reader missed more messages than the call may return.
+    /// The reader missed more messages or bytes than it may receive at once.
     #[error("too_many")]
     TooMany,
+    /// The reader was too slow, and messages to it were skipped.
+    #[error("too_slow")]
+    TooSlow,
+    /// The room has no history any more, because the configuration has changed.
+    #[error("no_history")]
+    NoHistory,
+}
+
+impl Gap {
+    /// All gaps, in the order of their discriminants.
+    pub const ALL: [Self; 6] =
+        [Self::OtherEpoch, Self::TooOld, Self::Rewritten, Self::TooMany, Self::TooSlow, Self::NoHistory];
+
+    /// Returns the name, such as `too_old`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OtherEpoch => "other_epoch",
+            Self::TooOld => "too_old",
+            Self::Rewritten => "rewritten",
+            Self::TooMany => "too_many",
+            Self::TooSlow => "too_slow",
+            Self::NoHistory => "no_history",
+        }
+    }
 }
 
 /// Memory of a kept message besides its bytes: its place in the queue, and its allocation.
-const MESSAGE_BYTES: usize = size_of::<Kept>() + 16;
+const MESSAGE_BYTES: usize = size_of::<KeptMessage>() + 16;
 
 /// The history of one room: its latest messages, and the position of the last one.
 #[derive(Clone, Debug)]
@@ -71,14 +73,15 @@ pub(super) struct RoomLog {
     epoch: u64,
     /// The offset and the mark of the last message, even if it is no longer kept.
     top: (u64, u64),
-    messages: VecDeque<Kept>,
+    messages: VecDeque<KeptMessage>,
     /// Number of bytes of the kept messages.
     bytes: usize,
+    pub(super) keys: Keys,
 }
 
 impl RoomLog {
     pub(super) const fn new(epoch: u64) -> Self {
-        Self { epoch, top: (0, 0), messages: VecDeque::new(), bytes: 0 }
+        Self { epoch, top: (0, 0), messages: VecDeque::new(), bytes: 0, keys: Keys::new() }
     }
 
     /// Returns the position after the last message.
@@ -86,9 +89,14 @@ impl RoomLog {
         Position::new(self.epoch, self.top.0, self.top.1)
     }
 
-    /// Returns the memory that the messages use, in bytes.
+    /// Returns the memory that the messages and keys use, in bytes.
     pub(super) fn cost(&self) -> usize {
-        self.messages.len() * MESSAGE_BYTES + self.bytes
+        self.messages.len() * MESSAGE_BYTES + self.bytes + self.keys.cost()
+    }
+
+    /// Returns `true` if there is nothing that [`drop_oldest`](Self::drop_oldest) could drop.
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.keys.is_empty()
     }
 
     /// Appends a message, and drops messages beyond the limits of `keep`.
@@ -96,19 +104,20 @@ impl RoomLog {
         let previous = self.top.1;
         self.top = (self.top.0.saturating_add(1), mark);
         self.bytes += message.as_outgoing().len();
-        self.messages.push_back(Kept { position: self.top(), previous, at: now, message });
+        self.messages.push_back(KeptMessage { position: self.top(), previous, at: now, message });
         self.trim(now, keep);
         self.top()
     }
 
-    /// Drops the oldest messages until the rest is within the limits of `keep`.
+    /// Drops the oldest messages and keys until the rest is within the limits of `keep`.
     pub(super) fn trim(&mut self, now: Time, keep: &Keep) {
-        let is_old = |kept: &Kept| keep.age.is_some_and(|age| now.since(kept.at) >= age);
+        self.keys.expire(now, keep.key_window);
+        let is_old = |kept: &KeptMessage| keep.age.is_some_and(|age| now.since(kept.at) >= age);
         while self.messages.len() > keep.messages as usize
             || self.bytes > keep.bytes as usize
             || self.messages.front().is_some_and(is_old)
         {
-            self.drop_oldest();
+            self.drop_oldest_message();
         }
         // Frees the memory of an earlier burst.
         if self.messages.capacity() > 16 && self.messages.len() < self.messages.capacity() / 4 {
@@ -116,38 +125,57 @@ impl RoomLog {
         }
     }
 
-    /// Drops the oldest message. Returns `false` if there is none.
-    pub(super) fn drop_oldest(&mut self) -> bool {
+    /// Drops the oldest message, or the oldest key if there is no message.
+    pub(super) fn drop_oldest(&mut self) {
+        if !self.drop_oldest_message() {
+            self.keys.drop_oldest();
+        }
+    }
+
+    fn drop_oldest_message(&mut self) -> bool {
         let Some(oldest) = self.messages.pop_front() else { return false };
         self.bytes -= oldest.message.as_outgoing().len();
         true
     }
 
-    /// Returns the messages after a position, at most `max`, if none is missing among them.
-    pub(super) fn since(&self, since: Position, max: usize) -> Result<impl Iterator<Item = &Kept>, Lost> {
+    /// Drops all messages, but keeps the position and the keys.
+    pub(super) fn clear(&mut self) {
+        self.messages = VecDeque::new();
+        self.bytes = 0;
+    }
+
+    /// Returns the messages after a position, if none is missing among them.
+    pub(super) fn since(
+        &self,
+        since: Position,
+        messages_max: usize,
+        bytes_max: usize,
+    ) -> Result<impl Iterator<Item = &KeptMessage>, Gap> {
         if since.epoch != self.epoch {
-            return Err(Lost::OtherEpoch);
+            return Err(Gap::OtherEpoch);
         }
-        let Some(missed) = self.top.0.checked_sub(since.offset) else { return Err(Lost::Rewritten) };
+        let Some(missed) = self.top.0.checked_sub(since.offset) else { return Err(Gap::Rewritten) };
         let kept = self.messages.len();
         let known = match usize::try_from(missed) {
             Ok(0) => self.top.1,
             // The next message holds the mark of the message before it.
             Ok(missed) if missed <= kept => self.messages.get(kept - missed).map_or(0, |next| next.previous),
-            _ => return Err(Lost::TooOld),
+            _ => return Err(Gap::TooOld),
         };
         if known != since.mark {
-            return Err(Lost::Rewritten);
+            return Err(Gap::Rewritten);
         }
         let missed = usize::try_from(missed).unwrap_or(usize::MAX);
-        if missed > max {
-            return Err(Lost::TooMany);
+        if missed > messages_max {
+            return Err(Gap::TooMany);
         }
-        Ok(self.messages.iter().skip(kept - missed))
+        let messages = || self.messages.iter().skip(kept - missed);
+        let bytes: usize = messages().map(|kept| kept.message.as_outgoing().len()).sum();
+        if bytes > bytes_max { Err(Gap::TooMany) } else { Ok(messages()) }
     }
 
     /// Returns at most `max` kept messages after an offset, oldest first.
-    pub(super) fn after(&self, offset: u64, max: usize) -> impl Iterator<Item = &Kept> {
+    pub(super) fn after(&self, offset: u64, max: usize) -> impl Iterator<Item = &KeptMessage> {
         let from = self.messages.partition_point(|kept| kept.position.offset <= offset);
         self.messages.iter().skip(from).take(max)
     }

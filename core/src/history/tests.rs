@@ -16,14 +16,14 @@ struct Reader {
 
 /// One room of a home, and the messages that the room must have published in its epoch.
 struct World {
-    home: Home,
+    home: RoomHistories,
     keep: Keep,
     now: Time,
     /// The published messages of the current epoch, by number.
     line: Vec<u64>,
     published: u64,
     /// An old copy of the home and of its line.
-    copy: Option<(Home, Vec<u64>)>,
+    copy: Option<(RoomHistories, Vec<u64>)>,
     readers: Vec<Reader>,
     random: u64,
     /// Number of readers who missed something although their epoch and offset match the history.
@@ -51,7 +51,7 @@ const ROOM: &str = "room";
 impl World {
     fn new(keep: Keep, bytes_max: usize) -> Self {
         Self {
-            home: Home::new(bytes_max),
+            home: RoomHistories::new(bytes_max),
             keep,
             now: Time::START,
             line: Vec::new(),
@@ -75,8 +75,8 @@ impl World {
                 let random = (self.random(), self.random());
                 let message = OutgoingBuf::from(&*format!("{}", self.published));
                 let before = self.home.top(ROOM);
-                let position = self.home.publish(ROOM, self.now, &self.keep, random, message);
-                let position = position.expect("it is short");
+                let position = self.home.publish(ROOM, self.now, &self.keep, random, None, message);
+                let position = position.expect("it is short").position;
                 if before.is_none() {
                     self.line.clear();
                 }
@@ -104,7 +104,7 @@ impl World {
             Act::Crowd(number) => {
                 let random = (self.random(), self.random());
                 let message = OutgoingBuf::from("a message of another room");
-                let _ = self.home.publish(&format!("other {number}"), self.now, &self.keep, random, message);
+                let _ = self.home.publish(&format!("other {number}"), self.now, &self.keep, random, None, message);
             }
             Act::Forget => drop(self.home.remove(ROOM)),
             Act::Wait => self.now = self.now + Duration::from_secs(1),
@@ -120,7 +120,7 @@ impl World {
         let has = |line: &[u64]| place == 0 || line.get(place - 1) == Some(&reader.last);
         let is_in_line = is_same_epoch && has(&self.line);
         let rest = self.line.get(place..).unwrap_or_default();
-        let found = self.home.since(ROOM, self.now, &self.keep, reader.position, 4);
+        let found = self.home.since(ROOM, self.now, &self.keep, reader.position, 4, 1_000);
         let found = found.map(|kept| kept.map(|kept| (kept.position.offset, kept.message.clone())).collect::<Vec<_>>());
         let expected = rest.iter().zip(reader.position.offset + 1..);
         let expected: Vec<_> = expected.map(|(number, at)| (at, OutgoingBuf::from(&*format!("{number}")))).collect();
@@ -129,10 +129,11 @@ impl World {
                 prop_assert!(is_in_line, "{reader:?} is recovered, but its last message is gone");
                 prop_assert_eq!(messages, &expected);
             }
-            Err(Lost::OtherEpoch) => prop_assert!(!is_same_epoch),
-            Err(Lost::Rewritten) => prop_assert!(is_same_epoch && !has(&self.line)),
-            Err(Lost::TooMany) => prop_assert!(is_in_line && rest.len() > 4),
-            Err(Lost::TooOld) => prop_assert!(is_same_epoch && !rest.is_empty()),
+            Err(Gap::OtherEpoch) => prop_assert!(!is_same_epoch),
+            Err(Gap::Rewritten) => prop_assert!(is_same_epoch && !has(&self.line)),
+            Err(Gap::TooMany) => prop_assert!(is_in_line && rest.len() > 4),
+            Err(Gap::TooOld) => prop_assert!(is_same_epoch && !rest.is_empty()),
+            Err(other) => prop_assert!(false, "{other}"),
         }
         // The decision by epoch and offset alone.
         let first = self.home.after(ROOM, self.now, &self.keep, reader.position.offset, 1).next();
@@ -182,47 +183,47 @@ fn offsets_without_marks_do_not_notice_that_a_restored_home_lost_messages() {
         world.act(&act).expect("it is right");
     }
     let reader = world.readers[0];
-    assert_eq!(world.home.since(ROOM, world.now, &world.keep, reader.position, 10).err(), Some(Lost::Rewritten));
+    assert_eq!(world.home.since(ROOM, world.now, &world.keep, reader.position, 10, 1_000).err(), Some(Gap::Rewritten));
     world.come_back(reader).expect("it is right");
     assert_eq!(world.deceived, 1, "epoch and offset match, but the message is another one");
 }
 
 #[test]
 fn forged_positions_are_never_recovered() {
-    let mut home = Home::new(1 << 20);
+    let mut home = RoomHistories::new(1 << 20);
     let keep = Keep::messages(10);
     let mut last = None;
     for number in 0..20_u64 {
         let message = OutgoingBuf::from(&*format!("{number}"));
-        last = home.publish(ROOM, Time::START, &keep, (5, 1_000 + number), message).ok();
+        last = home.publish(ROOM, Time::START, &keep, (5, 1_000 + number), None, message).ok().map(|published| published.position);
     }
     let last = last.expect("published");
     let good = Position::new(5, 15, 1_014);
     for (position, expected) in [
         (good, Ok(5)),
         (last, Ok(0)),
-        (Position { mark: 0, ..good }, Err(Lost::Rewritten)),
-        (Position { mark: 1_015, ..good }, Err(Lost::Rewritten)),
-        (Position { mark: 7, ..last }, Err(Lost::Rewritten)),
-        (Position { epoch: 6, ..good }, Err(Lost::OtherEpoch)),
-        (Position { offset: 21, ..last }, Err(Lost::Rewritten)),
-        (Position { offset: u64::MAX, ..last }, Err(Lost::Rewritten)),
-        (Position { offset: 3, ..good }, Err(Lost::TooOld)),
-        (Position { offset: 0, mark: 0, ..good }, Err(Lost::TooOld)),
+        (Position { mark: 0, ..good }, Err(Gap::Rewritten)),
+        (Position { mark: 1_015, ..good }, Err(Gap::Rewritten)),
+        (Position { mark: 7, ..last }, Err(Gap::Rewritten)),
+        (Position { epoch: 6, ..good }, Err(Gap::OtherEpoch)),
+        (Position { offset: 21, ..last }, Err(Gap::Rewritten)),
+        (Position { offset: u64::MAX, ..last }, Err(Gap::Rewritten)),
+        (Position { offset: 3, ..good }, Err(Gap::TooOld)),
+        (Position { offset: 0, mark: 0, ..good }, Err(Gap::TooOld)),
     ] {
-        let found = home.since(ROOM, Time::START, &keep, position, 10).map(Iterator::count);
+        let found = home.since(ROOM, Time::START, &keep, position, 10, 1_000).map(Iterator::count);
         assert_eq!(found, expected, "{position}");
-        let elsewhere = home.since("another room", Time::START, &keep, position, 10).map(Iterator::count);
-        assert_eq!(elsewhere, Err(Lost::OtherEpoch));
+        let elsewhere = home.since("another room", Time::START, &keep, position, 10, 1_000).map(Iterator::count);
+        assert_eq!(elsewhere, Err(Gap::OtherEpoch));
     }
-    assert_eq!(home.since(ROOM, Time::START, &keep, good, 4).map(Iterator::count), Err(Lost::TooMany));
+    assert_eq!(home.since(ROOM, Time::START, &keep, good, 4, 1_000).map(Iterator::count), Err(Gap::TooMany));
 }
 
 #[test]
 fn message_that_is_too_long_is_refused_and_changes_nothing() {
-    let mut home = Home::new(1 << 10);
+    let mut home = RoomHistories::new(1 << 10);
     let keep = Keep::messages(10).bytes(5);
-    let sent = home.publish(ROOM, Time::START, &keep, (1, 2), "123456".into());
+    let sent = home.publish(ROOM, Time::START, &keep, (1, 2), None, "123456".into());
     assert_eq!(sent, Err(PublishError::TooLong { bytes: 6, max: 5 }));
     assert!(home.is_empty() && home.bytes() == 0);
 }
