@@ -202,18 +202,22 @@ pub use base::{
     TlsFault, UnixTime, text,
 };
 pub use config::{
-    Address, AddressOrder, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError,
-    ListenProblem, MetricLabelError, MetricLabels, MetricsOptions, PageLogin, PageOptions, Part, PeerLimits, Rates,
-    RoomLimits, Sections, SocketAccess, TicketError, TicketLimits, TlsStart, Unapplied,
+    Address, AddressOrder, Closing, Config, Dial, DialError, DialProtocol, Drain, Home, JoinError, JoinOptions, Listen,
+    ListenError, ListenProblem, MetricLabelError, MetricLabels, MetricsOptions, PageLogin, PageOptions, Part,
+    PeerLimits, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, SocketAccess, TicketError, TicketLimits,
+    TlsStart, Unapplied,
 };
-pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMessage};
-pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError};
+pub use facts::{
+    Addressee, Command, HistoryPage, HistoryRange, Input, PublishRefusal, Published, Refusal, RoomAnswer, RoomMessage,
+    Shard, ShardError, ShardMessage,
+};
+pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError, PublishOptions, RoomGap};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{
-    ByReason, ConnectionSummary, ErrorSummary, Histogram, Metrics, Recent, Series, SeriesError, SeriesId,
-    SeriesProblem, TunnelMetrics, WorkSummary,
+    ByReason, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series, SeriesError,
+    SeriesId, SeriesProblem, TunnelMetrics, WorkSummary,
 };
-pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why};
+pub use state::{Deadline, Job, Offloaded, RoomRequest, RoundTrip, Ticket, Timer, Traffic, Why};
 #[cfg(feature = "sim")]
 pub use testing::sim;
 pub use wire::outgoing_proxy::OutgoingProxy;

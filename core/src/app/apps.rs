@@ -94,6 +94,8 @@ impl Apps {
                 one(index)
             }
             Event::Timer(Timer { conn: None, app, .. }) => one(AppIndex(app)),
+            Event::RoomGap(gap) if gap.conn.is_none() => one(gap.app),
+            Event::RoomAnswered { request, .. } => one(AppIndex(request.app)),
             Event::DialFailed { dial, .. } | Event::DialEnded { dial } => one(AppIndex(dial.app())),
             Event::Refused { listener, .. }
             | Event::Request { listener, .. }

@@ -40,7 +40,6 @@ pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
 #[cfg(feature = "json")]
 pub use identity::ClaimsError;
 pub use identity::Identity;
-#[cfg(feature = "json")]
 pub(crate) use identity::covers;
 pub use name_error::NameError;
 pub use network::{Network, NetworkError};

@@ -6,6 +6,7 @@ mod dial;
 mod ladder;
 mod listen;
 mod marks;
+mod memory;
 mod metrics;
 mod pages;
 mod peer;
@@ -22,12 +23,13 @@ pub use dial::{AddressOrder, Dial, DialError, DialProtocol, TlsStart};
 pub use ladder::{Action, Ladder};
 pub use listen::{Address, Listen, SocketAccess};
 pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
+pub use memory::{Home, RoomMemory, RoomOptions};
 pub use metrics::{MetricLabelError, MetricLabels, MetricsOptions};
 pub use pages::{PageLogin, PageOptions};
 pub use peer::{PeerLimits, Rates};
 pub use quarantine::QuarantineLimits;
 pub use rate::{Gcra, Rate, RateError};
-pub use rooms::{JoinError, RoomLimits};
+pub use rooms::{JoinError, JoinOptions, RoomLimits};
 pub use sections::Sections;
 pub use tickets::{TicketError, TicketLimits};
 pub use unapplied::{Part, Unapplied};
@@ -79,6 +81,8 @@ pub struct Config {
     pub outbound: OutboundLimits,
     /// Limits on rooms.
     pub rooms: RoomLimits,
+    /// Rooms that have a home, and the limits of their histories. By default, no room has one.
+    pub memory: RoomMemory,
     /// Limits on the number of unredeemed tickets.
     pub tickets: TicketLimits,
     /// Limits for closing a connection.
@@ -117,6 +121,7 @@ setters!(Config {
     quarantine: QuarantineLimits,
     outbound: OutboundLimits,
     rooms: RoomLimits,
+    memory: RoomMemory,
     tickets: TicketLimits,
     closing: Closing,
     drain: Drain,
@@ -141,6 +146,7 @@ impl Default for Config {
             quarantine: QuarantineLimits::default(),
             outbound: OutboundLimits::default(),
             rooms: RoomLimits::default(),
+            memory: RoomMemory::default(),
             tickets: TicketLimits::default(),
             closing: Closing::default(),
             drain: Drain::default(),

@@ -1,4 +1,5 @@
 use crate::base::setters;
+use crate::history::Position;
 
 /// Limits on the number of rooms and the length of their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,25 @@ impl Default for RoomLimits {
     /// Returns limits of 10,000 rooms, 100 rooms per connection, and names of 128 bytes.
     fn default() -> Self {
         Self { total: 10_000, per_connection: 100, name_max_bytes: 128 }
+    }
+}
+
+/// Options of [`Hub::join_with`](crate::Hub::join_with).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JoinOptions {
+    /// The last position that the member knows. It then receives the messages after it, or learns
+    /// that it cannot.
+    pub since: Option<Position>,
+}
+
+setters!(JoinOptions { since: Option<Position> });
+
+impl JoinOptions {
+    /// Creates options of a member that knows no position.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { since: None }
     }
 }
 

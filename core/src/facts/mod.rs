@@ -2,8 +2,10 @@
 
 mod input;
 pub(crate) mod record;
+mod room_message;
 mod shard;
 
 pub(crate) use input::Fact;
 pub use input::{Command, Input, Refusal};
+pub use room_message::{HistoryPage, HistoryRange, PublishRefusal, Published, RoomAnswer, RoomMessage};
 pub use shard::{Addressee, Shard, ShardError, ShardMessage};

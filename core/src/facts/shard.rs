@@ -5,6 +5,7 @@
 //! one sender stay in order. What happens on a shard depends only on its own facts, which include
 //! messages from other shards.
 
+use super::RoomMessage;
 use crate::base::{ConnId, ListenerId, OutgoingBuf, Peer, Reason};
 use alloc::sync::Arc;
 
@@ -137,6 +138,8 @@ pub enum ShardMessage {
         /// The room's name.
         room: Arc<str>,
     },
+    /// A message about a room that has a [home](crate::Home).
+    Room(RoomMessage),
     /// The numeric values of a shard's metrics.
     Counted {
         /// Number of the shard that counted.
@@ -161,6 +164,7 @@ impl ShardMessage {
             }
             Self::Handler { topic, content, .. } => topic.len() + content.len(),
             Self::RoomOpened { room } | Self::RoomClosed { room } => room.len(),
+            Self::Room(message) => message.content_bytes(),
             Self::Counted { numbers, .. } => size_of_val(&**numbers),
             Self::Dialed { .. }
             | Self::Left { .. }

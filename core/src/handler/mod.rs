@@ -1,14 +1,18 @@
 mod contexts;
 mod deliver;
 mod hub;
+mod room_gap;
 
 pub use contexts::Contexts;
-pub use hub::{Close, Hub};
+pub use hub::{Close, Hub, PublishOptions};
+pub use room_gap::RoomGap;
 
 use crate::base::AcceptFailure;
 use crate::base::Origin;
 use crate::base::{ConnId, DialId, Failure, ListenerId, Payload, Peer, Reason, Time};
-use crate::state::{Ticket, Timer};
+use crate::facts::RoomAnswer;
+use crate::history::{Position, Recovery};
+use crate::state::{RoomRequest, Ticket, Timer};
 use crate::tunnel::TunnelStatus;
 use crate::wire::http::Request;
 use crate::wire::telnet::Signal;
@@ -269,6 +273,31 @@ pub enum Event<'a, N> {
     ///
     /// The handler reads its settings again: see [`Hub::settings`].
     Reconfigured,
+    /// A connection has joined a room that has a [home](crate::Home), and receives its messages.
+    ///
+    /// It has received what it missed. All messages after `position` follow. Also emitted for a room
+    /// without a home, if the join gave a [position](crate::JoinOptions::since).
+    #[non_exhaustive]
+    Joined {
+        /// The new member.
+        conn: ConnId,
+        /// The name of the room.
+        room: &'a str,
+        /// The position from which the messages follow. `None` if the room has no home.
+        position: Option<Position>,
+        /// Whether the member has missed messages.
+        recovery: Recovery,
+    },
+    /// Members of a room may have missed messages.
+    RoomGap(RoomGap<'a>),
+    /// The home of a room has answered a request, or has not answered it in time.
+    #[non_exhaustive]
+    RoomAnswered {
+        /// The request.
+        request: RoomRequest,
+        /// The answer.
+        answer: &'a RoomAnswer,
+    },
     /// The server has begun to drain. After the grace period, it closes its connections.
     Draining,
     /// A connection has ended. This is the last event that names it, and is emitted exactly once.
@@ -316,6 +345,9 @@ impl<'a, N> Event<'a, N> {
             Self::ChannelRefused { tunnel, words } => Event::ChannelRefused { tunnel, words },
             Self::AcceptPaused { listener, failure } => Event::AcceptPaused { listener, failure },
             Self::AcceptResumed { listener } => Event::AcceptResumed { listener },
+            Self::Joined { conn, room, position, recovery } => Event::Joined { conn, room, position, recovery },
+            Self::RoomGap(gap) => Event::RoomGap(gap),
+            Self::RoomAnswered { request, answer } => Event::RoomAnswered { request, answer },
             Self::Reconfigured => Event::Reconfigured,
             Self::Draining => Event::Draining,
             Self::Closed { conn, reason } => Event::Closed { conn, reason },
@@ -336,11 +368,14 @@ impl<'a, N> Event<'a, N> {
             | Self::Drained { conn }
             | Self::TicketExpired(Ticket { conn, .. })
             | Self::Offloaded { conn, .. }
+            | Self::Joined { conn, .. }
             | Self::Closed { conn, .. } => Some(conn),
             Self::Timer(timer) => timer.conn,
+            Self::RoomGap(gap) => gap.conn,
             Self::Started
             | Self::Note(_)
             | Self::ShardMessage { .. }
+            | Self::RoomAnswered { .. }
             | Self::DialFailed { .. }
             | Self::DialEnded { .. }
             | Self::Refused { .. }

@@ -35,6 +35,7 @@
 mod keep;
 mod keys;
 mod position;
+mod recovery;
 mod room_histories;
 mod room_log;
 #[cfg(test)]
@@ -42,5 +43,6 @@ mod tests;
 
 pub use keep::Keep;
 pub use position::{Position, PositionError};
+pub use recovery::Recovery;
 pub use room_histories::{Publication, PublishError, RoomHistories};
 pub use room_log::{Gap, KeptMessage};

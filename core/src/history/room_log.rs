@@ -1,7 +1,7 @@
 //! The history of one room.
 
-use super::keys::Keys;
 use super::keep::Keep;
+use super::keys::Keys;
 use super::position::Position;
 use crate::base::{OutgoingBuf, Time};
 use alloc::collections::VecDeque;
@@ -40,15 +40,25 @@ pub enum Gap {
     /// The reader was too slow, and messages to it were skipped.
     #[error("too_slow")]
     TooSlow,
-    /// The room has no history any more, because the configuration has changed.
+    /// A message could not be sent to the reader: its wire cannot carry that length.
+    #[error("unsendable")]
+    Unsendable,
+    /// The room has no history, or has had none for a while.
     #[error("no_history")]
     NoHistory,
 }
 
 impl Gap {
     /// All gaps, in the order of their discriminants.
-    pub const ALL: [Self; 6] =
-        [Self::OtherEpoch, Self::TooOld, Self::Rewritten, Self::TooMany, Self::TooSlow, Self::NoHistory];
+    pub const ALL: [Self; 7] = [
+        Self::OtherEpoch,
+        Self::TooOld,
+        Self::Rewritten,
+        Self::TooMany,
+        Self::TooSlow,
+        Self::Unsendable,
+        Self::NoHistory,
+    ];
 
     /// Returns the name, such as `too_old`.
     #[must_use]
@@ -59,6 +69,7 @@ impl Gap {
             Self::Rewritten => "rewritten",
             Self::TooMany => "too_many",
             Self::TooSlow => "too_slow",
+            Self::Unsendable => "unsendable",
             Self::NoHistory => "no_history",
         }
     }

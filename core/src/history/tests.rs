@@ -195,7 +195,10 @@ fn forged_positions_are_never_recovered() {
     let mut last = None;
     for number in 0..20_u64 {
         let message = OutgoingBuf::from(&*format!("{number}"));
-        last = home.publish(ROOM, Time::START, &keep, (5, 1_000 + number), None, message).ok().map(|published| published.position);
+        last = home
+            .publish(ROOM, Time::START, &keep, (5, 1_000 + number), None, message)
+            .ok()
+            .map(|published| published.position);
     }
     let last = last.expect("published");
     let good = Position::new(5, 15, 1_014);

@@ -183,6 +183,8 @@ impl<H: Handler> Machine<H> {
             of_conn,
             at(self.state.timers.next(), Why::Timer),
             at(self.state.tickets.next(), Why::Ticket),
+            at(self.state.next_unanswered(), Why::RoomRequest),
+            at(self.state.has_own_messages().then_some(self.state.now.plus_nanos(1)), Why::Backlog),
             at(self.state.dials.next(), Why::Dial),
             at(self.state.tunnels.next(), Why::Tunnel),
             at(self.state.listeners.next(), Why::Accept),
@@ -263,7 +265,10 @@ impl<H: Handler> Machine<H> {
     /// Returns `true` if a drain is over, so that the shell may exit.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.state.drain.is_some() && self.state.conns.len() == 0 && self.state.tunnels.are_over()
+        self.state.drain.is_some()
+            && self.state.conns.len() == 0
+            && self.state.tunnels.are_over()
+            && self.state.memory.is_quiet()
     }
 
     /// Returns a snapshot of the machine's metrics.

@@ -322,6 +322,9 @@ impl<H: Handler> Machine<H> {
                 break;
             }
         }
+        if self.state.expire_requests() || self.state.has_own_messages() {
+            self.settle();
+        }
         while let Some(timer) = self.state.timers.take_due(now) {
             self.state.outbox.mark_dirty(now);
             self.emit(Event::Timer(timer));

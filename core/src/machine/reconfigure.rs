@@ -40,7 +40,11 @@ impl<H: Handler> Machine<H> {
         state.forget_unused_listeners();
         state.limits = config.peer;
         state.outbound.set_limits(config.outbound);
+        let remembers_otherwise = state.config.memory != config.memory;
         state.config = Config { seed: state.config.seed, ..config };
+        if remembers_otherwise {
+            state.apply_memory();
+        }
         let now = state.now;
         for (id, before) in ids.into_iter().zip(before) {
             let limits = limits(state, id);

@@ -1,8 +1,8 @@
 //! The start of handling a fact, and the delivery of the events that result from it.
 
-use crate::base::Time;
+use crate::base::{AppIndex, Time};
 use crate::facts::{Fact, ShardMessage};
-use crate::handler::{Event, Handler};
+use crate::handler::{Event, Handler, RoomGap};
 use crate::machine::{LAST, Machine};
 use crate::state::{Copied, PAUSE_MIN, Pause, Pending};
 
@@ -20,6 +20,7 @@ impl<H: Handler> Machine<H> {
         let now = self.state.now.max(now.min(LAST));
         let pause = self.pause(now);
         self.state.now = now;
+        self.state.begin_rounds();
         if !matches!(fact, Fact::ShardMessageReceived(ShardMessage::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
             self.state.outbox.mark_dirty(self.state.now);
         }
@@ -60,7 +61,9 @@ impl<H: Handler> Machine<H> {
             self.emit_pending();
             #[cfg(feature = "tls")]
             self.begin_asked_tls();
-            if !self.state.over.is_empty() {
+            if self.state.handle_own_messages() {
+                // Their events may cause more.
+            } else if !self.state.over.is_empty() {
                 // The handler learns that a dial is over once its slot is free.
                 self.state.free_ended();
             } else if core::mem::take(&mut self.state.drain_wanted) {
@@ -87,7 +90,7 @@ impl<H: Handler> Machine<H> {
 
     fn emit_all_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
-            let status;
+            let (status, name, answer);
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
                 Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
@@ -103,6 +106,20 @@ impl<H: Handler> Machine<H> {
                 Pending::AcceptPaused(listener, failure) => Event::AcceptPaused { listener, failure },
                 Pending::AcceptResumed(listener) => Event::AcceptResumed { listener },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
+                Pending::Joined { conn, room, position, recovery } if self.state.open_slot(conn).is_some() => {
+                    name = room;
+                    Event::Joined { conn, room: AppIndex::of_room(&name).1, position, recovery }
+                }
+                Pending::Joined { .. } => continue,
+                Pending::RoomGap { conn: Some(conn), .. } if self.state.open_slot(conn).is_none() => continue,
+                Pending::RoomGap { conn, room, position, why } => {
+                    name = room;
+                    Event::RoomGap(RoomGap::new(conn, &name, position, why))
+                }
+                Pending::RoomAnswered(request, found) => {
+                    answer = found;
+                    Event::RoomAnswered { request, answer: &answer }
+                }
                 Pending::DialEnded(dial) => Event::DialEnded { dial },
                 Pending::Tunnel(tunnel) => {
                     status = self.state.tunnel_status(tunnel);

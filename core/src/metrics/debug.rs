@@ -1,6 +1,6 @@
 //! The `Debug` output of metrics, without zeros and empty lists.
 
-use super::{ByReason, Histogram, Metrics, Series};
+use super::{ByReason, Histogram, MemoryMetrics, Metrics, Series};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -41,6 +41,9 @@ impl fmt::Debug for Metrics {
                 out.field(name, histogram);
             }
         }
+        if self.memory != MemoryMetrics::default() {
+            out.field("memory", &self.memory);
+        }
         if !self.tunnels.is_empty() {
             out.field("tunnels", &self.tunnels);
         }
@@ -60,6 +63,61 @@ impl fmt::Debug for Metrics {
             }
         }
         out.finish()
+    }
+}
+
+impl Metrics {
+    /// Returns the counters and gauges that are single numbers, with their names.
+    pub(super) fn plain(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("uptime_secs", self.uptime_secs),
+            ("opened", self.opened),
+            ("open", self.open),
+            ("undecided", self.undecided),
+            ("http_connections", self.http_connections),
+            ("closing", self.closing),
+            ("stalled", self.stalled),
+            ("rooms", self.rooms),
+            ("tickets", self.tickets),
+            ("quarantined", self.quarantined),
+            ("accept_paused", self.accept_paused),
+            ("accept_errors", self.accept_errors),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+            ("messages_in", self.messages_in),
+            ("messages_out", self.messages_out),
+            ("messages_unsendable", self.messages_unsendable),
+            ("queued_bytes", self.queued_bytes),
+            ("queued_bytes_peak", self.queued_bytes_peak),
+            ("queued_memory_bytes", self.queued_memory_bytes),
+            ("compressed", self.compressed),
+            ("skipped", self.skipped),
+            ("rate_exceeded", self.rate_exceeded),
+            ("rate_dropped", self.rate_dropped),
+            ("dial_errors", self.dial_errors),
+            ("handler_panics", self.handler_panics),
+            ("authenticated", self.authenticated),
+            ("authentication_failures", self.authentication_failures),
+            ("registrations", self.registrations),
+            ("tls_handshakes", self.tls_handshakes),
+            ("tls_resumed", self.tls_resumed),
+            ("requests_health", self.requests_health),
+            ("requests_metrics", self.requests_metrics),
+            ("requests_page", self.requests_page),
+            ("forwarded", self.forwarded),
+            ("reloads", self.reloads),
+            ("reload_failures", self.reload_failures),
+            ("key_set_fetches", self.key_set_fetches),
+            ("key_set_fetch_failures", self.key_set_fetch_failures),
+            ("log_lines_left_out", self.log_lines_left_out),
+            ("log_lines_lost", self.log_lines_lost),
+            ("draining", self.draining),
+            ("drain_unfinished", self.drain_unfinished),
+            ("certificate_expiry_secs", self.certificate_expiry_secs),
+            ("connection_longest_ms", self.connection_longest_ms),
+            ("work_longest_ms", self.work_longest_ms),
+        ]
+        .into_iter()
     }
 }
 

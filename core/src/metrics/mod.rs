@@ -1,8 +1,10 @@
 mod debug;
+mod memory;
 mod prometheus;
 mod recent;
 mod series;
 
+pub use memory::MemoryMetrics;
 pub use recent::{ConnectionSummary, ErrorSummary, Recent, WorkSummary};
 pub(crate) use recent::{is_error, network_of};
 pub use series::{Series, SeriesError, SeriesId, SeriesProblem};
@@ -48,6 +50,8 @@ pub struct Metrics {
     pub stalled: u64,
     /// Rooms with members (gauge), on all shards together. Only the first shard reports it.
     pub rooms: u64,
+    /// Rooms that have a home.
+    pub memory: MemoryMetrics,
     /// Unredeemed tickets (gauge); see [`Hub::ticket`](crate::Hub::ticket).
     pub tickets: u64,
     /// Addresses in quarantine (gauge).
@@ -253,64 +257,12 @@ impl Metrics {
             .chain(of_http)
             .chain(plain)
             .chain(&mut self.would_refuse.0)
+            .chain(self.memory.numbers_mut())
             .chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
             // The same on all shards, because they are registered at the start.
             .chain(self.application.iter_mut().map(|series| &mut series.value))
             // Last, because two shards may have different tunnels for a moment.
             .chain(self.tunnels.iter_mut().flat_map(TunnelMetrics::numbers_mut))
-    }
-
-    /// Returns the counters and gauges that are single numbers, with their names.
-    fn plain(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        [
-            ("uptime_secs", self.uptime_secs),
-            ("opened", self.opened),
-            ("open", self.open),
-            ("undecided", self.undecided),
-            ("http_connections", self.http_connections),
-            ("closing", self.closing),
-            ("stalled", self.stalled),
-            ("rooms", self.rooms),
-            ("tickets", self.tickets),
-            ("quarantined", self.quarantined),
-            ("accept_paused", self.accept_paused),
-            ("accept_errors", self.accept_errors),
-            ("bytes_in", self.bytes_in),
-            ("bytes_out", self.bytes_out),
-            ("messages_in", self.messages_in),
-            ("messages_out", self.messages_out),
-            ("messages_unsendable", self.messages_unsendable),
-            ("queued_bytes", self.queued_bytes),
-            ("queued_bytes_peak", self.queued_bytes_peak),
-            ("queued_memory_bytes", self.queued_memory_bytes),
-            ("compressed", self.compressed),
-            ("skipped", self.skipped),
-            ("rate_exceeded", self.rate_exceeded),
-            ("rate_dropped", self.rate_dropped),
-            ("dial_errors", self.dial_errors),
-            ("handler_panics", self.handler_panics),
-            ("authenticated", self.authenticated),
-            ("authentication_failures", self.authentication_failures),
-            ("registrations", self.registrations),
-            ("tls_handshakes", self.tls_handshakes),
-            ("tls_resumed", self.tls_resumed),
-            ("requests_health", self.requests_health),
-            ("requests_metrics", self.requests_metrics),
-            ("requests_page", self.requests_page),
-            ("forwarded", self.forwarded),
-            ("reloads", self.reloads),
-            ("reload_failures", self.reload_failures),
-            ("key_set_fetches", self.key_set_fetches),
-            ("key_set_fetch_failures", self.key_set_fetch_failures),
-            ("log_lines_left_out", self.log_lines_left_out),
-            ("log_lines_lost", self.log_lines_lost),
-            ("draining", self.draining),
-            ("drain_unfinished", self.drain_unfinished),
-            ("certificate_expiry_secs", self.certificate_expiry_secs),
-            ("connection_longest_ms", self.connection_longest_ms),
-            ("work_longest_ms", self.work_longest_ms),
-        ]
-        .into_iter()
     }
 
     pub(crate) fn answered_ping(&mut self, took: Duration) {

@@ -40,7 +40,7 @@ impl State {
         let now = self.now;
         let id = self.conns.id(index);
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
-        let (encoding, announced, origin, peer) = (conn.encoding, conn.is_open(), conn.origin, conn.peer);
+        let (announced, origin, peer) = (conn.is_open(), conn.origin, conn.peer);
         let notices = conn.notices && announced && !conn.finished;
         // A server that failed the handshake gets nothing more. A connection kept for it would
         // overlap with the next attempt of its dial.
@@ -64,7 +64,7 @@ impl State {
         let rooms = core::mem::take(&mut conn.rooms);
         let (id, lasted, was_pending_auth) = (id, now.since(conn.opened_at), core::mem::take(&mut conn.pending_auth));
         for room in rooms {
-            self.leave_room(room, index, encoding);
+            self.leave_room(room, index);
         }
         if was_undecided && was_answered {
             self.http_kept -= 1;
@@ -135,9 +135,9 @@ impl State {
             return self.end(index, Reason::Application, Ending::Flush);
         }
         conn.finished = true;
-        let (encoding, is_over) = (conn.encoding, conn.input_finished);
+        let is_over = conn.input_finished;
         for room in core::mem::take(&mut conn.rooms) {
-            self.leave_room(room, index, encoding);
+            self.leave_room(room, index);
         }
         self.outbound.changed.insert(index);
         if is_over {

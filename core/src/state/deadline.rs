@@ -49,6 +49,8 @@ pub enum Why {
     Expiry,
     /// A ticket expires.
     Ticket,
+    /// A request to the home of a room counts as unanswered.
+    RoomRequest,
     /// A timer of the application is due.
     Timer,
     /// The next attempt to connect is due, or an attempt times out.

@@ -9,6 +9,7 @@ pub(crate) mod conn;
 mod copying;
 mod deadline;
 pub(crate) mod dials;
+mod gauges;
 pub(crate) mod held;
 mod identity;
 mod index_set;
@@ -16,6 +17,7 @@ mod labels;
 mod links;
 mod listeners;
 mod membership;
+mod memory;
 mod notice;
 mod offload;
 pub(crate) mod outbound;
@@ -42,6 +44,8 @@ pub use conn::{RoundTrip, Traffic};
 pub use deadline::{Deadline, Why};
 pub(crate) use links::Tunnels;
 pub(crate) use listeners::Listeners;
+pub(crate) use memory::Memory;
+pub use memory::RoomRequest;
 pub(crate) use notice::Notice;
 pub use offload::{Job, Offloaded};
 pub(crate) use outbox::Outbox;
@@ -52,9 +56,10 @@ pub(crate) use watch::{Copied, Watched};
 
 use crate::base::Origin;
 use crate::base::{AcceptFailure, Failure};
-use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, Peer, Random, Reason, Time, UnixTime};
+use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, Peer, Random, Reason, Time};
 use crate::config::{Config, Dial, Listen, PeerLimits};
-use crate::facts::Shard;
+use crate::facts::{RoomAnswer, Shard};
+use crate::history::{Gap, Position, Recovery};
 use crate::metrics::{Metrics, Recent};
 use crate::tunnel::TunnelId;
 use crate::web::Endpoint;
@@ -65,6 +70,7 @@ use crate::wire::{Encoder, Protocol, ProxyHeader, Wire, may_be_proxy_header, par
 use admission::{Admission, Meters};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use conn::{Conn, HandshakeStep, Offered, Phase};
 use core::time::Duration;
@@ -85,6 +91,7 @@ pub(crate) struct State {
     pub(crate) conns: Slots<Conn>,
     pub(crate) outbound: Outbound,
     pub(crate) rooms: Rooms,
+    pub(crate) memory: Memory,
     pub(crate) timers: Timers,
     pub(crate) tickets: Tickets,
     pub(crate) agenda: Agenda,
@@ -151,7 +158,7 @@ pub(crate) enum RequestState {
 const MONITOR_ADDRESSES_MAX: usize = 1_024;
 
 /// An event that waits for delivery to the handler.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Pending {
     Stalled(ConnId),
     Drained(ConnId),
@@ -163,6 +170,9 @@ pub(crate) enum Pending {
     DialFailed(DialId, Failure, Option<Time>),
     DialEnded(DialId),
     Tunnel(TunnelId),
+    Joined { conn: ConnId, room: Arc<str>, position: Option<Position>, recovery: Recovery },
+    RoomGap { conn: Option<ConnId>, room: Arc<str>, position: Option<Position>, why: Gap },
+    RoomAnswered(RoomRequest, RoomAnswer),
 }
 
 impl State {
@@ -175,6 +185,7 @@ impl State {
             conns: Slots::of_shard(shard.number()),
             outbound: Outbound::new(config.outbound, Encoder::new(seed)),
             rooms: Rooms::default(),
+            memory: Memory::new(&config, seed, shard),
             timers: Timers::default(),
             tickets: Tickets::default(),
             agenda: Agenda::default(),
@@ -455,45 +466,5 @@ impl State {
             self.pending.push_back(Pending::AcceptResumed(listener));
         }
         is_news
-    }
-
-    /// Returns the number of open connections.
-    pub(crate) fn open_connections(&self) -> u64 {
-        self.metrics.opened - self.metrics.ended.total()
-    }
-
-    /// Returns a snapshot of the metrics, including the lists of [`Recent`].
-    pub(crate) fn metrics(&self) -> Metrics {
-        Metrics { recent: self.recent.clone(), ..self.counters() }
-    }
-
-    /// Returns a snapshot of the metrics, without the lists of [`Recent`].
-    pub(crate) fn counters(&self) -> Metrics {
-        let mut metrics = self.metrics.clone();
-        metrics.labels = self.config.metrics.labels.clone();
-        metrics.uptime_secs = self.now.since(Time::START).as_secs();
-        metrics.undecided = self.undecided;
-        metrics.http_connections = self.http_kept;
-        metrics.open = self.open_connections();
-        metrics.closing = self.conns.len() as u64 - metrics.open - metrics.undecided;
-        let is_open = |index: &&u32| self.conns.at(**index).is_some_and(Conn::is_open);
-        metrics.stalled = self.outbound.stalled().iter().filter(is_open).count() as u64;
-        metrics.draining = self.is_draining().into();
-        if self.outbox.shard.number() == 0 {
-            // Only one shard reports these, because all shards' values are added up.
-            let expires = self.config.listeners.iter().filter_map(|listen| listen.tls.as_ref()?.expires_at);
-            metrics.certificate_expiry_secs = expires.min().map_or(0, UnixTime::as_secs);
-            metrics.rooms = if self.outbox.is_alone() { self.rooms.len() } else { self.outbox.rooms().len() } as u64;
-        }
-        metrics.tunnels = self.tunnel_metrics();
-        metrics.tickets = self.tickets.len() as u64;
-        metrics.quarantined = self.admission.quarantine.len(self.now) as u64;
-        metrics.accept_paused = self.listeners.resting() as u64;
-        metrics.queued_bytes = self.outbound.queued;
-        metrics.queued_bytes_peak = self.outbound.queued_peak;
-        metrics.queued_memory_bytes = self.outbound.held() as u64;
-        metrics.skipped = self.outbound.skipped;
-        metrics.compressed = self.outbound.encoder.compressed();
-        metrics
     }
 }

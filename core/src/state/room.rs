@@ -40,8 +40,26 @@ pub(crate) struct Rooms {
     next_tag: u32,
     /// Policies that were set while the room had no members. They stay until they are cleared.
     policies: BTreeMap<Box<str>, SlowPolicy>,
-    /// The index of a member in its group, by room and member.
-    places: BTreeMap<(RoomNumber, u32), u32>,
+    /// The place of each member in its room, by room and member.
+    places: BTreeMap<(RoomNumber, u32), Place>,
+}
+
+/// The group of a member, and the index of the member in that group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    encoding: u16,
+    at: u32,
+}
+
+/// In place of an encoding: the members that receive no messages yet.
+pub(crate) const WAITING: u16 = u16::MAX;
+/// The bit in the tags of rooms with a home.
+const HOME_TAG: u32 = 1 << 31;
+
+/// Returns `true` if segments with this tag are messages of a room with a home.
+pub(crate) const fn is_tag_of_home(tag: u32) -> bool {
+    // The largest numbers are the tags of segments that belong to no room.
+    tag & HOME_TAG != 0 && tag < u32::MAX - 2
 }
 
 impl Rooms {
@@ -91,7 +109,12 @@ impl Rooms {
     }
 
     /// Returns the number of a room. Creates the room if it is missing, within the limits.
-    pub(crate) fn number_or_new(&mut self, name: &str, limits: &RoomLimits) -> Result<RoomNumber, JoinError> {
+    pub(crate) fn number_or_new(
+        &mut self,
+        name: &str,
+        limits: &RoomLimits,
+        has_home: bool,
+    ) -> Result<RoomNumber, JoinError> {
         check_name(name, limits)?;
         if let Some(number) = self.number(name) {
             return Ok(number);
@@ -101,8 +124,8 @@ impl Rooms {
         }
         let policy = self.policies.get(name).copied();
         let tag = self.next_tag;
-        // The largest numbers are the tags of segments that belong to no room.
-        self.next_tag = if tag >= u32::MAX - 2 { 0 } else { tag + 1 };
+        self.next_tag = if tag >= HOME_TAG - 3 { 0 } else { tag + 1 };
+        let tag = if has_home { tag | HOME_TAG } else { tag };
         let room = Room { name: name.into(), policy, tag, groups: Vec::new(), count: 0 };
         let number = self.free.pop().unwrap_or_else(|| {
             self.rooms.push(None);
@@ -121,30 +144,55 @@ impl Rooms {
             room.groups.len() - 1
         });
         let members = &mut room.groups[place].members;
-        self.places.insert((number, member), u32::try_from(members.len()).unwrap_or(u32::MAX));
+        self.places.insert((number, member), Place { encoding, at: u32::try_from(members.len()).unwrap_or(u32::MAX) });
         members.push(member);
         room.count += 1;
     }
 
-    /// Changes the encoding of a member.
-    pub(crate) fn regroup(&mut self, number: RoomNumber, member: u32, from: u16, to: u16) {
+    /// Changes the encoding of a member, unless it is waiting.
+    pub(crate) fn regroup(&mut self, number: RoomNumber, member: u32, to: u16) {
+        if self.places.get(&(number, member)).is_some_and(|place| place.encoding != WAITING) {
+            self.set_group(number, member, to);
+        }
+    }
+
+    /// Moves a member to the group of an encoding, or to [`WAITING`].
+    pub(crate) fn set_group(&mut self, number: RoomNumber, member: u32, to: u16) {
         // Added first, because a room that is empty for a moment would be removed.
         let Some(place) = self.places.remove(&(number, member)) else { return };
         self.add(number, member, to);
         let Some(new_place) = self.places.insert((number, member), place) else { return };
-        self.remove(number, member, from);
+        self.remove(number, member);
         self.places.insert((number, member), new_place);
     }
 
+    /// Marks whether a room has a home, which changes the tag of its later segments.
+    pub(crate) fn set_home(&mut self, number: RoomNumber, has_home: bool) {
+        if let Some(Some(room)) = self.rooms.get_mut(number as usize) {
+            room.tag = if has_home { room.tag | HOME_TAG } else { room.tag & !HOME_TAG };
+        }
+    }
+
+    /// Returns the slots of the members that receive no messages yet.
+    pub(crate) fn waiting(&self, number: RoomNumber) -> impl Iterator<Item = u32> {
+        let groups = self.get(number).into_iter().flat_map(|room| &room.groups);
+        groups.filter(|group| group.encoding == WAITING).flat_map(|group| group.members.iter().copied())
+    }
+
+    /// Returns `true` if a member receives no messages yet.
+    pub(crate) fn is_waiting(&self, number: RoomNumber, member: u32) -> bool {
+        self.places.get(&(number, member)).is_some_and(|place| place.encoding == WAITING)
+    }
+
     /// Removes a member. If it was the last one, removes the room and returns its name.
-    pub(crate) fn remove(&mut self, number: RoomNumber, member: u32, encoding: u16) -> Option<Box<str>> {
-        let place = self.places.remove(&(number, member))?;
+    pub(crate) fn remove(&mut self, number: RoomNumber, member: u32) -> Option<Box<str>> {
+        let Place { encoding, at: place } = self.places.remove(&(number, member))?;
         let room = self.rooms[number as usize].as_mut()?;
         let at = room.groups.iter().position(|group| group.encoding == encoding)?;
         let members = &mut room.groups[at].members;
         members.swap_remove(place as usize);
         if let Some(&moved) = members.get(place as usize) {
-            self.places.insert((number, moved), place);
+            self.places.insert((number, moved), Place { encoding, at: place });
         }
         if members.is_empty() {
             // Nothing is encoded for an encoding without members.
@@ -177,9 +225,10 @@ impl Rooms {
 impl Rooms {
     /// Returns `true` if a connection is a member with this encoding.
     pub(crate) fn has(&self, number: RoomNumber, member: u32, encoding: u16) -> bool {
-        let group = self.get(number).and_then(|room| room.groups.iter().find(|group| group.encoding == encoding));
-        let place = self.places.get(&(number, member)).map(|&place| place as usize);
-        group.zip(place).is_some_and(|(group, place)| group.members.get(place) == Some(&member))
+        let Some(place) = self.places.get(&(number, member)) else { return false };
+        let group = self.get(number).and_then(|room| room.groups.iter().find(|group| group.encoding == place.encoding));
+        let is_there = group.is_some_and(|group| group.members.get(place.at as usize) == Some(&member));
+        is_there && (place.encoding == encoding || place.encoding == WAITING)
     }
 
     /// Returns the number of memberships in all rooms.
@@ -236,7 +285,7 @@ mod tests {
                 let is_member = model.contains(&(name, member));
                 if joins && !is_member {
                     let known: BTreeSet<_> = model.iter().map(|&(name, _)| name).collect();
-                    match rooms.number_or_new(name, &limits) {
+                    match rooms.number_or_new(name, &limits, false) {
                         Ok(number) => {
                             rooms.add(number, member, encoding);
                             model.insert((name, member));
@@ -247,7 +296,7 @@ mod tests {
                         }
                     }
                 } else if let Some(number) = rooms.number(name) {
-                    rooms.remove(number, member, encoding);
+                    rooms.remove(number, member);
                     model.remove(&(name, member));
                 }
                 for name in NAMES {
@@ -266,7 +315,7 @@ mod tests {
         let limits = RoomLimits { total: 2, ..RoomLimits::default() };
         let mut rooms = Rooms::default();
         let policy_in = |rooms: &mut Rooms, name: &str| {
-            let number = rooms.number_or_new(name, &limits).expect("room for one");
+            let number = rooms.number_or_new(name, &limits, false).expect("room for one");
             rooms.add(number, 0, 0);
             let policy = rooms.get(number).and_then(|room| room.policy);
             (number, policy)
@@ -278,12 +327,12 @@ mod tests {
             assert_eq!(policy, None);
             assert_eq!(rooms.set_policy(&name, SlowPolicy::SkipOldest, &limits), Ok(()));
             assert_eq!(rooms.get(number).and_then(|room| room.policy), Some(SlowPolicy::SkipOldest));
-            rooms.remove(number, 0, 0);
+            rooms.remove(number, 0);
             assert_eq!(policy_in(&mut rooms, &name).1, None);
-            rooms.remove(number, 0, 0);
+            rooms.remove(number, 0);
             let (number, policy) = policy_in(&mut rooms, "news");
             assert_eq!(policy, Some(SlowPolicy::KeepLatest));
-            rooms.remove(number, 0, 0);
+            rooms.remove(number, 0);
         }
         assert_eq!(rooms.set_policy("weather", SlowPolicy::KeepLatest, &limits), Ok(()));
         assert_eq!(rooms.set_policy("sports", SlowPolicy::KeepLatest, &limits), Err(JoinError::TooMany(2)));
@@ -297,7 +346,7 @@ mod tests {
         let mut rooms = Rooms::default();
         let limits = RoomLimits::default();
         let long = "x".repeat(129);
-        assert_eq!(rooms.number_or_new(&long, &limits), Err(JoinError::Name { bytes: 129, max: 128 }));
-        assert_eq!(rooms.number_or_new("", &limits), Err(JoinError::Name { bytes: 0, max: 128 }));
+        assert_eq!(rooms.number_or_new(&long, &limits, false), Err(JoinError::Name { bytes: 129, max: 128 }));
+        assert_eq!(rooms.number_or_new("", &limits, false), Err(JoinError::Name { bytes: 0, max: 128 }));
     }
 }

@@ -3,8 +3,10 @@
 use super::{Ending, Notice, Pending, State};
 use crate::base::{ConnId, Outgoing, Payload, Reason};
 use crate::config::SlowPolicy;
+use crate::history::Gap;
 use crate::state::conn::Conn;
 use crate::state::outbound::{PRIVATE, WatermarkEvent};
+use crate::state::room::{RoomNumber, WAITING, is_tag_of_home};
 use alloc::vec::Vec;
 
 /// Number of bytes queued in one turn above which to write before reading more.
@@ -29,12 +31,12 @@ impl State {
     }
 
     pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
-        let Some(room) = self.rooms.number(room) else { return 0 };
+        let Some(number) = self.rooms.number(room) else { return 0 };
         // Connections that are gone or on other shards are no members here.
         let mut except: Vec<u32> = except.iter().filter_map(|&id| self.conns.get(id).map(|_| id.slot())).collect();
         except.sort_unstable();
-        let watched = self.watched_members(room, &except);
-        let Some(room) = self.rooms.get(room) else { return 0 };
+        let watched = self.watched_members(number, &except);
+        let Some(room) = self.rooms.get(number) else { return 0 };
         let policy = room.policy.unwrap_or(self.config.outbound.slow_policy);
         // One exception is skipped while publishing; with more, the members are filtered first.
         let (one, several) = match *except {
@@ -42,7 +44,8 @@ impl State {
             _ => (None, !except.is_empty()),
         };
         let (mut sent, mut unsendable, mut copied) = (0, 0, Vec::new());
-        for group in &room.groups {
+        let (has_home, mut missed) = (is_tag_of_home(room.tag), Vec::new());
+        for group in room.groups.iter().filter(|group| group.encoding != WAITING) {
             let chosen: Vec<u32>;
             let members = if several {
                 chosen = without(&group.members, &except);
@@ -51,18 +54,51 @@ impl State {
                 &group.members
             };
             let payload = message.as_payload(self.outbound.representation(group.encoding));
-            match self.outbound.publish(members, one, group.encoding, room.tag, policy, payload) {
-                Ok(recipients) => {
-                    sent += recipients;
-                    copied.extend(self.outbound.taken_by(&watched, group.encoding));
+            let published = self.outbound.publish(members, one, group.encoding, room.tag, policy, payload);
+            if let Ok(recipients) = published {
+                sent += recipients;
+                copied.extend(self.outbound.taken_by(&watched, group.encoding));
+                if has_home && policy != SlowPolicy::Close {
+                    missed.extend(self.outbound.refused().iter().map(|&slot| (slot, Gap::TooSlow)));
                 }
-                Err(_) => unsendable += members.iter().filter(|&&member| Some(member) != one).count(),
+            } else {
+                let without = members.iter().filter(|&&member| Some(member) != one);
+                unsendable += without.clone().count();
+                if has_home {
+                    missed.extend(without.map(|&slot| (slot, Gap::Unsendable)));
+                }
             }
         }
         self.copy_to_watchers(&copied, message);
         self.count_out(sent as u64, unsendable as u64);
+        for (slot, why) in missed {
+            self.missed(slot, number, why);
+        }
         self.settle_watermarks();
         sent
+    }
+
+    /// Sends a message of a room to one of its members, which may still be waiting.
+    pub(crate) fn send_from_room(&mut self, number: RoomNumber, slot: u32, message: Outgoing<'_>) {
+        let (Some(room), Some(conn)) = (self.rooms.get(number), self.conns.at(slot)) else { return };
+        if !conn.is_open() || conn.finished {
+            return;
+        }
+        let policy = room.policy.unwrap_or(self.config.outbound.slow_policy);
+        let payload = message.as_payload(self.outbound.representation(conn.encoding));
+        match self.outbound.publish(&[slot], None, conn.encoding, room.tag, policy, payload) {
+            Ok(1..) => {
+                self.copy_sent(self.conns.id(slot), payload);
+                self.count_out(1, 0);
+            }
+            Ok(0) if policy == SlowPolicy::Close => {}
+            Ok(0) => self.missed(slot, number, Gap::TooSlow),
+            Err(_) => {
+                self.count_out(0, 1);
+                self.missed(slot, number, Gap::Unsendable);
+            }
+        }
+        self.settle_watermarks();
     }
 
     pub(crate) fn send_each(&mut self, ids: &[ConnId], message: Outgoing<'_>) -> usize {
@@ -155,12 +191,20 @@ impl State {
                 conn.may_speak_again(self.now);
             }
             self.pending.push_back(Pending::Drained(id));
+            self.tell_behind(index);
         }
         self.outbound.changed.insert(index);
         self.schedule(index);
     }
 
     pub(crate) fn settle_watermarks(&mut self) {
+        for (index, tag) in self.outbound.take_skips() {
+            let rooms = self.conns.at(index).map_or(&[][..], |conn| &conn.rooms);
+            let of_tag = |number: &&RoomNumber| self.rooms.get(**number).is_some_and(|room| room.tag == tag);
+            if let Some(&number) = rooms.iter().find(of_tag) {
+                self.missed(index, number, Gap::TooSlow);
+            }
+        }
         while let Some(event) = self.outbound.take_watermark_events() {
             match event {
                 WatermarkEvent::Overflow(index) => self.end(index, Reason::SlowConsumer, Ending::Discard),

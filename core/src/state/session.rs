@@ -143,10 +143,10 @@ impl State {
     /// Changes the encoding of a connection.
     fn regroup(&mut self, index: u32, number: u16) {
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.encoding != number) else { return };
-        let before = core::mem::replace(&mut conn.encoding, number);
+        conn.encoding = number;
         self.outbound.set_encoding(index, number);
         for &room in &conn.rooms {
-            self.rooms.regroup(room, index, before, number);
+            self.rooms.regroup(room, index, number);
         }
     }
 

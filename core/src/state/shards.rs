@@ -11,8 +11,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 impl State {
-    /// Publishes to a room on all shards. Returns the number of recipients on this shard.
+    /// Publishes to a room on all shards. Returns the number of recipients on this shard, or, if the
+    /// room has a home, that of members.
     pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
+        if self.room_options(room).is_some() {
+            return self.submit(room, except, message.to_owned());
+        }
         if !self.outbox.is_alone() {
             let message =
                 ShardMessage::Publish { room: room.into(), except: except.into(), message: message.to_owned() };
@@ -22,7 +26,7 @@ impl State {
     }
 
     /// Queues a message to other shards. Its bytes count as output of the turn.
-    fn queue_for(&mut self, to: Addressee, message: ShardMessage) {
+    pub(super) fn queue_for(&mut self, to: Addressee, message: ShardMessage) {
         self.outbound.turn_bytes += message.held_bytes() as u64;
         self.outbox.messages.push_back((to, message));
     }
@@ -165,6 +169,7 @@ impl State {
             }
             ShardMessage::RoomOpened { room } => self.outbox.room_opened(Arc::clone(room)),
             ShardMessage::RoomClosed { room } => self.outbox.room_closed(room),
+            ShardMessage::Room(message) => self.handle_room_message(message),
             // The machine handles these.
             ShardMessage::Admission { .. } | ShardMessage::Handler { .. } => {}
             ShardMessage::Counted { shard, numbers } => drop(self.outbox.counted.insert(*shard, Arc::clone(numbers))),

@@ -2,6 +2,7 @@
 
 mod format;
 mod recorder;
+mod room_messages;
 mod shard_messages;
 mod words;
 

@@ -1,5 +1,6 @@
 //! Text form of messages between shards.
 
+use super::room_messages::{parse_room_message, write_room_message};
 use super::words::{Message, Quoted, Words};
 use crate::base::{ListenerId, Reason};
 use crate::facts::ShardMessage;
@@ -30,6 +31,10 @@ pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> f
         }
         ShardMessage::RoomOpened { room } => write!(out, "room_opened {}", Quoted(room.as_bytes()))?,
         ShardMessage::RoomClosed { room } => write!(out, "room_closed {}", Quoted(room.as_bytes()))?,
+        ShardMessage::Room(message) => {
+            out.write_str("room ")?;
+            write_room_message(out, message)?;
+        }
         ShardMessage::Counted { shard, numbers } => {
             write!(out, "counted {shard}")?;
             numbers.iter().try_for_each(|number| write!(out, " {number}"))?;
@@ -72,6 +77,7 @@ pub(super) fn parse_shard_message(name: &str, words: &mut Words<'_>) -> Result<S
         "quarantine" => ShardMessage::Quarantine { peer: words.parsed("a peer's address")? },
         "room_opened" => ShardMessage::RoomOpened { room: words.text()?.into() },
         "room_closed" => ShardMessage::RoomClosed { room: words.text()?.into() },
+        "room" => ShardMessage::Room(parse_room_message(words)?),
         "counted" => {
             let shard = words.parsed("a shard's number")?;
             let numbers = words.all(|words| words.parsed("a count"))?.into();

@@ -87,7 +87,7 @@ impl<'a> Words<'a> {
         Ok(Secured { version, server_name, protocol, user, resumed })
     }
 
-    fn text_or_none(&mut self) -> Result<Option<String>, &'static str> {
+    pub(super) fn text_or_none(&mut self) -> Result<Option<String>, &'static str> {
         match self.rest.trim_start().strip_prefix('-') {
             Some(rest) => {
                 self.rest = rest;

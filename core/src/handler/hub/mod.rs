@@ -3,6 +3,7 @@
 mod closing;
 mod connections;
 mod measuring;
+mod memory;
 mod operation;
 mod requests;
 mod rooms;
@@ -11,6 +12,7 @@ mod terminal;
 mod work;
 
 pub use closing::Close;
+pub use memory::PublishOptions;
 
 use crate::base::{ListenerId, Time, UnixTime};
 use crate::config::{Config, Listen};

@@ -1,7 +1,7 @@
 //! Rooms, their members, and their policy for slow members.
 
 use crate::base::{AppIndex, ConnId};
-use crate::config::{JoinError, SlowPolicy};
+use crate::config::{JoinError, JoinOptions, SlowPolicy};
 use crate::handler::Hub;
 use alloc::borrow::Cow;
 
@@ -10,13 +10,13 @@ impl<C> Hub<'_, C> {
     /// Adds a connection to a room. Returns `false` if it was already a member.
     ///
     /// A room exists from its first member until the last one leaves. A connection that ends leaves
-    /// all its rooms.
+    /// all its rooms. [`join_with`](Self::join_with) has options.
     ///
     /// # Errors
     /// If the connection is over or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
     pub fn join(&mut self, conn: ConnId, room: &str) -> Result<bool, JoinError> {
         let room = self.stored(room);
-        self.state.join(conn, &room)
+        self.state.join(conn, &room, JoinOptions::new())
     }
 
     /// Removes a connection from a room. Returns `false` if it was not a member.

@@ -24,6 +24,9 @@ impl<C> Hub<'_, C> {
     ///
     /// Returns for how many it was queued. On a server of several [shards](crate::Shard), members
     /// on other shards get it a moment later and are not counted.
+    ///
+    /// In a room that has a [home](crate::Home), members get it once the home has numbered it, which
+    /// is after the current event. Then the number is that of the members on this shard.
     pub fn publish<'p>(&mut self, room: &str, payload: impl Into<Outgoing<'p>>) -> usize {
         let room = self.stored(room);
         self.state.publish_everywhere(&room, &[], payload.into())

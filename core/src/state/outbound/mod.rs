@@ -76,6 +76,8 @@ pub(crate) struct Outbound {
     watermark_events: VecDeque<WatermarkEvent>,
     /// Slow connections for which the last published or buffered message was not queued.
     refused: Vec<u32>,
+    /// Members whose queued messages of a room with a home were skipped, with the tag of the room.
+    skips: Vec<(u32, u32)>,
     /// Connections that rose above the high mark and have not fallen to the low mark yet.
     stalled: DenseSet,
     /// Bytes queued for all connections. `queued_peak` is the highest value so far.
@@ -102,6 +104,7 @@ impl Outbound {
             blocked: DenseSet::default(),
             watermark_events: VecDeque::new(),
             refused: Vec::new(),
+            skips: Vec::new(),
             stalled: DenseSet::default(),
             queued: 0,
             queued_peak: 0,
@@ -268,6 +271,16 @@ impl Outbound {
         self.count_in(u64::from(segment.len()) * recipients as u64);
         self.release(segment);
         Ok(recipients)
+    }
+
+    /// Returns the members for which the last published message could not be queued.
+    pub(crate) fn refused(&self) -> &[u32] {
+        &self.refused
+    }
+
+    /// Removes and returns the members whose queued messages were skipped, with the tags of the rooms.
+    pub(crate) fn take_skips(&mut self) -> Vec<(u32, u32)> {
+        core::mem::take(&mut self.skips)
     }
 
     /// Returns those of `conns` with this encoding for which the last published message was queued.

@@ -4,6 +4,7 @@ use super::Outbound;
 use super::segment::Segment;
 use super::watermark::WatermarkEvent;
 use crate::config::SlowPolicy;
+use crate::state::room::is_tag_of_home;
 
 /// Maximum number of segments of a slow connection. Above it, the slow policy applies.
 pub(super) const SEGMENTS_MAX: usize = 8192;
@@ -68,6 +69,9 @@ impl Outbound {
         }
         self.queues[at].earlier_bytes -= gone;
         self.queued -= gone as u64;
+        if gone > 0 && is_tag_of_home(room) && self.skips.last() != Some(&(index, room)) {
+            self.skips.push((index, room));
+        }
         if gone > 0 {
             // Even if the message that this made room for is still too long.
             self.changed.insert(index);

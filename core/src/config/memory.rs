@@ -1,0 +1,98 @@
+use crate::base::{covers, setters};
+use crate::history::Keep;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Which rooms have a [home](Home), and how much of their histories is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomMemory {
+    /// The options of rooms, by name or prefix. Rooms without options have no home.
+    ///
+    /// The name of a room itself comes before a prefix, and a longer prefix before a shorter one.
+    pub rooms: Vec<RoomOptions>,
+    /// Maximum memory of all histories, in bytes, as far as it can be counted. Default: 64 MiB.
+    ///
+    /// Each [shard](crate::Shard) has an equal part. Above it, the least recently used rooms lose
+    /// their oldest messages, and then their histories. With 0, no messages are kept.
+    pub bytes_max: u64,
+    /// Maximum number of missed messages that a returning member receives. Default: 300.
+    ///
+    /// Their bytes are limited by the high mark of its [`Marks`](crate::outbound::Marks). A member
+    /// that missed more is not recovered. With 0, a member is recovered only if it missed nothing.
+    pub recover_max: u32,
+}
+
+/// Options of the rooms with a name or a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomOptions {
+    /// The name of a room, or with a trailing `*` the beginning of the names of several rooms.
+    pub rooms: Arc<str>,
+    /// Where the messages of a room are numbered and kept. Default: [`Home::Memory`].
+    pub home: Home,
+    /// How much of the history is kept.
+    pub keep: Keep,
+    /// Whether members are told of [gaps](crate::history::Gap), as a line or as JSON. Default: yes.
+    pub tells_gaps: bool,
+    /// Whether messages to members of [`Representation::Json`](crate::Representation) carry their
+    /// position. Default: yes.
+    ///
+    /// A message is then `{"type":"message","room":"news","position":"7.1.2f","data":...}`. Text that
+    /// is the same for all members becomes a JSON string; binary messages stay as they are.
+    pub positions: bool,
+}
+
+/// The home of a room: it numbers the messages of the room, keeps some, and decides their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Home {
+    /// None. Messages go to the members directly, and none is kept.
+    None,
+    /// The memory of the server. One shard is the home of a room, chosen by the name of the room.
+    Memory,
+}
+
+setters!(RoomMemory { rooms: Vec<RoomOptions>, bytes_max: u64, recover_max: u32 });
+setters!(RoomOptions { home: Home, keep: Keep, tells_gaps: bool, positions: bool });
+
+impl Default for RoomMemory {
+    fn default() -> Self {
+        Self { rooms: Vec::new(), bytes_max: 64 << 20, recover_max: 300 }
+    }
+}
+
+impl RoomOptions {
+    /// Creates options of a room, or with a trailing `*` of all rooms with that prefix.
+    #[must_use]
+    pub fn new(rooms: &str, keep: Keep) -> Self {
+        Self { rooms: rooms.into(), home: Home::Memory, keep, tells_gaps: true, positions: true }
+    }
+}
+
+impl RoomMemory {
+    /// Returns the options of a room, unless it has none or no home.
+    #[must_use]
+    pub fn options(&self, room: &str) -> Option<&RoomOptions> {
+        let matching = self.rooms.iter().filter(|options| covers(&options.rooms, room));
+        // A name is longer than each prefix of it, and a prefix with its `*` may be as long.
+        let rank = |options: &&RoomOptions| (&*options.rooms == room, options.rooms.len());
+        matching.max_by_key(rank).filter(|options| options.home != Home::None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_comes_before_prefixes_and_longer_prefixes_before_shorter_ones() {
+        let of = |rooms: &str, messages| RoomOptions::new(rooms, Keep::messages(messages));
+        let rooms = alloc::vec![of("a*", 1), of("*", 2), of("abc*", 3), of("abc", 4), of("ab", 5).home(Home::None)];
+        let memory = RoomMemory::default().rooms(rooms);
+        for (room, messages) in [("abc", Some(4)), ("abcd", Some(3)), ("ab", None), ("abd", Some(1)), ("x", Some(2))] {
+            assert_eq!(memory.options(room).map(|options| options.keep.messages), messages, "{room}");
+        }
+        assert_eq!(RoomMemory::default().options("abc"), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! Text form of messages between the home of a room and the other shards.
+
+use super::words::{Message, Quoted, Words};
+use crate::base::OutgoingBuf;
+use crate::facts::{HistoryPage, HistoryRange, PublishRefusal, Published, RoomAnswer, RoomMessage};
+use crate::history::{Gap, Position, PublishError};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+pub(super) fn write_room_message(out: &mut String, message: &RoomMessage) -> fmt::Result {
+    match message {
+        RoomMessage::Submit { room: name, from, request, key, except, message } => {
+            write!(out, "submit {} {from} {} ", Quoted(name.as_bytes()), OrNone(*request))?;
+            match key {
+                Some(key) => write!(out, "{} ", Quoted(key.as_bytes()))?,
+                None => out.write_str("- ")?,
+            }
+            write!(out, "{}", Message(message))?;
+            except.iter().try_for_each(|conn| write!(out, " {conn}"))
+        }
+        RoomMessage::Kept { room: name, position, previous, except, message } => {
+            write!(out, "kept {} {position} {previous} {}", Quoted(name.as_bytes()), Message(message))?;
+            except.iter().try_for_each(|conn| write!(out, " {conn}"))
+        }
+        RoomMessage::Answer { request, answer } => {
+            write!(out, "answer {request} ")?;
+            write_answer(out, answer)
+        }
+        RoomMessage::Ask { room: name, from, number, since, bytes_max } => {
+            write!(out, "ask {} {from} {number} {} {bytes_max}", Quoted(name.as_bytes()), OrNone(*since))
+        }
+        RoomMessage::Told { room: name, number, position, missed } => {
+            write!(out, "told {} {number} {position} ", Quoted(name.as_bytes()))?;
+            match missed {
+                Ok(messages) => {
+                    out.write_str("missed")?;
+                    write_messages(out, messages)
+                }
+                Err(gap) => out.write_str(gap.name()),
+            }
+        }
+        RoomMessage::Emptied { room: name, from } => write!(out, "emptied {} {from}", Quoted(name.as_bytes())),
+        RoomMessage::Read { room: name, from, request, range, max } => {
+            write!(out, "read {} {from} {request} {max} ", Quoted(name.as_bytes()))?;
+            match range {
+                HistoryRange::Oldest => out.write_str("oldest"),
+                HistoryRange::Latest => out.write_str("latest"),
+                HistoryRange::After(position) => write!(out, "{position}"),
+            }
+        }
+        RoomMessage::Remove { room: name } => write!(out, "remove {}", Quoted(name.as_bytes())),
+    }
+}
+
+fn write_answer(out: &mut String, answer: &RoomAnswer) -> fmt::Result {
+    match answer {
+        RoomAnswer::Published(Published::Kept { position, is_repeated }) => {
+            write!(out, "kept {position} {is_repeated}")
+        }
+        RoomAnswer::Published(Published::Refused(refusal)) => match refusal {
+            PublishRefusal::Message(PublishError::TooLong { bytes, max }) => write!(out, "too_long {bytes} {max}"),
+            PublishRefusal::Message(PublishError::KeyTooLong { bytes }) => write!(out, "key_too_long {bytes}"),
+            PublishRefusal::Message(PublishError::TooManyKeys) => out.write_str("too_many_keys"),
+            PublishRefusal::NoHome => out.write_str("no_home"),
+            PublishRefusal::Name { bytes, max } => write!(out, "name {bytes} {max}"),
+            PublishRefusal::TooManyRequests => out.write_str("too_many_requests"),
+        },
+        RoomAnswer::History(Ok(page)) => {
+            write!(out, "page {} {}", page.top, page.has_more)?;
+            write_messages(out, &page.messages)
+        }
+        RoomAnswer::History(Err(gap)) => write!(out, "gap {}", gap.name()),
+        RoomAnswer::Unknown => out.write_str("unknown"),
+    }
+}
+
+fn write_messages(out: &mut String, messages: &[(Position, OutgoingBuf)]) -> fmt::Result {
+    messages.iter().try_for_each(|(position, message)| write!(out, " {position} {}", Message(message)))
+}
+
+/// Parses the rest of a line after the word `room`.
+pub(super) fn parse_room_message(words: &mut Words<'_>) -> Result<RoomMessage, &'static str> {
+    const SHARD: &str = "a shard's number";
+    const REQUEST: &str = "the number of a request";
+    const POSITION: &str = "a position";
+    Ok(match words.word() {
+        "submit" => {
+            let (room, from, request) = (words.text()?.into(), words.parsed(SHARD)?, or_none(words, REQUEST)?);
+            let key = words.text_or_none()?.map(Into::into);
+            let message = words.outgoing()?;
+            RoomMessage::Submit { room, from, request, key, except: words.all(Words::conn)?.into(), message }
+        }
+        "kept" => {
+            let (room, position) = (words.text()?.into(), words.parsed(POSITION)?);
+            let (previous, message) = (words.parsed("a mark")?, words.outgoing()?);
+            RoomMessage::Kept { room, position, previous, except: words.all(Words::conn)?.into(), message }
+        }
+        "answer" => RoomMessage::Answer { request: words.parsed(REQUEST)?, answer: parse_answer(words)? },
+        "ask" => RoomMessage::Ask {
+            room: words.text()?.into(),
+            from: words.parsed(SHARD)?,
+            number: words.parsed("the number of a question")?,
+            since: or_none(words, POSITION)?,
+            bytes_max: words.parsed("a number of bytes")?,
+        },
+        "told" => {
+            let (room, number) = (words.text()?.into(), words.parsed("the number of a question")?);
+            let position = words.parsed(POSITION)?;
+            let missed = match words.word() {
+                "missed" => Ok(parse_messages(words)?),
+                name => Err(gap(name)?),
+            };
+            RoomMessage::Told { room, number, position, missed }
+        }
+        "emptied" => RoomMessage::Emptied { room: words.text()?.into(), from: words.parsed(SHARD)? },
+        "read" => {
+            let (room, from) = (words.text()?.into(), words.parsed(SHARD)?);
+            let (request, max) = (words.parsed(REQUEST)?, words.parsed("a number of messages")?);
+            let range = match words.word() {
+                "oldest" => HistoryRange::Oldest,
+                "latest" => HistoryRange::Latest,
+                position => HistoryRange::After(position.parse().map_err(|_| POSITION)?),
+            };
+            RoomMessage::Read { room, from, request, range, max }
+        }
+        "remove" => RoomMessage::Remove { room: words.text()?.into() },
+        _ => return Err("the name of a message about a room"),
+    })
+}
+
+fn parse_answer(words: &mut Words<'_>) -> Result<RoomAnswer, &'static str> {
+    const BYTES: &str = "a number of bytes";
+    let refused = |refusal| RoomAnswer::Published(Published::Refused(refusal));
+    Ok(match words.word() {
+        "kept" => RoomAnswer::Published(Published::kept(words.parsed("a position")?, words.parsed("true or false")?)),
+        "too_long" => refused(PublishError::TooLong { bytes: words.parsed(BYTES)?, max: words.parsed(BYTES)? }.into()),
+        "key_too_long" => refused(PublishError::KeyTooLong { bytes: words.parsed(BYTES)? }.into()),
+        "too_many_keys" => refused(PublishError::TooManyKeys.into()),
+        "no_home" => refused(PublishRefusal::NoHome),
+        "name" => refused(PublishRefusal::Name { bytes: words.parsed(BYTES)?, max: words.parsed(BYTES)? }),
+        "too_many_requests" => refused(PublishRefusal::TooManyRequests),
+        "page" => {
+            let (top, has_more) = (words.parsed("a position")?, words.parsed("true or false")?);
+            RoomAnswer::History(Ok(HistoryPage::new(parse_messages(words)?, top, has_more)))
+        }
+        "gap" => RoomAnswer::History(Err(gap(words.word())?)),
+        "unknown" => RoomAnswer::Unknown,
+        _ => return Err("the name of an answer"),
+    })
+}
+
+fn parse_messages(words: &mut Words<'_>) -> Result<alloc::sync::Arc<[(Position, OutgoingBuf)]>, &'static str> {
+    let messages: Vec<_> = words.all(|words| Ok((words.parsed("a position")?, words.outgoing()?)))?;
+    Ok(messages.into())
+}
+
+fn gap(name: &str) -> Result<Gap, &'static str> {
+    Gap::ALL.into_iter().find(|gap| gap.name() == name).ok_or("the name of a gap")
+}
+
+/// Parses a value, or `-` for none.
+fn or_none<T: core::str::FromStr>(words: &mut Words<'_>, expected: &'static str) -> Result<Option<T>, &'static str> {
+    match words.word() {
+        "-" => Ok(None),
+        word => word.parse().map(Some).map_err(|_| expected),
+    }
+}
+
+/// A value, or `-` for none.
+struct OrNone<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for OrNone<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}

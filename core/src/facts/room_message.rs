@@ -1,0 +1,208 @@
+//! Messages between shards about rooms that have a home.
+
+use crate::base::{ConnId, OutgoingBuf};
+use crate::history::{Gap, Position, PublishError};
+use alloc::sync::Arc;
+
+/// A message between the home of a room and the other shards.
+///
+/// The shard to which it goes, or from which it comes, is the home of the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoomMessage {
+    /// To the home: a message to number, keep and pass on.
+    Submit {
+        /// The room's name.
+        room: Arc<str>,
+        /// Number of the sending shard.
+        from: u8,
+        /// Number of the request to answer, if any.
+        request: Option<u64>,
+        /// The key that makes a repeated message recognizable, if any.
+        key: Option<Arc<str>>,
+        /// Connections that do not receive the message.
+        except: Arc<[ConnId]>,
+        /// The message.
+        message: OutgoingBuf,
+    },
+    /// From the home: a message for the members of the room.
+    Kept {
+        /// The room's name.
+        room: Arc<str>,
+        /// The position after the message.
+        position: Position,
+        /// The mark of the message before it.
+        previous: u64,
+        /// Connections that do not receive the message.
+        except: Arc<[ConnId]>,
+        /// The message.
+        message: OutgoingBuf,
+    },
+    /// From the home: the answer to a request.
+    Answer {
+        /// Number of the request.
+        request: u64,
+        /// The answer.
+        answer: RoomAnswer,
+    },
+    /// To the home: a shard has a new member, or has members already.
+    Ask {
+        /// The room's name.
+        room: Arc<str>,
+        /// Number of the asking shard.
+        from: u8,
+        /// Number of the question.
+        number: u64,
+        /// The last position that the new member knows, if any.
+        since: Option<Position>,
+        /// Maximum number of bytes of missed messages.
+        bytes_max: u32,
+    },
+    /// From the home: what the new member missed. All later messages follow.
+    Told {
+        /// The room's name.
+        room: Arc<str>,
+        /// Number of the question.
+        number: u64,
+        /// The position after the last message of the room.
+        position: Position,
+        /// The missed messages, or why some may be missing.
+        missed: Result<Arc<[(Position, OutgoingBuf)]>, Gap>,
+    },
+    /// To the home: a shard has no members any more.
+    Emptied {
+        /// The room's name.
+        room: Arc<str>,
+        /// Number of that shard.
+        from: u8,
+    },
+    /// To the home: a request for a part of the history.
+    Read {
+        /// The room's name.
+        room: Arc<str>,
+        /// Number of the asking shard.
+        from: u8,
+        /// Number of the request.
+        request: u64,
+        /// The part of the history.
+        range: HistoryRange,
+        /// Maximum number of messages.
+        max: u32,
+    },
+    /// To the home: remove the history.
+    Remove {
+        /// The room's name.
+        room: Arc<str>,
+    },
+}
+
+/// A part of the history of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HistoryRange {
+    /// From the oldest message that is kept.
+    Oldest,
+    /// From the first message after a position.
+    After(Position),
+    /// The last messages.
+    Latest,
+}
+
+/// The answer to a request about a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoomAnswer {
+    /// The answer to a message.
+    Published(Published),
+    /// A part of the history.
+    History(Result<HistoryPage, Gap>),
+    /// The home did not answer in time.
+    Unknown,
+}
+
+/// What became of a message that was published with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Published {
+    /// The home keeps the message at this position, or an earlier message with the same key.
+    #[non_exhaustive]
+    Kept {
+        /// The position after the message.
+        position: Position,
+        /// Whether an earlier message had the same key, so that this one was not sent.
+        is_repeated: bool,
+    },
+    /// The message was certainly not sent.
+    Refused(PublishRefusal),
+}
+
+/// Why a message was certainly not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishRefusal {
+    /// The room cannot keep the message.
+    #[error(transparent)]
+    Message(#[from] PublishError),
+    /// The room has no [home](crate::Home), so there is nothing that could answer.
+    #[error("the room keeps no history")]
+    NoHome,
+    /// The name of the room is empty or too long.
+    #[error("a room's name has 1 to {max} bytes, not {bytes}")]
+    Name {
+        /// The length of the name, in bytes.
+        bytes: usize,
+        /// The maximum length of a name, in bytes.
+        max: u32,
+    },
+    /// 10,000 requests of this shard wait for their answers, the maximum.
+    #[error("too many requests wait for their answers")]
+    TooManyRequests,
+}
+
+/// A page of the history of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HistoryPage {
+    /// The messages with the positions after them, oldest first.
+    pub messages: Arc<[(Position, OutgoingBuf)]>,
+    /// The position after the last message of the room.
+    pub top: Position,
+    /// Whether messages follow after the last one of this page.
+    pub has_more: bool,
+}
+
+impl HistoryPage {
+    pub(crate) const fn new(messages: Arc<[(Position, OutgoingBuf)]>, top: Position, has_more: bool) -> Self {
+        Self { messages, top, has_more }
+    }
+}
+
+impl Published {
+    pub(crate) const fn kept(position: Position, is_repeated: bool) -> Self {
+        Self::Kept { position, is_repeated }
+    }
+}
+
+impl RoomMessage {
+    /// Returns the length of the content, in bytes.
+    pub(super) fn content_bytes(&self) -> usize {
+        let of_all = |messages: &[(Position, OutgoingBuf)]| -> usize {
+            size_of_val(messages) + messages.iter().map(|(_, message)| message.as_outgoing().len()).sum::<usize>()
+        };
+        match self {
+            Self::Submit { room, key, except, message, .. } => {
+                let key = key.as_ref().map_or(0, |key| key.len());
+                room.len() + key + size_of_val(&**except) + message.as_outgoing().len()
+            }
+            Self::Kept { room, except, message, .. } => {
+                room.len() + size_of_val(&**except) + message.as_outgoing().len()
+            }
+            Self::Answer { answer: RoomAnswer::History(Ok(page)), .. } => of_all(&page.messages),
+            Self::Answer { .. } => 0,
+            Self::Told { room, missed, .. } => room.len() + missed.as_ref().map_or(0, |messages| of_all(messages)),
+            Self::Ask { room, .. } | Self::Emptied { room, .. } | Self::Read { room, .. } | Self::Remove { room } => {
+                room.len()
+            }
+        }
+    }
+}

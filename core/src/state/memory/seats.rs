@@ -1,0 +1,79 @@
+//! What this shard knows of the rooms with a home that have members here.
+
+use crate::history::{Gap, Position};
+use crate::state::room::RoomNumber;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// The seats of this shard, by the names of the rooms.
+#[derive(Debug, Default)]
+pub(super) struct Seats {
+    pub(super) by_room: BTreeMap<Arc<str>, Seat>,
+    /// Questions to homes so far.
+    questions: u64,
+    /// The slow members that missed messages, and are told once they are slow no longer.
+    pub(super) behind: BTreeMap<u32, Vec<(RoomNumber, Gap)>>,
+}
+
+/// What this shard knows of one room.
+#[derive(Debug, Default)]
+pub(super) struct Seat {
+    /// The position up to which the live members have all messages. `None`: no member is live.
+    pub(super) top: Option<Position>,
+    /// The questions to the home.
+    waiting: BTreeMap<u64, Question>,
+    /// The question of each waiting member that has one of its own, by the member's slot.
+    questions: BTreeMap<u32, u64>,
+}
+
+/// A question to the home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// The member in this slot is new, and may know a position.
+    Of(u32, Option<Position>),
+    /// The members were there before the room had a home.
+    OfAll,
+}
+
+impl Seats {
+    /// Adds a question about a room, and returns its number.
+    pub(super) fn ask(&mut self, room: &Arc<str>, question: Question) -> u64 {
+        self.questions += 1;
+        let seat = self.by_room.entry(Arc::clone(room)).or_default();
+        seat.waiting.insert(self.questions, question);
+        if let Question::Of(slot, _) = question {
+            seat.questions.insert(slot, self.questions);
+        }
+        self.questions
+    }
+}
+
+impl Seat {
+    /// Removes and returns a question, unless its member has left.
+    pub(super) fn take_question(&mut self, number: u64) -> Option<Question> {
+        let question = self.waiting.remove(&number)?;
+        if let Question::Of(slot, _) = question {
+            self.questions.remove(&slot);
+        }
+        Some(question)
+    }
+
+    /// Removes all questions of single members, and returns the slots of the members.
+    pub(super) fn take_members(&mut self) -> impl Iterator<Item = u32> + use<> {
+        self.waiting.clear();
+        core::mem::take(&mut self.questions).into_keys()
+    }
+
+    /// Returns `true` if a waiting member has a question of its own.
+    pub(super) fn asks_for(&self, slot: u32) -> bool {
+        self.questions.contains_key(&slot)
+    }
+
+    /// Forgets a member that has left.
+    pub(super) fn forget(&mut self, slot: u32) {
+        if let Some(number) = self.questions.remove(&slot) {
+            self.waiting.remove(&number);
+        }
+    }
+}
