@@ -204,14 +204,14 @@ pub use base::{
 pub use config::{
     Address, AddressOrder, Closing, Config, Dial, DialError, DialProtocol, Drain, Home, JoinError, JoinOptions, Listen,
     ListenError, ListenProblem, MetricLabelError, MetricLabels, MetricsOptions, PageLogin, PageOptions, Part,
-    PeerLimits, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, SocketAccess, TicketError, TicketLimits,
-    TlsStart, Unapplied,
+    PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, SocketAccess, TicketError,
+    TicketLimits, TlsStart, Unapplied,
 };
 pub use facts::{
-    Addressee, Command, HistoryPage, HistoryRange, Input, PublishRefusal, Published, Refusal, RoomAnswer, RoomMessage,
-    Shard, ShardError, ShardMessage,
+    Addressee, Command, HistoryPage, HistoryRange, Input, PresencePage, PresentName, PublishRefusal, Published,
+    Refusal, RoomAnswer, RoomMessage, Shard, ShardError, ShardMessage,
 };
-pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError, PublishOptions, RoomGap};
+pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError, PresenceChange, PublishOptions, RoomGap};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{
     ByReason, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series, SeriesError,

@@ -2,7 +2,7 @@
 
 use crate::base::{AppIndex, Time};
 use crate::facts::{Fact, ShardMessage};
-use crate::handler::{Event, Handler, RoomGap};
+use crate::handler::{Event, Handler, PresenceChange, RoomGap};
 use crate::machine::{LAST, Machine};
 use crate::state::{Copied, PAUSE_MIN, Pause, Pending};
 
@@ -90,7 +90,7 @@ impl<H: Handler> Machine<H> {
 
     fn emit_all_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
-            let (status, name, answer);
+            let (status, name, member, info, answer);
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
                 Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
@@ -115,6 +115,10 @@ impl<H: Handler> Machine<H> {
                 Pending::RoomGap { conn, room, position, why } => {
                     name = room;
                     Event::RoomGap(RoomGap::new(conn, &name, position, why))
+                }
+                Pending::PresenceChanged { room, name: who, is_present, info: about } => {
+                    (name, member, info) = (room, who, about);
+                    Event::PresenceChanged(PresenceChange::new(&name, &member, is_present, info.as_deref()))
                 }
                 Pending::RoomAnswered(request, found) => {
                     answer = found;

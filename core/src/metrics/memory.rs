@@ -8,6 +8,8 @@ pub struct MemoryMetrics {
     pub rooms: u64,
     /// Memory of the histories, in bytes, as far as it can be counted (gauge).
     pub bytes: u64,
+    /// Names that are present, once for each room (gauge).
+    pub present: u64,
     /// Messages kept for publishers that asked for an answer (counter).
     pub kept: u64,
     /// Messages that a room could not keep, and that were not sent (counter).
@@ -46,9 +48,20 @@ impl MemoryMetrics {
 
     /// Returns all numbers, in an order that is the same on all shards.
     pub(crate) fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
-        let Self { rooms, bytes, kept, refused, unknown, new, recovered, recovered_messages, not_recovered, gaps } =
-            self;
-        let single = [rooms, bytes, kept, refused, unknown, new, recovered, recovered_messages];
+        let Self {
+            rooms,
+            bytes,
+            present,
+            kept,
+            refused,
+            unknown,
+            new,
+            recovered,
+            recovered_messages,
+            not_recovered,
+            gaps,
+        } = self;
+        let single = [rooms, bytes, present, kept, refused, unknown, new, recovered, recovered_messages];
         single.into_iter().chain(not_recovered).chain(gaps)
     }
 }

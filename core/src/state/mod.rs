@@ -173,6 +173,7 @@ pub(crate) enum Pending {
     Joined { conn: ConnId, room: Arc<str>, position: Option<Position>, recovery: Recovery },
     RoomGap { conn: Option<ConnId>, room: Arc<str>, position: Option<Position>, why: Gap },
     RoomAnswered(RoomRequest, RoomAnswer),
+    PresenceChanged { room: Arc<str>, name: Arc<str>, is_present: bool, info: Option<Arc<str>> },
 }
 
 impl State {

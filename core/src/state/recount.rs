@@ -19,6 +19,7 @@ impl State {
         self.recount_owners()?;
         self.recount_listeners()?;
         self.rooms.recount()?;
+        self.recount_presence()?;
         self.outbound.recount(|index| self.conns.at(index).map(|conn| conn.encoding))?;
         self.timers.recount()?;
         self.tickets.recount()?;

@@ -19,6 +19,7 @@ mod gauges;
 mod hostile;
 mod identity;
 mod pauses;
+mod present;
 mod remembering;
 mod request_guard;
 mod shards;

@@ -94,21 +94,16 @@ fn returning_member_gets_what_it_missed_before_anything_new() {
     for text in ["one", "two", "three", "four"] {
         hub.line(ann, &format!("keep news {text}"));
     }
-    let [first, second, third, fourth] = hub.handler().positions[..] else { panic!("four answers") };
-    for (since, expected, recovery) in [
-        (fourth, &[][..], Recovery::Recovered { messages: 0 }),
-        (second, &["three", "four"], Recovery::Recovered { messages: 2 }),
-        (first, &["two", "three", "four"], Recovery::Recovered { messages: 3 }),
-    ] {
+    let [first, second, _, fourth] = hub.handler().positions[..] else { panic!("four answers") };
+    for (since, expected) in [(fourth, &[][..]), (second, &["three", "four"]), (first, &["two", "three", "four"])] {
         hub.clear();
         hub.line(bob, &format!("since news {since}"));
         assert_eq!(hub.lines(bob)[1..], *expected, "after {since}");
         let joined = *hub.handler().joined.last().expect("an event");
-        assert_eq!(format!("{:?}", joined.2), format!("{recovery:?}"));
+        assert!(matches!(joined.2, Recovery::Recovered { messages, .. } if messages == expected.len()));
         assert_eq!(joined.1, Some(fourth));
         hub.line(bob, "leave news");
     }
-    let _ = third;
     let start = Position::new(first.epoch, 0, 0);
     for (since, gap) in [
         (start, Gap::TooOld),

@@ -39,8 +39,7 @@ impl State {
         let answer = match kept {
             Ok(publication) => {
                 if !publication.is_repeated {
-                    let holders: Vec<u8> = self.memory.holders.get(&**room).into_iter().flatten().copied().collect();
-                    for shard in holders {
+                    for shard in self.holders_of(room) {
                         let message = RoomMessage::Kept {
                             room: Arc::clone(room),
                             position: publication.position,
@@ -63,8 +62,13 @@ impl State {
         }
     }
 
+    /// Returns the shards with members of a room.
+    pub(super) fn holders_of(&self, room: &str) -> Vec<u8> {
+        self.memory.holders.get(room).into_iter().flatten().copied().collect()
+    }
+
     /// Sends a message of the home to a shard. This shard handles it at once.
-    fn pass_to(&mut self, shard: u8, message: RoomMessage) {
+    pub(super) fn pass_to(&mut self, shard: u8, message: RoomMessage) {
         if shard == self.outbox.shard.number() {
             self.handle_room_message(&message);
         } else {
