@@ -66,10 +66,10 @@ impl Server {
     fn connect(&mut self) -> ConnId {
         let peer: Peer = "192.0.2.1:1".parse().expect("an address");
         let shard = match self.machines.len() {
-            1 => return self.machines[0].accepted(Time::START, ListenerId(0), peer).expect("accepted"),
-            _ => self.machines[0].dispatched(Time::START, ListenerId(0), peer).expect("accepted"),
+            1 => return self.machines[0].accepted(Time::START, ListenerId::new(0), peer).expect("accepted"),
+            _ => self.machines[0].dispatched(Time::START, ListenerId::new(0), peer).expect("accepted"),
         };
-        self.machines[usize::from(shard)].adopted(Time::START, ListenerId(0), peer)
+        self.machines[usize::from(shard)].adopted(Time::START, ListenerId::new(0), peer)
     }
 
     fn of(&mut self, conn: ConnId) -> &mut Machine<Lobby> {
