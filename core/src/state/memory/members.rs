@@ -64,12 +64,11 @@ impl State {
     /// Queues the event of a member that now receives messages.
     fn joined(&mut self, slot: u32, room: &Arc<str>, position: Option<Position>, recovery: Recovery) {
         self.metrics.memory.joined(recovery);
-        if let Recovery::NotRecovered(gap) = recovery {
-            if !self.tell_member(slot, room, gap, position)
-                && let Some(number) = self.rooms.number(room)
-            {
-                self.missed(slot, number, gap);
-            }
+        if let Recovery::NotRecovered(gap) = recovery
+            && !self.tell_member(slot, room, gap, position)
+            && let Some(number) = self.rooms.number(room)
+        {
+            self.missed(slot, number, gap);
         }
         let conn = self.conns.id(slot);
         self.pending.push_back(Pending::Joined { conn, room: Arc::clone(room), position, recovery });
