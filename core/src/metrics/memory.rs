@@ -87,6 +87,7 @@ impl MemoryMetrics {
         };
         put("room_histories", "Rooms with a history.", self.rooms);
         put("room_histories_bytes", "Memory of the histories of rooms.", self.bytes);
+        put("room_names_present", "Names that are present in rooms.", self.present);
         put("room_requests_kept_total", "Messages kept for publishers that asked for an answer.", self.kept);
         put(
             "room_messages_refused_total",

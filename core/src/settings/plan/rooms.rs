@@ -1,15 +1,16 @@
 //! Conversion of the limits on rooms, and of the rooms that remember their messages.
 
 use super::limits::u32_of;
-use crate::config::{Home, RoomLimits, RoomMemory, RoomOptions};
+use crate::config::{Home, Presence, RoomLimits, RoomMemory, RoomOptions};
 use crate::history::{Keep, MESSAGE_BYTES};
 use crate::settings::plan::problems::Problems;
-use crate::settings::tree::{HomeChoice, RoomOptionSettings, RoomSettings, Settings};
+use crate::settings::tree::{HomeChoice, PresenceChoice, RoomOptionSettings, RoomSettings, Settings};
 use crate::settings::units::Size;
 use alloc::format;
 
 /// The keys that have no effect without a home.
-const OF_HOME: [&str; 6] = ["messages_max", "bytes_max", "age_max", "key_window", "gap_notices", "positions"];
+const OF_HOME: [&str; 7] =
+    ["messages_max", "bytes_max", "age_max", "key_window", "presence", "gap_notices", "positions"];
 
 pub(super) fn limits(rooms: &RoomSettings, problems: &mut Problems<'_>) -> RoomLimits {
     if rooms.name_max.0 == 0 {
@@ -50,11 +51,17 @@ fn one(pattern: &str, options: &RoomOptionSettings, settings: &Settings, problem
     } else {
         check_memory(&key, options, settings, problems);
     }
+    let presence = match options.presence {
+        PresenceChoice::Off => Presence::Off,
+        PresenceChoice::Counts => Presence::Counts,
+        PresenceChoice::Names => Presence::Names,
+    };
     let keep = Keep::messages(options.messages_max)
         .bytes(u32_of(&format!("{key}.bytes_max"), options.bytes_max, problems))
         .age(options.age_max.0.map(|age| age.0))
         .key_window(options.key_window.0);
-    RoomOptions::new(pattern, keep).home(home).tells_gaps(options.gap_notices).positions(options.positions)
+    let rooms = RoomOptions::new(pattern, keep).home(home).presence(presence);
+    rooms.tells_gaps(options.gap_notices).positions(options.positions)
 }
 
 fn check_pattern(key: &str, pattern: &str, settings: &Settings, problems: &mut Problems<'_>) {

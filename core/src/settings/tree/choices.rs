@@ -127,6 +127,16 @@ choices! {
         #[default]
         Memory = "memory",
     }
+    /// What a room knows of the names of its members.
+    PresenceChoice {
+        /// Nothing.
+        #[default]
+        Off = "off",
+        /// How many names are present. For large rooms.
+        Counts = "counts",
+        /// Which names are present. The application learns when one comes or goes.
+        Names = "names",
+    }
     /// What happens when a user who is already connected connects again.
     DuplicateChoice {
         /// Both connections stay.

@@ -1,6 +1,6 @@
 //! Limits on rooms, and which rooms remember their messages.
 
-use super::choices::HomeChoice;
+use super::choices::{HomeChoice, PresenceChoice};
 use super::declare::settings;
 use super::values::{NEVER, count, secs};
 use crate::settings::units::{Maybe, Size, Span, Timeout};
@@ -45,9 +45,13 @@ settings! {
         /// Time in which a second message with the same key counts as the first.
         /// The application chooses keys. With 0s, each message counts.
         key_window: Span = secs(300);
+        /// What the room knows of the names under which the application lets members join.
+        presence: PresenceChoice = PresenceChoice::Off;
         /// Whether members are told if messages may be missing.
         gap_notices: bool = true;
-        /// Whether members that receive JSON get each message with its position in the room.
-        positions: bool = true;
+        /// Whether members that receive JSON get each message with its position in the room, as
+        /// `{"type":"message","room":"news","position":"7.1.2f","data":"hello"}`. Clients need
+        /// positions to return with. Clients of `chat` and `relay` do not expect them.
+        positions: bool = false;
     }
 }
