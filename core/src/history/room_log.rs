@@ -76,7 +76,7 @@ impl Gap {
 }
 
 /// Memory of a kept message besides its bytes: its place in the queue, and its allocation.
-const MESSAGE_BYTES: usize = size_of::<KeptMessage>() + 16;
+pub(crate) const MESSAGE_BYTES: usize = size_of::<KeptMessage>() + 16;
 
 /// The history of one room: its latest messages, and the position of the last one.
 #[derive(Clone, Debug)]

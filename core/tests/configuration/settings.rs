@@ -203,6 +203,16 @@ quarantine.addresses_max=7
 rooms.rooms_max=7
 rooms.per_connection_max=7
 rooms.name_max=7B
+rooms.history_max=7MiB
+rooms.recover_max=7
+rooms.options.news*.home=none <- rooms.options.*.messages_max=7
+rooms.options.news*.messages_max=7
+rooms.options.news*.bytes_max=7KiB
+rooms.options.news*.age_max=7m
+rooms.options.news*.key_window=7s
+rooms.options.news*.presence=counts
+rooms.options.news*.gap_notices=false
+rooms.options.news*.positions=true
 closing.flush=7s
 closing.linger=7s
 closing.discard_max=7B
@@ -401,6 +411,7 @@ fn general(key: &str) -> String {
     match &mut parts[..] {
         ["listeners" | "tunnels", name, ..]
         | ["authentication", "users", name, ..]
+        | ["rooms", "options", name, _]
         | ["log", "targets", name]
         | ["metrics", "labels", name] => {
             *name = "*";

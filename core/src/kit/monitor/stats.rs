@@ -70,6 +70,9 @@ fn numbers<C>(hub: &Hub<'_, C>, m: &Metrics, watchers: usize) -> Value {
             "messages_out": m.messages_out, "queued_bytes": m.queued_bytes, "skipped": m.skipped,
             "rate_exceeded": m.rate_exceeded, "authentication_failures": m.authentication_failures,
             "tls_handshakes": m.tls_handshakes, "reloads": m.reloads,
+            "room_histories": m.memory.rooms, "room_histories_bytes": m.memory.bytes,
+            "room_recovered": m.memory.recovered, "room_not_recovered": m.memory.not_recovered_total(),
+            "room_gaps": m.memory.gaps_total(), "room_names_present": m.memory.present,
             "round_trip_count": m.round_trip_us.count(), "round_trip_us": m.round_trip_us.sum(),
         },
     })

@@ -102,6 +102,9 @@ impl State {
         if holders.is_empty() {
             self.memory.holders.remove(room);
             self.memory.histories.pin(room, false, 0);
+            if self.room_options(room).is_none() {
+                self.memory.histories.remove(room);
+            }
         }
     }
 

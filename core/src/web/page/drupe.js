@@ -84,6 +84,18 @@ function restore(text) {
   }
 }
 
+// A room that remembers may send its messages with their positions, and tells what may be missing.
+function unwrap(text) {
+  if (!/^\{"type":"(message|gap)","room":/.test(text)) return text;
+  try {
+    const { type, room, data, why } = JSON.parse(text);
+    if (type === "gap") return "* messages in " + room + " may be missing (" + why + ")";
+    return typeof data === "string" ? data : JSON.stringify(data);
+  } catch {
+    return text;
+  }
+}
+
 function newSocket() {
   const path = document.documentElement.dataset.path;
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -112,7 +124,7 @@ function connect() {
   socket.onmessage = (event) => {
     if (!isServed) return login.receive(event.data);
     const isText = typeof event.data === "string";
-    const text = isText ? event.data : "(" + event.data.byteLength + " bytes)";
+    const text = isText ? unwrap(event.data) : "(" + event.data.byteLength + " bytes)";
     show(text, text.startsWith("* ") ? "notice" : "");
     if (isText) restore(text);
   };
