@@ -137,6 +137,11 @@ pub enum ShardMessage {
         /// The room's name.
         room: Arc<str>,
     },
+    /// The number of rooms on all shards together, from the first shard to the others.
+    RoomsCounted {
+        /// The number of rooms.
+        rooms: u32,
+    },
     /// The numeric values of a shard's metrics.
     Counted {
         /// Number of the shard that counted.
@@ -168,6 +173,7 @@ impl ShardMessage {
             | Self::Authenticated
             | Self::Arrived { .. }
             | Self::Gone { .. }
+            | Self::RoomsCounted { .. }
             | Self::Admission { .. } => 0,
         };
         SHARD_MESSAGE_BYTES + content

@@ -20,7 +20,13 @@ impl<H: Handler> Machine<H> {
         let now = self.state.now.max(now.min(LAST));
         let pause = self.pause(now);
         self.state.now = now;
-        if !matches!(fact, Fact::ShardMessageReceived(ShardMessage::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
+        let changes_nothing_counted = matches!(
+            fact,
+            Fact::ShardMessageReceived(ShardMessage::Counted { .. } | ShardMessage::RoomsCounted { .. })
+                | Fact::Elapsed
+                | Fact::TurnEnded
+        );
+        if !changes_nothing_counted {
             self.state.outbox.mark_dirty(self.state.now);
         }
         if let Some(recorder) = &mut self.recorder {

@@ -18,7 +18,8 @@ impl State {
         if conn.rooms.len() >= limits.per_connection as usize {
             return Err(JoinError::TooManyOfConnection(limits.per_connection));
         }
-        let number = self.rooms.number_or_new(name, &limits)?;
+        let is_full = self.outbox.is_full_without(name, limits.total);
+        let number = self.rooms.number_or_new(name, &limits, is_full)?;
         conn.rooms.push(number);
         self.rooms.add(number, index, conn.encoding);
         if self.rooms.count(number) == 1 {

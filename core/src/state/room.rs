@@ -91,12 +91,19 @@ impl Rooms {
     }
 
     /// Returns the number of a room. Creates the room if it is missing, within the limits.
-    pub(crate) fn number_or_new(&mut self, name: &str, limits: &RoomLimits) -> Result<RoomNumber, JoinError> {
+    ///
+    /// `is_full` tells that all shards together have the maximum of rooms, so that it creates none.
+    pub(crate) fn number_or_new(
+        &mut self,
+        name: &str,
+        limits: &RoomLimits,
+        is_full: bool,
+    ) -> Result<RoomNumber, JoinError> {
         check_name(name, limits)?;
         if let Some(number) = self.number(name) {
             return Ok(number);
         }
-        if self.numbers.len() >= limits.total as usize {
+        if is_full || self.numbers.len() >= limits.total as usize {
             return Err(JoinError::TooMany(limits.total));
         }
         let policy = self.policies.get(name).copied();
@@ -236,7 +243,7 @@ mod tests {
                 let is_member = model.contains(&(name, member));
                 if joins && !is_member {
                     let known: BTreeSet<_> = model.iter().map(|&(name, _)| name).collect();
-                    match rooms.number_or_new(name, &limits) {
+                    match rooms.number_or_new(name, &limits, false) {
                         Ok(number) => {
                             rooms.add(number, member, encoding);
                             model.insert((name, member));
@@ -266,7 +273,7 @@ mod tests {
         let limits = RoomLimits { total: 2, ..RoomLimits::default() };
         let mut rooms = Rooms::default();
         let policy_in = |rooms: &mut Rooms, name: &str| {
-            let number = rooms.number_or_new(name, &limits).expect("room for one");
+            let number = rooms.number_or_new(name, &limits, false).expect("room for one");
             rooms.add(number, 0, 0);
             let policy = rooms.get(number).and_then(|room| room.policy);
             (number, policy)
@@ -297,7 +304,7 @@ mod tests {
         let mut rooms = Rooms::default();
         let limits = RoomLimits::default();
         let long = "x".repeat(129);
-        assert_eq!(rooms.number_or_new(&long, &limits), Err(JoinError::Name { bytes: 129, max: 128 }));
-        assert_eq!(rooms.number_or_new("", &limits), Err(JoinError::Name { bytes: 0, max: 128 }));
+        assert_eq!(rooms.number_or_new(&long, &limits, false), Err(JoinError::Name { bytes: 129, max: 128 }));
+        assert_eq!(rooms.number_or_new("", &limits, true), Err(JoinError::Name { bytes: 0, max: 128 }));
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> f
         }
         ShardMessage::RoomOpened { room } => write!(out, "room_opened {}", Quoted(room.as_bytes()))?,
         ShardMessage::RoomClosed { room } => write!(out, "room_closed {}", Quoted(room.as_bytes()))?,
+        ShardMessage::RoomsCounted { rooms } => write!(out, "rooms_counted {rooms}")?,
         ShardMessage::Counted { shard, numbers } => {
             write!(out, "counted {shard}")?;
             numbers.iter().try_for_each(|number| write!(out, " {number}"))?;
@@ -72,6 +73,7 @@ pub(super) fn parse_shard_message(name: &str, words: &mut Words<'_>) -> Result<S
         "quarantine" => ShardMessage::Quarantine { peer: words.parsed("a peer's address")? },
         "room_opened" => ShardMessage::RoomOpened { room: words.text()?.into() },
         "room_closed" => ShardMessage::RoomClosed { room: words.text()?.into() },
+        "rooms_counted" => ShardMessage::RoomsCounted { rooms: words.parsed("a number of rooms")? },
         "counted" => {
             let shard = words.parsed("a shard's number")?;
             let numbers = words.all(|words| words.parsed("a count"))?.into();

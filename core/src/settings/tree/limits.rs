@@ -115,7 +115,7 @@ settings! {
 
     /// Limits on rooms.
     RoomSettings {
-        /// Maximum number of rooms on each worker.
+        /// Maximum number of rooms, on all workers together.
         rooms_max: NonZeroU32 = count(10_000);
         /// Maximum number of rooms per connection.
         per_connection_max: NonZeroU32 = count(100);
