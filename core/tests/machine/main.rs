@@ -5,6 +5,7 @@
 mod accepting;
 mod auth_shards;
 mod client;
+mod cluster;
 mod codecs;
 mod dial_extremes;
 mod dial_options;
@@ -18,8 +19,10 @@ mod extremes;
 mod gauges;
 mod hostile;
 mod identity;
+mod monitor_shards;
 mod pauses;
 mod request_guard;
+mod room_total;
 mod shards;
 mod slow_members;
 mod truncated;
