@@ -73,7 +73,9 @@ impl Server {
                 self.cluster.deliver_all();
                 return conn;
             }
+            // A session takes its place, so that the next shard is the one with the fewest.
             self.cluster.reset(conn);
+            self.cluster.deliver_all();
             self.connect();
         }
     }
@@ -127,7 +129,7 @@ impl Server {
 
     /// Replaces ids by the number of the peer, and removes what depends on the time or on the shard.
     fn comparable(&self, mut message: Value) -> Option<String> {
-        if let Some(sessions) = message["sessions"].as_array_mut() {
+        if let Some(sessions) = message.get_mut("sessions").and_then(Value::as_array_mut) {
             let ids: Vec<ConnId> = sessions.iter().map(|one| id(&one["id"])).collect();
             assert!(ids.is_sorted(), "{ids:?}");
             sessions.sort_by_key(|session| self.number(&session["id"]));
@@ -212,7 +214,9 @@ impl Server {
         let pick = |list: &[ConnId], who: &prop::sample::Index| (!list.is_empty()).then(|| *who.get(list));
         self.cluster.now = self.cluster.now + Duration::from_millis(1);
         match step {
-            Step::Connect => drop(self.connect()),
+            Step::Connect => {
+                self.connect();
+            }
             Step::Watcher => watchers.push(self.watcher()),
             Step::Say(who) => {
                 if let Some(conn) = pick(&self.peers, who).filter(|conn| !watchers.contains(conn)) {
@@ -474,8 +478,7 @@ fn copies_and_news_from_another_shard_are_bounded_between_two_reports() {
         server.say(conn, &format!("{number} {}", "z".repeat(200)));
     }
     for _ in 0..400 {
-        let conn = server.connect();
-        server.cluster.reset(conn);
+        server.connect();
     }
     server.cluster.deliver_all();
     let of = |server: &Server, kind: &str| {
@@ -488,7 +491,7 @@ fn copies_and_news_from_another_shard_are_bounded_between_two_reports() {
     };
     let copies = of(&server, "{\"said\"");
     assert!(copies.len() > 100 && copies.iter().sum::<usize>() < 2 * 65_536, "{} copies", copies.len());
-    assert_eq!(of(&server, "{\"started\"").len() + of(&server, "{\"ended\"").len(), 128);
+    assert_eq!(of(&server, "{\"started\"").len(), 128, "of about 200 on that shard");
     server.cluster.pass(LONG);
     let told = server.told(watcher);
     let count = |kind: &str| told.iter().filter(|message| message["type"] == kind).count() as u64;
@@ -535,7 +538,7 @@ fn slow_watcher_of_another_shard_learns_what_it_missed_and_slows_nobody() {
 fn list_shows_500_sessions_of_all_shards_and_their_total() {
     let mut server = Server::new(4, 0, limits());
     let watcher = server.watcher_on(3);
-    let conns: Vec<_> = (0..800).map(|_| server.connect()).collect();
+    let conns: Vec<_> = (0..1_000).map(|_| server.connect()).collect();
     // Most of those of two shards leave.
     let (few, many): (Vec<ConnId>, Vec<ConnId>) = conns.into_iter().partition(|conn| conn.shard() < 2);
     few.iter().skip(60).for_each(|conn| server.cluster.reset(*conn));
@@ -547,7 +550,7 @@ fn list_shows_500_sessions_of_all_shards_and_their_total() {
     let shown: Vec<ConnId> = sessions.iter().map(|session| id(&session["id"])).collect();
     assert!(shown.is_sorted());
     let rest = few[..60].iter().filter(|conn| shown.contains(conn)).count();
-    assert_eq!((rest, many.len()), (60, 400), "all of the shards that have few");
+    assert_eq!((rest, many.len()), (60, 500), "all of the shards that have few");
     let largest = server.cluster.exchanged.iter().map(|(_, _, text)| text.matches("\"remote_addr\"").count()).max();
     assert!(largest <= Some(500), "{largest:?}");
 }

@@ -26,8 +26,8 @@ impl Monitor {
         if is_first {
             hub.wake(TICK, period);
             self.log_seen = self.log.count();
-            self.ask_others(hub);
         }
+        self.ask_others(hub);
         self.tell_first_list(hub);
         if !self.recent.is_null() {
             tell(hub, conn, &self.recent);

@@ -100,10 +100,9 @@ impl Monitor {
         }
     }
 
-    /// Sends a list of the sessions to the watchers that had none, once all shards have reported.
+    /// Sends a list of the sessions to the watchers that had none, unless a report is on its way.
     pub(super) fn tell_first_list<C>(&mut self, hub: &mut Hub<'_, C>) {
-        let is_known = |shard| self.others.get(&shard).is_some_and(|other| other.is_known);
-        if self.watchers.values().all(|watcher| watcher.is_listed) || !others(hub).all(is_known) {
+        if self.watchers.values().all(|watcher| watcher.is_listed) || !self.is_complete() {
             return;
         }
         let list = self.list(hub);
@@ -115,9 +114,14 @@ impl Monitor {
     }
 
     fn tell_report_if_complete<C>(&mut self, hub: &mut Hub<'_, C>) {
-        if self.others.values().all(|other| other.awaits.is_none()) {
+        if self.is_complete() {
             self.tell_report(hub);
         }
+    }
+
+    /// Returns `true` if no other shard owes a report.
+    fn is_complete(&self) -> bool {
+        self.others.values().all(|other| other.awaits.is_none())
     }
 
     fn tell_report<C>(&mut self, hub: &mut Hub<'_, C>) {
