@@ -543,7 +543,10 @@ fn list_shows_500_sessions_of_all_shards_and_their_total() {
     let (few, many): (Vec<ConnId>, Vec<ConnId>) = conns.into_iter().partition(|conn| conn.shard() < 2);
     few.iter().skip(60).for_each(|conn| server.cluster.reset(*conn));
     (0..3).for_each(|_| server.cluster.pass(LONG));
-    let list = server.last(watcher, "active_sessions").expect("a list");
+    let told = server.told(watcher);
+    let last = |kind: &str| told.iter().rfind(|message| message["type"] == kind).expect("every interval");
+    assert_eq!(last("stats")["watchers"], 1, "it follows a long list");
+    let list = last("active_sessions");
     let sessions = list["sessions"].as_array().expect("a list");
     let open = server.peers.iter().filter(|conn| !server.cluster.is_over(**conn)).count();
     assert_eq!((sessions.len(), list["total"].as_u64()), (500, Some(open as u64 - 1)));

@@ -38,6 +38,25 @@
 //! KiB of each message are shown, without passwords and tokens: the values of JSON keys that name a
 //! secret are replaced, and other text that names one is hidden.
 //! [`conceal_unknown`](Monitor::conceal_unknown) hides all messages before authentication.
+//!
+//! # Several shards
+//!
+//! Each [shard](crate::Shard) needs its own `Monitor`, with the same limits and a clone of the same
+//! [`LogTail`]. A watcher sees and controls the sessions of all shards, whichever one it is
+//! connected to. Its shard checks its permissions and writes the audit line; the shard that holds the
+//! session executes the command. Sessions are listed in the order of their ids. Of more than 500,
+//! each shard shows an equal number, or all that it has.
+//!
+//! Shards exchange [messages](crate::Hub::send_to_shard) only while there is a watcher. Each
+//! interval, the shard of a watcher asks the others for a report, and a shard that has not answered
+//! is not asked again. The periodic messages wait for these reports, for at most one interval. A
+//! shard sends another at most 128 `session_started` and `session_ended`, and 64 KiB of the messages
+//! of watched sessions, until it is asked for the next report. The end of a watched session is
+//! always sent. `watch_skipped` counts the messages beyond 64 KiB; sessions beyond the 128 appear in
+//! the next list.
+//!
+//! The counters in `stats` are those that the shards send each other for `/metrics`, at most a
+//! second old. A command for a session gets an error if its shard does not answer within 10 s.
 
 mod action;
 mod command;
@@ -61,11 +80,11 @@ use crate::state::Timer;
 use crate::wire::http::Request;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 use core::time::Duration;
 use message::TOPIC;
-use serde_json::Value;
+use serde_json::{Value, json};
 use session::Client;
 use shards::{Other, Subscriber};
 
@@ -142,6 +161,15 @@ struct Watcher {
     missed: u64,
     /// Whether it has received a list of the sessions.
     is_listed: bool,
+}
+
+impl Watcher {
+    /// Returns the message that tells how many messages it was not shown, and resets their number.
+    fn take_missed(&mut self) -> Option<Value> {
+        let session = self.watches.filter(|_| self.missed > 0)?;
+        let count = core::mem::take(&mut self.missed);
+        Some(json!({ "type": "watch_skipped", "session_id": session.to_string(), "count": count }))
+    }
 }
 
 /// A watcher's request to another shard.

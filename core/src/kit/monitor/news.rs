@@ -112,19 +112,6 @@ impl Monitor {
         }
     }
 
-    /// Tells each watcher that keeps up how many messages it was not shown.
-    pub(super) fn tell_missed<C>(&mut self, hub: &mut Hub<'_, C>) {
-        for (&conn, watcher) in &mut self.watchers {
-            if let (Some(watched), 1..) = (watcher.watches, watcher.missed)
-                && hub.pending(conn) < BEHIND_BYTES
-            {
-                let count = core::mem::take(&mut watcher.missed);
-                let message = json!({ "type": "watch_skipped", "session_id": watched.to_string(), "count": count });
-                hub.send(conn, &message.to_string());
-            }
-        }
-    }
-
     /// Sends a message to each watcher that keeps up.
     pub(super) fn tell_all<C>(&self, hub: &mut Hub<'_, C>, message: &Value) {
         self.tell_those(hub, message, |_| true);

@@ -2,13 +2,14 @@
 
 use super::message::{Message, Report, others, post, tell};
 use super::session::session;
-use super::shards::{SESSIONS_MAX, Subscriber, shares};
+use super::shards::{BEHIND_BYTES, SESSIONS_MAX, Subscriber, shares};
 use super::stats::{self, is_empty, merged};
 use super::{Monitor, TICK};
 use crate::base::ConnId;
 use crate::handler::Hub;
 use alloc::boxed::Box;
 use alloc::string::ToString;
+use alloc::vec;
 use alloc::vec::Vec;
 use serde_json::{Value, json};
 
@@ -124,35 +125,45 @@ impl Monitor {
         self.others.values().all(|other| other.awaits.is_none())
     }
 
+    /// Tells each watcher that keeps up the periodic messages.
     fn tell_report<C>(&mut self, hub: &mut Hub<'_, C>) {
         self.is_due = false;
-        self.watchers.values_mut().for_each(|watcher| watcher.is_listed = true);
-        let list = self.list(hub);
-        self.tell_all(hub, &list);
         let is_draining = hub.is_draining() || self.others.values().any(|other| other.is_draining);
         let first = self.others.get(&0);
         let tunnels = first.map_or_else(|| stats::tunnels(hub), |first| first.tunnels.clone());
-        let stats = stats::stats(hub, self.watchers_of_all(), is_draining, &tunnels);
-        self.tell_all(hub, &stats);
-        let own = stats::recent(&hub.state.recent);
-        let shard = hub.shard();
+        let addresses = first.map_or_else(|| stats::quarantine(hub), |first| first.quarantine.clone());
+        let mut messages = vec![self.list(hub), stats::stats(hub, self.watchers_of_all(), is_draining, &tunnels)];
+        let recent = self.recent_of_all(hub);
+        // Nothing is sent before something has happened.
+        if recent != self.recent && !(self.recent.is_null() && is_empty(&recent)) {
+            messages.push(recent.clone());
+            self.recent = recent;
+        }
+        if core::mem::replace(&mut self.had_quarantine, !addresses.is_empty()) || !addresses.is_empty() {
+            messages.push(json!({ "type": "quarantine", "addresses": addresses }));
+        }
+        self.collect_missed(hub);
+        let texts: Vec<_> = messages.iter().map(ToString::to_string).collect();
+        for (&conn, watcher) in &mut self.watchers {
+            watcher.is_listed = true;
+            // All or none: the list alone may be long enough that the rest would not follow it.
+            if hub.pending(conn) < BEHIND_BYTES {
+                for text in &texts {
+                    hub.send(conn, text);
+                }
+                watcher.take_missed().into_iter().for_each(|message| tell(hub, conn, &message));
+            }
+        }
+    }
+
+    /// Returns the `recent` message of all shards together.
+    fn recent_of_all<C>(&self, hub: &Hub<'_, C>) -> Value {
+        let (shard, own) = (hub.shard(), stats::recent(&hub.state.recent));
         let of_shard = |number| match self.others.get(&number) {
             _ if number == shard.number() => &own,
             other => other.map_or(&Value::Null, |other| &other.recent),
         };
-        let recent = merged(&(0..shard.count()).map(of_shard).collect::<Vec<_>>());
-        // Nothing is sent before something has happened.
-        if recent != self.recent && !(self.recent.is_null() && is_empty(&recent)) {
-            self.tell_all(hub, &recent);
-            self.recent = recent;
-        }
-        let first = self.others.get(&0);
-        let addresses = first.map_or_else(|| stats::quarantine(hub), |first| first.quarantine.clone());
-        if core::mem::replace(&mut self.had_quarantine, !addresses.is_empty()) || !addresses.is_empty() {
-            self.tell_all(hub, &json!({ "type": "quarantine", "addresses": addresses }));
-        }
-        self.collect_missed(hub);
-        self.tell_missed(hub);
+        merged(&(0..shard.count()).map(of_shard).collect::<Vec<_>>())
     }
 
     /// Returns the list of the sessions of all shards, in the order of their ids.

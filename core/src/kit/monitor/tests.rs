@@ -9,9 +9,7 @@ use crate::tunnel::{LinkId, Ssh, Tunnel, TunnelFailure, TunnelId, TunnelReport};
 use crate::wire::Protocol;
 use crate::wire::http::{Credential, Http};
 use alloc::format;
-use alloc::string::ToString;
 use alloc::sync::Arc;
-use serde_json::json;
 
 const CREDENTIAL: &str = "0123456789abcdef";
 
