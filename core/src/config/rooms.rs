@@ -5,9 +5,15 @@ use crate::history::Position;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RoomLimits {
-    /// Maximum number of rooms on each [shard](crate::Shard).
+    /// Maximum number of rooms, on all [shards](crate::Shard) together. With 0, no connection can
+    /// join.
     ///
-    /// A room exists on a shard while it has a member there. With 0, no connection can join.
+    /// The first shard counts the rooms and tells the others the number. At the limit, a connection
+    /// can join a room that has members on its own shard; on the first shard, also one of any other
+    /// shard. While rooms open on several shards at once, they may exceed the limit by those whose
+    /// messages to the first shard are on their way. No shard ever has more rooms than the limit.
+    ///
+    /// The same number limits the slow policies that each shard stores for rooms without members.
     pub total: u32,
     /// Maximum number of rooms per connection. With 0, no connection can join a room.
     pub per_connection: u32,

@@ -21,7 +21,13 @@ impl<H: Handler> Machine<H> {
         let pause = self.pause(now);
         self.state.now = now;
         self.state.begin_rounds();
-        if !matches!(fact, Fact::ShardMessageReceived(ShardMessage::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
+        let changes_nothing_counted = matches!(
+            fact,
+            Fact::ShardMessageReceived(ShardMessage::Counted { .. } | ShardMessage::RoomsCounted { .. })
+                | Fact::Elapsed
+                | Fact::TurnEnded
+        );
+        if !changes_nothing_counted {
             self.state.outbox.mark_dirty(self.state.now);
         }
         if let Some(recorder) = &mut self.recorder {

@@ -124,13 +124,12 @@ fn of_limits(settings: &Settings, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of configured limits that apply to each of several workers separately.
+/// Warns of a configured limit that applies to each of several workers separately.
 fn of_workers(settings: &Settings, warnings: &mut Warnings<'_>) {
+    const KEY: &str = "limits.tickets_max";
     let workers = settings.workers.get();
-    for key in ["rooms.rooms_max", "limits.tickets_max"] {
-        if workers > 1 && warnings.layers.is_chosen(key) {
-            warnings.add(key, format!("the limit applies to each of the {workers} workers"));
-        }
+    if workers > 1 && warnings.layers.is_chosen(KEY) {
+        warnings.add(KEY, format!("the limit applies to each of the {workers} workers"));
     }
 }
 

@@ -23,6 +23,10 @@ impl State {
         if conn.rooms.len() >= limits.per_connection as usize {
             return Err(JoinError::TooManyOfConnection(limits.per_connection));
         }
+        let is_full = self.outbox.is_full_without(name, limits.total);
+        if is_full && self.rooms.number(name).is_none() {
+            return Err(JoinError::TooMany(limits.total));
+        }
         let number = self.rooms.number_or_new(name, &limits, has_home)?;
         conn.rooms.push(number);
         self.rooms.add(number, index, if has_home { WAITING } else { conn.encoding });

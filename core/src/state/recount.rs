@@ -135,6 +135,9 @@ impl State {
             let names = shards.iter().flat_map(|shard| shard.rooms.list()).map(|(name, _)| name);
             names.for_each(|name| *rooms.entry(name.into()).or_default() += 1);
             same("rooms on shards", self.outbox.rooms(), &rooms)?;
+            for shard in shards {
+                same("rooms of all shards, known to one", shard.outbox.rooms_of_all(), rooms.len())?;
+            }
         }
         Ok(())
     }

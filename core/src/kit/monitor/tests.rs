@@ -9,6 +9,8 @@ use crate::testing::TestHub;
 use crate::tunnel::{LinkId, Ssh, Tunnel, TunnelFailure, TunnelId, TunnelReport};
 use crate::wire::Protocol;
 use crate::wire::http::{Credential, Http};
+use alloc::format;
+use alloc::sync::Arc;
 
 const CREDENTIAL: &str = "0123456789abcdef";
 

@@ -182,10 +182,6 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
         pages: PageOptions { title: catalog.title(), login: page_login(&settings.authentication) },
         ..Config::default()
     };
-    let mut web = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
-    if settings.workers.get() > 1 && web.any(|web| web.monitor) {
-        problems.add("workers", "the monitor shows only one worker; set workers: 1, or websocket.monitor: false");
-    }
     for listen in &mut config.listeners {
         // Limits that equal the server's need no copy.
         listen.limits = listen.limits.filter(|limits| *limits != peer);

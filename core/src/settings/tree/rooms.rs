@@ -11,7 +11,7 @@ use core::num::NonZeroU32;
 settings! {
     /// Limits on rooms, and which rooms remember their messages.
     RoomSettings {
-        /// Maximum number of rooms on each worker.
+        /// Maximum number of rooms, on all workers together.
         rooms_max: NonZeroU32 = count(10_000);
         /// Maximum number of rooms per connection.
         per_connection_max: NonZeroU32 = count(100);

@@ -573,7 +573,7 @@ const heard = {
   client_input: (message) => showTraffic("in", message),
   server_message: (message) => showTraffic("out", message),
   watch_skipped(message) {
-    if (message.session_id === watchedId) noteTraffic(count(message.count) + " skipped: the page was too slow");
+    if (message.session_id === watchedId) noteTraffic(count(message.count) + " skipped: there were too many");
   },
   log: (message) => logLines.push({ when: clock(message.unix_ms), words: clip(message.line, LINE_CHARACTERS) }),
   action_response(message) {
