@@ -1,8 +1,11 @@
+use super::since::since_of;
 use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::base::names::{NAME_MAX_CHARS, confusable_key, parse_name};
 use crate::base::text::neutralize;
 use crate::base::{ConnId, Reason};
+use crate::config::JoinOptions;
 use crate::handler::{Event, Handler, Hub, NoNote};
+use crate::history::Position;
 use crate::wire::telnet::Signal;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -27,6 +30,10 @@ const HELP: &str = "\
 /// and rooms have 1 to 24 letters of any script, combining marks, digits, `-`, `_` or `.`. A name
 /// is refused if it looks like one in use, or differs from it only in case (UTS #39). Messages are
 /// stripped of characters that could control a terminal ([`neutralize`]).
+///
+/// If its rooms [remember](crate::RoomMemory), a peer that comes back gives the last position that it
+/// knows, and gets what was said meanwhile: for the lobby in the query of its WebSocket
+/// (`?since=POSITION`), for another room in `/join ROOM POSITION`.
 ///
 /// Lines that begin with `* ` come only from the server. Messages begin with the name of their
 /// sender: `<ann> hello`, and `~ ann waves` for `/me waves`. A private message arrives as `[ann]
@@ -62,7 +69,7 @@ impl Handler for Chat {
 
     fn on(&mut self, hub: &mut ChatHub<'_>, event: Event<'_, NoNote>) {
         match event {
-            Event::Opened { conn, .. } => self.welcome(hub, conn),
+            Event::Opened { conn, request, .. } => self.welcome(hub, conn, since_of(request)),
             Event::Message { conn, payload } => {
                 let text = String::from_utf8_lossy(payload.as_bytes());
                 let text = neutralize(text.trim());
@@ -87,7 +94,7 @@ impl Handler for Chat {
 }
 
 impl Chat {
-    fn welcome(&mut self, hub: &mut ChatHub<'_>, conn: ConnId) {
+    fn welcome(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, since: Option<Position>) {
         let user = hub.identity(conn).map(|identity| String::from(&*identity.user));
         let known =
             user.and_then(|user| parse_name(&user)).filter(|name| !self.names.contains_key(&confusable_key(name)));
@@ -98,7 +105,7 @@ impl Chat {
         }
         hub.set_label(conn, &name);
         hub.send(conn, &format!("* welcome, {name}; type /help for the commands"));
-        enter(hub, conn, LOBBY);
+        enter(hub, conn, LOBBY, since);
     }
 
     fn guest(&mut self) -> String {
@@ -130,11 +137,18 @@ impl Chat {
                 hub.send(conn, HELP);
             }
             "nick" => self.rename(hub, conn, rest),
-            "join" => match parse_name(rest) {
-                Some(room) => enter(hub, conn, &room),
-                None => tell_name_rule(hub, conn, "a room"),
-            },
-            "leave" => enter(hub, conn, LOBBY),
+            "join" => {
+                // A program that comes back appends its position.
+                let (room, since) = match rest.split_once(' ').map(|(room, since)| (room, since.parse())) {
+                    Some((room, Ok(since))) => (room, Some(since)),
+                    _ => (rest, None),
+                };
+                match parse_name(room) {
+                    Some(room) => enter(hub, conn, &room, since),
+                    None => tell_name_rule(hub, conn, "a room"),
+                }
+            }
+            "leave" => enter(hub, conn, LOBBY, None),
             "who" => {
                 let room = room_of(hub, conn);
                 let mut names: Vec<_> = hub.members(&room).collect();
@@ -208,14 +222,14 @@ fn say(hub: &mut ChatHub<'_>, conn: ConnId, text: &str) {
 }
 
 /// Moves a connection to a room and notifies both rooms. On failure, notifies only the peer.
-fn enter(hub: &mut ChatHub<'_>, conn: ConnId, room: &str) {
+fn enter(hub: &mut ChatHub<'_>, conn: ConnId, room: &str, since: Option<Position>) {
     let Some(member) = hub.context(conn) else { return };
     let (name, old) = (member.0.name.clone(), member.0.room.clone());
     if old == room {
         hub.send(conn, &format!("* you are already in {room}"));
         return;
     }
-    if let Err(error) = hub.join(conn, room) {
+    if let Err(error) = hub.join_with(conn, room, JoinOptions::new().since(since)) {
         hub.send(conn, &format!("* cannot join {room}: {error}"));
         return;
     }
@@ -312,6 +326,31 @@ mod tests {
         hub.line(bob, "/nick ann");
         assert_eq!(hub.lines(bob), ["* bob is now ann"]);
         assert_eq!(hub.handler().names.len(), 1);
+    }
+
+    #[test]
+    fn chat_tells_a_peer_that_comes_back_what_it_missed() {
+        let listen = crate::config::Listen::lines(([127, 0, 0, 1], 0).into());
+        let memory = crate::config::RoomMemory::default()
+            .rooms(vec![crate::config::RoomOptions::new("*", crate::history::Keep::messages(9))]);
+        let config = crate::config::Config::listening([listen]).memory(memory).unlimited();
+        let mut hub = TestHub::with_config(config, Chat::default());
+        let (ann, bob) = (hub.connect(), hub.connect());
+        hub.line(ann, "/join den");
+        hub.clear();
+        hub.line(ann, "one");
+        assert_eq!(hub.lines(ann), ["<guest1> one"], "also in the order of the home");
+        for (since, last) in [
+            // An epoch that never was.
+            ("1.2.3", ["notice: messages in den may be missing (other_epoch)", "* guest2 came to den"]),
+            ("not-a-position", ["* a room has 1 to 24 letters, digits, - _ or .", ""]),
+        ] {
+            hub.line(bob, "/leave");
+            hub.clear();
+            hub.line(bob, &format!("/join den {since}"));
+            let lines = hub.lines(bob);
+            assert!(last.iter().filter(|line| !line.is_empty()).eq(lines.iter()), "{since}: {lines:?}");
+        }
     }
 
     #[test]

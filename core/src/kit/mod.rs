@@ -40,6 +40,6 @@ pub use handlers::{on_keys, on_lines, on_messages};
 pub use presence::Presence;
 #[cfg(feature = "json")]
 pub use service::{
-    App, Cx, Guard, MessageError, Outcome, RawMessage, RequireScope, RoomError, RoomRules, Router, Scope, Service,
-    Unknown, negotiate,
+    App, Cx, Guard, Joined, MessageError, Outcome, RawMessage, RequireScope, RoomError, RoomRules, Router, Scope,
+    Service, Unknown, negotiate,
 };

@@ -4,6 +4,8 @@
 
 mod hooks;
 mod messages;
+mod rooms;
+mod rooms_elsewhere;
 mod words;
 
 use drupe_core::kit::{App, Cx, Guard, MessageError, RequireScope, RoomError, RoomRules, Router, Service, Unknown};
