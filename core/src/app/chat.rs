@@ -329,31 +329,6 @@ mod tests {
     }
 
     #[test]
-    fn chat_tells_a_peer_that_comes_back_what_it_missed() {
-        let listen = crate::config::Listen::lines(([127, 0, 0, 1], 0).into());
-        let memory = crate::config::RoomMemory::default()
-            .rooms(vec![crate::config::RoomOptions::new("*", crate::history::Keep::messages(9))]);
-        let config = crate::config::Config::listening([listen]).memory(memory).unlimited();
-        let mut hub = TestHub::with_config(config, Chat::default());
-        let (ann, bob) = (hub.connect(), hub.connect());
-        hub.line(ann, "/join den");
-        hub.clear();
-        hub.line(ann, "one");
-        assert_eq!(hub.lines(ann), ["<guest1> one"], "also in the order of the home");
-        for (since, last) in [
-            // An epoch that never was.
-            ("1.2.3", ["notice: messages in den may be missing (other_epoch)", "* guest2 came to den"]),
-            ("not-a-position", ["* a room has 1 to 24 letters, digits, - _ or .", ""]),
-        ] {
-            hub.line(bob, "/leave");
-            hub.clear();
-            hub.line(bob, &format!("/join den {since}"));
-            let lines = hub.lines(bob);
-            assert!(last.iter().filter(|line| !line.is_empty()).eq(lines.iter()), "{since}: {lines:?}");
-        }
-    }
-
-    #[test]
     fn chat_strips_control_characters_from_messages() {
         let (mut hub, [ann, bob]) = chat(["ann", "bob"]);
         hub.line(ann, "\u{1b}[2Jclear\u{9b}2J \u{202e}drow\rfake");

@@ -5,6 +5,7 @@
 mod hooks;
 mod messages;
 mod rooms;
+mod rooms_built_in;
 mod rooms_elsewhere;
 mod words;
 

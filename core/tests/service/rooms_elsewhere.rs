@@ -32,10 +32,17 @@ impl First {
         self.turn()
     }
 
+    /// Advances the clock, stopping at every deadline on the way. Returns what the peers receive.
     fn advance(&mut self, span: Duration) -> Vec<Value> {
-        self.now = self.now + span;
-        self.machine.elapsed(self.now);
-        self.turn()
+        let until = self.now + span;
+        let mut received = Vec::new();
+        while let Some(deadline) = self.machine.deadline().filter(|deadline| deadline.at <= until) {
+            self.now = self.now.max(deadline.at);
+            self.machine.elapsed(self.now);
+            received.extend(self.turn());
+        }
+        self.now = until;
+        received
     }
 
     /// Returns what the peers receive.
