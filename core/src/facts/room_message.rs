@@ -147,6 +147,8 @@ pub enum HistoryRange {
     /// From the oldest message that is kept.
     Oldest,
     /// From the first message after a position.
+    ///
+    /// If some messages after it may be missing, the answer is the [`Gap`].
     After(Position),
     /// The last messages.
     Latest,

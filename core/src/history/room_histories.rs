@@ -161,6 +161,15 @@ impl RoomHistories {
         Ok(room.log.since(since, messages_max, bytes_max)?.inspect(|_| work::step(1)))
     }
 
+    /// Returns the number of messages of a room after a position, all of which are kept.
+    ///
+    /// # Errors
+    /// If some of them may be missing.
+    pub fn missed_since(&mut self, name: &str, now: Time, keep: &Keep, since: Position) -> Result<usize, Gap> {
+        self.touch(name, now, keep);
+        self.rooms.get(name).ok_or(Gap::OtherEpoch)?.log.missed_since(since)
+    }
+
     /// Returns at most `max` kept messages of a room after an offset, oldest first.
     pub fn after(
         &mut self,

@@ -9,6 +9,7 @@
 //! | typed messages and commands, hooks, periodic tasks | `Service` and `Router` | `json` |
 //! | lengths, ranges and counts of what peers send | `constraints` | `json` |
 //! | JSON-RPC 2.0 in both directions | `rpc` | `json` |
+//! | subscriptions, messages and histories of rooms that remember | `Service::room_messages` | `json` |
 //! | middleware around any handler | [`layer`] | |
 //! | authentication | `auth` | `auth` |
 //! | a view of all connections, for operators | `monitor` | `json` and `std` |
@@ -40,6 +41,6 @@ pub use handlers::{on_keys, on_lines, on_messages};
 pub use presence::Presence;
 #[cfg(feature = "json")]
 pub use service::{
-    App, Cx, Guard, MessageError, Outcome, RawMessage, RequireScope, RoomError, RoomRules, Router, Scope, Service,
-    Unknown, negotiate,
+    App, Cx, Guard, Joined, MessageError, Outcome, RawMessage, RequireScope, RoomError, RoomRules, Router, Scope,
+    Service, Unknown, negotiate,
 };

@@ -41,8 +41,6 @@ impl State {
         self.tickets.postpone_deadlines(pause);
         self.timers.postpone_deadlines(pause);
         self.postpone_requests(pause);
-        self.dials.postpone_deadlines(pause);
-        self.dials.postpone_deadlines(pause);
         self.tunnels.postpone_deadlines(pause);
         let deadline = self.config.drain.deadline;
         self.drain = self.drain.map(|at| pause.postpone(at, deadline));

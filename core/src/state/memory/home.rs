@@ -119,8 +119,9 @@ impl State {
                 let after = match range {
                     HistoryRange::Oldest => Ok(0),
                     HistoryRange::Latest => Ok(top.offset.saturating_sub(max as u64)),
-                    HistoryRange::After(position) if position.epoch == top.epoch => Ok(position.offset),
-                    HistoryRange::After(_) => Err(Gap::OtherEpoch),
+                    HistoryRange::After(position) => {
+                        histories.missed_since(room, now, &keep, position).map(|_| position.offset)
+                    }
                 };
                 after.map(|after| {
                     let mut bytes = 0;
