@@ -105,6 +105,14 @@ impl RoomLog {
         self.messages.len() * MESSAGE_BYTES + self.bytes + self.keys.cost()
     }
 
+    /// Recounts the memory that the messages and keys use, in bytes.
+    #[cfg(feature = "sim")]
+    pub(super) fn recount(&self) -> usize {
+        let of_messages: usize =
+            self.messages.iter().map(|kept| MESSAGE_BYTES + kept.message.as_outgoing().len()).sum();
+        of_messages + self.keys.recount()
+    }
+
     /// Returns `true` if there is nothing that [`drop_oldest`](Self::drop_oldest) could drop.
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.keys.is_empty()

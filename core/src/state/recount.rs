@@ -25,6 +25,7 @@ impl State {
         self.tickets.recount()?;
         self.dials.recount()?;
         self.admission.recount()?;
+        self.recount_memory()?;
         if self.outbox.shard.count() == 1 {
             self.recount_admission(&[self])?;
         }

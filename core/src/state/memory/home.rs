@@ -39,6 +39,8 @@ impl State {
         let answer = match kept {
             Ok(publication) => {
                 if !publication.is_repeated {
+                    #[cfg(feature = "sim")]
+                    memory.note_numbered(room, (publication.position, publication.previous), except, message);
                     for shard in self.holders_of(room) {
                         let message = RoomMessage::Kept {
                             room: Arc::clone(room),

@@ -13,8 +13,12 @@ mod members;
 mod presence;
 mod requests;
 mod seats;
+#[cfg(feature = "sim")]
+mod sim;
 
 pub use requests::RoomRequest;
+#[cfg(feature = "sim")]
+pub use sim::Numbered;
 
 use super::State;
 use crate::base::AppIndex;
@@ -53,6 +57,8 @@ pub(crate) struct Memory {
     to_self: VecDeque<RoomMessage>,
     /// Number of rounds in which such messages were handled during this fact.
     rounds: u8,
+    #[cfg(feature = "sim")]
+    ledger: sim::Ledger,
 }
 
 impl Memory {
@@ -67,6 +73,8 @@ impl Memory {
             present: Present::default(),
             to_self: VecDeque::new(),
             rounds: 0,
+            #[cfg(feature = "sim")]
+            ledger: sim::Ledger::default(),
         }
     }
 
