@@ -150,9 +150,14 @@ impl<A: App> Service<A> {
     /// | `{"type":"unsubscribe","room":"news"}` | `{"type":"unsubscribed","room":"news"}` | join |
     /// | `{"type":"publish","room":"news","data":...,"key":"k1"}` | `{"type":"published","room":"news","position":"7.4.c0","repeated":false}` | [publish](RoomRules::may_publish) |
     /// | `{"type":"history","room":"news","since":"7.1.2f","max":100}` | `{"type":"history","room":"news","messages":[{"position":"7.2.11","data":...}],"position":"7.4.c0","more":true}` | join |
+    /// | `{"type":"presence","room":"news","max":100}` | `{"type":"presence","room":"news","count":1,"names":[{"name":"ann"}],"more":false}` | join |
     ///
-    /// As commands: `/subscribe ROOM [SINCE]`, `/unsubscribe ROOM`, `/publish ROOM TEXT` and
-    /// `/history ROOM [MAX] [SINCE]`.
+    /// As commands: `/subscribe ROOM [SINCE]`, `/unsubscribe ROOM`, `/publish ROOM TEXT`,
+    /// `/history ROOM [MAX] [SINCE]` and `/presence ROOM [MAX] [AFTER]`.
+    ///
+    /// In rooms with [`Presence`](crate::Presence), a subscriber is present under the name of its
+    /// user, with the JSON of `info` if it gives any. Members get
+    /// `{"type":"presence_changed","room":"news","name":"ann","present":true}`.
     ///
     /// `since` is the last position that the peer knows. What it missed comes before the answer. If
     /// messages may be missing, none comes, and the answer has `"recovered":false` and a
@@ -244,6 +249,10 @@ impl<A: App> Handler for Service<A> {
             Event::Joined { conn, room, position, recovery } => {
                 room_messages::joined(&mut scope, conn, room, position, recovery);
                 hooks.room(app, &mut scope, Event::Joined { conn, room, position, recovery });
+            }
+            Event::PresenceChanged(change) if self.room_methods.is_some() => {
+                room_messages::changed(&mut scope, change);
+                hooks.room(app, &mut scope, Event::PresenceChanged(change));
             }
             Event::RoomAnswered { request, answer } => {
                 if !room_messages::answered(&mut scope, request, answer) {

@@ -3,11 +3,13 @@
 mod answers;
 mod kinds;
 mod page;
+mod presence;
 pub(in crate::kit) mod reply;
 mod requests;
 mod serve;
 pub(in crate::kit) mod waits;
 
+pub(super) use presence::changed;
 pub(super) use serve::{answered, joined};
 
 use super::app::App;
@@ -17,7 +19,8 @@ use crate::kit::rpc::{Rpc, RpcError};
 use crate::state::Ticket;
 use answers::{InRoom, Page, Subscribed, Unsubscribed};
 use core::time::Duration;
-use kinds::{HISTORY, PUBLISH, SUBSCRIBE, UNSUBSCRIBE};
+use kinds::{HISTORY, PRESENCE, PUBLISH, SUBSCRIBE, UNSUBSCRIBE};
+use presence::{Present, Who};
 use reply::RoomRefusal;
 use requests::{History, HistoryWords, Publish, PublishWords, Subscribe, Unsubscribe};
 use schemars::JsonSchema;
@@ -34,7 +37,8 @@ pub(super) fn router<A: App + 'static>() -> Router<A> {
     let router = message::<A, Subscribe, Subscribe>(Router::new(), SUBSCRIBE, serve::subscribe);
     let router = message::<A, Unsubscribe, Unsubscribe>(router, UNSUBSCRIBE, serve::unsubscribe);
     let router = message::<A, Publish, PublishWords>(router, PUBLISH, serve::publish);
-    message::<A, History, HistoryWords>(router, HISTORY, serve::history)
+    let router = message::<A, History, HistoryWords>(router, HISTORY, serve::history);
+    message::<A, Who, Who>(router, PRESENCE, presence::who)
 }
 
 /// Returns the methods of JSON-RPC.
@@ -47,7 +51,9 @@ pub(super) fn methods<A: App + 'static>(rpc: Rpc<A>) -> Rpc<A> {
         .deferred::<Publish, InRoom>(PUBLISH, method(serve::publish))
         .about("Publishes a message to a room that keeps a history.")
         .deferred::<History, Page>(HISTORY, method(serve::history))
-        .about("Returns a page of a room's history, oldest message first.");
+        .about("Returns a page of a room's history, oldest message first.")
+        .deferred::<Who, Present>(PRESENCE, method(presence::who))
+        .about("Returns the names that are present in a room, and their number.");
     rpc.with_others(own)
 }
 

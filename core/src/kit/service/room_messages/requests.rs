@@ -18,6 +18,10 @@ pub(super) struct Subscribe {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub(super) since: Option<Since>,
+    /// Information about the sender for the room's presence: any JSON of at most 1 KiB.
+    #[serde(default)]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub(super) info: Option<Box<RawValue>>,
 }
 
 /// The end of a subscription: its sender leaves a room.

@@ -3,6 +3,7 @@
 use super::answers::{InRoom, Subscribed, Unsubscribed};
 use super::kinds::{HISTORY, PUBLISH};
 use super::page::{page, published};
+use super::presence;
 use super::reply::{RoomRefusal, RoomReply};
 use super::requests::{History, Publish, Since, Subscribe, Unsubscribe};
 use super::waits::Asked;
@@ -20,11 +21,13 @@ use alloc::string::ToString;
 /// Adds the sender to a room. The answer follows once the home has told what the sender missed.
 pub(super) fn subscribe<A: App>(
     cx: &mut Cx<'_, A>,
-    Subscribe { room, since }: Subscribe,
+    Subscribe { room, since, info }: Subscribe,
     ticket: Ticket,
 ) -> Result<(), RoomRefusal> {
     let since = since.map(|Since(position)| position);
-    if !cx.join_with(&room, JoinOptions::new().since(since))? {
+    let name = presence::name_in(cx, &room);
+    let info = info.as_ref().map(|info| info.get()).filter(|_| name.is_some());
+    if !cx.join_with(&room, JoinOptions::new().since(since).name(name.as_deref()).info(info))? {
         return Err(RoomRefusal::new("already_subscribed", "this connection is already in that room"));
     }
     // Only then, an event follows.
@@ -125,6 +128,7 @@ pub(in crate::kit::service) fn answered<A: App>(
         RoomAnswer::Published(Published::Refused(refusal)) => Err((*refusal).into()),
         RoomAnswer::History(Ok(kept)) => Ok(page_for(scope, ticket.conn(), &room, kept)),
         RoomAnswer::History(Err(gap)) => Err(RoomRefusal::of_gap(*gap)),
+        RoomAnswer::Present(page) => presence::page(&room, page.as_ref()),
         RoomAnswer::Unknown => Err(RoomRefusal::without_answer(kind)),
     };
     scope.calls.answer_about_room(&mut scope.hub, ticket, reply);
