@@ -337,6 +337,23 @@ fn subscription_that_ends_before_it_begins_is_answered() {
 }
 
 #[test]
+fn answer_to_a_subscription_never_names_an_earlier_position_than_a_message_before_it() {
+    let mut hub = hub();
+    let ann = hub.connect();
+    // The subscription waits for the next fact, together with the messages after it.
+    let publish = "{\"type\":\"publish\",\"room\":\"news\",\"data\":1}\n";
+    let text = [&publish.repeat(9), "{\"type\":\"subscribe\",\"room\":\"news\"}\n", &publish.repeat(2)].concat();
+    hub.send(ann, text.as_bytes());
+    hub.advance(Duration::ZERO);
+    let answers: Vec<Value> = hub.lines(ann).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let is = |kind: &'static str| move |answer: &Value| answer["type"] == kind;
+    let subscribed = answers.iter().position(is("subscribed")).expect("an answer");
+    let before = answers[..subscribed].iter().rposition(is("message")).expect("a message that came first");
+    assert_eq!(answers[subscribed]["position"], answers[before]["position"]);
+    assert!(!answers[subscribed..].iter().any(is("message")), "{answers:?}");
+}
+
+#[test]
 fn application_has_hooks_for_rooms_and_wraps_requests_of_its_own() {
     let router = Router::new()
         .on("since", |_, cx: &mut Cx<'_, Hall>, (room, since): (String, String)| {
