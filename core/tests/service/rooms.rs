@@ -150,6 +150,7 @@ fn mistakes_are_errors_with_names() {
     publish(&mut hub, ann, "news", "0");
     said(&mut hub, ann, r#"{"type":"subscribe","room":"news"}"#);
     let long = "x".repeat(65);
+    let nested = (0..101).fold(json!(1), |inner, _| json!([inner]));
     for (message, code, path, reason) in [
         (json!({ "type": "subscribe", "room": "news" }), "already_subscribed", None, "already in that room"),
         (json!({ "type": "subscribe", "room": "" }), "invalid", Some("room"), "minimum"),
@@ -164,6 +165,7 @@ fn mistakes_are_errors_with_names() {
         (json!({ "type": "subscribe", "room": "x", "from": 7 }), "invalid", Some("from"), "unknown field"),
         (json!({ "type": "unsubscribe", "room": "x" }), "refused", None, "not in that room"),
         (json!({ "type": "publish", "room": "news" }), "invalid", None, "missing field `data`"),
+        (json!({ "type": "publish", "room": "news", "data": nested }), "invalid", None, "nested more than 100 times"),
         (json!({ "type": "publish", "room": "plain", "data": 1 }), "refused", None, "keeps no history"),
         (json!({ "type": "publish", "room": "news", "data": 1, "key": long }), "invalid", Some("key"), "maximum"),
         (json!({ "type": "publish", "room": "news", "data": 1, "key": "é".repeat(33) }), "refused", None, "66 bytes"),
