@@ -1,4 +1,5 @@
 use crate::memory::peak_of;
+use drupe_core::history::Keep;
 use drupe_core::kit::auth::scram::Credentials;
 use drupe_core::kit::auth::{
     Account, Accounts, Authentication, Claims, IssuedTokens, Lookup, Provider, Registration, RegistrationRules,
@@ -7,7 +8,6 @@ use drupe_core::kit::auth::{
 use drupe_core::kit::layer::Within;
 use drupe_core::kit::names::{confusable_key, parse_name};
 use drupe_core::kit::rpc::{Rpc, RpcError};
-use drupe_core::history::Keep;
 use drupe_core::kit::{App, RequireScope, RoomRules, Router, Service};
 use drupe_core::testing::TestHub;
 use drupe_core::{
@@ -94,14 +94,11 @@ fn service() -> Service<Everything> {
             app.tickets.push(ticket);
             Ok(())
         });
-    Service::new(Everything::default())
-        .router(router)
-        .rpc(rpc)
-        .rooms(RoomRules::all_open())
-        .room_messages()
-        .on_text(|_, cx, text: &str| {
+    Service::new(Everything::default()).router(router).rpc(rpc).rooms(RoomRules::all_open()).room_messages().on_text(
+        |_, cx, text: &str| {
             cx.reply(text);
-        })
+        },
+    )
 }
 
 /// Sends any bytes to an application with all parts of the kit, before or after a login.

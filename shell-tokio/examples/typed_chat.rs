@@ -99,10 +99,10 @@ fn tell(scope: &mut Scope<'_, Chat>, PresenceChange { room, name, is_present, ..
 }
 
 fn service() -> Service<Chat> {
-    let router = Router::new().on("join", join).on("leave", |_, cx, (): ()| leave(cx)).on(
-        "say",
-        |chat: &mut Chat, cx, Say { text }| say(chat, cx, &text),
-    );
+    let router = Router::new()
+        .on("join", join)
+        .on("leave", |_, cx, (): ()| leave(cx))
+        .on("say", |chat: &mut Chat, cx, Say { text }| say(chat, cx, &text));
     let open = RoomRules::all_open();
     let service = Service::new(Chat::default()).router(router).rooms(open).on_text(say);
     let service = service.on_room_answer(|chat, scope, request, answer| {

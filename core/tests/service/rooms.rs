@@ -150,6 +150,7 @@ fn mistakes_are_errors_with_names() {
     publish(&mut hub, ann, "news", "0");
     said(&mut hub, ann, r#"{"type":"subscribe","room":"news"}"#);
     let long = "x".repeat(65);
+    let nested = (0..101).fold(json!(1), |inner, _| json!([inner]));
     for (message, code, path, reason) in [
         (json!({ "type": "subscribe", "room": "news" }), "already_subscribed", None, "already in that room"),
         (json!({ "type": "subscribe", "room": "" }), "invalid", Some("room"), "minimum"),
@@ -164,6 +165,7 @@ fn mistakes_are_errors_with_names() {
         (json!({ "type": "subscribe", "room": "x", "from": 7 }), "invalid", Some("from"), "unknown field"),
         (json!({ "type": "unsubscribe", "room": "x" }), "refused", None, "not in that room"),
         (json!({ "type": "publish", "room": "news" }), "invalid", None, "missing field `data`"),
+        (json!({ "type": "publish", "room": "news", "data": nested }), "invalid", None, "nested more than 100 times"),
         (json!({ "type": "publish", "room": "plain", "data": 1 }), "refused", None, "keeps no history"),
         (json!({ "type": "publish", "room": "news", "data": 1, "key": long }), "invalid", Some("key"), "maximum"),
         (json!({ "type": "publish", "room": "news", "data": 1, "key": "é".repeat(33) }), "refused", None, "66 bytes"),
@@ -334,6 +336,23 @@ fn subscription_that_ends_before_it_begins_is_answered() {
     assert_eq!(of(11.into())[0]["code"], "unsubscribed", "{answers:?}");
     assert_eq!(of("u".into())[0]["type"], "unsubscribed");
     assert_eq!(answers.len(), 13);
+}
+
+#[test]
+fn answer_to_a_subscription_never_names_an_earlier_position_than_a_message_before_it() {
+    let mut hub = hub();
+    let ann = hub.connect();
+    // The subscription waits for the next fact, together with the messages after it.
+    let publish = "{\"type\":\"publish\",\"room\":\"news\",\"data\":1}\n";
+    let text = [&publish.repeat(9), "{\"type\":\"subscribe\",\"room\":\"news\"}\n", &publish.repeat(2)].concat();
+    hub.send(ann, text.as_bytes());
+    hub.advance(Duration::ZERO);
+    let answers: Vec<Value> = hub.lines(ann).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let is = |kind: &'static str| move |answer: &Value| answer["type"] == kind;
+    let subscribed = answers.iter().position(is("subscribed")).expect("an answer");
+    let before = answers[..subscribed].iter().rposition(is("message")).expect("a message that came first");
+    assert_eq!(answers[subscribed]["position"], answers[before]["position"]);
+    assert!(!answers[subscribed..].iter().any(is("message")), "{answers:?}");
 }
 
 #[test]

@@ -164,7 +164,7 @@ impl<A: App> Service<A> {
     /// [`why`](crate::history::Gap). Without `since`, both are absent, and in rooms without a history
     /// `position` as well. Messages arrive as
     /// `{"type":"message","room":"news","position":"7.4.c0","data":...}`, also at their publisher if
-    /// it is a member.
+    /// it is a member. `data` is any JSON, nested at most 100 times.
     ///
     /// `history` begins after `since`, with the oldest message, or with the last ones if `latest` is
     /// `true`; `max` is 1 to 1,000, by default 100. A page may be shorter, so that it fits in the

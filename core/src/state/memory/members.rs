@@ -87,6 +87,13 @@ impl State {
         }
     }
 
+    /// Returns the position up to which the members of a room have received all messages.
+    ///
+    /// `None` if none of them receives messages, or if the room has no home.
+    pub(crate) fn live_position(&self, room: &str) -> Option<Position> {
+        self.memory.seats.by_room.get(room)?.top
+    }
+
     /// Adds the members that were there before the room had a home.
     fn all_are_live(&mut self, room: &Arc<str>, number: RoomNumber, position: Position) {
         let asks_for = |slot: &u32| self.memory.seats.by_room.get(room).is_some_and(|seat| seat.asks_for(*slot));

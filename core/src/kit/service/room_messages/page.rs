@@ -61,13 +61,14 @@ impl PageMessage {
 /// Returns the message that members receive as `data`: any JSON of a peer.
 ///
 /// Without positions, the core does not mark it as a message of a room, and the peer could make
-/// members believe that the server sent it. So it gets a type and its room here.
-pub(super) fn published(room: &str, data: &RawValue, has_positions: bool) -> OutgoingBuf {
-    let json = without_whitespace(data.get());
+/// members believe that the server sent it. So it gets a type and its room here. `None` if the JSON
+/// is nested too deeply.
+pub(super) fn published(room: &str, data: &RawValue, has_positions: bool) -> Option<OutgoingBuf> {
+    let json = without_whitespace(data.get())?;
     let text = serde_json::from_str::<String>(&json).unwrap_or_else(|_| json.clone());
     let text = neutralize(&text).as_ref().into();
     let json = if has_positions { json } else { beginning(room) + &json + "}" };
-    OutgoingBuf::Negotiated { json: json.into(), text }
+    Some(OutgoingBuf::Negotiated { json: json.into(), text })
 }
 
 /// Returns the beginning of a message that has no position.
@@ -83,20 +84,30 @@ fn unwrapped<'j>(room: &str, json: &'j str) -> &'j str {
 }
 
 /// Removes the white space between the tokens of JSON, such as line breaks, which end a line.
-fn without_whitespace(json: &str) -> String {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    let keep = |c: &char| {
-        let is_kept = is_quoted || !matches!(c, ' ' | '\t' | '\n' | '\r');
+///
+/// `None` if it is nested so deeply that the parsers of its receivers may refuse it.
+fn without_whitespace(json: &str) -> Option<String> {
+    let mut kept = String::with_capacity(json.len());
+    let (mut is_quoted, mut is_escaped, mut depth) = (false, false, 0_usize);
+    for c in json.chars() {
         match c {
             '"' if !is_escaped => is_quoted = !is_quoted,
+            ' ' | '\t' | '\n' | '\r' if !is_quoted => continue,
+            '[' | '{' if !is_quoted => depth += 1,
+            ']' | '}' if !is_quoted => depth = depth.saturating_sub(1),
             _ => {}
         }
-        is_escaped = *c == '\\' && !is_escaped;
-        is_kept
-    };
-    json.chars().filter(keep).collect()
+        if depth > DEPTH_MAX {
+            return None;
+        }
+        is_escaped = c == '\\' && !is_escaped;
+        kept.push(c);
+    }
+    Some(kept)
 }
 
+/// Maximum nesting of what peers publish. Parsers often allow 128, and a page adds three.
+pub(super) const DEPTH_MAX: usize = 100;
 /// Bytes of a message in a page besides its content: its position and the names of its members.
 const MESSAGE_BYTES: usize = Position::TEXT_MAX_BYTES + 40;
 
@@ -122,17 +133,29 @@ mod tests {
         })
     }
 
+    #[test]
+    fn deep_nesting_is_refused_before_parsers_overflow() {
+        for (depth, is_kept) in [(0, true), (DEPTH_MAX, true), (DEPTH_MAX + 1, false), (1 << 20, false)] {
+            let nested = "[".repeat(depth) + "1" + &"]".repeat(depth);
+            assert_eq!(without_whitespace(&nested).is_some(), is_kept, "{depth}");
+        }
+        let text = alloc::format!("\"{}\"", "[".repeat(DEPTH_MAX + 1));
+        assert_eq!(without_whitespace(&text), Some(text), "a string has no depth");
+    }
+
     proptest! {
         #[test]
         fn only_white_space_between_tokens_is_removed(value in json()) {
             let pretty = serde_json::to_string_pretty(&value).expect("JSON");
-            prop_assert_eq!(without_whitespace(&pretty), value.to_string());
+            prop_assert_eq!(without_whitespace(&pretty), Some(value.to_string()));
         }
 
         #[test]
         fn wrapped_message_is_unwrapped(value in json(), room in "\\PC{0,5}") {
             let raw = to_raw_value(&value).expect("JSON");
-            let OutgoingBuf::Negotiated { json, text } = published(&room, &raw, false) else { panic!("both forms") };
+            let Some(OutgoingBuf::Negotiated { json, text }) = published(&room, &raw, false) else {
+                panic!("both forms")
+            };
             prop_assert!(serde_json::from_str::<Value>(&json).is_ok(), "{}", json);
             prop_assert!(!text.contains('\n'), "{}", text);
             prop_assert_eq!(unwrapped(&room, &json), raw.get());

@@ -2,7 +2,7 @@
 
 use super::answers::{InRoom, Subscribed, Unsubscribed};
 use super::kinds::{HISTORY, PUBLISH};
-use super::page::{page, published};
+use super::page::{DEPTH_MAX, page, published};
 use super::presence;
 use super::reply::{RoomRefusal, RoomReply};
 use super::requests::{History, Publish, Since, Subscribe, Unsubscribe};
@@ -75,7 +75,9 @@ pub(super) fn publish<A: App>(
         Some(key) => PublishOptions::new().key(key),
         None => PublishOptions::new(),
     };
-    let message = published(&room, &data, has_positions(&cx.scope(), &room));
+    let Some(message) = published(&room, &data, has_positions(&cx.scope(), &room)) else {
+        return Err(RoomRefusal::new("invalid", alloc::format!("the data are nested more than {DEPTH_MAX} times")));
+    };
     let request = cx.hub.publish_with(&room, &message, options);
     cx.calls.room_waits.ask(request, PUBLISH, &room, ticket);
     Ok(())
