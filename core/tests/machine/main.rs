@@ -4,6 +4,7 @@
 
 mod accepting;
 mod auth_shards;
+mod chat_shards;
 mod client;
 mod codecs;
 mod dial_extremes;
@@ -21,6 +22,7 @@ mod identity;
 mod pauses;
 mod remembering;
 mod request_guard;
+mod shard_server;
 mod shards;
 mod slow_members;
 mod truncated;
