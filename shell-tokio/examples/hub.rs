@@ -15,7 +15,7 @@ struct Arguments {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hub = Arguments::parse().hub;
-    let server = Server::bind_sharded(hub.config(), hub.workers, hub.handler()?)?.drain_on_signals()?;
+    let server = Server::bind_sharded(hub.config(), hub.workers, hub.handler())?.drain_on_signals()?;
     for address in server.addresses() {
         writeln!(std::io::stdout(), "listening on {address}")?;
     }

@@ -95,7 +95,6 @@ fn main() -> ExitCode {
         .section::<Quiz>()
         .app("quiz", |_| Host)
         .app("lobby", |_| Chat::default())
-        .one_worker()
         .flag("question", "quiz.question", "The question")
         .run()
 }

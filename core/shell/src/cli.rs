@@ -4,7 +4,6 @@ use drupe_core::app::{AppName, BuiltIn, Envelope};
 use drupe_core::wire::MessageSize;
 use drupe_core::{Config, Listen};
 
-use core::fmt;
 use core::num::NonZeroU8;
 
 /// Arguments of a server for telnet, lines, length-prefixed frames and WebSocket.
@@ -26,7 +25,7 @@ pub struct HubArguments {
     /// Format in which the relay wraps messages: none or json
     #[arg(long, value_name = "ENVELOPE", default_value = "none", value_parser = envelope)]
     pub envelope: Envelope,
-    /// Number of worker threads, 1 to 255; chat needs 1
+    /// Number of worker threads, 1 to 255
     #[arg(long, value_name = "N", default_value = "1")]
     pub workers: NonZeroU8,
     /// Remove limits on rates and numbers of connections, for load tests
@@ -51,28 +50,9 @@ impl HubArguments {
     }
 
     /// Returns a function that creates the chosen application for one worker.
-    ///
-    /// # Errors
-    /// If the application cannot run on that many workers.
-    pub fn handler<N>(&self) -> Result<impl Fn(N) -> BuiltIn + Clone + Send + use<N>, WorkersError> {
-        if self.app == AppName::Chat && self.workers.get() > 1 {
-            return Err(WorkersError);
-        }
+    pub fn handler<N>(&self) -> impl Fn(N) -> BuiltIn + Clone + Send + use<N> {
         let (app, envelope) = (self.app, self.envelope);
-        Ok(move |_| app.make(envelope))
-    }
-}
-
-/// The error for chat on more than one worker: chat keeps all names in one thread.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("chat needs --workers 1, because it keeps all names in one thread")]
-#[non_exhaustive]
-pub struct WorkersError;
-
-impl fmt::Debug for WorkersError {
-    /// Writes the message, because a `main` that returns this error prints its `Debug`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
+        move |_| app.make(envelope)
     }
 }
 
@@ -110,15 +90,6 @@ mod tests {
     fn server_without_arguments_listens_on_loopback() {
         let config = parse(&[]).expect("good");
         assert_eq!(config, Config::listening(DEFAULT_LISTEN.map(|address| address.parse().expect("well formed"))));
-    }
-
-    #[test]
-    fn chat_refuses_more_than_one_worker() {
-        use clap::Parser;
-        let parse = |app| Arguments::try_parse_from(["hub", "--workers", "2", "--app", app]).expect("good").hub;
-        assert!(parse("relay").handler::<()>().is_ok());
-        let error = parse("chat").handler::<()>().err().expect("it is refused");
-        assert_eq!(format!("{error:?}"), "chat needs --workers 1, because it keeps all names in one thread");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 /// ```
 /// use drupe_core::settings::{Catalog, Profile};
 ///
-/// let catalog = Catalog::new("mygame").app("game").app("chat").one_worker();
+/// let catalog = Catalog::new("mygame").app("game").one_worker().app("chat");
 /// assert!(catalog.template(Profile::Production).contains("mygame check FILE"));
 /// ```
 #[derive(Clone)]
@@ -210,7 +210,7 @@ impl Catalog {
 impl Default for Catalog {
     /// Returns the catalog of the program `drupe`: `chat`, `relay` with its section, and `echo`.
     fn default() -> Self {
-        Self::new("drupe").app("chat").one_worker().app("relay").app("echo").section::<RelaySettings>()
+        Self::new("drupe").app("chat").app("relay").app("echo").section::<RelaySettings>()
     }
 }
 

@@ -67,7 +67,6 @@ fn settings_errors_name_place_and_remedy() {
         ("limits:\n  peer:\n    idle: 30\n".into(), "drupe.yaml:3: limits.peer.idle: invalid type: integer `30`, expected a time above zero, such as 500ms, 30s, 5m, 2h or 1d, and at most 36500d; or never"),
         ("limits:\n  peer:\n    message_max: 64kb\n".into(), "drupe.yaml:3: limits.peer.message_max: \"64kb\" is not a size such as 512B, 64KiB, 4MiB or 1GiB"),
         ("workers: 0\n".into(), "drupe.yaml:1: workers: invalid value: integer `0`, expected a number from 1 to 255"),
-        ("workers: 4\n".into(), "drupe.yaml:1: workers: the application chat needs workers: 1"),
         ("profile: staging\n".into(), "drupe.yaml:1: profile: unknown variant `staging`, expected one of `development`, `production`, `testing`"),
         ("limits: [1]\n".into(), "drupe.yaml:1: limits: it takes keys with values"),
         ("limits:\n  peer: {idle: 1m\n".into(), "drupe.yaml:"),
@@ -169,7 +168,7 @@ fn metrics_and_monitor_allow_several_workers() {
 
 /// A value other than the default for every key: what stands before the arrow must be there for it to have a meaning.
 const EFFECTS: &str = "
-workers=2 <- listeners.a.app=relay
+workers=2
 relay.envelope=json
 profile=testing
 limits.dry_run=true

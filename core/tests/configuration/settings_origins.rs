@@ -1,6 +1,6 @@
 //! Origins of values and of errors: the file with its line, the variable or the argument.
 
-use drupe_core::settings::{Resolved, Sources};
+use drupe_core::settings::{Catalog, Resolved, Sources};
 
 fn file(text: &str) -> Sources {
     Sources::new().file("drupe.yaml", text)
@@ -82,11 +82,12 @@ authentication:
   users: { ann: { password_file: lost }, bob: { password_file: lost } }
   tokens: { hs256_secret_file: lost }
   iterations: 1
-listeners: { a: { address: '127.0.0.1:1', app: chat } }
+listeners: { a: { address: '127.0.0.1:1', app: hall } }
 workers: 2
 ";
     let listen = ["tcp://192.0.2.1:1", "tcp://192.0.2.1:2"].map(|address| address.parse().expect("an address"));
-    let sources = file(text).secrets_from(|_| Err("there is no such file".into())).listen(listen);
+    let sources = Sources::of(Catalog::default().app("hall").one_worker()).file("drupe.yaml", text);
+    let sources = sources.secrets_from(|_| Err("there is no such file".into())).listen(listen);
     let expected = [
         "authentication.shared_password_file",
         "authentication.users.ann.password_file",

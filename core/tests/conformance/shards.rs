@@ -1,7 +1,7 @@
 //! A server of several shards: shared rooms, limits, metrics and connection names.
 
 use super::{PATIENCE, Peer, lines, run_sharded};
-use crate::shell::core::app::{Echo, Relay};
+use crate::shell::core::app::{Chat, Echo, Relay};
 use crate::shell::core::wire::Proxies;
 use crate::shell::core::{Config, Event, Handler, Hub, Reason};
 use std::io::{BufRead, Read, Write};
@@ -42,6 +42,51 @@ fn publish_reaches_every_shard_in_order() {
     assert_eq!((metrics.opened, metrics.ended.total()), (PEERS as u64, PEERS as u64));
     assert_eq!(metrics.messages_in, (PEERS * LINES) as u64);
     assert_eq!(metrics.messages_out, (PEERS * (PEERS - 1) * LINES) as u64);
+}
+
+#[test]
+fn chat_grants_a_name_to_one_peer_of_all_shards() {
+    const PEERS: usize = 6;
+    let server = run_sharded(lines().unlimited(), Chat::default);
+    let mut peers: Vec<Peer> = (0..PEERS).map(|_| server.connect()).collect();
+    let until = |peer: &mut Peer, words: &str| {
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|line: &String| !line.starts_with(words)) {
+            heard.push(peer.line());
+        }
+        heard
+    };
+    for peer in &mut peers {
+        until(peer, "* welcome");
+    }
+    for peer in &mut peers {
+        peer.send(b"/nick eve\n/who\n");
+    }
+    let mut refused = Vec::new();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        if until(peer, "* in lobby: ").contains(&"* eve is taken".to_owned()) {
+            refused.push(number);
+        }
+    }
+    assert_eq!(refused.len(), PEERS - 1, "{refused:?}");
+    let eve = (0..PEERS).find(|number| !refused.contains(number)).expect("one is left");
+    for (sent, number) in refused.into_iter().enumerate() {
+        peers[number].send(format!("/msg eve {sent}\n").as_bytes());
+        until(&mut peers[number], "[to eve] ");
+        let heard = until(&mut peers[eve], "[guest").pop().expect("a line");
+        assert!(heard.ends_with(&format!("] {sent}")), "{heard}");
+    }
+    // All names of those who leave are free.
+    let mut last = peers.swap_remove(eve);
+    drop(peers);
+    for _ in 1..PEERS {
+        until(&mut last, "* guest");
+    }
+    last.send(b"/who\n/nick guest1\n/nick guest2\n");
+    assert_eq!(until(&mut last, "* in lobby: ").pop().expect("a line"), "* in lobby: eve");
+    assert_eq!([last.line(), last.line()], ["* eve is now guest1", "* guest1 is now guest2"]);
+    drop(last);
+    server.end();
 }
 
 #[test]

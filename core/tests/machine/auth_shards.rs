@@ -2,24 +2,19 @@
 //!
 //! One, two and four machines must give the same answers, in whatever order their messages arrive.
 
+use crate::shard_server::{NOW, Server as ShardServer};
 use drupe_core::app::Echo;
 use drupe_core::kit::auth::scram::{Credentials, ScramClient};
 use drupe_core::kit::auth::{Accounts, Authentication, AuthenticationLimits, Claims, DuplicateLogin, TokenKey, Tokens};
 use drupe_core::kit::layer::{Layered, Within};
 use drupe_core::limit::Rate;
 use drupe_core::tls::{Secured, Tls};
-use drupe_core::{
-    Addressee, Config, ConnId, Event, Failure, Handler, Hub, Identity, Listen, ListenerId, Machine, NoNote, Peer,
-    Random, Reason, Shard, ShardMessage, Time, UnixTime,
-};
+use drupe_core::{Config, ConnId, Event, Failure, Handler, Hub, Identity, Listen, NoNote, Reason, Time, UnixTime};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// The least that time passes.
-const MOMENT: Duration = Duration::from_nanos(1);
-const NOW: u64 = 1_800_000_000;
 const SECRET: [u8; 32] = [3; 32];
 
 /// Hashed once: it is meant to take long.
@@ -58,17 +53,7 @@ impl Handler for Inside {
 
 type Guarded = Layered<Authentication<Accounts>, Inside>;
 
-/// Machines, what is on its way between each two of them, and to each peer.
-struct Server {
-    machines: Vec<Machine<Guarded>>,
-    post: BTreeMap<(usize, usize), VecDeque<ShardMessage>>,
-    heard: BTreeMap<ConnId, Vec<u8>>,
-    /// What peers have sent and the machine did not want to read yet.
-    sent: BTreeMap<ConnId, Vec<u8>>,
-    over: BTreeSet<ConnId>,
-    now: Time,
-    random: Random,
-}
+type Server = ShardServer<Guarded>;
 
 impl Server {
     fn new(shards: u8, seed: u64, layer: impl Fn(Authentication<Accounts>) -> Authentication<Accounts>) -> Self {
@@ -82,115 +67,8 @@ impl Server {
         seed: u64,
         layer: impl Fn(Authentication<Accounts>) -> Authentication<Accounts>,
     ) -> Self {
-        let machine = |number| {
-            let handler = Inside.within(layer(Authentication::new(ACCOUNTS.clone(), SECRET)));
-            let shard = Shard::new(number, shards).expect("in range");
-            let mut machine = Machine::shard(config.clone(), handler, shard);
-            machine.clock_set(Time::START, UnixTime::from_secs(NOW));
-            machine.started(Time::START);
-            machine
-        };
-        Self {
-            machines: (0..shards).map(machine).collect(),
-            post: BTreeMap::new(),
-            heard: BTreeMap::new(),
-            sent: BTreeMap::new(),
-            over: BTreeSet::new(),
-            now: Time::START,
-            random: Random::new(seed),
-        }
-    }
-
-    /// A peer connects, to the shard that has the fewest.
-    fn connect(&mut self, address: u8) -> ConnId {
-        let peer = Peer::Address(([192, 0, 2, address], 9).into());
-        let shard = self.machines[0].dispatched(self.now, ListenerId::new(0), peer).expect("let in");
-        let conn = self.machines[usize::from(shard)].adopted(self.now, ListenerId::new(0), peer);
-        self.turn();
-        conn
-    }
-
-    fn say(&mut self, conn: ConnId, line: &str) {
-        self.sent.entry(conn).or_default().extend([line.as_bytes(), b"\n"].concat());
-        self.turn();
-    }
-
-    /// Every machine reads and writes, and posts its messages.
-    fn turn(&mut self) {
-        let count = self.machines.len();
-        for number in 0..count {
-            let machine = &mut self.machines[number];
-            for (conn, bytes) in self.sent.iter_mut().filter(|(conn, _)| usize::from(conn.shard()) == number) {
-                if !bytes.is_empty() && machine.intent(*conn).is_some_and(|intent| intent.read) {
-                    machine.received(self.now, *conn, &mut std::mem::take(bytes));
-                }
-            }
-            // A backlog is due at once, a moment later.
-            while let Some(due) = machine.deadline().filter(|due| due.at <= self.now + MOMENT) {
-                self.now = self.now.max(due.at);
-                machine.elapsed(self.now);
-            }
-            while let Some(conn) = machine.next_changed() {
-                let Some(intent) = machine.intent(conn) else {
-                    self.over.insert(conn);
-                    continue;
-                };
-                let bytes = intent.transmit.slices().collect::<Vec<_>>().concat();
-                if intent.end == drupe_core::End::Shutdown {
-                    self.over.insert(conn);
-                }
-                machine.wrote(self.now, conn, bytes.len());
-                self.heard.entry(conn).or_default().extend(bytes);
-            }
-            machine.turn_ended(self.now);
-            while let Some((to, message)) = machine.next_shard_message() {
-                let others: Vec<usize> = match to {
-                    Addressee::First => vec![0],
-                    Addressee::Shard(other) => vec![other.into()],
-                    Addressee::Others => (0..count).filter(|other| *other != number).collect(),
-                };
-                for other in others {
-                    self.post.entry((number, other)).or_default().push_back(message.clone());
-                }
-            }
-        }
-    }
-
-    /// One message arrives: of each pair in order, and of which pair is chance.
-    fn deliver(&mut self) -> bool {
-        let ways: Vec<_> = self.post.iter().filter(|(_, messages)| !messages.is_empty()).map(|(way, _)| *way).collect();
-        let Some(&way) = ways.get(usize::try_from(self.random.below(ways.len() as u64)).expect("small")) else {
-            return false;
-        };
-        let message = self.post.get_mut(&way).and_then(VecDeque::pop_front).expect("there is one");
-        self.machines[way.1].shard_message_received(self.now, &message);
-        self.turn();
-        true
-    }
-
-    fn deliver_all(&mut self) {
-        // What waits to be read is read in the turn after.
-        self.turn();
-        self.turn();
-        while self.deliver() {}
-        self.turn();
-    }
-
-    fn pass(&mut self, span: Duration) {
-        self.now = self.now + span;
-        self.deliver_all();
-    }
-
-    fn take_lines(&mut self, conn: ConnId) -> Vec<String> {
-        let bytes = self.heard.remove(&conn).unwrap_or_default();
-        String::from_utf8(bytes).expect("text").lines().map(ToOwned::to_owned).collect()
-    }
-
-    /// What a line is answered with, once all messages have come.
-    fn told(&mut self, conn: ConnId, line: &str) -> Vec<String> {
-        self.say(conn, line);
-        self.deliver_all();
-        self.take_lines(conn)
+        let handler = || Inside.within(layer(Authentication::new(ACCOUNTS.clone(), SECRET)));
+        Self::start(config, shards, seed, handler)
     }
 
     fn scram(&mut self, conn: ConnId, user: &str, password: &str) -> Vec<String> {
@@ -201,14 +79,6 @@ impl Server {
         let answer = self.told(conn, &format!("/auth scram {last}"));
         // What the server proves in turn is of this exchange alone.
         answer.into_iter().filter(|line| !line.starts_with("scram v=")).collect()
-    }
-
-    fn is_over(&self, conn: ConnId) -> bool {
-        self.over.contains(&conn)
-    }
-
-    fn total(&self, reason: Reason) -> u64 {
-        self.machines.iter().map(|machine| machine.metrics().ended.get(reason)).sum()
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod accepting;
 mod auth_shards;
+mod chat_shards;
 mod client;
 mod cluster;
 mod codecs;
@@ -25,6 +26,7 @@ mod present;
 mod remembering;
 mod request_guard;
 mod room_total;
+mod shard_server;
 mod shards;
 mod slow_members;
 mod truncated;

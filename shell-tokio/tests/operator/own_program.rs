@@ -128,7 +128,6 @@ fn own_program_blames_the_key_and_the_place_of_a_mistake() {
             "quiz.yaml:4: quiz.tries: invalid type: string \"many\", expected a number from 0 to 255",
         ),
         ("quiz: { answer_file: missing }\n", "quiz.yaml:4: quiz.answer_file: quiz.answer is set as well"),
-        ("workers: 2\n", "quiz.yaml:4: workers: the application lobby needs workers: 1"),
         ("relay: { envelope: json }\n", "quiz.yaml:4: relay: there is no such key"),
         ("tunnels: { a: {} }\n", "quiz.yaml:4: tunnels.a.ssh_host: "),
     ] {

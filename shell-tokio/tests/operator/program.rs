@@ -17,7 +17,12 @@ use std::time::Duration;
 
 #[test]
 fn two_nc_peers_chat_and_sigterm_drains_the_program() {
-    let program = Program::start(&["--listen", "tcp://127.0.0.1:0"]);
+    ["1", "2"].map(two_nc_peers_chat);
+}
+
+/// With two workers, each peer is on a worker of its own.
+fn two_nc_peers_chat(workers: &str) {
+    let program = Program::start(&["--workers", workers, "--listen", "tcp://127.0.0.1:0"]);
     let Some(mut ann) = Client::start("nc", &["127.0.0.1", program.port()]) else { return };
     assert_eq!(ann.hear(), "* welcome, guest1; type /help for the commands");
     assert_eq!(ann.hear(), "* guest1 came to lobby");
@@ -28,10 +33,14 @@ fn two_nc_peers_chat_and_sigterm_drains_the_program() {
     assert_eq!((ann.hear(), bob.hear()), ("* guest1 is now ann".into(), "* guest1 is now ann".into()));
     bob.say("hello, Ann\r\n");
     assert_eq!((ann.hear(), bob.hear()), ("<guest2> hello, Ann".into(), "<guest2> hello, Ann".into()));
+    bob.say("/who\r\n");
+    assert_eq!(bob.hear(), "* in lobby: ann, guest2");
+    bob.say("/msg ann psst\r\n");
+    assert_eq!((bob.hear(), ann.hear()), ("[to ann] psst".into(), "[guest2] psst".into()));
     let (code, printed) = program.terminate();
     assert_eq!(code, Some(0));
     let last = printed.lines().last().unwrap_or_default();
-    assert!(last.starts_with("drupe: 2 connections served, 2 messages in, "), "{printed}");
+    assert!(last.starts_with("drupe: 2 connections served, 4 messages in, "), "{printed}");
     for person in [ann, bob] {
         assert!(person.rest().contains("closing (shutdown): the server is shutting down\n"));
     }

@@ -13,7 +13,6 @@ pub fn drupe<R: Runtime + 'static>(version: &'static str) -> Program<R> {
         .version(version)
         .about("A chat, relay or echo server over telnet, TCP lines, length-prefixed frames and WebSocket")
         .app("chat", |_| Chat::default())
-        .one_worker()
         .app("relay", |start| ConfiguredRelay(Relay::new(start.settings::<RelaySettings>().envelope.into())))
         .app("echo", |_| Echo)
         .section::<RelaySettings>()

@@ -34,7 +34,7 @@ settings! {
     Settings {
         /// The purpose of the server; it determines the defaults of all other settings.
         profile: Profile = Profile::Development;
-        /// Number of worker threads, 1 to 255. The application `chat` needs exactly one.
+        /// Number of worker threads, 1 to 255.
         workers: NonZeroU8 = NonZeroU8::MIN;
         /// The listeners, by a name of your choice: letters, digits and `_`.
         listeners: BTreeMap<String, ListenerSettings> = BTreeMap::new();
