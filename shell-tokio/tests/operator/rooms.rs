@@ -70,7 +70,7 @@ fn config(options: &str) -> String {
 fn ready_made_applications_serve_rooms_with_a_home_and_reloads_add_and_remove_rules() {
     let directory = Directory::new("rooms");
     let file = directory.0.join("drupe.yaml");
-    let text = config("{ lobby: { messages_max: 3, positions: true }, relay: {} }");
+    let text = config("{ lobby: { messages_max: 3 }, relay: {} }");
     let program = Program::configured(&directory.0, &text, 4, |_| {});
     let [chat, echo, relay, web] = [0, 1, 2, 3].map(|place| program.port_of(place));
 
@@ -152,30 +152,4 @@ fn relay_on_two_workers_has_one_home_and_one_history() {
     drop((peers, sender));
     program.signal("-TERM");
     assert_eq!(program.wait(), Some(0));
-}
-
-/// The script of the page, as the server serves it.
-const PAGE: &str = include_str!("../../../core/src/web/page/drupe.js");
-
-#[test]
-fn page_shows_the_text_of_messages_with_positions_and_of_gaps() {
-    let start = PAGE.find("function unwrap").expect("the function");
-    let function = PAGE[start..].split_inclusive("\n}\n").next().expect("its end");
-    let script = format!("{function}\nfor (const text of process.argv.slice(1)) console.log(unwrap(text));");
-    let texts = [
-        ("<ann> hello", "<ann> hello"),
-        (r#"{"type":"message","room":"a","position":"7.1.2f","data":"<ann> \"hi\""}"#, "<ann> \"hi\""),
-        (r#"{"type":"message","room":"a","position":"7.1.2f","data":{"x":1}}"#, r#"{"x":1}"#),
-        (
-            r#"{"type":"gap","room":"a","why":"too_slow","position":"7.1.2f"}"#,
-            "* messages in a may be missing (too_slow)",
-        ),
-        (r#"{"type":"message","room":"a","#, r#"{"type":"message","room":"a","#),
-        (r#"{"type":"notice"}"#, r#"{"type":"notice"}"#),
-    ];
-    let mut arguments = vec!["-e", &script, "--"];
-    arguments.extend(texts.map(|(text, _)| text));
-    let Some(node) = Client::start("node", &arguments) else { return };
-    let expected: String = texts.iter().map(|(_, shown)| format!("{shown}\n")).collect();
-    assert_eq!(node.rest(), expected);
 }
