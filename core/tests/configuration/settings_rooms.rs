@@ -22,20 +22,16 @@ fn warned(sources: &Sources) -> String {
 #[test]
 fn rules_by_name_and_prefix_reach_the_machine() {
     let text = "{ history_max: 8MiB, recover_max: 50, options: { 'news*': { messages_max: 200, bytes_max: 2MiB, age_max: 1h, \
-        key_window: 0s, presence: names, gap_notices: false, positions: true }, news.eu: {}, news.test: { home: none } } }";
+        key_window: 0s, presence: names, gap_notices: false, positions: false }, news.eu: {}, news.test: { home: none } } }";
     let resolved = good(&sources(text));
     let memory = &resolved.plan.config.memory;
     assert_eq!((memory.bytes_max, memory.recover_max), (8 << 20, 50));
     let all = Keep::messages(200).bytes(2 << 20).age(Some(Duration::from_secs(3600))).key_window(Duration::ZERO);
     assert_eq!(
         memory.options("news"),
-        Some(&RoomOptions::new("news*", all).tells_gaps(false).presence(Presence::Names))
+        Some(&RoomOptions::new("news*", all).tells_gaps(false).positions(false).presence(Presence::Names))
     );
-    assert_eq!(
-        memory.options("news.eu"),
-        Some(&RoomOptions::new("news.eu", Keep::messages(100)).positions(false)),
-        "the defaults"
-    );
+    assert_eq!(memory.options("news.eu"), Some(&RoomOptions::new("news.eu", Keep::messages(100))), "the defaults");
     assert_eq!(memory.options("news.test"), None);
     assert_eq!(memory.rooms.iter().filter(|options| options.home == Home::None).count(), 1);
     assert_eq!(memory.options("lobby"), None);

@@ -55,6 +55,26 @@ fn wait_for_metric(port: u16, series: &str, value: u64) {
     panic!("{series} is {}, not {value}", metric(port, series));
 }
 
+/// Returns what a peer that comes back with a position receives on a WebSocket, until `last`.
+fn web_chat_since(port: u16, position: &str, last: &str) -> String {
+    let mut stream = connect(port);
+    let request = format!(
+        "GET /?since={position} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    let (mut received, mut chunk) = (Vec::new(), [0; 1024]);
+    loop {
+        let length = stream.read(&mut chunk).expect("an answer in time");
+        received.extend_from_slice(&chunk[..length]);
+        let text = String::from_utf8_lossy(&received).into_owned();
+        assert!(length > 0, "{last:?} never came: {text}");
+        if text.contains(last) {
+            return text;
+        }
+    }
+}
+
 const NEW: &str = "drupe_room_joins_total{result=\"new\"}";
 
 fn config(options: &str) -> String {
@@ -70,7 +90,7 @@ fn config(options: &str) -> String {
 fn ready_made_applications_serve_rooms_with_a_home_and_reloads_add_and_remove_rules() {
     let directory = Directory::new("rooms");
     let file = directory.0.join("drupe.yaml");
-    let text = config("{ lobby: { messages_max: 3, positions: true }, relay: {} }");
+    let text = config("{ lobby: { messages_max: 3 }, relay: {} }");
     let program = Program::configured(&directory.0, &text, 4, |_| {});
     let [chat, echo, relay, web] = [0, 1, 2, 3].map(|place| program.port_of(place));
 
@@ -86,6 +106,14 @@ fn ready_made_applications_serve_rooms_with_a_home_and_reloads_add_and_remove_ru
     assert!(came.starts_with("{\"type\":\"message\",\"room\":\"lobby\",\"position\":\""), "{came}");
     assert!(came.ends_with("\",\"data\":\"* guest3 came to lobby\"}"), "{came}");
     bob.hear_until("* guest3 came to lobby");
+    let position = came.split("\"position\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a position");
+    ann.say("meanwhile");
+    bob.hear_until("<guest1> meanwhile");
+    let returned = web_chat_since(web, position, "came to lobby\"}");
+    let missed = returned.find("\"data\":\"<guest1> meanwhile\"}").expect("what it missed");
+    assert!(missed < returned.find("* guest4 came").expect("its arrival"), "{returned}");
+    assert_eq!(metric(web, "drupe_room_joins_total{result=\"recovered\"}"), 1);
+    assert_eq!(metric(web, "drupe_room_recovered_messages_total"), 1);
 
     let mut alone = Peer::new(echo);
     alone.say("back");
@@ -152,30 +180,4 @@ fn relay_on_two_workers_has_one_home_and_one_history() {
     drop((peers, sender));
     program.signal("-TERM");
     assert_eq!(program.wait(), Some(0));
-}
-
-/// The script of the page, as the server serves it.
-const PAGE: &str = include_str!("../../../core/src/web/page/drupe.js");
-
-#[test]
-fn page_shows_the_text_of_messages_with_positions_and_of_gaps() {
-    let start = PAGE.find("function unwrap").expect("the function");
-    let function = PAGE[start..].split_inclusive("\n}\n").next().expect("its end");
-    let script = format!("{function}\nfor (const text of process.argv.slice(1)) console.log(unwrap(text));");
-    let texts = [
-        ("<ann> hello", "<ann> hello"),
-        (r#"{"type":"message","room":"a","position":"7.1.2f","data":"<ann> \"hi\""}"#, "<ann> \"hi\""),
-        (r#"{"type":"message","room":"a","position":"7.1.2f","data":{"x":1}}"#, r#"{"x":1}"#),
-        (
-            r#"{"type":"gap","room":"a","why":"too_slow","position":"7.1.2f"}"#,
-            "* messages in a may be missing (too_slow)",
-        ),
-        (r#"{"type":"message","room":"a","#, r#"{"type":"message","room":"a","#),
-        (r#"{"type":"notice"}"#, r#"{"type":"notice"}"#),
-    ];
-    let mut arguments = vec!["-e", &script, "--"];
-    arguments.extend(texts.map(|(text, _)| text));
-    let Some(node) = Client::start("node", &arguments) else { return };
-    let expected: String = texts.iter().map(|(_, shown)| format!("{shown}\n")).collect();
-    assert_eq!(node.rest(), expected);
 }

@@ -51,7 +51,7 @@ settings! {
         gap_notices: bool = true;
         /// Whether members that receive JSON get each message with its position in the room, as
         /// `{"type":"message","room":"news","position":"7.1.2f","data":"hello"}`. Clients need
-        /// positions to return with. Clients of `chat` and `relay` do not expect them.
-        positions: bool = false;
+        /// positions to return with. Set it to false for clients that do not expect them.
+        positions: bool = true;
     }
 }
