@@ -21,6 +21,8 @@ mod identity;
 mod pauses;
 mod present;
 mod remembering;
+mod remembering_extremes;
+mod remembering_joins;
 mod request_guard;
 mod shards;
 mod slow_members;
