@@ -1,5 +1,6 @@
 //! Configurations in which each field is 0, 1, the maximum, or a value in between.
 
+use drupe_core::history::Keep;
 use drupe_core::http::{Access, Files, Http, Origins};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
@@ -9,8 +10,8 @@ use drupe_core::tls::ClientTls;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
 use drupe_core::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, RawMode, Wire};
 use drupe_core::{
-    AddressOrder, Backoff, Closing, Config, Dial, Drain, Listen, MetricsOptions, PageLogin, PageOptions, PeerLimits,
-    Rates, RoomLimits, Sections, TicketLimits, TlsStart, Unapplied,
+    AddressOrder, Backoff, Closing, Config, Dial, Drain, Home, Listen, MetricsOptions, PageLogin, PageOptions,
+    PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, TicketLimits, TlsStart, Unapplied,
 };
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -155,6 +156,23 @@ impl<'a> Draw<'a> {
         sections
     }
 
+    /// Draws the options of rooms that remember: of all rooms, or of those with a prefix.
+    fn memory(&mut self) -> RoomMemory {
+        let keep = Keep::messages(self.count(3))
+            .bytes(self.count(100))
+            .age(self.maybe(|draw| draw.duration(Duration::from_secs(10))))
+            .key_window(self.duration(Duration::from_secs(10)));
+        let presence = [Presence::Off, Presence::Counts, Presence::Names][usize::from(self.pick() % 3)];
+        let options = RoomOptions::new(if self.flag() { "*" } else { "a*" }, keep)
+            .home(if self.pick() == 0 { Home::None } else { Home::Memory })
+            .keep(keep)
+            .presence(presence)
+            .tells_gaps(self.flag())
+            .positions(self.flag());
+        let bytes_max = self.maybe(|draw| u64::from(draw.count(2_000))).unwrap_or(u64::MAX);
+        RoomMemory::default().rooms(vec![options]).bytes_max(bytes_max).recover_max(self.count(3))
+    }
+
     fn listen(&mut self, kind: usize) -> Listen {
         let mut listen: Listen = ADDRESSES[kind].parse().expect("well formed");
         match &mut listen.protocol {
@@ -261,6 +279,7 @@ impl<'a> Draw<'a> {
             .rooms(
                 RoomLimits::default().total(self.count(4)).per_connection(self.count(2)).name_max_bytes(self.count(8)),
             )
+            .memory(self.memory())
             .tickets(TicketLimits::default().per_connection(self.count(2)).total(self.count(4)))
             .idle(peer.idle)
             .idle_warning(peer.idle_warning)

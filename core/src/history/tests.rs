@@ -22,8 +22,10 @@ struct World {
     /// The published messages of the current epoch, by number.
     line: Vec<u64>,
     published: u64,
-    /// An old copy of the home and of its line.
-    copy: Option<(RoomHistories, Vec<u64>)>,
+    /// An old copy of the home, of its line, and of whether the room is pinned.
+    copy: Option<(RoomHistories, Vec<u64>, Option<u64>)>,
+    /// The epoch of the room while it is pinned.
+    pinned: Option<u64>,
     readers: Vec<Reader>,
     random: u64,
     /// Number of readers who missed something although their epoch and offset match the history.
@@ -35,8 +37,8 @@ enum Act {
     Publish,
     /// A new reader has all messages up to now.
     Read,
-    /// A reader comes back.
-    Return(prop::sample::Index),
+    /// A reader comes back, and may receive so many bytes.
+    Return(prop::sample::Index, usize),
     /// The home is copied, or restored from the copy.
     Copy,
     Restore,
@@ -44,6 +46,10 @@ enum Act {
     Crowd(u8),
     Forget,
     Wait,
+    Pin(bool),
+    SetBytesMax(usize),
+    /// Only this room stays, or only the others.
+    Retain(bool),
 }
 
 const ROOM: &str = "room";
@@ -57,6 +63,7 @@ impl World {
             line: Vec::new(),
             published: 0,
             copy: None,
+            pinned: None,
             readers: Vec::new(),
             random: 0,
             deceived: 0,
@@ -91,14 +98,14 @@ impl World {
                 let position = self.home.open(ROOM, epoch);
                 self.readers.push(Reader { position, last: self.line.last().copied().unwrap_or(0) });
             }
-            Act::Return(index) if !self.readers.is_empty() => {
+            Act::Return(index, bytes_max) if !self.readers.is_empty() => {
                 let reader = *index.get(&self.readers);
-                self.come_back(reader)?;
+                self.come_back(reader, *bytes_max)?;
             }
-            Act::Copy => self.copy = Some((self.home.clone(), self.line.clone())),
+            Act::Copy => self.copy = Some((self.home.clone(), self.line.clone(), self.pinned)),
             Act::Restore => {
-                if let Some((home, line)) = self.copy.clone() {
-                    (self.home, self.line) = (home, line);
+                if let Some((home, line, pinned)) = self.copy.clone() {
+                    (self.home, self.line, self.pinned) = (home, line, pinned);
                 }
             }
             Act::Crowd(number) => {
@@ -108,19 +115,34 @@ impl World {
             }
             Act::Forget => drop(self.home.remove(ROOM)),
             Act::Wait => self.now = self.now + Duration::from_secs(1),
-            Act::Return(_) => {}
+            Act::Pin(is_pinned) => {
+                if *is_pinned && self.home.top(ROOM).is_none() {
+                    self.line.clear();
+                }
+                let epoch = self.random();
+                self.home.pin(ROOM, *is_pinned, epoch);
+                self.pinned = self.home.top(ROOM).map(|top| top.epoch).filter(|_| *is_pinned);
+            }
+            Act::SetBytesMax(bytes_max) => self.home.set_bytes_max(*bytes_max),
+            Act::Retain(this) => {
+                self.home.retain(|name| (name == ROOM) == *this);
+                prop_assert!(*this || self.home.len() <= 1 || self.pinned.is_none() || self.home.top(ROOM).is_some());
+            }
+            Act::Return(..) => {}
         }
+        let epoch = self.home.top(ROOM).map(|top| top.epoch);
+        prop_assert!(self.pinned.is_none() || epoch == self.pinned, "a pinned room keeps its epoch");
         Ok(())
     }
 
-    fn come_back(&mut self, reader: Reader) -> Result<(), TestCaseError> {
+    fn come_back(&mut self, reader: Reader, bytes_max: usize) -> Result<(), TestCaseError> {
         let top = self.home.top(ROOM);
         let place = usize::try_from(reader.position.offset).expect("short");
         let is_same_epoch = top.is_some_and(|top| top.epoch == reader.position.epoch);
         let has = |line: &[u64]| place == 0 || line.get(place - 1) == Some(&reader.last);
         let is_in_line = is_same_epoch && has(&self.line);
         let rest = self.line.get(place..).unwrap_or_default();
-        let found = self.home.since(ROOM, self.now, &self.keep, reader.position, 4, 1_000);
+        let found = self.home.since(ROOM, self.now, &self.keep, reader.position, 4, bytes_max);
         let found = found.map(|kept| kept.map(|kept| (kept.position.offset, kept.message.clone())).collect::<Vec<_>>());
         let missed = match &found {
             Err(Gap::TooMany) => Ok(rest.len()),
@@ -129,14 +151,16 @@ impl World {
         prop_assert_eq!(self.home.missed_since(ROOM, self.now, &self.keep, reader.position), missed);
         let expected = rest.iter().zip(reader.position.offset + 1..);
         let expected: Vec<_> = expected.map(|(number, at)| (at, OutgoingBuf::from(&*format!("{number}")))).collect();
+        let bytes: usize = expected.iter().map(|(_, message)| message.as_outgoing().len()).sum();
         match &found {
             Ok(messages) => {
+                prop_assert!(bytes <= bytes_max, "{bytes} bytes, and at most {bytes_max} are allowed");
                 prop_assert!(is_in_line, "{reader:?} is recovered, but its last message is gone");
                 prop_assert_eq!(messages, &expected);
             }
             Err(Gap::OtherEpoch) => prop_assert!(!is_same_epoch),
             Err(Gap::Rewritten) => prop_assert!(is_same_epoch && !has(&self.line)),
-            Err(Gap::TooMany) => prop_assert!(is_in_line && rest.len() > 4),
+            Err(Gap::TooMany) => prop_assert!(is_in_line && (rest.len() > 4 || bytes > bytes_max)),
             Err(Gap::TooOld) => prop_assert!(is_same_epoch && !rest.is_empty()),
             Err(other) => prop_assert!(false, "{other}"),
         }
@@ -153,12 +177,16 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         8 => Just(Act::Publish),
         3 => Just(Act::Read),
-        6 => any::<prop::sample::Index>().prop_map(Act::Return),
+        6 => (any::<prop::sample::Index>(), prop_oneof![Just(1_000), 0..12_usize])
+            .prop_map(|(reader, bytes_max)| Act::Return(reader, bytes_max)),
         1 => Just(Act::Copy),
         1 => Just(Act::Restore),
         2 => (0..20_u8).prop_map(Act::Crowd),
         1 => Just(Act::Forget),
         1 => Just(Act::Wait),
+        1 => any::<bool>().prop_map(Act::Pin),
+        1 => prop_oneof![Just(0), Just(usize::MAX), 500..8_000_usize].prop_map(Act::SetBytesMax),
+        1 => any::<bool>().prop_map(Act::Retain),
     ];
     prop::collection::vec(act, 1..200)
 }
@@ -176,9 +204,62 @@ proptest! {
         for act in &acts {
             world.act(act)?;
             prop_assert_eq!(world.home.recount(), Ok(()));
-            prop_assert!(world.home.len() <= 1 || world.home.bytes() <= bytes_max, "{}", world.home.bytes());
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn second_message_with_key_within_window_is_the_first(
+        // A key or none, seconds to wait, and whether the history is removed before.
+        acts in prop::collection::vec((prop::option::of(0..3_u8), 0..4_u64, prop::bool::weighted(0.05)), 1..100),
+        window in 0..6_u64,
+        messages in 0..4_u32,
+        is_pinned: bool,
+    ) {
+        let keep = Keep::messages(messages).key_window(Duration::from_secs(window));
+        let mut home = RoomHistories::new(1 << 20);
+        let (mut now, mut known, mut mark) = (Time::START, std::collections::BTreeMap::new(), 0);
+        home.pin(ROOM, is_pinned, 9);
+        for (key, wait, forgets) in acts {
+            now = now + Duration::from_secs(wait);
+            // A pinned room keeps its keys, as its position.
+            if forgets && home.remove(ROOM) && !is_pinned {
+                known.clear();
+            }
+            mark += 1;
+            let text = key.map(|key| format!("key {key}"));
+            let before = home.top(ROOM);
+            let published = home.publish(ROOM, now, &keep, (mark, mark), text.as_deref(), "message".into());
+            let published = published.expect("it is short");
+            let first = known.get(&key).filter(|(at, _)| now.since(*at) < keep.key_window).map(|&(_, first)| first);
+            prop_assert_eq!(published.is_repeated, key.is_some() && first.is_some());
+            if let (Some(first), true) = (first, key.is_some()) {
+                prop_assert_eq!((published.position, home.top(ROOM)), (first, before), "it changes nothing");
+            } else {
+                known.insert(key, (now, published.position));
+            }
+            prop_assert_eq!(home.recount(), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn room_that_knows_10_000_keys_refuses_more_until_they_expire() {
+    let mut home = RoomHistories::new(1 << 24);
+    let keep = Keep::messages(1).key_window(Duration::from_secs(60));
+    let mut publish =
+        |seconds, key: &str| home.publish(ROOM, Time::from_secs(seconds), &keep, (1, 2), Some(key), "m".into());
+    for number in 0..10_000 {
+        let published = publish(number / 5_000, &format!("key {number}"));
+        assert!(published.is_ok_and(|published| !published.is_repeated), "{number}");
+    }
+    assert_eq!(publish(2, "one more"), Err(PublishError::TooManyKeys));
+    assert!(publish(2, "key 7").is_ok_and(|published| published.is_repeated && published.position.offset == 8));
+    assert!(publish(60, "key 7").is_ok_and(|published| !published.is_repeated), "the first half has expired");
+    assert!(publish(60, "key 9999").is_ok_and(|published| published.is_repeated));
+    assert_eq!(publish(60, &"k".repeat(65)), Err(PublishError::KeyTooLong { bytes: 65 }));
+    assert_eq!(home.recount(), Ok(()));
 }
 
 #[test]
@@ -189,7 +270,7 @@ fn offsets_without_marks_do_not_notice_that_a_restored_home_lost_messages() {
     }
     let reader = world.readers[0];
     assert_eq!(world.home.since(ROOM, world.now, &world.keep, reader.position, 10, 1_000).err(), Some(Gap::Rewritten));
-    world.come_back(reader).expect("it is right");
+    world.come_back(reader, 1_000).expect("it is right");
     assert_eq!(world.deceived, 1, "epoch and offset match, but the message is another one");
 }
 

@@ -6,6 +6,7 @@ mod bad_servers;
 mod counting;
 mod fair_turns;
 mod memory;
+mod remembering;
 mod tls_memory;
 mod work;
 mod work_world;

@@ -5,13 +5,16 @@
 
 use crate::every_wire::{Peers, WIRES, base, message};
 use drupe_core::app::Echo;
+use drupe_core::history::Keep;
 use drupe_core::http::Http;
 use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Rate};
 use drupe_core::outbound::Marks;
 use drupe_core::telnet::Telnet;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel, TunnelFailure, TunnelReport};
 use drupe_core::wire::{Auto, Protocol, Proxies, Wire};
-use drupe_core::{AcceptFailure, Accepting, Command, Config, Listen, ListenerId, Machine, Reason, Time, UnixTime};
+use drupe_core::{
+    AcceptFailure, Accepting, Command, Config, Listen, ListenerId, Machine, Reason, RoomOptions, Time, UnixTime,
+};
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -48,14 +51,14 @@ impl Extreme {
 }
 
 /// A change of one field, and what it is called.
-type Change = (&'static str, fn(&mut Config, Extreme));
+pub(crate) type Change = (&'static str, fn(&mut Config, Extreme));
 
 /// The same, of tunnels.
 type TunnelChange = (&'static str, fn(&mut Tunnel, Extreme));
 
 /// Every change there is.
 fn changes() -> Vec<Change> {
-    [of_connections(), of_rates_and_queues(), of_time(), of_listeners()].concat()
+    [of_connections(), of_rates_and_queues(), of_time(), of_memory(), of_listeners()].concat()
 }
 
 fn of_connections() -> Vec<Change> {
@@ -128,6 +131,30 @@ fn of_time() -> Vec<Change> {
     ]
 }
 
+/// Changes of the options of rooms that remember, which then are all.
+pub(crate) fn of_memory() -> Vec<Change> {
+    vec![
+        ("memory.bytes_max", |c, x| {
+            remember(c, |_| {});
+            c.memory.bytes_max = if x == Max { u64::MAX } else { x.count().into() };
+        }),
+        ("memory.recover_max", |c, x| {
+            remember(c, |_| {});
+            c.memory.recover_max = x.count();
+        }),
+        ("memory.keep.messages", |c, x| remember(c, |keep| keep.messages = x.count())),
+        ("memory.keep.bytes", |c, x| remember(c, |keep| keep.bytes = x.count())),
+        ("memory.keep.age", |c, x| remember(c, |keep| keep.age = Some(x.span()))),
+        ("memory.keep.key_window", |c, x| remember(c, |keep| keep.key_window = x.span())),
+    ]
+}
+
+fn remember(config: &mut Config, change: impl FnOnce(&mut Keep)) {
+    let mut keep = Keep::messages(10);
+    change(&mut keep);
+    config.memory.rooms = vec![RoomOptions::new("*", keep)];
+}
+
 fn of_listeners() -> Vec<Change> {
     vec![
         ("listen.connections_max", |c, x| each(c, |listen| listen.connections_max = Some(x.count()))),
@@ -167,7 +194,7 @@ fn of_listeners() -> Vec<Change> {
 }
 
 /// Options that are no number, and what rates and marks consist of.
-const WITHOUT_EXTREMES: [&str; 51] = [
+const WITHOUT_EXTREMES: [&str; 55] = [
     "address",
     "allow",
     "app",
@@ -185,6 +212,7 @@ const WITHOUT_EXTREMES: [&str; 51] = [
     "group",
     "half_open",
     "high",
+    "home",
     "hosts",
     "labels",
     "lines",
@@ -203,7 +231,9 @@ const WITHOUT_EXTREMES: [&str; 51] = [
     "pages",
     "path",
     "peer",
+    "positions",
     "prefix",
+    "presence",
     "probe",
     "prompt",
     "protocol",
@@ -213,6 +243,7 @@ const WITHOUT_EXTREMES: [&str; 51] = [
     "slow_policy",
     "socket",
     "subprotocols",
+    "tells_gaps",
     "title",
     "trusted",
     "tunnels",
@@ -230,13 +261,14 @@ pub(crate) fn options(value: &dyn std::fmt::Debug) -> Vec<String> {
 
 #[test]
 fn every_config_field_is_covered_by_extremes() {
-    let values: [&dyn std::fmt::Debug; 6] = [
+    let values: [&dyn std::fmt::Debug; 7] = [
         &Config::default(),
         &Listen::lines(([127, 0, 0, 1], 1).into()),
         &Http::default(),
         &Telnet::default(),
         &Auto::default(),
         &Proxies::trusting([]),
+        &RoomOptions::new("*", Keep::messages(1)),
     ];
     let names: BTreeSet<String> = values.into_iter().flat_map(options).collect();
     let changed =

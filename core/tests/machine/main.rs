@@ -24,6 +24,8 @@ mod monitor_shards;
 mod pauses;
 mod present;
 mod remembering;
+mod remembering_extremes;
+mod remembering_joins;
 mod request_guard;
 mod room_total;
 mod shard_server;

@@ -197,6 +197,7 @@ mod tests {
     use crate::base::Reason;
     use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, OutgoingBuf, PayloadBuf};
     use crate::facts::ShardMessage;
+    use crate::facts::record::room_strategies::room_messages;
     use proptest::prelude::*;
 
     fn inputs() -> impl Strategy<Value = Input<String>> {
@@ -296,6 +297,7 @@ mod tests {
                     content: content.into(),
                 })
             }),
+            room_messages().prop_map(|message| Input::ShardMessageReceived(ShardMessage::Room(message))),
             Just(Input::TakesJobs),
             (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),
             any::<u64>().prop_map(|millis| Input::ClockSet(UnixTime::from_millis(millis))),

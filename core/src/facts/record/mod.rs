@@ -3,6 +3,8 @@
 mod format;
 mod recorder;
 mod room_messages;
+#[cfg(test)]
+mod room_strategies;
 mod shard_messages;
 mod words;
 

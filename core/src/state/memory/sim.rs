@@ -105,7 +105,8 @@ impl State {
             ensure(!missed.is_empty() && missed.iter().all(|(number, _)| is_member(number)), || {
                 format!("slot {slot} has missed messages in a room of which it is no member")
             })?;
-            ensure(self.outbound.is_stalled(slot), || format!("slot {slot} is slow no longer, and was not told"))?;
+            let is_slow = self.outbound.is_stalled(slot) || self.outbound.pending(slot) > 0;
+            ensure(is_slow, || format!("slot {slot} is slow no longer, and was not told"))?;
         }
         let held: Vec<_> =
             memory.holders.iter().filter(|(_, shards)| !shards.is_empty()).map(|(room, _)| &**room).collect();

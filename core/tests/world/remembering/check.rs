@@ -111,7 +111,7 @@ fn check(run: &Run, truth: &Truth<'_>, story: &Story<'_>, found: &mut Found) {
         Some((position, _)) => position,
         None => None,
     };
-    let mut steps = Steps { story, at: start, latest: None, holes: Vec::new(), names: BTreeSet::new() };
+    let mut steps = Steps { story, at: start, from: 0, latest: None, holes: Vec::new(), names: BTreeSet::new() };
     for (place, item) in heard.iter().enumerate() {
         match item {
             Heard::Message { name, position, .. } => {
@@ -133,31 +133,38 @@ fn check(run: &Run, truth: &Truth<'_>, story: &Story<'_>, found: &mut Found) {
         let is_later = steps.latest.is_some() || line.all[last].position.epoch == at.epoch;
         let step = line.step(member.conn, at, last);
         if is_later && step != Step::Whole && !(step == Step::Broken && run.loses) {
-            steps.holes.push((heard.len(), step));
+            steps.holes.push(Hole { from: steps.from, to: heard.len(), step });
         }
     }
-    for (place, step) in &steps.holes {
-        found.missed += u64::from(matches!(step, Step::Missing(_)));
-        let is_told = covers(run, story, *place, *step);
-        assert!(is_told, "{step:?} messages are missing before {place}, and nothing says so: {heard:?} of {}", about());
+    for hole in &steps.holes {
+        found.missed += u64::from(matches!(hole.step, Step::Missing(_)));
+        let is_told = is_told(run, story, *hole);
+        assert!(is_told, "{hole:?}: nothing says that messages are missing: {heard:?} of {}", about());
     }
     causes(run, story, &steps.holes);
 }
 
-/// Returns `true` if the member was told that messages are missing before the item at `place`.
-fn covers(run: &Run, story: &Story<'_>, place: usize, step: Step) -> bool {
+/// A place where messages are missing.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    /// The place behind the last numbered message before it.
+    from: usize,
+    /// The place of the first message after it.
+    to: usize,
+    step: Step,
+}
+
+/// Returns `true` if the member was told that messages are missing.
+fn is_told(run: &Run, story: &Story<'_>, hole: Hole) -> bool {
     let gaps = &story.member.gaps;
     if !run.tells_gaps(&story.member.room) {
         return !gaps.is_empty();
     }
     let is_gap = |item: &Heard<'_>| matches!(item, Heard::Gap { .. });
-    let since = story.heard[..place].iter().rposition(|item| matches!(item, Heard::Message { .. }));
-    let later = story.heard.get(place..).unwrap_or_default();
-    match step {
-        // Whoever is slow is told once it is slow no longer.
-        Step::Missing(_) => story.heard[since.map_or(0, |at| at + 1)..].iter().any(is_gap),
-        _ => story.heard[since.map_or(0, |at| at + 1)..place].iter().any(is_gap) || later.iter().any(is_gap),
-    }
+    let is_before = story.heard[hole.from..hole.to].iter().any(is_gap);
+    // Whoever is slow is told once it is slow no longer. Even the notice of another gap may be skipped.
+    let may_be_late = matches!(hole.step, Step::Missing(_)) || run.skips();
+    is_before || may_be_late && story.heard[hole.to..].iter().any(is_gap)
 }
 
 /// The messages of one member, in the order in which they came.
@@ -167,8 +174,9 @@ struct Steps<'s> {
     at: Option<Position>,
     /// The number of the last message in the order of the home.
     latest: Option<usize>,
-    /// What is missing, and before which place.
-    holes: Vec<(usize, Step)>,
+    /// The place behind the last message.
+    from: usize,
+    holes: Vec<Hole>,
     names: BTreeSet<&'s str>,
 }
 
@@ -198,13 +206,13 @@ impl Steps<'_> {
         if let Some(at) = self.at {
             let step = line.step(member.conn, at, number);
             if step != Step::Whole {
-                self.holes.push((place, step));
+                self.holes.push(Hole { from: self.from, to: place, step });
             }
             // What a member that compares epoch and offset alone believes.
             let seems_next = at.epoch == truth.epoch && at.offset.checked_add(1) == Some(truth.offset);
             found.deceived += u64::from(seems_next && step == Step::Broken);
         }
-        (self.at, self.latest) = (Some(truth), Some(number));
+        (self.at, self.latest, self.from) = (Some(truth), Some(number), place + 1);
     }
 }
 
@@ -253,7 +261,7 @@ fn recovery(run: &Run, line: Option<&Line<'_>>, story: &Story<'_>, found: &mut F
 }
 
 /// Checks that each gap that a member was told of has a cause.
-fn causes(run: &Run, story: &Story<'_>, holes: &[(usize, Step)]) {
+fn causes(run: &Run, story: &Story<'_>, holes: &[Hole]) {
     let member = story.member;
     for (why, is_own) in &member.gaps {
         let is_so = match why {

@@ -39,6 +39,7 @@ pub(crate) struct Member {
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) room: String,
+    /// The length in all representations.
     pub(crate) bytes: usize,
     pub(crate) request: Option<RoomRequest>,
     pub(crate) key: Option<String>,
@@ -124,8 +125,10 @@ impl Desk {
             }
             // For programs, it is JSON.
             "both" => {
-                let (_, text) = self.text(room, number);
-                hub.publish(room, Outgoing::Negotiated { json: &format!("\"{text}\""), text: &text });
+                let (name, text) = self.text(room, number);
+                let json = format!("\"{text}\"");
+                self.said.get_mut(&name).expect("just entered").bytes += json.len();
+                hub.publish(room, Outgoing::Negotiated { json: &json, text: &text });
             }
             "some" => {
                 let all: Vec<ConnId> = hub.connections().collect();

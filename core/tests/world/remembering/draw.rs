@@ -81,7 +81,7 @@ impl Draw {
         let client = if is_websocket { Client::websocket() } else { Client::lines() };
         let seen = Rc::new(RefCell::new(BTreeMap::new()));
         let knows = Rc::clone(&seen);
-        let (pace, ends) = (self.pick(&[1, 3, 10]), self.pick(&[0, 40, 200]));
+        let (pace, ends) = (self.pick(&[1, 1, 2, 5]), self.pick(&[0, 60, 300]));
         let (long, removes) = (self.chance(3), self.chance(4));
         let client = client.answers(move |text| {
             remember(&mut knows.borrow_mut(), text);
@@ -106,7 +106,6 @@ impl Draw {
             0..3 => format!("join {room}"),
             3..8 => format!("back {room} {}", self.position(seen, room)),
             8..11 => format!("leave {room}"),
-            11..15 => format!("say {room} {length}"),
             15..17 => format!("both {room} {length}"),
             17..20 => format!("keep {room} {length}"),
             20..22 => format!("key {room} {}", self.number(3)),
@@ -138,8 +137,9 @@ impl Draw {
 /// Keeps the last position that a text shows.
 fn remember(seen: &mut BTreeMap<String, Position>, text: &str) {
     let (room, position, is_told) = match Heard::parse(text) {
-        Heard::Message { room, position: Some(position), .. } => (room, position, true),
-        Heard::Gap { room, position: Some(position), .. } => (room, position, true),
+        Heard::Message { room, position: Some(position), .. } | Heard::Gap { room, position: Some(position), .. } => {
+            (room, position, true)
+        }
         Heard::Joined { room, position: Some(position) } => (room, position, false),
         _ => return,
     };

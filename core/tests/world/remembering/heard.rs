@@ -33,10 +33,8 @@ impl<'t> Heard<'t> {
     }
 
     fn of_message(text: &'t str) -> Option<Self> {
-        let position = match text.starts_with("{\"type\":\"message\"") {
-            true => Some(field(text, "position")?.parse().ok()?),
-            false => None,
-        };
+        let is_json = text.starts_with("{\"type\":\"message\"");
+        let position = if is_json { Some(field(text, "position")?.parse().ok()?) } else { None };
         let text = if position.is_some() { field(text, "data")? } else { text.trim_matches('"') };
         let mut words = text.strip_prefix("m ")?.split(' ');
         let (room, name, end) = (words.next()?, words.next()?, words.next()?);

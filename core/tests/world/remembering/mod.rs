@@ -34,7 +34,7 @@ use std::panic::AssertUnwindSafe;
 
 /// The number of worlds in an ordinary run, which takes seconds.
 const WORLDS: u64 = 100;
-const STEPS: u32 = 500;
+const STEPS: u32 = 2_000;
 const PARTS: u32 = 5;
 
 /// One world, with what the checks need to know.
@@ -158,7 +158,7 @@ fn change(run: &mut Run, draw: &mut Draw, part: u32) {
         run.world.reconfigure(&config);
         run.configs.push(config);
     }
-    if run.loses && part % 2 == 0 {
+    if run.loses && part.is_multiple_of(2) {
         run.world.copy_histories();
     } else if run.loses {
         for shard in 0..run.shards {
