@@ -98,7 +98,7 @@ impl Room {
             self.machine.turn_ended(Time::START);
             assert_eq!(delivered, self.recipients * line.len(), "each recipient gets each message");
         }
-        (cpu_time() - began).as_secs_f64() / as_float(rounds * messages * self.recipients)
+        since(began).as_secs_f64() / as_float(rounds * messages * self.recipients)
     }
 }
 
@@ -163,19 +163,19 @@ fn names(out: &mut impl Write) -> io::Result<()> {
         let began = cpu_time();
         let mut accept = || machine.accepted(Time::START, ListenerId::new(0), Peer::Local).expect("room for all");
         let conns: Vec<_> = (0..MANY).map(|_| accept()).collect();
-        let joins = cpu_time() - began;
+        let joins = since(began);
         used[usize::from(named)] = heap_bytes() - before;
         let began = cpu_time();
         for _ in 0..100 {
             machine.received(Time::START, conns[0], &mut b"list\n".to_vec());
         }
-        let lists = cpu_time() - began;
+        let lists = since(began);
         let began = cpu_time();
         for conn in conns {
             machine.failed(Time::START, conn, drupe_core::Failure::Reset);
             while machine.next_changed().is_some() {}
         }
-        let leaves = cpu_time() - began;
+        let leaves = since(began);
         let each = |total: Duration, count: usize| total.as_secs_f64() * 1e6 / as_float(count);
         let what = if named { "with" } else { "without" };
         writeln!(
@@ -211,6 +211,11 @@ fn cpu_time() -> Duration {
     let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
     assert_eq!(done, 0, "every Linux has this clock");
     Duration::new(u64::try_from(now.tv_sec).expect("positive"), u32::try_from(now.tv_nsec).expect("small"))
+}
+
+/// Returns the time that this thread has used the processor since `began`.
+fn since(began: Duration) -> Duration {
+    cpu_time().saturating_sub(began)
 }
 
 fn heap_bytes() -> usize {
