@@ -233,6 +233,6 @@ mod tests {
             remote.drain().unwrap();
             running.await.unwrap().unwrap();
         };
-        runtime.block_on(tokio::time::timeout(Duration::from_secs(60), test)).unwrap();
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await }).unwrap();
     }
 }

@@ -321,10 +321,9 @@ fn subscription_that_ends_before_it_begins_is_answered() {
     let mut hub = hub();
     let ann = hub.connect();
     // One fact causes a bounded number of rounds, so the last subscriptions wait for the next one.
-    let mut text = String::new();
-    for number in 0..12 {
-        text += &format!("{{\"type\":\"subscribe\",\"room\":\"news/{number}\",\"id\":{number}}}\n");
-    }
+    let subscribe =
+        |number| json!({ "type": "subscribe", "room": format!("news/{number}"), "id": number }).to_string() + "\n";
+    let mut text: String = (0..12).map(subscribe).collect();
     text += "{\"type\":\"unsubscribe\",\"room\":\"news/11\",\"id\":\"u\"}\n";
     hub.send(ann, text.as_bytes());
     hub.advance(Duration::ZERO);

@@ -25,7 +25,7 @@ impl Handler for Talked {
             None => {
                 let rooms: Vec<String> = hub.rooms().map(|(room, _)| room.to_owned()).collect();
                 let members: Vec<_> = rooms.iter().flat_map(|room| hub.members(room)).collect();
-                members.into_iter().for_each(|conn| drop(hub.end(conn, Reason::Application)));
+                members.into_iter().for_each(|conn| hub.end(conn, Reason::Application));
             }
             Some(("forget", room)) => hub.remove_history(room),
             Some((room, text)) => drop(hub.publish(room, &format!("<other> {text}"))),
