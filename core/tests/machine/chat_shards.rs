@@ -342,8 +342,9 @@ fn long_lists_name_two_hundred_and_count_the_others() {
 #[test]
 fn chats_of_two_applications_have_their_own_names_on_every_shard() {
     let listen = |port: u16, app: &str| {
-        let listen: Listen = format!("tcp://127.0.0.1:{port}").parse().expect("good");
-        Listen { app: app.into(), ..listen }
+        let mut listen: Listen = format!("tcp://127.0.0.1:{port}").parse().expect("good");
+        listen.app = app.into();
+        listen
     };
     let config = Config::listening([listen(1, "red"), listen(2, "blue")]).unlimited();
     let apps = || Apps::new().with("red", Chat::default()).with("blue", Chat::default());
