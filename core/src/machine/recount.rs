@@ -61,6 +61,11 @@ impl<H: Handler> Machine<H> {
         State::recount_homes(&states)
     }
 
+    /// Begins a ledger of all messages that this shard numbers as the home of rooms.
+    pub(crate) fn keep_ledger(&mut self) {
+        self.state.memory.keep_ledger();
+    }
+
     /// Returns all messages of rooms that this shard has numbered as their home, in this order.
     pub(crate) fn numbered(&self) -> &[Numbered] {
         self.state.memory.numbered()

@@ -44,7 +44,9 @@ impl Handler for Desk {
                     "key" => drop(hub.publish_with(room, "hello", PublishOptions::new().key(rest))),
                     "read" => drop(hub.read_history(room, HistoryRange::Oldest, u32::MAX)),
                     "remove" => hub.remove_history(room),
-                    "many" => (0..10_050).for_each(|_| drop(hub.publish_with(room, "x", PublishOptions::new()))),
+                    "many" => (0..10_050).for_each(|_| {
+                        let _ = hub.publish_with(room, "x", PublishOptions::new());
+                    }),
                     _ => panic!("{verb}"),
                 }
             }

@@ -28,21 +28,27 @@ pub struct Numbered {
     pub message: OutgoingBuf,
 }
 
-/// What the home of rooms has numbered since its start, even if it was lost or is no longer kept.
+/// What the home of rooms has numbered, even if it was lost or is no longer kept.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    numbered: Vec<Numbered>,
+    /// `None`: nothing is entered.
+    numbered: Option<Vec<Numbered>>,
     /// Whether the histories were replaced with older ones.
     has_lost: bool,
 }
 
 impl Memory {
-    /// Returns all messages that this shard has numbered, in this order.
-    pub(crate) fn numbered(&self) -> &[Numbered] {
-        &self.ledger.numbered
+    /// Begins a ledger of all messages that this shard numbers, whose memory has no bound.
+    pub(crate) fn keep_ledger(&mut self) {
+        self.ledger.numbered = Some(Vec::new());
     }
 
-    /// Enters a message into the ledger.
+    /// Returns all messages that this shard has numbered since [`keep_ledger`](Self::keep_ledger), in this order.
+    pub(crate) fn numbered(&self) -> &[Numbered] {
+        self.ledger.numbered.as_deref().unwrap_or_default()
+    }
+
+    /// Enters a message into the ledger, if there is one.
     pub(super) fn note_numbered(
         &mut self,
         room: &str,
@@ -50,8 +56,10 @@ impl Memory {
         except: &Arc<[ConnId]>,
         message: &OutgoingBuf,
     ) {
-        let (room, except) = (AppIndex::of_room(room).1.into(), Arc::clone(except));
-        self.ledger.numbered.push(Numbered { room, position, previous, except, message: message.clone() });
+        if let Some(ledger) = &mut self.ledger.numbered {
+            let (room, except) = (AppIndex::of_room(room).1.into(), Arc::clone(except));
+            ledger.push(Numbered { room, position, previous, except, message: message.clone() });
+        }
     }
 
     /// Returns a copy of the histories, for [`State::lose_writes`].

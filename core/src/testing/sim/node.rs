@@ -73,6 +73,7 @@ where
         machine.record(Recorder::keeping());
         // A failed assertion of the handler must fail the test.
         machine.keep_panics(true);
+        machine.keep_ledger();
         Self {
             machine,
             sockets: Vec::new(),

@@ -264,12 +264,15 @@ fn recovery(run: &Run, line: Option<&Line<'_>>, story: &Story<'_>, found: &mut F
 fn causes(run: &Run, story: &Story<'_>, holes: &[Hole]) {
     let member = story.member;
     for (why, is_own) in &member.gaps {
-        let is_so = match why {
-            Gap::TooSlow => *is_own && run.skips(),
-            Gap::Rewritten | Gap::OtherEpoch => run.loses || run.reconfigures,
-            Gap::NoHistory => run.reconfigures,
-            _ => false,
-        };
+        // If the queue has no place for it, also a returning member is told once it is slow no longer.
+        let is_late = *is_own && member.joined.first().is_some_and(|(_, found)| *found == Recovery::NotRecovered(*why));
+        let is_so = is_late
+            || match why {
+                Gap::TooSlow => *is_own && run.skips(),
+                Gap::Rewritten | Gap::OtherEpoch => run.loses || run.reconfigures,
+                Gap::NoHistory => run.reconfigures,
+                _ => false,
+            };
         assert!(is_so, "{why} has no cause for {} in {}", member.conn, member.room);
     }
     let slow = member.gaps.iter().filter(|(why, _)| *why == Gap::TooSlow).count();
