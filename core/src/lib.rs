@@ -74,6 +74,10 @@
 //! - Each connection that had [`Event::Opened`] gets exactly one [`Event::Closed`], with exactly
 //!   one [`Reason`].
 //! - Each connection receives messages in the order in which they were sent, from all senders.
+//!   Messages of a room that has a [home](Home) come in the order of the home, which may be later than
+//!   others that were sent after them.
+//! - A member of a room that has a home receives each message of the room once and in order, or is
+//!   told of a [gap](history::Gap).
 //! - The memory that a peer can use is bounded: by [`limit::Budget`] for a message, by 1 MiB for
 //!   input that was read too early, and by [`outbound::Marks`] for output. The machine checks these
 //!   bounds before it stores anything.
@@ -111,7 +115,8 @@
 //!   terminal.
 //! - [`Dial`]: outgoing connections; [`wire::outgoing_proxy`] connects them through a proxy.
 //! - [`tunnel`]: listeners on another machine, through SSH.
-//! - [`history`]: the latest messages of rooms, for readers who come back.
+//! - [`RoomMemory`], [`history`]: rooms that number and keep their messages for members who come
+//!   back, and know who is [present](Presence).
 //! - `settings`: configuration from text. `kit::monitor`: shows operators who is connected.
 //! - [`embedding`]: how to write a shell, step by step.
 //! - [`testing`]: tests an application. [`trace`]: records runs as text and replays them.
@@ -204,14 +209,14 @@ pub use base::{
 pub use config::{
     Address, AddressOrder, Closing, Config, Dial, DialError, DialProtocol, Drain, Home, JoinError, JoinOptions, Listen,
     ListenError, ListenProblem, MetricLabelError, MetricLabels, MetricsOptions, PageLogin, PageOptions, Part,
-    PeerLimits, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, SocketAccess, TicketError, TicketLimits,
-    TlsStart, Unapplied,
+    PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, SocketAccess, TicketError,
+    TicketLimits, TlsStart, Unapplied,
 };
 pub use facts::{
-    Addressee, Command, HistoryPage, HistoryRange, Input, PublishRefusal, Published, Refusal, RoomAnswer, RoomMessage,
-    Shard, ShardError, ShardMessage,
+    Addressee, Command, HistoryPage, HistoryRange, Input, PresencePage, PresentName, PublishRefusal, Published,
+    Refusal, RoomAnswer, RoomMessage, Shard, ShardError, ShardMessage,
 };
-pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError, PublishOptions, RoomGap};
+pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError, PresenceChange, PublishOptions, RoomGap};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{
     ByReason, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series, SeriesError,

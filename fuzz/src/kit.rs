@@ -1,4 +1,5 @@
 use crate::memory::peak_of;
+use drupe_core::history::Keep;
 use drupe_core::kit::auth::scram::Credentials;
 use drupe_core::kit::auth::{
     Account, Accounts, Authentication, Claims, IssuedTokens, Lookup, Provider, Registration, RegistrationRules,
@@ -7,9 +8,11 @@ use drupe_core::kit::auth::{
 use drupe_core::kit::layer::Within;
 use drupe_core::kit::names::{confusable_key, parse_name};
 use drupe_core::kit::rpc::{Rpc, RpcError};
-use drupe_core::kit::{App, Presence, RequireScope, Router, Service};
+use drupe_core::kit::{App, RequireScope, RoomRules, Router, Service};
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, ConnId, Identity, Listen, NoNote, Reason, Ticket, UnixTime};
+use drupe_core::{
+    Config, ConnId, Identity, JoinOptions, Listen, NoNote, Presence, Reason, RoomMemory, RoomOptions, Ticket, UnixTime,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +21,6 @@ use std::time::Duration;
 
 #[derive(Default)]
 struct Everything {
-    presence: Presence,
     tickets: Vec<Ticket>,
 }
 
@@ -81,9 +83,8 @@ fn service() -> Service<Everything> {
             cx.reply_json(&parts);
         })
         .on("tuple", |_, _, _: (u8, String, Option<bool>)| ())
-        .on("join", |app: &mut Everything, cx, room: [String; 1]| {
-            let conn = cx.conn();
-            app.presence.join(&mut cx.hub, conn, &room[0], "somebody")
+        .on("join", |_: &mut Everything, cx, room: [String; 1]| {
+            cx.join_with(&room[0], JoinOptions::new().name(Some("somebody")))
         })
         .nest("admin", admin);
     let rpc = Rpc::new("everything", "1")
@@ -93,15 +94,11 @@ fn service() -> Service<Everything> {
             app.tickets.push(ticket);
             Ok(())
         });
-    Service::new(Everything::default())
-        .router(router)
-        .rpc(rpc)
-        .on_text(|_, cx, text: &str| {
+    Service::new(Everything::default()).router(router).rpc(rpc).rooms(RoomRules::all_open()).room_messages().on_text(
+        |_, cx, text: &str| {
             cx.reply(text);
-        })
-        .on_close(|app, cx, _| {
-            app.presence.closed(cx.conn());
-        })
+        },
+    )
 }
 
 /// Sends any bytes to an application with all parts of the kit, before or after a login.
@@ -122,7 +119,9 @@ pub fn kit(data: &[u8]) {
     let authentication = if kind & 1 == 0 { authentication } else { authentication.dialogue() };
     let address = ["tcp://127.0.0.1:1", "telnet://127.0.0.1:1", "length://127.0.0.1:1?prefix=varint"];
     let listen: Listen = address[usize::from(kind >> 1) % 3].parse().expect("well formed");
-    let config = Config::listening([listen]).unlimited();
+    let rooms = RoomOptions::new("*", Keep::messages(10)).presence(Presence::Names);
+    let memory = RoomMemory::default().rooms(vec![rooms]).bytes_max(64 << 10);
+    let config = Config::listening([listen]).memory(memory).unlimited();
     let mut hub = TestHub::with_config(config, service().within(authentication));
     let conn = hub.connect();
     if kind & 0x40 != 0 {
@@ -143,5 +142,5 @@ pub fn kit(data: &[u8]) {
     assert!(hub.is_closed(conn));
     let metrics = hub.machine().metrics();
     assert_eq!((metrics.handler_panics, metrics.tickets, metrics.rooms), (0, 0, 0));
-    assert_eq!(hub.handler().inner().app().presence.rooms().count(), 0, "a room outlives its last member");
+    assert_eq!(metrics.memory.present, 0, "a name outlives its last member");
 }

@@ -192,13 +192,12 @@ fn everywhere_serves_telnet_nc_and_websocket_alike() {
 fn typed_chat_serves_json_and_text_peers() {
     let chat = Example::start("typed_chat", &[TCP, "ws://127.0.0.1:0"]);
     let (mut program, mut person) = (chat.connect(0), chat.connect(0));
-    assert_eq!(
-        program.ask(r#"{"type":"join","room":"den","name":"robot"}"#),
-        r#"{"type":"joined","name":"robot","present":["robot"]}"#
-    );
+    assert_eq!(program.ask(r#"{"type":"join","room":"den","name":"robot"}"#), r#"{"type":"joined","name":"robot"}"#);
+    assert_eq!(program.hear(), r#"{"type":"present","names":["robot"]}"#);
     assert_eq!(person.ask("hello?"), "error: join a room first: /join ROOM NAME");
-    assert_eq!(person.ask("/join den ann"), "* ann joined; here are ann, robot");
-    assert_eq!(program.hear(), r#"{"type":"joined","name":"ann","present":["ann","robot"]}"#);
+    assert_eq!(person.ask("/join den ann"), "* ann joined");
+    assert_eq!(person.hear(), "* here are ann, robot");
+    assert_eq!(program.hear(), r#"{"type":"joined","name":"ann"}"#);
     person.say("hello, robot\n");
     assert_eq!(program.hear(), r#"{"type":"said","name":"ann","text":"hello, robot"}"#);
     assert_eq!(

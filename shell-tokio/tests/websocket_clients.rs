@@ -11,6 +11,7 @@
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
 mod page_login;
+mod page_remembers;
 mod support;
 
 use drupe_tokio::core::http::OpeningHandshake;

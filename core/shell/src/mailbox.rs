@@ -75,6 +75,20 @@ impl<N> Mailbox<N> {
         }
     }
 
+    /// Marks this shard as drained. Returns `true` once all shards have drained or ended.
+    ///
+    /// Until then, the others may need this shard, such as for a room whose home it is.
+    pub(super) fn has_drained_with_all(&self) -> bool {
+        let is_news = !core::mem::replace(&mut self.own().lock().drained, true);
+        if is_news {
+            self.others().for_each(|shard| shard.wake());
+        }
+        self.others().all(|shard| {
+            let state = shard.lock();
+            state.drained || state.over
+        })
+    }
+
     /// Closes the mailbox if it is empty. Returns whether it is closed.
     ///
     /// It stores the final metrics at the same time.
@@ -211,6 +225,15 @@ mod tests {
         // A shard that has ended is not behind, and accepts no messages.
         assert!(shards[2].end_if_empty(Metrics::default));
         assert!(shards[0].post(2, DriverMessage::ShardMessage(message)).is_err());
+    }
+
+    #[test]
+    fn shard_stays_until_all_have_drained_or_ended() {
+        let mut shards = Mailbox::<u8>::of_shards(3);
+        assert!(!shards[1].has_drained_with_all());
+        assert!(!shards[0].has_drained_with_all());
+        drop(shards.pop());
+        assert!(shards[0].has_drained_with_all() && shards[1].has_drained_with_all());
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub(super) struct State<N> {
     pub(super) queued_bytes: usize,
     /// Whether the shard is idle without connections, so that it needs no published messages.
     pub(super) idle: bool,
+    /// Whether the shard has drained, and only handles messages of others until they have drained.
+    pub(super) drained: bool,
     /// Whether the shard accepts no more messages.
     pub(super) ended: bool,
     /// Whether the mailbox was dropped.
@@ -108,6 +110,7 @@ impl<N> Shared<N> {
             task: None,
             queued_bytes: 0,
             idle: false,
+            drained: false,
             ended: false,
             over: false,
             last: None,

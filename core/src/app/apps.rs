@@ -95,6 +95,7 @@ impl Apps {
             }
             Event::Timer(Timer { conn: None, app, .. }) => one(AppIndex(app)),
             Event::RoomGap(gap) if gap.conn.is_none() => one(gap.app),
+            Event::PresenceChanged(change) => one(change.app),
             Event::RoomAnswered { request, .. } => one(AppIndex(request.app)),
             Event::DialFailed { dial, .. } | Event::DialEnded { dial } => one(AppIndex(dial.app())),
             Event::Refused { listener, .. }

@@ -4,6 +4,7 @@ mod apps;
 mod chat;
 mod echo;
 mod relay;
+mod since;
 
 pub use crate::base::AppIndex;
 pub use apps::{AppNote, Apps};

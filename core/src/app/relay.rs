@@ -1,5 +1,7 @@
+use super::since::since_of;
 use crate::base::text::json_escape;
 use crate::base::{ConnId, Payload};
+use crate::config::JoinOptions;
 use crate::handler::{Event, Handler, Hub, NoNote};
 use alloc::string::String;
 use core::fmt::Write;
@@ -7,6 +9,9 @@ use core::fmt::Write;
 const ROOM: &str = "relay";
 
 /// Relay application: sends every message to all peers except its sender.
+///
+/// If its room, `relay`, [remembers](crate::RoomMemory), a peer that comes back gives the last position that
+/// it knows in the query of its WebSocket (`?since=POSITION`), and gets what it missed.
 #[derive(Clone, Debug, Default)]
 pub struct Relay {
     envelope: Envelope,
@@ -38,9 +43,9 @@ impl Relay {
 
     pub(super) fn on_event<C, N>(&mut self, hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
         match *event {
-            Event::Opened { conn, .. }
+            Event::Opened { conn, request, .. }
                 // Outside the room the peer would receive nothing.
-                if hub.join(conn, ROOM).is_err() => {
+                if hub.join_with(conn, ROOM, JoinOptions::new().since(since_of(request))).is_err() => {
                     hub.close_with(conn, "the relay is full");
                 }
             Event::Message { conn, payload } => {

@@ -33,6 +33,8 @@ pub struct RoomOptions {
     pub home: Home,
     /// How much of the history is kept.
     pub keep: Keep,
+    /// Whether the names of members are known to all shards. Default: [`Presence::Off`].
+    pub presence: Presence,
     /// Whether members are told of [gaps](crate::history::Gap), as a line or as JSON. Default: yes.
     pub tells_gaps: bool,
     /// Whether messages to members of [`Representation::Json`](crate::Representation) carry their
@@ -53,8 +55,23 @@ pub enum Home {
     Memory,
 }
 
+/// What a room knows of the names of its members: see [`JoinOptions::name`](crate::JoinOptions).
+///
+/// A name is present from the first member that joins with it until the last one leaves or ends,
+/// over all connections and shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Presence {
+    /// Nothing.
+    Off,
+    /// How many names are present. For large rooms: there are no events.
+    Counts,
+    /// Which names are present. [Events](crate::Event::PresenceChanged) tell when one comes or goes.
+    Names,
+}
+
 setters!(RoomMemory { rooms: Vec<RoomOptions>, bytes_max: u64, recover_max: u32 });
-setters!(RoomOptions { home: Home, keep: Keep, tells_gaps: bool, positions: bool });
+setters!(RoomOptions { home: Home, keep: Keep, presence: Presence, tells_gaps: bool, positions: bool });
 
 impl Default for RoomMemory {
     fn default() -> Self {
@@ -66,7 +83,14 @@ impl RoomOptions {
     /// Creates options of a room, or with a trailing `*` of all rooms with that prefix.
     #[must_use]
     pub fn new(rooms: &str, keep: Keep) -> Self {
-        Self { rooms: rooms.into(), home: Home::Memory, keep, tells_gaps: true, positions: true }
+        Self {
+            rooms: rooms.into(),
+            home: Home::Memory,
+            keep,
+            presence: Presence::Off,
+            tells_gaps: true,
+            positions: true,
+        }
     }
 }
 

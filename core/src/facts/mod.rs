@@ -7,5 +7,7 @@ mod shard;
 
 pub(crate) use input::Fact;
 pub use input::{Command, Input, Refusal};
-pub use room_message::{HistoryPage, HistoryRange, PublishRefusal, Published, RoomAnswer, RoomMessage};
+pub use room_message::{
+    HistoryPage, HistoryRange, PresencePage, PresentName, PublishRefusal, Published, RoomAnswer, RoomMessage,
+};
 pub use shard::{Addressee, Shard, ShardError, ShardMessage};

@@ -89,6 +89,50 @@ pub enum RoomMessage {
         /// Maximum number of messages.
         max: u32,
     },
+    /// To the home: a name came with its first member on a shard, or has other information.
+    Entered {
+        /// The room's name.
+        room: Arc<str>,
+        /// Number of that shard.
+        from: u8,
+        /// The name of the member.
+        name: Arc<str>,
+        /// Information about the name. `None`: it stays as it is.
+        info: Option<Arc<str>>,
+    },
+    /// To the home: a name went with its last member on a shard.
+    Exited {
+        /// The room's name.
+        room: Arc<str>,
+        /// Number of that shard.
+        from: u8,
+        /// The name of the members.
+        name: Arc<str>,
+    },
+    /// From the home: a name is present now, or no longer.
+    PresenceChanged {
+        /// The room's name.
+        room: Arc<str>,
+        /// The name.
+        name: Arc<str>,
+        /// Whether it is present.
+        is_present: bool,
+        /// Information about the name.
+        info: Option<Arc<str>>,
+    },
+    /// To the home: a request for the names in a room.
+    Who {
+        /// The room's name.
+        room: Arc<str>,
+        /// Number of the asking shard.
+        from: u8,
+        /// Number of the request.
+        request: u64,
+        /// The name after which the page begins.
+        after: Option<Arc<str>>,
+        /// Maximum number of names.
+        max: u32,
+    },
     /// To the home: remove the history.
     Remove {
         /// The room's name.
@@ -103,6 +147,8 @@ pub enum HistoryRange {
     /// From the oldest message that is kept.
     Oldest,
     /// From the first message after a position.
+    ///
+    /// If some messages after it may be missing, the answer is the [`Gap`].
     After(Position),
     /// The last messages.
     Latest,
@@ -116,8 +162,44 @@ pub enum RoomAnswer {
     Published(Published),
     /// A part of the history.
     History(Result<HistoryPage, Gap>),
+    /// The names in a room. `None`: the room does not keep them.
+    Present(Option<PresencePage>),
     /// The home did not answer in time.
     Unknown,
+}
+
+/// A name that is present in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PresentName {
+    /// The name.
+    pub name: Arc<str>,
+    /// Information about the name, if there is any.
+    pub info: Option<Arc<str>>,
+}
+
+impl PresentName {
+    pub(crate) const fn new(name: Arc<str>, info: Option<Arc<str>>) -> Self {
+        Self { name, info }
+    }
+}
+
+/// A page of the names that are present in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PresencePage {
+    /// The names in alphabetical order.
+    pub names: Arc<[PresentName]>,
+    /// Number of names in the room.
+    pub count: u64,
+    /// Whether names follow after the last one of this page.
+    pub has_more: bool,
+}
+
+impl PresencePage {
+    pub(crate) const fn new(names: Arc<[PresentName]>, count: u64, has_more: bool) -> Self {
+        Self { names, count, has_more }
+    }
 }
 
 /// What became of a message that was published with a request.
@@ -198,7 +280,17 @@ impl RoomMessage {
                 room.len() + size_of_val(&**except) + message.as_outgoing().len()
             }
             Self::Answer { answer: RoomAnswer::History(Ok(page)), .. } => of_all(&page.messages),
+            Self::Answer { answer: RoomAnswer::Present(Some(page)), .. } => {
+                let info = |info: &Option<Arc<str>>| info.as_ref().map_or(0, |info| info.len());
+                let texts: usize = page.names.iter().map(|present| present.name.len() + info(&present.info)).sum();
+                size_of_val(&*page.names) + texts
+            }
             Self::Answer { .. } => 0,
+            Self::Entered { room, name, info, .. } | Self::PresenceChanged { room, name, info, .. } => {
+                room.len() + name.len() + info.as_ref().map_or(0, |info| info.len())
+            }
+            Self::Exited { room, name, .. } => room.len() + name.len(),
+            Self::Who { room, after, .. } => room.len() + after.as_ref().map_or(0, |after| after.len()),
             Self::Told { room, missed, .. } => room.len() + missed.as_ref().map_or(0, |messages| of_all(messages)),
             Self::Ask { room, .. } | Self::Emptied { room, .. } | Self::Read { room, .. } | Self::Remove { room } => {
                 room.len()

@@ -140,6 +140,11 @@ pub enum ShardMessage {
     },
     /// A message about a room that has a [home](crate::Home).
     Room(RoomMessage),
+    /// The number of rooms on all shards together, from the first shard to the others.
+    RoomsCounted {
+        /// The number of rooms.
+        rooms: u32,
+    },
     /// The numeric values of a shard's metrics.
     Counted {
         /// Number of the shard that counted.
@@ -172,6 +177,7 @@ impl ShardMessage {
             | Self::Authenticated
             | Self::Arrived { .. }
             | Self::Gone { .. }
+            | Self::RoomsCounted { .. }
             | Self::Admission { .. } => 0,
         };
         SHARD_MESSAGE_BYTES + content

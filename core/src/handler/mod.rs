@@ -1,10 +1,12 @@
 mod contexts;
 mod deliver;
 mod hub;
+mod presence_change;
 mod room_gap;
 
 pub use contexts::Contexts;
 pub use hub::{Close, Hub, PublishOptions};
+pub use presence_change::PresenceChange;
 pub use room_gap::RoomGap;
 
 use crate::base::AcceptFailure;
@@ -290,6 +292,10 @@ pub enum Event<'a, N> {
     },
     /// Members of a room may have missed messages.
     RoomGap(RoomGap<'a>),
+    /// A name is present in a room now, or no longer.
+    ///
+    /// Emitted on each shard with members of the room, in the order of the home.
+    PresenceChanged(PresenceChange<'a>),
     /// The home of a room has answered a request, or has not answered it in time.
     #[non_exhaustive]
     RoomAnswered {
@@ -347,6 +353,7 @@ impl<'a, N> Event<'a, N> {
             Self::AcceptResumed { listener } => Event::AcceptResumed { listener },
             Self::Joined { conn, room, position, recovery } => Event::Joined { conn, room, position, recovery },
             Self::RoomGap(gap) => Event::RoomGap(gap),
+            Self::PresenceChanged(change) => Event::PresenceChanged(change),
             Self::RoomAnswered { request, answer } => Event::RoomAnswered { request, answer },
             Self::Reconfigured => Event::Reconfigured,
             Self::Draining => Event::Draining,
@@ -376,6 +383,7 @@ impl<'a, N> Event<'a, N> {
             | Self::Note(_)
             | Self::ShardMessage { .. }
             | Self::RoomAnswered { .. }
+            | Self::PresenceChanged(_)
             | Self::DialFailed { .. }
             | Self::DialEnded { .. }
             | Self::Refused { .. }

@@ -29,6 +29,17 @@ impl Keys {
         self.by_time.len() * KEY_BYTES + self.bytes
     }
 
+    /// Recounts [`cost`](Self::cost). `usize::MAX` if map and queue have other keys.
+    #[cfg(feature = "sim")]
+    pub(super) fn recount(&self) -> usize {
+        let is_same = self.positions.len() == self.by_time.len()
+            && self.by_time.iter().all(|(_, key)| self.positions.contains_key(key));
+        if !is_same {
+            return usize::MAX;
+        }
+        self.positions.keys().map(|key| KEY_BYTES + key.len()).sum()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_time.is_empty()
     }

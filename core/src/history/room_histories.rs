@@ -3,9 +3,15 @@
 use super::keep::Keep;
 use super::position::Position;
 use super::room_log::{Gap, KeptMessage, RoomLog};
+#[cfg(feature = "sim")]
+use crate::base::recount::{Recounted, ensure, same};
 use crate::base::{OutgoingBuf, Time, work};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+#[cfg(feature = "sim")]
+use alloc::format;
+#[cfg(feature = "sim")]
+use alloc::vec::Vec;
 
 /// Memory of a room besides its name and its messages: its places in two maps, and its queue.
 const ROOM_BYTES: usize = size_of::<Room>() + 192;
@@ -161,6 +167,15 @@ impl RoomHistories {
         Ok(room.log.since(since, messages_max, bytes_max)?.inspect(|_| work::step(1)))
     }
 
+    /// Returns the number of messages of a room after a position, all of which are kept.
+    ///
+    /// # Errors
+    /// If some of them may be missing.
+    pub fn missed_since(&mut self, name: &str, now: Time, keep: &Keep, since: Position) -> Result<usize, Gap> {
+        self.touch(name, now, keep);
+        self.rooms.get(name).ok_or(Gap::OtherEpoch)?.log.missed_since(since)
+    }
+
     /// Returns at most `max` kept messages of a room after an offset, oldest first.
     pub fn after(
         &mut self,
@@ -302,13 +317,31 @@ impl RoomHistories {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "sim")]
 impl RoomHistories {
     /// Recounts the memory from the rooms, and checks the order of use.
-    pub(super) fn recount(&self) -> usize {
-        assert!(self.by_use.iter().all(|(used, name)| self.rooms[name].used == *used), "the order of use");
-        assert_eq!(self.by_use.len(), self.rooms.values().filter(|room| room.can_drop()).count());
-        self.rooms.iter().map(|(name, room)| room_cost(name) + room.log.cost()).sum()
+    pub(crate) fn recount(&self) -> Recounted {
+        let bytes = self.rooms.iter().map(|(name, room)| room_cost(name) + room.log.recount()).sum();
+        same("memory of histories", self.bytes, bytes)?;
+        let used = |name: &str| self.rooms.get(name).map(|room| room.used);
+        let is_right = self.by_use.iter().all(|(number, name)| used(name) == Some(*number));
+        ensure(is_right, || format!("the order of use: {:?}", self.by_use))?;
+        let droppable = self.rooms.values().filter(|room| room.can_drop()).count();
+        same("rooms of which something can be dropped", self.by_use.len(), droppable)?;
+        ensure(self.bytes <= self.bytes_max || droppable == 0 || self.rooms.len() == 1, || {
+            format!("{} bytes of histories, and at most {} are allowed", self.bytes, self.bytes_max)
+        })
+    }
+
+    /// Returns the names of the pinned rooms, in order.
+    pub(crate) fn pinned(&self) -> impl Iterator<Item = &str> {
+        self.rooms.iter().filter(|(_, room)| room.is_pinned).map(|(name, _)| &**name)
+    }
+
+    /// Unpins all rooms.
+    pub(crate) fn unpin_all(&mut self) {
+        let pinned: Vec<Box<str>> = self.pinned().map(Into::into).collect();
+        pinned.iter().for_each(|room| self.pin(room, false, 0));
     }
 }
 

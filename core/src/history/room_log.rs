@@ -76,7 +76,7 @@ impl Gap {
 }
 
 /// Memory of a kept message besides its bytes: its place in the queue, and its allocation.
-const MESSAGE_BYTES: usize = size_of::<KeptMessage>() + 16;
+pub(crate) const MESSAGE_BYTES: usize = size_of::<KeptMessage>() + 16;
 
 /// The history of one room: its latest messages, and the position of the last one.
 #[derive(Clone, Debug)]
@@ -103,6 +103,14 @@ impl RoomLog {
     /// Returns the memory that the messages and keys use, in bytes.
     pub(super) fn cost(&self) -> usize {
         self.messages.len() * MESSAGE_BYTES + self.bytes + self.keys.cost()
+    }
+
+    /// Recounts the memory that the messages and keys use, in bytes.
+    #[cfg(feature = "sim")]
+    pub(super) fn recount(&self) -> usize {
+        let of_messages: usize =
+            self.messages.iter().map(|kept| MESSAGE_BYTES + kept.message.as_outgoing().len()).sum();
+        of_messages + self.keys.recount()
     }
 
     /// Returns `true` if there is nothing that [`drop_oldest`](Self::drop_oldest) could drop.
@@ -162,27 +170,29 @@ impl RoomLog {
         messages_max: usize,
         bytes_max: usize,
     ) -> Result<impl Iterator<Item = &KeptMessage>, Gap> {
+        let missed = self.missed_since(since)?;
+        if missed > messages_max {
+            return Err(Gap::TooMany);
+        }
+        let messages = || self.messages.iter().skip(self.messages.len() - missed);
+        let bytes: usize = messages().map(|kept| kept.message.as_outgoing().len()).sum();
+        if bytes > bytes_max { Err(Gap::TooMany) } else { Ok(messages()) }
+    }
+
+    /// Returns the number of messages after a position, all of which are kept.
+    pub(super) fn missed_since(&self, since: Position) -> Result<usize, Gap> {
         if since.epoch != self.epoch {
             return Err(Gap::OtherEpoch);
         }
         let Some(missed) = self.top.0.checked_sub(since.offset) else { return Err(Gap::Rewritten) };
         let kept = self.messages.len();
-        let known = match usize::try_from(missed) {
-            Ok(0) => self.top.1,
+        let (missed, known) = match usize::try_from(missed) {
+            Ok(0) => (0, self.top.1),
             // The next message holds the mark of the message before it.
-            Ok(missed) if missed <= kept => self.messages.get(kept - missed).map_or(0, |next| next.previous),
+            Ok(missed) if missed <= kept => (missed, self.messages.get(kept - missed).map_or(0, |next| next.previous)),
             _ => return Err(Gap::TooOld),
         };
-        if known != since.mark {
-            return Err(Gap::Rewritten);
-        }
-        let missed = usize::try_from(missed).unwrap_or(usize::MAX);
-        if missed > messages_max {
-            return Err(Gap::TooMany);
-        }
-        let messages = || self.messages.iter().skip(kept - missed);
-        let bytes: usize = messages().map(|kept| kept.message.as_outgoing().len()).sum();
-        if bytes > bytes_max { Err(Gap::TooMany) } else { Ok(messages()) }
+        if known == since.mark { Ok(missed) } else { Err(Gap::Rewritten) }
     }
 
     /// Returns at most `max` kept messages after an offset, oldest first.

@@ -9,10 +9,10 @@
 //! | typed messages and commands, hooks, periodic tasks | `Service` and `Router` | `json` |
 //! | lengths, ranges and counts of what peers send | `constraints` | `json` |
 //! | JSON-RPC 2.0 in both directions | `rpc` | `json` |
+//! | subscriptions, messages and histories of rooms that remember | `Service::room_messages` | `json` |
 //! | middleware around any handler | [`layer`] | |
 //! | authentication | `auth` | `auth` |
 //! | a view of all connections, for operators | `monitor` | `json` and `std` |
-//! | members of rooms | [`Presence`] | |
 //! | names that people choose | [`names`] | |
 //! | clients | `client`, and on a shell `drupe_shell::client` | `auth` |
 //! | one `async fn` per connection | `drupe_shell::stream` | |
@@ -29,7 +29,6 @@ pub mod layer;
 #[cfg(all(feature = "json", feature = "std"))]
 pub mod monitor;
 
-mod presence;
 #[cfg(feature = "json")]
 pub mod rpc;
 #[cfg(feature = "json")]
@@ -37,9 +36,8 @@ mod service;
 
 pub use crate::base::names;
 pub use handlers::{on_keys, on_lines, on_messages};
-pub use presence::Presence;
 #[cfg(feature = "json")]
 pub use service::{
-    App, Cx, Guard, MessageError, Outcome, RawMessage, RequireScope, RoomError, RoomRules, Router, Scope, Service,
-    Unknown, negotiate,
+    App, Cx, Guard, Joined, MessageError, Outcome, RawMessage, RequireScope, RoomError, RoomRules, Router, Scope,
+    Service, Unknown, negotiate,
 };

@@ -272,6 +272,7 @@ impl<H: Handler> Machine<H> {
     pub fn turn_ended(&mut self, now: Time) {
         self.begin(now, &Fact::TurnEnded);
         self.state.outbound.end_turn();
+        self.state.outbox.post_rooms();
         if self.turn_messages > 0 {
             self.state.metrics.turn_messages.record(core::mem::take(&mut self.turn_messages));
         }

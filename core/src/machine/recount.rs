@@ -5,7 +5,9 @@ use crate::base::recount::same;
 use crate::base::{ConnId, DialId};
 use crate::config::PeerLimits;
 use crate::handler::Handler;
+use crate::history::RoomHistories;
 use crate::state::conn::Conn;
+use crate::state::{Numbered, State};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -55,6 +57,27 @@ impl<H: Handler> Machine<H> {
         }
         let states: Vec<_> = shards.iter().map(|shard| &shard.state).collect();
         let first = states.iter().find(|state| state.outbox.shard.number() == 0);
-        first.map_or(Ok(()), |first| first.recount_admission(&states))
+        first.map_or(Ok(()), |first| first.recount_admission(&states))?;
+        State::recount_homes(&states)
+    }
+
+    /// Returns all messages of rooms that this shard has numbered as their home, in this order.
+    pub(crate) fn numbered(&self) -> &[Numbered] {
+        self.state.memory.numbered()
+    }
+
+    /// Returns a copy of the histories of the rooms whose home this shard is.
+    pub(crate) fn copy_histories(&self) -> RoomHistories {
+        self.state.memory.copy_histories()
+    }
+
+    /// Replaces these histories with an older copy.
+    pub(crate) fn lose_writes(&mut self, copy: RoomHistories) {
+        self.state.lose_writes(copy);
+    }
+
+    /// Returns `true` if nothing is left of rooms with a home but their histories.
+    pub(crate) fn has_no_seats(&self) -> bool {
+        self.state.memory.is_empty()
     }
 }

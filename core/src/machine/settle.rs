@@ -2,7 +2,7 @@
 
 use crate::base::{AppIndex, Time};
 use crate::facts::{Fact, ShardMessage};
-use crate::handler::{Event, Handler, RoomGap};
+use crate::handler::{Event, Handler, PresenceChange, RoomGap};
 use crate::machine::{LAST, Machine};
 use crate::state::{Copied, PAUSE_MIN, Pause, Pending};
 
@@ -21,7 +21,13 @@ impl<H: Handler> Machine<H> {
         let pause = self.pause(now);
         self.state.now = now;
         self.state.begin_rounds();
-        if !matches!(fact, Fact::ShardMessageReceived(ShardMessage::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
+        let changes_nothing_counted = matches!(
+            fact,
+            Fact::ShardMessageReceived(ShardMessage::Counted { .. } | ShardMessage::RoomsCounted { .. })
+                | Fact::Elapsed
+                | Fact::TurnEnded
+        );
+        if !changes_nothing_counted {
             self.state.outbox.mark_dirty(self.state.now);
         }
         if let Some(recorder) = &mut self.recorder {
@@ -90,7 +96,7 @@ impl<H: Handler> Machine<H> {
 
     fn emit_all_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
-            let (status, name, answer);
+            let (status, name, member, info, answer);
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
                 Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
@@ -107,6 +113,8 @@ impl<H: Handler> Machine<H> {
                 Pending::AcceptResumed(listener) => Event::AcceptResumed { listener },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
                 Pending::Joined { conn, room, position, recovery } if self.state.open_slot(conn).is_some() => {
+                    // It has received what came since.
+                    let position = self.state.live_position(&room).or(position);
                     name = room;
                     Event::Joined { conn, room: AppIndex::of_room(&name).1, position, recovery }
                 }
@@ -115,6 +123,10 @@ impl<H: Handler> Machine<H> {
                 Pending::RoomGap { conn, room, position, why } => {
                     name = room;
                     Event::RoomGap(RoomGap::new(conn, &name, position, why))
+                }
+                Pending::PresenceChanged { room, name: who, is_present, info: about } => {
+                    (name, member, info) = (room, who, about);
+                    Event::PresenceChanged(PresenceChange::new(&name, &member, is_present, info.as_deref()))
                 }
                 Pending::RoomAnswered(request, found) => {
                     answer = found;

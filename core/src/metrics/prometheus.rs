@@ -75,6 +75,7 @@ impl Metrics {
         self.http_ended.expose("http_connections", help, &mut text);
         self.ended.expose("connections_ended", "Ended connections, by reason.", &mut text);
         self.refused.expose("connections_refused", "Refused connections, by reason.", &mut text);
+        self.memory.expose(&mut text);
         TunnelMetrics::expose(&self.tunnels, &mut text);
         self.turn_messages.expose("turn_messages", "Messages served per turn of the loop.", 1.0, &mut text);
         let help = "Round-trip times of pings.";

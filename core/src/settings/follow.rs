@@ -1,6 +1,7 @@
 //! Adjustment of defaults that would contradict the operator's values.
 
 use super::layers::Layers;
+use super::plan::rooms::part_of_worker;
 use super::tree::{ProtocolName, Settings};
 use super::units::{Maybe, Size, Span, Timeout};
 use alloc::format;
@@ -16,6 +17,11 @@ pub(super) fn follow(settings: &mut Settings, layers: &Layers) {
     let outbound = &mut settings.outbound;
     lower("outbound.high", &mut outbound.high, outbound.max);
     lower("outbound.low", &mut outbound.low, outbound.high);
+    // One room can't keep more than all may.
+    let part = part_of_worker(settings);
+    for (name, options) in &mut settings.rooms.options {
+        lower(&format!("rooms.options.{name}.bytes_max"), &mut options.bytes_max, part);
+    }
     let lower = |key: &str, value: &mut Span, bound: Span| {
         if is_free(key) && value.0 > bound.0 {
             *value = bound;

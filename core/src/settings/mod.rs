@@ -31,8 +31,8 @@
 //! - **Environment**: `DRUPE_` and the key in capitals, with `__` between its parts:
 //!   `DRUPE_LIMITS__PEER__IDLE=5m`, `DRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000`. For keys that
 //!   take text, the value is that text. For other keys it is YAML: `[a, b]` is a list, and `null`
-//!   removes a listener or a user. The names of listeners, tunnels and users match regardless of
-//!   case; new names are in lower case.
+//!   removes a listener or a user. The names of listeners, tunnels, users and rooms match regardless
+//!   of case; new names are in lower case.
 //! - **Command line**: `--set limits.peer.idle=5m`.
 //!
 //! A variable that begins with `DRUPE_` is a key if the part before its first `__` is a top-level
@@ -75,7 +75,9 @@
 //! A reload with an invalid configuration changes nothing. If an address becomes wider or narrower
 //! at the same port (127.0.0.1 to 0.0.0.0), the server closes the old one before it listens on the
 //! new one. If that fails, it listens on the old one again. If a new or shorter timeout would end
-//! an open connection at once, it starts to count at the reload for that connection.
+//! an open connection at once, it starts to count at the reload for that connection. If a reload gives
+//! a room with members a home, these members are told that messages may be missing. If it takes the
+//! home away, the history is lost, and the members stay.
 //!
 #![doc = include_str!("coming_from.md")]
 

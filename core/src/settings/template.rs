@@ -217,6 +217,7 @@ fn named(path: &str) -> (&'static str, &'static str) {
         "authentication.users" => ("ann", ""),
         "log.targets" => ("connections", "warn"),
         "metrics.labels" => ("env", "prod"),
+        "rooms.options" => ("news*", ""),
         _ => ("name", ""),
     }
 }

@@ -1,10 +1,10 @@
 //! Warnings about valid settings that are probably mistakes.
 
 use super::layers::Layers;
-use super::tree::{PeerSettings, Profile, Settings};
+use super::tree::{HomeChoice, PeerSettings, Profile, Settings};
 use super::units::{Maybe, NetworkText, Timeout};
 use super::{Plan, SettingsError};
-use crate::config::{Address, Listen};
+use crate::config::{Address, Listen, RoomOptions};
 use crate::kit::auth::scram::Credentials;
 use crate::wire::Protocol;
 use crate::wire::http::{Access, Origins};
@@ -37,6 +37,7 @@ pub(super) fn warnings(settings: &Settings, plan: &Plan, layers: &Layers) -> Vec
     }
     of_limits(settings, &mut warnings);
     of_workers(settings, &mut warnings);
+    of_rooms(settings, plan, &mut warnings);
     of_hashes(settings, &mut warnings);
     of_dialogue(settings, &mut warnings);
     warnings.found
@@ -123,12 +124,49 @@ fn of_limits(settings: &Settings, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of configured limits that apply to each of several workers separately.
+/// Warns of a configured limit that applies to each of several workers separately.
 fn of_workers(settings: &Settings, warnings: &mut Warnings<'_>) {
+    const KEY: &str = "limits.tickets_max";
     let workers = settings.workers.get();
-    for key in ["rooms.rooms_max", "limits.tickets_max"] {
-        if workers > 1 && warnings.layers.is_chosen(key) {
-            warnings.add(key, format!("the limit applies to each of the {workers} workers"));
+    if workers > 1 && warnings.layers.is_chosen(KEY) {
+        warnings.add(KEY, format!("the limit applies to each of the {workers} workers"));
+    }
+}
+
+/// Warns of settings for rooms that remember their messages which never take effect.
+fn of_rooms(settings: &Settings, plan: &Plan, warnings: &mut Warnings<'_>) {
+    let rooms = &settings.rooms;
+    let with_home = || rooms.options.iter().filter(|(_, options)| options.home != HomeChoice::None);
+    let kept_max = with_home().map(|(_, options)| options.messages_max).max();
+    for key in ["rooms.history_max", "rooms.recover_max"] {
+        if kept_max.is_none() && warnings.layers.is_chosen(key) {
+            warnings.add(key, "it has no effect: no room has a home; add the rooms to rooms.options");
+        }
+    }
+    if let Some(kept_max) = kept_max.filter(|most| *most < rooms.recover_max)
+        && warnings.layers.is_chosen("rooms.recover_max")
+    {
+        warnings.add("rooms.recover_max", format!("it is never reached: no room keeps more than {kept_max} messages"));
+    }
+    for (name, options) in &rooms.options {
+        let key = format!("rooms.options.{name}");
+        if options.home == HomeChoice::None {
+            // A prefix can only cut rooms out of those of a shorter prefix.
+            let covers = |other: &&RoomOptions| *other.rooms != **name && other.rooms.ends_with('*');
+            let others = plan.config.memory.rooms.iter().filter(covers).cloned().collect();
+            let without = plan.config.memory.clone().rooms(others);
+            if without.options(name.trim_end_matches('*')).is_none() {
+                warnings.add(&key, "it has no effect: without it, these rooms have no home either");
+            }
+            continue;
+        }
+        if options.messages_max == 0 && options.age_max.0.is_some() {
+            warnings.add(&format!("{key}.age_max"), "it has no effect: messages_max is 0, so no message is kept");
+        }
+        let message_max = settings.limits.peer.message_max;
+        if options.bytes_max.0 < message_max.0 {
+            let words = format!("a message of limits.peer.message_max ({message_max}) does not fit, and is not sent");
+            warnings.add(&format!("{key}.bytes_max"), words);
         }
     }
 }

@@ -316,9 +316,14 @@ impl Dials {
         self.get(id).map(|dial| dial.timeout)
     }
 
-    /// Postpones the time limits of attempts by a pause, but not the waits between them.
+    /// Postpones the time limits of attempts and of TLS that was asked for by a pause.
+    ///
+    /// The waits between attempts stay as they are.
     pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         for (&id, entry) in &mut self.entries {
+            if let AskedTls::Begun(until) = &mut entry.asked_tls {
+                *until = pause.postpone(*until, entry.dial.timeout);
+            }
             if let State::Wanted(by) = &mut entry.state {
                 self.by_time.remove(&(*by, id));
                 *by = pause.postpone(*by, entry.dial.timeout);

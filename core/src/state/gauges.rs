@@ -35,7 +35,7 @@ impl State {
             metrics.rooms = if self.outbox.is_alone() { self.rooms.len() } else { self.outbox.rooms().len() } as u64;
         }
         metrics.tunnels = self.tunnel_metrics();
-        (metrics.memory.rooms, metrics.memory.bytes) = self.memory.history_gauges();
+        self.memory.set_gauges(&mut metrics.memory);
         metrics.tickets = self.tickets.len() as u64;
         metrics.quarantined = self.admission.quarantine.len(self.now) as u64;
         metrics.accept_paused = self.listeners.resting() as u64;

@@ -2,13 +2,18 @@
 
 use super::State;
 use crate::base::ConnId;
-use crate::config::{JoinError, JoinOptions};
+use crate::config::{JoinError, JoinOptions, Presence};
 use crate::state::room::{RoomNumber, WAITING, is_tag_of_home};
 
 impl State {
-    pub(crate) fn join(&mut self, id: ConnId, name: &str, options: JoinOptions) -> Result<bool, JoinError> {
+    pub(crate) fn join(&mut self, id: ConnId, name: &str, options: JoinOptions<'_>) -> Result<bool, JoinError> {
         let Some(index) = self.open_slot(id) else { return Err(JoinError::NotOpen) };
-        let (limits, has_home) = (self.config.rooms, self.room_options(name).is_some());
+        options.check()?;
+        let home = self.room_options(name);
+        if options.name.is_some() && home.is_none_or(|options| options.presence == Presence::Off) {
+            return Err(JoinError::NoPresence);
+        }
+        let (limits, has_home) = (self.config.rooms, home.is_some());
         let Some(conn) = self.conns.at_mut(index).filter(|conn| !conn.finished) else { return Err(JoinError::NotOpen) };
         if let Some(number) = self.rooms.number(name)
             && conn.rooms.contains(&number)
@@ -18,6 +23,10 @@ impl State {
         if conn.rooms.len() >= limits.per_connection as usize {
             return Err(JoinError::TooManyOfConnection(limits.per_connection));
         }
+        let is_full = self.outbox.is_full_without(name, limits.total);
+        if is_full && self.rooms.number(name).is_none() {
+            return Err(JoinError::TooMany(limits.total));
+        }
         let number = self.rooms.number_or_new(name, &limits, has_home)?;
         conn.rooms.push(number);
         self.rooms.add(number, index, if has_home { WAITING } else { conn.encoding });
@@ -26,6 +35,9 @@ impl State {
         }
         if has_home {
             self.ask_home(name, index, options.since);
+            if let Some(name) = options.name {
+                self.enter(number, index, name, options.info);
+            }
         } else if options.since.is_some() {
             self.joined_without_home(name, index);
         }
@@ -43,6 +55,7 @@ impl State {
     /// Removes a connection from one of its rooms. The room closes with its last member.
     pub(super) fn leave_room(&mut self, number: RoomNumber, index: u32) {
         self.forget_missed(index, number);
+        self.exit(number, index);
         let has_home = self.rooms.get(number).is_some_and(|room| is_tag_of_home(room.tag));
         if has_home && self.rooms.count(number) > 1 {
             let Self { rooms, memory, .. } = self;

@@ -45,6 +45,8 @@ pub use deadline::{Deadline, Why};
 pub(crate) use links::Tunnels;
 pub(crate) use listeners::Listeners;
 pub(crate) use memory::Memory;
+#[cfg(feature = "sim")]
+pub use memory::Numbered;
 pub use memory::RoomRequest;
 pub(crate) use notice::Notice;
 pub use offload::{Job, Offloaded};
@@ -173,6 +175,7 @@ pub(crate) enum Pending {
     Joined { conn: ConnId, room: Arc<str>, position: Option<Position>, recovery: Recovery },
     RoomGap { conn: Option<ConnId>, room: Arc<str>, position: Option<Position>, why: Gap },
     RoomAnswered(RoomRequest, RoomAnswer),
+    PresenceChanged { room: Arc<str>, name: Arc<str>, is_present: bool, info: Option<Arc<str>> },
 }
 
 impl State {

@@ -20,6 +20,12 @@ pub(crate) struct Outbox {
     pub(super) placed: Vec<u32>,
     /// Number of shards on which each room has members. Used only on the first shard.
     rooms: BTreeMap<Arc<str>, u8>,
+    /// Whether to send the number of rooms to the other shards. Used only on the first shard.
+    rooms_changed: bool,
+    /// Number of rooms of the whole server that the first shard sent last.
+    rooms_known: u32,
+    /// Rooms that this shard has opened since. Not used on the first shard.
+    rooms_opened: u32,
     /// The last counts that each other shard sent.
     pub(super) counted: BTreeMap<u8, Arc<[u64]>>,
     /// When to send this shard's counts to the others.
@@ -30,7 +36,18 @@ impl Outbox {
     pub(super) fn new(shard: Shard) -> Self {
         let (messages, rooms, counted) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
         let placed = vec![0; shard.count().into()];
-        Self { shard, messages, held_back: false, placed, rooms, counted, counts_at: None }
+        Self {
+            shard,
+            messages,
+            held_back: false,
+            placed,
+            rooms,
+            rooms_changed: false,
+            rooms_known: 0,
+            rooms_opened: 0,
+            counted,
+            counts_at: None,
+        }
     }
 
     pub(super) fn is_alone(&self) -> bool {
@@ -61,6 +78,8 @@ impl Outbox {
     pub(super) fn room_opened(&mut self, room: Arc<str>) {
         let shards = self.rooms.entry(room).or_default();
         *shards = shards.saturating_add(1);
+        // Also if the room existed: the shard that opened it counts it until it hears the number.
+        self.rooms_changed = true;
     }
 
     pub(super) fn room_closed(&mut self, room: &str) {
@@ -68,6 +87,47 @@ impl Outbox {
         *shards = shards.saturating_sub(1);
         if *shards == 0 {
             self.rooms.remove(room);
+            self.rooms_changed = true;
+        }
+    }
+
+    /// Returns `true` if the server has as many rooms as it may have, without this one.
+    ///
+    /// Only the first shard knows which rooms the others have. There, a room of another shard is
+    /// no new one.
+    pub(super) fn is_full_without(&self, room: &str, rooms_max: u32) -> bool {
+        match self.shard {
+            Shard::ALONE => false,
+            shard if shard.number() == 0 => !self.rooms.contains_key(room) && self.rooms.len() >= rooms_max as usize,
+            _ => self.rooms_known.saturating_add(self.rooms_opened) >= rooms_max,
+        }
+    }
+
+    /// Counts a room that this shard has opened, until the first shard sends the next number.
+    pub(super) const fn count_opened_room(&mut self) {
+        self.rooms_opened = self.rooms_opened.saturating_add(1);
+    }
+
+    /// Sets the number of rooms of the whole server.
+    pub(super) const fn set_rooms(&mut self, rooms: u32) {
+        (self.rooms_known, self.rooms_opened) = (rooms, 0);
+    }
+
+    /// Sends the number of rooms to the other shards if it may have changed. On the first shard.
+    pub(crate) fn post_rooms(&mut self) {
+        if core::mem::take(&mut self.rooms_changed) {
+            let rooms = u32::try_from(self.rooms.len()).unwrap_or(u32::MAX);
+            self.messages.push_back((Addressee::Others, ShardMessage::RoomsCounted { rooms }));
+        }
+    }
+
+    /// Returns the number of rooms of the whole server, as far as this shard knows it.
+    #[cfg(feature = "sim")]
+    pub(super) fn rooms_of_all(&self) -> usize {
+        if self.shard.number() == 0 {
+            self.rooms.len()
+        } else {
+            self.rooms_known.saturating_add(self.rooms_opened) as usize
         }
     }
 

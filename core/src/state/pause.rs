@@ -7,7 +7,7 @@
 //!
 //! | deadline | after a pause |
 //! |---|---|
-//! | handshakes, messages, `idle`, `silence`, write deadlines, `closing`, attempts to connect, tunnels | later by the length of the pause; then at least the length of the pause remains, or the whole timeout if that is shorter |
+//! | handshakes (also of TLS on an open connection), messages, `idle`, `silence`, write deadlines, `closing`, attempts to connect, tunnels | later by the length of the pause; then at least the length of the pause remains, or the whole timeout if that is shorter |
 //! | tickets, timers of a connection | later by the length of the pause, and at least one second from now |
 //! | the end of a drain | later by the length of the pause |
 //! | pings, telnet keep-alive, keep-alive requests of a tunnel | at once, if they were due during the pause |

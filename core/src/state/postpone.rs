@@ -10,6 +10,8 @@ use core::time::Duration;
 impl State {
     /// Postpones the deadlines that a pause affects, and sends keep-alives that were due during it.
     pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
+        // Dials have the time limits of TLS on open connections, which are scheduled below.
+        self.dials.postpone_deadlines(pause);
         let ids: Vec<_> = self.conns.ids().collect();
         for id in ids {
             let index = id.slot();
@@ -39,7 +41,6 @@ impl State {
         self.tickets.postpone_deadlines(pause);
         self.timers.postpone_deadlines(pause);
         self.postpone_requests(pause);
-        self.dials.postpone_deadlines(pause);
         self.tunnels.postpone_deadlines(pause);
         let deadline = self.config.drain.deadline;
         self.drain = self.drain.map(|at| pause.postpone(at, deadline));

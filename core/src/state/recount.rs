@@ -19,11 +19,13 @@ impl State {
         self.recount_owners()?;
         self.recount_listeners()?;
         self.rooms.recount()?;
+        self.recount_presence()?;
         self.outbound.recount(|index| self.conns.at(index).map(|conn| conn.encoding))?;
         self.timers.recount()?;
         self.tickets.recount()?;
         self.dials.recount()?;
         self.admission.recount()?;
+        self.recount_memory()?;
         if self.outbox.shard.count() == 1 {
             self.recount_admission(&[self])?;
         }
@@ -134,6 +136,9 @@ impl State {
             let names = shards.iter().flat_map(|shard| shard.rooms.list()).map(|(name, _)| name);
             names.for_each(|name| *rooms.entry(name.into()).or_default() += 1);
             same("rooms on shards", self.outbox.rooms(), &rooms)?;
+            for shard in shards {
+                same("rooms of all shards, known to one", shard.outbox.rooms_of_all(), rooms.len())?;
+            }
         }
         Ok(())
     }

@@ -170,6 +170,9 @@ impl State {
             self.schedule(index);
         }
         self.settle_watermarks();
+        if self.is_behind(index) && !self.outbound.is_stalled(index) {
+            self.tell_behind(index);
+        }
         if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
             // Our half can be closed now.
             self.outbound.changed.insert(index);

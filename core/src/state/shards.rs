@@ -36,7 +36,10 @@ impl State {
         match self.outbox.shard {
             Shard::ALONE => {}
             shard if shard.number() == 0 => self.outbox.room_opened(room.into()),
-            _ => self.queue_for(Addressee::First, ShardMessage::RoomOpened { room: room.into() }),
+            _ => {
+                self.outbox.count_opened_room();
+                self.queue_for(Addressee::First, ShardMessage::RoomOpened { room: room.into() });
+            }
         }
     }
 
@@ -170,6 +173,7 @@ impl State {
             ShardMessage::RoomOpened { room } => self.outbox.room_opened(Arc::clone(room)),
             ShardMessage::RoomClosed { room } => self.outbox.room_closed(room),
             ShardMessage::Room(message) => self.handle_room_message(message),
+            ShardMessage::RoomsCounted { rooms } => self.outbox.set_rooms(*rooms),
             // The machine handles these.
             ShardMessage::Admission { .. } | ShardMessage::Handler { .. } => {}
             ShardMessage::Counted { shard, numbers } => drop(self.outbox.counted.insert(*shard, Arc::clone(numbers))),

@@ -9,6 +9,7 @@ mod settings;
 mod settings_claims;
 mod settings_mistakes;
 mod settings_origins;
+mod settings_rooms;
 mod settings_secrets;
 mod settings_template;
 mod settings_warnings;

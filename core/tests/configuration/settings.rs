@@ -103,8 +103,6 @@ fn settings_errors_name_place_and_remedy() {
             "monitor.metrics_credential: it equals monitor.credential"),
         (listener("protocol: websocket\n    websocket: { metrics: credential }\nmonitor: { credential: 0123456789abcdef, metrics_credential: fedcba9876543210 }"),
             "monitor.credential: no listener uses it"),
-        (listener("protocol: websocket\n    app: echo\n    websocket: { monitor: true }\nmonitor: { credential: 0123456789abcdef }\nworkers: 2"),
-            "workers: the monitor shows only one worker"),
         (listener("protocol: websocket\n    refuse_http: false"), "listeners.a.refuse_http: it has no effect on websocket"),
         ("monitor: { credential: short }\n".into(), "monitor.credential: a credential must have at least 16 characters"),
         ("monitor: { credential: long enough for one }\n".into(), "monitor.credential: no listener uses it"),
@@ -154,11 +152,18 @@ fn settings_errors_name_place_and_remedy() {
 }
 
 #[test]
-fn metrics_credential_allows_several_workers() {
-    let text = "workers: 2\nlisteners: { a: { address: '127.0.0.1:0', app: echo, protocol: websocket, \
-        websocket: { metrics: credential } } }\nmonitor: { metrics_credential: 0123456789abcdef }\n";
-    let plan = file(text).resolve().expect("it is good").plan;
-    assert!(plan.monitor.is_none(), "nobody watches");
+fn metrics_and_monitor_allow_several_workers() {
+    for (web, keys, is_watched) in [
+        ("metrics: credential", "metrics_credential: 0123456789abcdef", false),
+        ("monitor: true", "credential: 0123456789abcdef", true),
+    ] {
+        let text = format!(
+            "workers: 2\nlisteners: {{ a: {{ address: '127.0.0.1:0', app: echo, protocol: websocket, \
+             websocket: {{ {web} }} }} }}\nmonitor: {{ {keys} }}\n"
+        );
+        let plan = file(&text).resolve().expect("it is good").plan;
+        assert_eq!((plan.monitor.is_some(), plan.workers.get()), (is_watched, 2));
+    }
 }
 
 /// A value other than the default for every key: what stands before the arrow must be there for it to have a meaning.
@@ -202,6 +207,16 @@ quarantine.addresses_max=7
 rooms.rooms_max=7
 rooms.per_connection_max=7
 rooms.name_max=7B
+rooms.history_max=7MiB
+rooms.recover_max=7
+rooms.options.news*.home=none <- rooms.options.*.messages_max=7
+rooms.options.news*.messages_max=7
+rooms.options.news*.bytes_max=7KiB
+rooms.options.news*.age_max=7m
+rooms.options.news*.key_window=7s
+rooms.options.news*.presence=counts
+rooms.options.news*.gap_notices=false
+rooms.options.news*.positions=true
 closing.flush=7s
 closing.linger=7s
 closing.discard_max=7B
@@ -400,6 +415,7 @@ fn general(key: &str) -> String {
     match &mut parts[..] {
         ["listeners" | "tunnels", name, ..]
         | ["authentication", "users", name, ..]
+        | ["rooms", "options", name, _]
         | ["log", "targets", name]
         | ["metrics", "labels", name] => {
             *name = "*";

@@ -104,6 +104,8 @@ fn changes_that_need_a_restart_match_the_manual() {
         ("outbound.write_deadline", "5s", "outbound"),
         ("quarantine.cool_down", "5s", "quarantine"),
         ("rooms.rooms_max", "5", "rooms"),
+        ("rooms.history_max", "5MiB", "rooms"),
+        ("rooms.options.news*.messages_max", "5", "rooms"),
         ("closing.flush", "7s", "closing"),
         ("drain.deadline", "7s", "drain"),
         ("metrics.errors_kept", "7", "metrics"),

@@ -86,7 +86,7 @@ fn commented_template_values_are_the_defaults() {
 }
 
 /// What an example needs to have a meaning: instead of what, and what else.
-const CONTEXT: [(&str, &[(&str, &str)]); 14] = [
+const CONTEXT: [(&str, &[(&str, &str)]); 15] = [
     ("websocket:", &[("protocol: auto", "protocol: websocket")]),
     ("forwarded:", &[("protocol: auto", "protocol: websocket")]),
     ("socket:", &[("address: 127.0.0.1:7000", "address: unix:/x")]),
@@ -107,6 +107,7 @@ const CONTEXT: [(&str, &[(&str, &str)]); 14] = [
     ("tls:", &[]),
     ("proxy_protocol:", &[]),
     ("file:", &[]),
+    ("options:", &[]),
 ];
 
 #[test]

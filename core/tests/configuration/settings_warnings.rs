@@ -119,8 +119,8 @@ fn risky_settings_cause_warnings() {
             "outbound.max: a message of limits.peer.message_max (64KiB) does not fit",
         ),
         (
-            listener("app: echo") + "workers: 4\nrooms: { rooms_max: 5 }\n",
-            "rooms.rooms_max: the limit applies to each of the 4 workers",
+            listener("app: echo") + "workers: 4\nlimits: { tickets_max: 5 }\n",
+            "limits.tickets_max: the limit applies to each of the 4 workers",
         ),
         (
             production("address: '127.0.0.1:1'") + "limits: { dry_run: true }\n",
@@ -135,6 +135,8 @@ fn risky_settings_cause_warnings() {
         listener("allow: [10.0.0.0/8], deny: [10.1.0.0/16]"),
         production("address: '127.0.0.1:1', protocol: websocket"),
         production("address: 'inherited:x', protocol: telnet"),
+        // The limit is one of the whole server.
+        listener("app: echo") + "workers: 4\nrooms: { rooms_max: 5 }\n",
     ] {
         assert_eq!(warned(&text), "", "{text}");
     }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod refused;
+mod rooms;
 mod specification;
 
 use drupe_core::kit::rpc::{CallError, Rpc, RpcError, RpcLimits};

@@ -185,6 +185,33 @@ fn silence_and_plain_answers_fail_the_handshake() {
 }
 
 #[test]
+fn time_limit_of_the_handshake_is_extended_by_a_pause_of_the_process() {
+    let world = World::new();
+    let at = Time::from_secs;
+    for answers in [true, false] {
+        let mut machine = Machine::new(Config::default(), Polite::new(dial(&world)));
+        machine.started(Time::START);
+        let (mut server, theirs) = server(world.tls(&["localhost"]));
+        let conn = machine.dialed(Time::START, DIAL, Peer::Local).expect("wanted");
+        machine.received(Time::START, conn, &mut b"INFO\r\n".to_vec());
+        assert_eq!(machine.deadline().map(|deadline| deadline.at), Some(at(7)));
+        // The process stops for a minute, and learns of the time before it reads the answer.
+        machine.elapsed(at(66));
+        assert_eq!(machine.deadline().map(|deadline| deadline.at), Some(at(73)));
+        machine.elapsed(at(72));
+        assert_eq!(machine.handler().log, ["info"]);
+        if answers {
+            carry_recorded(&mut machine, conn, &mut server, theirs);
+            assert_eq!(machine.handler().log, ["info", "TLSv1.3 CONNECT"]);
+        } else {
+            machine.elapsed(at(73));
+            assert_eq!(machine.handler().log, ["info", "closed tls_failed", "failed timed_out, over"]);
+        }
+        assert_eq!(machine.recount(), Ok(()));
+    }
+}
+
+#[test]
 fn server_name_that_is_no_name_fails_at_once() {
     let world = World::new();
     let (mut client, ours) = client(Dial::lines("not a name:1").tls(Some(load(&world))));

@@ -4,6 +4,9 @@
 
 mod hooks;
 mod messages;
+mod rooms;
+mod rooms_built_in;
+mod rooms_elsewhere;
 mod words;
 
 use drupe_core::kit::{App, Cx, Guard, MessageError, RequireScope, RoomError, RoomRules, Router, Service, Unknown};

@@ -28,6 +28,7 @@ mod crowd;
 mod hall;
 mod links;
 mod login;
+mod remembering;
 mod swarm;
 mod tls;
 mod watchdog;

@@ -83,6 +83,12 @@ impl Authorities {
         listen.tls = Some(tls);
     }
 
+    /// Adds TLS without client certificates to a listener.
+    pub(crate) fn serve(&self, listen: &mut Listen, tickets: &TicketKeys) {
+        let files = TlsFiles::default().certificates(vec![self.server.clone()]);
+        listen.tls = Some(files.load(&Arc::new(ring::default_provider()), tickets).expect("good files"));
+    }
+
     /// Creates client configurations that share no sessions with other worlds.
     pub(crate) fn wallet(&self) -> Wallet {
         Wallet(self.clients.each_ref().map(|config| {
@@ -94,6 +100,10 @@ impl Authorities {
 }
 
 impl Wallet {
+    pub(crate) fn without_certificate(&self, client: Client) -> Client {
+        client.over_tls(Arc::clone(&self.0[0]), ServerName::try_from("localhost").expect("a name"))
+    }
+
     pub(crate) fn over_tls(&self, swarm: &mut Swarm, client: Client) -> Client {
         let config = &self.0[swarm.number(self.0.len())];
         client.over_tls(Arc::clone(config), ServerName::try_from("localhost").expect("a name"))

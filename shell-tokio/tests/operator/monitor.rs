@@ -1,9 +1,12 @@
-//! The monitor in a browser.
+//! The monitor in a browser, and for a program that speaks its JSON messages.
 
 use super::{TLS, certificate, connect};
 use crate::support;
 use crate::support::{Directory, Program};
+use drupe_core::websocket::{Opcode, frame};
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 
 const MONITOR: &str = r##"
@@ -95,5 +98,112 @@ fn browser_monitor_watches_kicks_and_drains() {
     assert_eq!(rest, "closing (kicked): an operator closed the connection\n");
     page.say("drain\n");
     page.hear_until("done\n");
+    assert_eq!(program.wait(), Some(0));
+}
+
+/// A program that watches, as a client of the JSON messages.
+struct Watcher(BufReader<TcpStream>);
+
+impl Watcher {
+    fn connect(port: u16) -> Self {
+        let mut stream = BufReader::new(connect(port));
+        let request = "GET /monitor HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                       Authorization: Bearer 0123456789abcdef\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+        stream.get_mut().write_all(request.as_bytes()).expect("sent");
+        let mut line = String::new();
+        stream.read_line(&mut line).expect("it answers");
+        assert!(line.starts_with("HTTP/1.1 101 "), "{line}");
+        while line != "\r\n" {
+            line.clear();
+            stream.read_line(&mut line).expect("it answers");
+        }
+        Self(stream)
+    }
+
+    fn send(&mut self, message: &Value) {
+        let mut bytes = Vec::new();
+        frame(Opcode::Text, message.to_string().as_bytes(), Some([1, 2, 3, 4]), &mut bytes);
+        self.0.get_mut().write_all(&bytes).expect("sent");
+    }
+
+    fn next(&mut self) -> Value {
+        let mut bytes = |count: usize| {
+            let mut bytes = vec![0; count];
+            self.0.read_exact(&mut bytes).expect("a frame in time");
+            bytes
+        };
+        loop {
+            let head = bytes(2);
+            let length = match head[1] {
+                126 => usize::from(u16::from_be_bytes(bytes(2).try_into().expect("two"))),
+                length => length.into(),
+            };
+            let payload = bytes(length);
+            // The server pings and closes, too.
+            if head[0] & 0xf == 1 {
+                return serde_json::from_slice(&payload).expect("JSON");
+            }
+        }
+    }
+
+    /// Returns the next message of which this holds.
+    fn until(&mut self, holds: impl Fn(&Value) -> bool) -> Value {
+        std::iter::repeat_with(|| self.next()).find(holds).expect("there is always a next one")
+    }
+}
+
+#[test]
+fn monitor_shows_and_controls_the_connections_of_all_workers() {
+    let directory = Directory::new("workers");
+    let config = "workers: 2\nlisteners:\n  lines: { address: '127.0.0.1:0', app: echo }\n  \
+                  web: { address: '127.0.0.1:0', app: echo, protocol: websocket, websocket: { monitor: true } }\n\
+                  monitor: { credential: 0123456789abcdef, interval: 200ms }\ndrain: { grace: 0s, window: 0s }\n";
+    let program = Program::configured(&directory.0, config, 2, |_| {});
+    let mut peers: Vec<_> = (0..4).map(|_| BufReader::new(connect(program.port_of(0)))).collect();
+    // Each is open once it answers.
+    let say = |peer: &mut BufReader<TcpStream>, words: &str| {
+        peer.get_mut().write_all(words.as_bytes()).expect("sent");
+        let mut line = String::new();
+        peer.read_line(&mut line).expect("it answers");
+        assert_eq!(line, words);
+    };
+    peers.iter_mut().for_each(|peer| say(peer, "hi\n"));
+    let mut watchers = [0, 1].map(|_| Watcher::connect(program.port_of(1)));
+    let mut ids = Vec::new();
+    for watcher in &mut watchers {
+        let list = watcher.until(|message| message["type"] == "active_sessions" && message["total"] == 4);
+        let sessions = list["sessions"].as_array().expect("a list").clone();
+        ids = sessions.iter().map(|session| session["id"].as_str().expect("an id").to_owned()).collect();
+        // The ids of the first worker have no number of a worker.
+        assert_eq!(ids.iter().filter(|id| id.starts_with("1:")).count(), 2, "{ids:?}");
+        let stats = watcher.until(|message| message["type"] == "stats" && message["metrics"]["open"] == 6);
+        assert_eq!((&stats["watchers"], stats["draining"].as_bool()), (&2.into(), Some(false)));
+    }
+    for watcher in &mut watchers {
+        // One on each worker, and every peer speaks.
+        for id in [&ids[0], &ids[2]] {
+            watcher.send(&json!({ "type": "watch_session", "session_id": id }));
+            let answer = watcher.until(|message| message["type"] == "watch_response");
+            assert_eq!(answer["status"], "success", "{answer}");
+            peers.iter_mut().for_each(|peer| say(peer, "seen\n"));
+            let said = watcher.until(|message| message["type"] == "client_input");
+            assert_eq!((&said["session_id"], &said["data"]["text"]), (&Value::from(id.as_str()), &"seen".into()));
+        }
+    }
+    for (watcher, id) in watchers.iter_mut().zip([&ids[2], &ids[0]]) {
+        watcher.send(&json!({ "type": "kick", "session_id": id }));
+        let ended = watcher.until(|message| message["type"] == "session_ended");
+        assert_eq!((&ended["session"]["id"], &ended["reason"]), (&Value::from(id.as_str()), &"kicked".into()));
+    }
+    // The second one is on the second worker.
+    watchers[1].send(&json!({ "type": "drain" }));
+    let kicked = peers.iter_mut().map(|peer| {
+        let mut rest = String::new();
+        peer.read_to_string(&mut rest).expect("a kind end");
+        rest.contains("kicked")
+    });
+    assert_eq!(kicked.filter(|kicked| *kicked).count(), 2);
+    drop(watchers);
     assert_eq!(program.wait(), Some(0));
 }

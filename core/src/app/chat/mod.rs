@@ -3,11 +3,14 @@ mod messages;
 #[cfg(test)]
 mod tests;
 
+use super::since::since_of;
 use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::base::names::{NAME_MAX_CHARS, parse_name};
 use crate::base::text::neutralize;
 use crate::base::{ConnId, Reason};
+use crate::config::JoinOptions;
 use crate::handler::{Event, Handler, Hub, NoNote};
+use crate::history::Position;
 use crate::wire::telnet::Signal;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -37,6 +40,10 @@ const HELP: &str = "\
 /// and rooms have 1 to 24 letters of any script, combining marks, digits, `-`, `_` or `.`. A name
 /// is refused if it looks like one in use, or differs from it only in case (UTS #39). Messages are
 /// stripped of characters that could control a terminal ([`neutralize`]).
+///
+/// If its rooms [remember](crate::RoomMemory), a peer that comes back gives the last position that it
+/// knows, and gets what was said meanwhile: for the lobby in the query of its WebSocket
+/// (`?since=POSITION`), for another room in `/join ROOM POSITION`.
 ///
 /// Lines that begin with `* ` come only from the server. Messages begin with the name of their
 /// sender: `<ann> hello`, and `~ ann waves` for `/me waves`. A private message arrives as `[ann]
@@ -79,7 +86,10 @@ struct Person {
 /// A request that waits for its answer, and what is needed to apply the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pending {
-    Arrival,
+    /// The position that the peer knows in the lobby, if any.
+    Arrival {
+        since: Option<Position>,
+    },
     Rename {
         name: String,
     },
@@ -107,9 +117,10 @@ impl Handler for Chat {
 
     fn on(&mut self, hub: &mut ChatHub<'_>, event: Event<'_, NoNote>) {
         match event {
-            Event::Opened { conn, .. } => {
+            Event::Opened { conn, request, .. } => {
+                let since = since_of(request);
                 let user = hub.identity(conn).and_then(|identity| parse_name(&identity.user));
-                self.request(hub, conn, Request::Arrive { user }, Pending::Arrival);
+                self.request(hub, conn, Request::Arrive { user }, Pending::Arrival { since });
             }
             Event::Message { conn, payload } => {
                 let text = String::from_utf8_lossy(payload.as_bytes());
@@ -153,11 +164,18 @@ impl Chat {
                 }
                 None => tell_name_rule(hub, conn, "a name"),
             },
-            "join" => match parse_name(rest) {
-                Some(room) => self.enter(hub, conn, room),
-                None => tell_name_rule(hub, conn, "a room"),
-            },
-            "leave" => self.enter(hub, conn, LOBBY.into()),
+            "join" => {
+                // A program that comes back appends its position.
+                let (room, since) = match rest.split_once(' ').map(|(room, since)| (room, since.parse())) {
+                    Some((room, Ok(since))) => (room, Some(since)),
+                    _ => (rest, None),
+                };
+                match parse_name(room) {
+                    Some(room) => self.enter(hub, conn, room, since),
+                    None => tell_name_rule(hub, conn, "a room"),
+                }
+            }
+            "leave" => self.enter(hub, conn, LOBBY.into(), None),
             "who" => self.request(hub, conn, Request::Who, Pending::Who),
             "rooms" => self.request(hub, conn, Request::Rooms, Pending::Rooms),
             "me" if rest.is_empty() => usage(hub, conn, "/me ACTION"),
@@ -182,13 +200,13 @@ impl Chat {
     }
 
     /// Joins a room and requests to be listed in it. On failure, notifies only the peer.
-    fn enter(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, room: String) {
+    fn enter(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, room: String, since: Option<Position>) {
         let (_, old) = name_and_room(hub, conn);
         if old == room {
             hub.send(conn, &format!("* you are already in {room}"));
             return;
         }
-        if let Err(error) = hub.join(conn, &room) {
+        if let Err(error) = hub.join_with(conn, &room, JoinOptions::new().since(since)) {
             hub.send(conn, &format!("* cannot join {room}: {error}"));
             return;
         }
@@ -271,13 +289,13 @@ impl Chat {
             hub.resume(conn);
         }
         match (pending, answer) {
-            (Pending::Arrival, Answer::Named { name }) => {
+            (Pending::Arrival { since }, Answer::Named { name }) => {
                 if let Some(member) = hub.context(conn) {
                     member.0.name.clone_from(&name);
                 }
                 hub.set_label(conn, &name);
                 hub.send(conn, &format!("* welcome, {name}; type /help for the commands"));
-                self.enter(hub, conn, LOBBY.into());
+                self.enter(hub, conn, LOBBY.into(), since);
             }
             (Pending::Rename { name }, Answer::Renamed) => rename(hub, conn, &name),
             (Pending::Rename { name }, Answer::Taken { by }) => {

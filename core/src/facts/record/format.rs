@@ -288,6 +288,7 @@ mod tests {
                 .prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomOpened { room: room.into() })),
             any::<String>()
                 .prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomClosed { room: room.into() })),
+            any::<u32>().prop_map(|rooms| Input::ShardMessageReceived(ShardMessage::RoomsCounted { rooms })),
             (any::<u8>(), any::<String>(), any::<String>()).prop_map(|(from, topic, content)| {
                 Input::ShardMessageReceived(ShardMessage::Handler {
                     from,

@@ -2,7 +2,9 @@
 
 use super::words::{Message, Quoted, Words};
 use crate::base::OutgoingBuf;
-use crate::facts::{HistoryPage, HistoryRange, PublishRefusal, Published, RoomAnswer, RoomMessage};
+use crate::facts::{
+    HistoryPage, HistoryRange, PresencePage, PresentName, PublishRefusal, Published, RoomAnswer, RoomMessage,
+};
 use crate::history::{Gap, Position, PublishError};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,11 +14,7 @@ pub(super) fn write_room_message(out: &mut String, message: &RoomMessage) -> fmt
     match message {
         RoomMessage::Submit { room: name, from, request, key, except, message } => {
             write!(out, "submit {} {from} {} ", Quoted(name.as_bytes()), OrNone(*request))?;
-            match key {
-                Some(key) => write!(out, "{} ", Quoted(key.as_bytes()))?,
-                None => out.write_str("- ")?,
-            }
-            write!(out, "{}", Message(message))?;
+            write!(out, "{} {}", QuotedOrNone(key.as_deref()), Message(message))?;
             except.iter().try_for_each(|conn| write!(out, " {conn}"))
         }
         RoomMessage::Kept { room: name, position, previous, except, message } => {
@@ -49,6 +47,21 @@ pub(super) fn write_room_message(out: &mut String, message: &RoomMessage) -> fmt
                 HistoryRange::After(position) => write!(out, "{position}"),
             }
         }
+        RoomMessage::Entered { room: name, from, name: who, info } => {
+            let (name, who) = (Quoted(name.as_bytes()), Quoted(who.as_bytes()));
+            write!(out, "entered {name} {from} {who} {}", QuotedOrNone(info.as_deref()))
+        }
+        RoomMessage::Exited { room: name, from, name: who } => {
+            write!(out, "exited {} {from} {}", Quoted(name.as_bytes()), Quoted(who.as_bytes()))
+        }
+        RoomMessage::PresenceChanged { room: name, name: who, is_present, info } => {
+            let (name, who) = (Quoted(name.as_bytes()), Quoted(who.as_bytes()));
+            write!(out, "presence {name} {who} {is_present} {}", QuotedOrNone(info.as_deref()))
+        }
+        RoomMessage::Who { room: name, from, request, after, max } => {
+            let after = QuotedOrNone(after.as_deref());
+            write!(out, "who {} {from} {request} {max} {after}", Quoted(name.as_bytes()))
+        }
         RoomMessage::Remove { room: name } => write!(out, "remove {}", Quoted(name.as_bytes())),
     }
 }
@@ -71,6 +84,14 @@ fn write_answer(out: &mut String, answer: &RoomAnswer) -> fmt::Result {
             write_messages(out, &page.messages)
         }
         RoomAnswer::History(Err(gap)) => write!(out, "gap {}", gap.name()),
+        RoomAnswer::Present(None) => out.write_str("no_presence"),
+        RoomAnswer::Present(Some(page)) => {
+            write!(out, "present {} {}", page.count, page.has_more)?;
+            let mut names = page.names.iter();
+            names.try_for_each(|PresentName { name, info }| {
+                write!(out, " {} {}", Quoted(name.as_bytes()), QuotedOrNone(info.as_deref()))
+            })
+        }
         RoomAnswer::Unknown => out.write_str("unknown"),
     }
 }
@@ -124,6 +145,28 @@ pub(super) fn parse_room_message(words: &mut Words<'_>) -> Result<RoomMessage, &
             };
             RoomMessage::Read { room, from, request, range, max }
         }
+        "entered" => RoomMessage::Entered {
+            room: words.text()?.into(),
+            from: words.parsed(SHARD)?,
+            name: words.text()?.into(),
+            info: words.text_or_none()?.map(Into::into),
+        },
+        "exited" => {
+            RoomMessage::Exited { room: words.text()?.into(), from: words.parsed(SHARD)?, name: words.text()?.into() }
+        }
+        "presence" => RoomMessage::PresenceChanged {
+            room: words.text()?.into(),
+            name: words.text()?.into(),
+            is_present: words.parsed("true or false")?,
+            info: words.text_or_none()?.map(Into::into),
+        },
+        "who" => RoomMessage::Who {
+            room: words.text()?.into(),
+            from: words.parsed(SHARD)?,
+            request: words.parsed(REQUEST)?,
+            max: words.parsed("a number of names")?,
+            after: words.text_or_none()?.map(Into::into),
+        },
         "remove" => RoomMessage::Remove { room: words.text()?.into() },
         _ => return Err("the name of a message about a room"),
     })
@@ -145,6 +188,13 @@ fn parse_answer(words: &mut Words<'_>) -> Result<RoomAnswer, &'static str> {
             RoomAnswer::History(Ok(HistoryPage::new(parse_messages(words)?, top, has_more)))
         }
         "gap" => RoomAnswer::History(Err(gap(words.word())?)),
+        "no_presence" => RoomAnswer::Present(None),
+        "present" => {
+            let (count, has_more) = (words.parsed("a number of names")?, words.parsed("true or false")?);
+            let names =
+                words.all(|words| Ok(PresentName::new(words.text()?.into(), words.text_or_none()?.map(Into::into))))?;
+            RoomAnswer::Present(Some(PresencePage::new(names.into(), count, has_more)))
+        }
         "unknown" => RoomAnswer::Unknown,
         _ => return Err("the name of an answer"),
     })
@@ -164,6 +214,18 @@ fn or_none<T: core::str::FromStr>(words: &mut Words<'_>, expected: &'static str)
     match words.word() {
         "-" => Ok(None),
         word => word.parse().map(Some).map_err(|_| expected),
+    }
+}
+
+/// A quoted text, or `-` for none.
+struct QuotedOrNone<'a>(Option<&'a str>);
+
+impl fmt::Display for QuotedOrNone<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(text) => Quoted(text.as_bytes()).fmt(f),
+            None => f.write_str("-"),
+        }
     }
 }
 

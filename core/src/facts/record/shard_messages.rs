@@ -35,6 +35,7 @@ pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> f
             out.write_str("room ")?;
             write_room_message(out, message)?;
         }
+        ShardMessage::RoomsCounted { rooms } => write!(out, "rooms_counted {rooms}")?,
         ShardMessage::Counted { shard, numbers } => {
             write!(out, "counted {shard}")?;
             numbers.iter().try_for_each(|number| write!(out, " {number}"))?;
@@ -78,6 +79,7 @@ pub(super) fn parse_shard_message(name: &str, words: &mut Words<'_>) -> Result<S
         "room_opened" => ShardMessage::RoomOpened { room: words.text()?.into() },
         "room_closed" => ShardMessage::RoomClosed { room: words.text()?.into() },
         "room" => ShardMessage::Room(parse_room_message(words)?),
+        "rooms_counted" => ShardMessage::RoomsCounted { rooms: words.parsed("a number of rooms")? },
         "counted" => {
             let shard = words.parsed("a shard's number")?;
             let numbers = words.all(|words| words.parsed("a count"))?.into();

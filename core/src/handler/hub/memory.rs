@@ -45,7 +45,7 @@ impl<C> Hub<'_, C> {
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub fn join_with(&mut self, conn: ConnId, room: &str, options: JoinOptions) -> Result<bool, JoinError> {
+    pub fn join_with(&mut self, conn: ConnId, room: &str, options: JoinOptions<'_>) -> Result<bool, JoinError> {
         let room = self.stored(room);
         self.state.join(conn, &room, options)
     }
@@ -72,6 +72,15 @@ impl<C> Hub<'_, C> {
     pub fn read_history(&mut self, room: &str, range: HistoryRange, max: u32) -> RoomRequest {
         let room = self.stored(room);
         self.state.read_history(self.app, &room, range, max)
+    }
+
+    /// Requests the names that are [present](crate::Presence) in a room, and their number.
+    ///
+    /// [`Event::RoomAnswered`](crate::Event::RoomAnswered) brings at most `max` names and at most
+    /// 1,000, in alphabetical order, from the one after `after`.
+    pub fn read_presence(&mut self, room: &str, after: Option<&str>, max: u32) -> RoomRequest {
+        let room = self.stored(room);
+        self.state.read_presence(self.app, &room, after, max)
     }
 
     /// Removes the messages in a room's history.

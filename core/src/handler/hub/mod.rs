@@ -31,7 +31,8 @@ use core::fmt;
 /// cannot carry, or that are longer than 1 GiB, are counted in [`Metrics::messages_unsendable`].
 ///
 /// Each connection receives messages in the order in which they were sent, direct messages and
-/// those of all its rooms alike.
+/// those of all its rooms alike. Only rooms that have a [home](crate::Home) have an order of their
+/// own: the home numbers their messages after the current event.
 pub struct Hub<'a, C> {
     pub(crate) state: &'a mut State,
     pub(crate) contexts: &'a mut Contexts<C>,

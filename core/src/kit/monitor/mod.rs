@@ -38,42 +38,58 @@
 //! KiB of each message are shown, without passwords and tokens: the values of JSON keys that name a
 //! secret are replaced, and other text that names one is hidden.
 //! [`conceal_unknown`](Monitor::conceal_unknown) hides all messages before authentication.
+//!
+//! # Several shards
+//!
+//! Each [shard](crate::Shard) needs its own `Monitor`, with the same limits and a clone of the same
+//! [`LogTail`]. A watcher sees and controls the sessions of all shards, whichever one it is
+//! connected to. Its shard checks its permissions and writes the audit line; the shard that holds the
+//! session executes the command. Sessions are listed in the order of their ids. Of more than 500,
+//! each shard shows an equal number, or all that it has.
+//!
+//! Shards exchange [messages](crate::Hub::send_to_shard) only while there is a watcher. Each
+//! interval, the shard of a watcher asks the others for a report, and a shard that has not answered
+//! is not asked again. The periodic messages wait for these reports, for at most one interval. A
+//! shard sends another at most 128 `session_started` and `session_ended`, and 64 KiB of the messages
+//! of watched sessions, until it is asked for the next report. The end of a watched session is
+//! always sent. `watch_skipped` counts the messages beyond 64 KiB; sessions beyond the 128 appear in
+//! the next list.
+//!
+//! The counters in `stats` are those that the shards send each other for `/metrics`, at most a
+//! second old. A command for a session gets an error if its shard does not answer within 10 s.
 
+mod action;
 mod command;
+mod exchange;
+mod log_tail;
+mod message;
+mod news;
 mod redact;
+mod report;
 mod session;
+mod shards;
 mod stats;
 
+pub use log_tail::LogTail;
+
 use crate::base::setters;
-use crate::base::text::neutralize;
-use crate::base::{AddressKey, ConnId, Payload, Peer, Reason};
+use crate::base::{ConnId, Reason, Time};
 use crate::handler::{Event, Handler, Hub};
 use crate::kit::layer::Layer;
 use crate::state::Timer;
 use crate::wire::http::Request;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::format;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use command::Command;
 use core::fmt;
-use core::net::IpAddr;
 use core::time::Duration;
-use redact::redacted;
+use message::TOPIC;
 use serde_json::{Value, json};
-use session::{Client, session};
-use stats::{is_empty, stats};
-use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use session::Client;
+use shards::{Other, Subscriber};
 
-/// Number of queued bytes at which a watcher starts to miss messages.
-const BEHIND_BYTES: usize = 64 << 10;
-/// Maximum number of sessions, or of quarantined addresses, in one message.
-const SESSIONS_MAX: usize = 500;
-/// Maximum number of log lines kept for the next tick, and of those kept for later watchers.
-const LINES_MAX: usize = 200;
+/// Maximum number of bytes shown of each message.
+const SHOWN_MAX_BYTES: usize = 4 << 10;
 /// The timer of the periodic messages.
 const TICK: Timer = Timer::named("drupe::kit::monitor");
 
@@ -81,7 +97,7 @@ const TICK: Timer = Timer::named("drupe::kit::monitor");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MonitorLimits {
-    /// Maximum number of watchers at a time. Default: 16.
+    /// Maximum number of watchers at a time, on all shards. Default: 16.
     pub watchers_max: u32,
     /// Interval of the periodic messages. At least 100 ms. Default: 1 s.
     pub interval: Duration,
@@ -100,23 +116,10 @@ impl Default for MonitorLimits {
     }
 }
 
-/// A shared buffer through which threads pass log lines to the monitor.
-#[derive(Clone, Debug, Default)]
-pub struct LogTail(Arc<Mutex<VecDeque<(u64, String)>>>);
-
-impl LogTail {
-    /// Adds a line with the current time. Only the last 200 lines are kept.
-    pub fn push(&self, line: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() >= LINES_MAX {
-            lines.pop_front();
-        }
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        lines.push_back((u64::try_from(since.as_millis()).unwrap_or(u64::MAX), line.into()));
-    }
-
-    fn take(&self) -> VecDeque<(u64, String)> {
-        core::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+impl MonitorLimits {
+    /// Returns the interval of the periodic messages.
+    fn period(&self) -> Duration {
+        self.interval.max(Duration::from_millis(100))
     }
 }
 
@@ -125,268 +128,66 @@ impl LogTail {
 pub struct Monitor {
     limits: MonitorLimits,
     log: LogTail,
+    /// Number of log lines that the watchers have been told.
+    log_seen: u64,
     conceals_unknown: bool,
     audit: Option<Audit>,
-    /// The state of each watcher, by the watcher's connection.
+    /// The state of each watcher of this shard, by the watcher's connection.
     watchers: BTreeMap<ConnId, Watcher>,
-    /// Details of each session, beyond those that the hub keeps.
+    /// Connections beyond the limit, until they are over.
+    refused: BTreeSet<ConnId>,
+    /// Details of each session of this shard, beyond those that the hub keeps.
     clients: BTreeMap<ConnId, Client>,
-    newest: Option<ConnId>,
+    /// The session of this shard that opened last, and when, in nanoseconds since the start.
+    own_newest: Option<(u64, ConnId)>,
+    /// What the other shards have reported, while this one has watchers.
+    others: BTreeMap<u8, Other>,
+    /// The other shards that have watchers.
+    subscribers: BTreeMap<u8, Subscriber>,
+    /// Requests of watchers to other shards, by number, until the reply comes.
+    asked: BTreeMap<u64, Asked>,
+    /// The number of the last request or report asked for.
+    number: u64,
+    /// Whether the periodic messages wait for reports of other shards.
+    is_due: bool,
     had_quarantine: bool,
     /// The last `recent` message sent, or `null`.
     recent: Value,
-    /// The last log lines, for watchers that connect later.
-    lines: VecDeque<Value>,
 }
 
 #[derive(Debug, Default)]
 struct Watcher {
     watches: Option<ConnId>,
     missed: u64,
+    /// Whether it has received a list of the sessions.
+    is_listed: bool,
 }
 
-impl Monitor {
-    /// Creates a monitor with these limits, which shows the lines of this log.
-    #[must_use]
-    pub const fn new(limits: MonitorLimits, log: LogTail) -> Self {
-        Self {
-            limits,
-            log,
-            conceals_unknown: false,
-            audit: None,
-            watchers: BTreeMap::new(),
-            clients: BTreeMap::new(),
-            newest: None,
-            had_quarantine: false,
-            recent: Value::Null,
-            lines: VecDeque::new(),
-        }
+impl Watcher {
+    /// Returns the message that tells how many messages it was not shown, and resets their number.
+    fn take_missed(&mut self) -> Option<Value> {
+        let session = self.watches.filter(|_| self.missed > 0)?;
+        let count = core::mem::take(&mut self.missed);
+        Some(json!({ "type": "watch_skipped", "session_id": session.to_string(), "count": count }))
     }
+}
 
-    /// Hides messages from and to unauthenticated peers, because they may contain secrets.
-    #[must_use]
-    pub fn conceal_unknown(self) -> Self {
-        Self { conceals_unknown: true, ..self }
-    }
+/// A watcher's request to another shard.
+#[derive(Debug)]
+struct Asked {
+    watcher: ConnId,
+    shard: u8,
+    what: What,
+    at: Time,
+}
 
-    /// Calls `audit` with a line for each command: the watcher, its address and the command.
-    #[must_use]
-    pub fn audit(self, audit: impl FnMut(&str) + Send + 'static) -> Self {
-        Self { audit: Some(Audit(Box::new(audit))), ..self }
-    }
-
-    fn opened<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, request: Option<&Request>) -> bool {
-        if !request.is_some_and(Request::opens_monitor) {
-            let client = Client::new(hub, request);
-            self.clients.insert(conn, client);
-            self.newest = Some(conn);
-            if !self.watchers.is_empty() {
-                let session = session(hub, conn, self.clients.get(&conn), true);
-                self.tell_all(hub, &json!({ "type": "session_started", "session": session }));
-            }
-            return false;
-        }
-        if self.watchers.len() >= self.limits.watchers_max as usize {
-            hub.end(conn, Reason::ListenerFull);
-            self.watchers.insert(conn, Watcher::default());
-            return true;
-        }
-        if self.watchers.is_empty() {
-            hub.wake(TICK, self.limits.interval.max(Duration::from_millis(100)));
-        }
-        self.watchers.insert(conn, Watcher::default());
-        let MonitorLimits { may_act, may_watch, interval, .. } = self.limits;
-        tell(
-            hub,
-            conn,
-            &json!({
-                "type": "hello", "version": env!("CARGO_PKG_VERSION"), "may_act": may_act, "may_watch": may_watch,
-                "interval_ms": u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
-            }),
-        );
-        let sessions = self.sessions(hub);
-        tell(hub, conn, &sessions);
-        if !self.recent.is_null() {
-            tell(hub, conn, &self.recent);
-        }
-        self.lines.iter().for_each(|line| tell(hub, conn, line));
-        true
-    }
-
-    fn sessions<C>(&self, hub: &Hub<'_, C>) -> Value {
-        let shown = self.clients.iter().take(SESSIONS_MAX);
-        let sessions: Vec<_> =
-            shown.map(|(&conn, client)| session(hub, conn, Some(client), self.newest == Some(conn))).collect();
-        json!({ "type": "active_sessions", "sessions": sessions, "total": self.clients.len() })
-    }
-
-    fn tick<C>(&mut self, hub: &mut Hub<'_, C>) {
-        let lines = self.log.take();
-        for (at, line) in lines {
-            let line = json!({ "type": "log", "unix_ms": at, "line": line });
-            self.tell_all(hub, &line);
-            if self.lines.len() >= LINES_MAX {
-                self.lines.pop_front();
-            }
-            self.lines.push_back(line);
-        }
-        if self.watchers.is_empty() {
-            return;
-        }
-        let sessions = self.sessions(hub);
-        self.tell_all(hub, &sessions);
-        let (stats, recent) = stats(hub, self.watchers.len());
-        self.tell_all(hub, &stats);
-        // Nothing is sent before something has happened.
-        if recent != self.recent && !(self.recent.is_null() && is_empty(&recent)) {
-            self.tell_all(hub, &recent);
-            self.recent = recent;
-        }
-        let at = hub.now();
-        let addresses: Vec<_> = hub
-            .quarantined()
-            .take(SESSIONS_MAX)
-            .map(|(key, until)| json!({ "address": key.to_string(), "seconds": crate::base::seconds_up(until.since(at)) }))
-            .collect();
-        if !addresses.is_empty() || core::mem::replace(&mut self.had_quarantine, !addresses.is_empty()) {
-            self.had_quarantine = !addresses.is_empty();
-            self.tell_all(hub, &json!({ "type": "quarantine", "addresses": addresses }));
-        }
-        // Several watchers may watch the same session.
-        let watched: BTreeSet<_> = self.watchers.values().filter_map(|watcher| watcher.watches).collect();
-        let missed: BTreeMap<_, _> = watched.into_iter().map(|conn| (conn, hub.take_unwatched(conn))).collect();
-        for (&conn, watcher) in &mut self.watchers {
-            watcher.missed += watcher.watches.and_then(|watched| missed.get(&watched)).unwrap_or(&0);
-            if let (Some(watched), 1..) = (watcher.watches, watcher.missed)
-                && hub.pending(conn) < BEHIND_BYTES
-            {
-                let count = core::mem::take(&mut watcher.missed);
-                tell(hub, conn, &json!({ "type": "watch_skipped", "session_id": watched.to_string(), "count": count }));
-            }
-        }
-        hub.wake(TICK, self.limits.interval.max(Duration::from_millis(100)));
-    }
-
-    /// Sends a message to each watcher whose queue is shorter than `BEHIND_BYTES`.
-    fn tell_all<C>(&self, hub: &mut Hub<'_, C>, message: &Value) {
-        let text = message.to_string();
-        let all: Vec<_> = self.watchers.keys().copied().collect();
-        for conn in all {
-            if hub.pending(conn) < BEHIND_BYTES {
-                hub.send(conn, &text);
-            }
-        }
-    }
-
-    fn said<C>(&mut self, hub: &mut Hub<'_, C>, kind: &str, of: ConnId, start: Payload<'_>, bytes: usize) {
-        if !self.watchers.values().any(|watcher| watcher.watches == Some(of)) {
-            return;
-        }
-        let concealed = self.conceals_unknown && hub.identity(of).is_none();
-        let text = if concealed { "(hidden before authentication)".into() } else { redacted(start) };
-        let truncated = start.as_bytes().len() < bytes;
-        let bytes = if concealed { 0 } else { bytes };
-        let data = json!({ "text": text, "bytes": bytes, "truncated": truncated });
-        let message = json!({ "type": kind, "session_id": of.to_string(), "data": data }).to_string();
-        for (&conn, watcher) in self.watchers.iter_mut().filter(|(_, watcher)| watcher.watches == Some(of)) {
-            if hub.pending(conn) < BEHIND_BYTES {
-                hub.send(conn, &message);
-            } else {
-                watcher.missed += 1;
-            }
-        }
-    }
-
-    fn command<C>(&mut self, hub: &mut Hub<'_, C>, from: ConnId, payload: Payload<'_>) {
-        let command: Command = match serde_json::from_slice(payload.as_bytes()) {
-            Ok(command) => command,
-            Err(error) => return answer(hub, from, "unknown", Err(error.to_string())),
-        };
-        let peer = hub.peer(from).map(|peer| peer.to_string()).unwrap_or_default();
-        if let Some(Audit(audit)) = &mut self.audit {
-            audit(&format!("monitor {from} from {peer}: {}", neutralize(&command.words())));
-        }
-        match command {
-            Command::WatchSession { session_id } => self.watch(hub, from, &session_id),
-            Command::StopWatching { session_id } => {
-                self.stop(hub, from);
-                let message = json!({ "type": "watch_response", "session_id": session_id, "status": "stopped" });
-                tell(hub, from, &message);
-            }
-            action if !self.limits.may_act => {
-                answer(hub, from, action.name(), Err("actions are disabled on this monitor".into()));
-            }
-            action => {
-                let done = self.act(hub, from, &action);
-                answer(hub, from, action.name(), done);
-            }
-        }
-    }
-
-    fn watch<C>(&mut self, hub: &mut Hub<'_, C>, from: ConnId, session_id: &str) {
-        self.stop(hub, from);
-        let found = session_id.parse().ok().filter(|conn| self.clients.contains_key(conn) && hub.is_open(*conn));
-        let outcome = match found {
-            _ if !self.limits.may_watch => Err("watching is disabled on this monitor"),
-            Some(conn) => {
-                hub.watch(conn, true);
-                if let Some(watcher) = self.watchers.get_mut(&from) {
-                    watcher.watches = Some(conn);
-                }
-                Ok(())
-            }
-            None => Err("Session not found"),
-        };
-        let message = match outcome {
-            Ok(()) => json!({ "type": "watch_response", "session_id": session_id, "status": "success" }),
-            Err(error) => {
-                json!({ "type": "watch_response", "session_id": session_id, "status": "error", "error": error })
-            }
-        };
-        tell(hub, from, &message);
-    }
-
-    fn stop<C>(&mut self, hub: &mut Hub<'_, C>, from: ConnId) {
-        let Some(watcher) = self.watchers.get_mut(&from) else { return };
-        // What it missed belongs to the session that it watched.
-        let Some(watched) = core::mem::take(watcher).watches else { return };
-        if !self.watchers.values().any(|watcher| watcher.watches == Some(watched)) {
-            hub.watch(watched, false);
-        }
-    }
-
-    fn act<C>(&self, hub: &mut Hub<'_, C>, from: ConnId, action: &Command) -> Result<(), String> {
-        match action {
-            Command::Kick { session_id } => {
-                let conn = session_id.parse().ok().filter(|conn| self.clients.contains_key(conn));
-                let conn = conn.filter(|conn| hub.is_open(*conn)).ok_or("Session not found")?;
-                hub.end(conn, Reason::Kicked);
-            }
-            Command::Quarantine { address, force } => {
-                let address: IpAddr = address.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
-                let key = AddressKey::from(address);
-                if !force && key_of(hub, from) == Some(key) {
-                    return Err(OWN_ADDRESS.into());
-                }
-                hub.quarantine(address);
-                let theirs = |conn: &ConnId| self.clients.contains_key(conn) && key_of(hub, *conn) == Some(key);
-                let conns: Vec<_> = hub.connections().filter(theirs).collect();
-                conns.into_iter().for_each(|conn| hub.end(conn, Reason::Quarantined));
-            }
-            Command::Release { address } => {
-                // For IPv6, the quarantine lists the network.
-                let bare = address.split('/').next().unwrap_or_default();
-                let address = bare.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
-                if !hub.release(address) {
-                    return Err("the address is not in quarantine".into());
-                }
-            }
-            Command::ResetMetrics => hub.reset_recent_metrics(),
-            Command::Drain => hub.drain(),
-            Command::WatchSession { .. } | Command::StopWatching { .. } => {}
-        }
-        Ok(())
-    }
+/// What a watcher asked for, which names the response.
+#[derive(Debug)]
+enum What {
+    /// To watch the session of this id, as the watcher wrote it.
+    Watch(String),
+    /// An action of this name.
+    Action(&'static str),
 }
 
 /// The function that receives the audit lines.
@@ -398,23 +199,60 @@ impl fmt::Debug for Audit {
     }
 }
 
-/// The error for a watcher that tries to quarantine its own address.
-const OWN_ADDRESS: &str = "own_address";
+impl Monitor {
+    /// Creates a monitor with these limits, which shows the lines of this log.
+    #[must_use]
+    pub const fn new(limits: MonitorLimits, log: LogTail) -> Self {
+        Self {
+            limits,
+            log,
+            log_seen: 0,
+            conceals_unknown: false,
+            audit: None,
+            watchers: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            clients: BTreeMap::new(),
+            own_newest: None,
+            others: BTreeMap::new(),
+            subscribers: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            number: 0,
+            is_due: false,
+            had_quarantine: false,
+            recent: Value::Null,
+        }
+    }
 
-fn key_of<C>(hub: &Hub<'_, C>, conn: ConnId) -> Option<AddressKey> {
-    hub.peer(conn).and_then(Peer::key)
-}
+    /// Hides messages from and to unauthenticated peers, because they may contain secrets.
+    #[must_use]
+    pub fn conceal_unknown(self) -> Self {
+        Self { conceals_unknown: true, ..self }
+    }
 
-fn tell<C>(hub: &mut Hub<'_, C>, conn: ConnId, message: &Value) {
-    hub.send(conn, &message.to_string());
-}
+    /// Calls `audit` with a line for each command: the watcher, its address and the command.
+    ///
+    /// The shard that the watcher is connected to writes it, also of commands that others execute.
+    #[must_use]
+    pub fn audit(self, audit: impl FnMut(&str) + Send + 'static) -> Self {
+        Self { audit: Some(Audit(Box::new(audit))), ..self }
+    }
 
-fn answer<C>(hub: &mut Hub<'_, C>, conn: ConnId, action: &str, done: Result<(), String>) {
-    let message = match done {
-        Ok(()) => json!({ "type": "action_response", "action": action, "status": "success" }),
-        Err(error) => json!({ "type": "action_response", "action": action, "status": "error", "error": error }),
-    };
-    tell(hub, conn, &message);
+    /// Adds a session or a watcher. Returns whether the application must not see the connection.
+    fn opened<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, request: Option<&Request>) -> bool {
+        if !request.is_some_and(Request::opens_monitor) {
+            self.clients.insert(conn, Client::new(hub, request));
+            self.own_newest = Some((hub.now().as_nanos(), conn));
+            self.tell_started(hub, conn);
+            return false;
+        }
+        if self.watchers_of_all() >= self.limits.watchers_max as usize {
+            hub.end(conn, Reason::ListenerFull);
+            self.refused.insert(conn);
+        } else {
+            self.admit(hub, conn);
+        }
+        true
+    }
 }
 
 impl<H: Handler> Layer<H> for Monitor {
@@ -422,6 +260,7 @@ impl<H: Handler> Layer<H> for Monitor {
         match event {
             Event::Opened { conn, request, .. } if self.opened(hub, conn, request) => return,
             Event::Timer(TICK) => return self.tick(hub),
+            Event::ShardMessage { from, topic: TOPIC, content } => return self.received(hub, from, content),
             Event::Sent { conn, start, bytes, .. } => return self.said(hub, "server_message", conn, start, bytes),
             Event::Message { conn, payload } if self.watchers.contains_key(&conn) => {
                 return self.command(hub, conn, payload);
@@ -430,34 +269,17 @@ impl<H: Handler> Layer<H> for Monitor {
                 let bytes = payload.as_bytes().len();
                 self.said(hub, "client_input", conn, payload.start(SHOWN_MAX_BYTES), bytes);
             }
-            Event::Closed { conn, .. } if self.watchers.contains_key(&conn) => {
-                self.stop(hub, conn);
-                self.watchers.remove(&conn);
-                return;
-            }
-            Event::Closed { conn, reason, .. } => {
-                let client = self.clients.remove(&conn);
-                if !self.watchers.is_empty() {
-                    let mut session = session(hub, conn, client.as_ref(), self.newest == Some(conn));
-                    session["status"] = "disconnected".into();
-                    for watcher in self.watchers.values_mut().filter(|watcher| watcher.watches == Some(conn)) {
-                        watcher.watches = None;
-                    }
-                    let message = json!({ "type": "session_ended", "session": session, "reason": reason.name() });
-                    self.tell_all(hub, &message);
-                }
-            }
+            Event::Closed { conn, .. } if self.watchers.contains_key(&conn) => return self.remove(hub, conn),
+            Event::Closed { conn, .. } if self.refused.remove(&conn) => return,
+            Event::Closed { conn, reason, .. } => self.tell_ended(hub, conn, reason),
             _ => {}
         }
-        let is_ours = event.conn().is_some_and(|conn| self.watchers.contains_key(&conn));
-        if !is_ours {
+        let is_ours = |conn| self.watchers.contains_key(&conn) || self.refused.contains(&conn);
+        if !event.conn().is_some_and(is_ours) {
             within.on(hub, event);
         }
     }
 }
-
-/// Maximum number of bytes shown of each message.
-const SHOWN_MAX_BYTES: usize = 4 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -1,42 +1,38 @@
 //! The `stats` and `recent` messages of the monitor.
 
-use crate::base::UnixTime;
+use super::shards::SESSIONS_MAX;
+use crate::base::{Time, UnixTime};
 use crate::handler::Hub;
-use crate::metrics::{ConnectionSummary, Metrics, TunnelMetrics};
+use crate::metrics::{ConnectionSummary, Recent, TunnelMetrics};
 use crate::tunnel::{TunnelState, TunnelStatus};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::time::Duration;
 use serde_json::{Map, Value, json};
 
 /// Maximum number of items of each list in a `recent` message.
 const RECENT_MAX: usize = 20;
 
-/// Returns the `stats` message and the `recent` message.
-pub(super) fn stats<C>(hub: &Hub<'_, C>, watchers: usize) -> (Value, Value) {
-    let m = hub.metrics();
-    (numbers(hub, &m, watchers), recent(&m))
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns the `recent` message: errors, connections and work, newest or longest first.
-fn recent(m: &Metrics) -> Value {
+pub(super) fn recent(recent: &Recent) -> Value {
     let connection = |one: &ConnectionSummary| {
         json!({
             "at_ms": one.at.as_millis(), "duration_ms": millis(one.duration),
             "reason": one.reason.name(), "wire": one.wire, "peer": *one.peer,
         })
     };
-    let errors = m.recent.errors.iter().rev().take(RECENT_MAX).map(|one| {
+    let errors = recent.errors.iter().rev().take(RECENT_MAX).map(|one| {
         json!({
             "at_ms": one.at.as_millis(), "unix_ms": one.unix.map(UnixTime::as_millis), "reason": one.reason.name(),
             "peer": *one.peer,
         })
     });
-    let work = m.recent.work_longest.iter().take(RECENT_MAX).map(|one| {
+    let work = recent.work_longest.iter().take(RECENT_MAX).map(|one| {
         json!({
             "at_ms": one.at.as_millis(), "duration_ms": millis(one.duration),
             "finished": one.finished, "peer": *one.peer,
@@ -45,8 +41,8 @@ fn recent(m: &Metrics) -> Value {
     json!({
         "type": "recent",
         "errors": errors.collect::<Vec<_>>(),
-        "connections_recent": m.recent.connections.iter().rev().take(RECENT_MAX).map(connection).collect::<Vec<_>>(),
-        "connections_longest": m.recent.connections_longest.iter().take(RECENT_MAX).map(connection).collect::<Vec<_>>(),
+        "connections_recent": recent.connections.iter().rev().take(RECENT_MAX).map(connection).collect::<Vec<_>>(),
+        "connections_longest": recent.connections_longest.iter().take(RECENT_MAX).map(connection).collect::<Vec<_>>(),
         "work_longest": work.collect::<Vec<_>>(),
     })
 }
@@ -57,11 +53,43 @@ pub(super) fn is_empty(recent: &Value) -> bool {
     members.filter_map(Value::as_array).all(Vec::is_empty)
 }
 
-fn numbers<C>(hub: &Hub<'_, C>, m: &Metrics, watchers: usize) -> Value {
-    let labels: Map<String, Value> = m.labels.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    let tunnels: Vec<_> = hub.tunnels().map(|status| tunnel(hub, &status, &m.tunnels)).collect();
+/// Merges `recent` messages of several shards into one.
+pub(super) fn merged(all: &[&Value]) -> Value {
+    let list = |name: &str, key: &str| {
+        let mut list: Vec<_> = all.iter().filter_map(|recent| recent[name].as_array()).flatten().cloned().collect();
+        // Newest or longest first. Of equal ones, those of the shard with the lower number come first.
+        list.sort_by_key(|one| Reverse(one[key].as_u64()));
+        list.truncate(RECENT_MAX);
+        list
+    };
     json!({
-        "type": "stats", "unix_ms": unix_ms(hub), "draining": hub.is_draining(), "tunnels": tunnels,
+        "type": "recent",
+        "errors": list("errors", "at_ms"),
+        "connections_recent": list("connections_recent", "at_ms"),
+        "connections_longest": list("connections_longest", "duration_ms"),
+        "work_longest": list("work_longest", "duration_ms"),
+    })
+}
+
+/// Returns the addresses in quarantine, as JSON. Only the first shard has them.
+pub(super) fn quarantine<C>(hub: &Hub<'_, C>) -> Vec<Value> {
+    let (now, listed) = (hub.now(), hub.quarantined().take(SESSIONS_MAX));
+    let seconds = |until: Time| crate::base::seconds_up(until.since(now));
+    listed.map(|(key, until)| json!({ "address": key.to_string(), "seconds": seconds(until) })).collect()
+}
+
+/// Returns the states of the tunnels, as JSON. Only the first shard has them.
+pub(super) fn tunnels<C>(hub: &Hub<'_, C>) -> Vec<Value> {
+    let counted = hub.state.metrics_of_all().tunnels;
+    hub.tunnels().map(|status| tunnel(hub, &status, &counted)).collect()
+}
+
+/// Returns the `stats` message, with the metrics of all shards.
+pub(super) fn stats<C>(hub: &Hub<'_, C>, watchers: usize, is_draining: bool, tunnels: &[Value]) -> Value {
+    let m = hub.state.metrics_of_all();
+    let labels: Map<String, Value> = m.labels.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    json!({
+        "type": "stats", "unix_ms": unix_ms(hub), "draining": is_draining, "tunnels": tunnels,
         "watchers": watchers, "uptime_seconds": m.uptime_secs, "labels": labels,
         "metrics": {
             "open": m.open, "undecided": m.undecided, "closing": m.closing, "stalled": m.stalled,
@@ -70,6 +98,9 @@ fn numbers<C>(hub: &Hub<'_, C>, m: &Metrics, watchers: usize) -> Value {
             "messages_out": m.messages_out, "queued_bytes": m.queued_bytes, "skipped": m.skipped,
             "rate_exceeded": m.rate_exceeded, "authentication_failures": m.authentication_failures,
             "tls_handshakes": m.tls_handshakes, "reloads": m.reloads,
+            "room_histories": m.memory.rooms, "room_histories_bytes": m.memory.bytes,
+            "room_recovered": m.memory.recovered, "room_not_recovered": m.memory.not_recovered_total(),
+            "room_gaps": m.memory.gaps_total(), "room_names_present": m.memory.present,
             "round_trip_count": m.round_trip_us.count(), "round_trip_us": m.round_trip_us.sum(),
         },
     })

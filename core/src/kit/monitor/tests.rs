@@ -1,13 +1,16 @@
 use super::*;
 use crate::app::Relay;
 use crate::base::ListenerId;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, RoomMemory, RoomOptions};
 use crate::facts::Command;
+use crate::history::Keep;
 use crate::kit::layer::Within;
 use crate::testing::TestHub;
 use crate::tunnel::{LinkId, Ssh, Tunnel, TunnelFailure, TunnelId, TunnelReport};
 use crate::wire::Protocol;
 use crate::wire::http::{Credential, Http};
+use alloc::format;
+use alloc::sync::Arc;
 
 const CREDENTIAL: &str = "0123456789abcdef";
 
@@ -290,6 +293,24 @@ fn monitor_stats_show_tunnel_states() {
     let expected = json!({ "failure": "host_key", "words": "nobody answers" });
     assert_eq!((&waiting["state"], &waiting["last_error"]), (&"waiting".into(), &expected));
     assert_eq!(waiting["retry_in_seconds"], 299);
+}
+
+#[test]
+fn monitor_stats_show_histories_of_rooms() {
+    let rooms = vec![RoomOptions::new("relay", Keep::messages(5))];
+    let monitor = Monitor::new(MonitorLimits::default(), LogTail::default());
+    let with_home = config().memory(RoomMemory::default().rooms(rooms));
+    let mut hub: World = TestHub::with_config(with_home, Relay::default().within(monitor));
+    let ann = hub.connect();
+    hub.line(ann, "hello");
+    let watcher = watcher(&mut hub);
+    told(&mut hub, watcher);
+    hub.advance(Duration::from_secs(1));
+    let stats = told(&mut hub, watcher).into_iter().find(|told| told["type"] == "stats").expect("every second");
+    let metrics = &stats["metrics"];
+    assert_eq!((&metrics["room_histories"], &metrics["room_gaps"]), (&1.into(), &0.into()));
+    assert!(metrics["room_histories_bytes"].as_u64().is_some_and(|bytes| bytes > 100), "{metrics}");
+    assert_eq!((&metrics["room_recovered"], &metrics["room_not_recovered"]), (&0.into(), &0.into()));
 }
 
 #[test]

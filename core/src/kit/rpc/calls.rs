@@ -2,11 +2,15 @@
 
 use super::RpcError;
 use super::message::{Id, request, response};
-use crate::base::{ConnId, work};
+use crate::base::{ConnId, Outgoing, work};
 use crate::config::TicketError;
 use crate::handler::Hub;
+use crate::kit::service::id::MessageId;
+use crate::kit::service::room_messages::reply::{RoomRefusal, RoomReply};
+use crate::kit::service::room_messages::waits::RoomWaits;
 use crate::kit::service::rooms::RoomRules;
 use crate::state::Ticket;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -54,8 +58,16 @@ struct Batch {
 }
 
 enum Pending<T> {
-    Theirs { id: Option<Id>, place: Option<Place> },
+    Theirs {
+        id: Option<Id>,
+        place: Option<Place>,
+    },
     Ours(T),
+    /// A message of the peer about a room. It has this type, and the id as JSON.
+    Message {
+        kind: &'static str,
+        id: Option<Box<str>>,
+    },
 }
 
 /// The pending calls of a service by ticket, its open batches, and its room rules.
@@ -69,12 +81,14 @@ pub(crate) struct Calls<T> {
     ///
     /// The calls contain the rules so that a [`Cx`](crate::kit::Cx) can reach them.
     pub(crate) rooms: RoomRules,
+    /// The calls and messages that wait for the home of a room.
+    pub(in crate::kit) room_waits: RoomWaits,
 }
 
 impl<T> Default for Calls<T> {
     fn default() -> Self {
-        let rooms = RoomRules::default();
-        Self { pending: BTreeMap::new(), batches: BTreeMap::new(), batches_opened: 0, rooms }
+        let (rooms, room_waits) = (RoomRules::default(), RoomWaits::default());
+        Self { pending: BTreeMap::new(), batches: BTreeMap::new(), batches_opened: 0, rooms, room_waits }
     }
 }
 
@@ -160,6 +174,45 @@ impl<T> Calls<T> {
         }
     }
 
+    /// Registers a message about a room that is answered later.
+    pub(in crate::kit) fn promise_message(&mut self, ticket: Ticket, kind: &'static str, id: Option<Box<str>>) {
+        self.pending.insert(ticket, Pending::Message { kind, id });
+    }
+
+    /// Removes a message about a room.
+    pub(in crate::kit) fn forget_message(&mut self, ticket: Ticket) {
+        if let Some(Pending::Message { .. }) = self.pending.get(&ticket) {
+            self.pending.remove(&ticket);
+        }
+    }
+
+    /// Answers a call or a message about a room, if its sender still waits.
+    pub(in crate::kit) fn answer_about_room<C>(
+        &mut self,
+        hub: &mut Hub<'_, C>,
+        ticket: Ticket,
+        reply: Result<RoomReply, RoomRefusal>,
+    ) {
+        let Some(Pending::Message { .. }) = self.pending.get(&ticket) else {
+            let result = reply.map(|reply| reply.result()).map_err(RoomRefusal::into_rpc_error);
+            self.answer(hub, ticket, &result);
+            return;
+        };
+        let Some(Pending::Message { kind, id }) = self.pending.remove(&ticket) else { return };
+        hub.redeem(ticket);
+        let (conn, id) = (ticket.conn(), id.as_deref().map(MessageId::of_json));
+        match reply {
+            Ok(reply) => {
+                let json = reply.message();
+                let json = id.map_or(json.as_str().into(), |id| id.insert(&json));
+                hub.send(conn, Outgoing::Negotiated { json: &json, text: reply.text() });
+            }
+            Err(refusal) => {
+                refusal.into_message_error().tell(Some(kind), id, |message| hub.send(conn, message));
+            }
+        }
+    }
+
     /// Calls a method of the peer.
     pub(crate) fn call<C>(
         &mut self,
@@ -183,6 +236,10 @@ impl<T> Calls<T> {
 
     /// Handles an expired ticket. If its call is incoming, answers the call with an error.
     pub(crate) fn expired<C>(&mut self, hub: &mut Hub<'_, C>, ticket: Ticket) -> Expired<T> {
+        if let Some(room) = self.room_waits.take_join_of(ticket) {
+            // So the peer may subscribe again.
+            hub.leave(ticket.conn(), &room);
+        }
         match self.pending.get(&ticket) {
             None => Expired::NoCall,
             Some(Pending::Theirs { .. }) => {
@@ -192,6 +249,10 @@ impl<T> Calls<T> {
                     RpcError::new(RpcError::TIMED_OUT, "There was no result in time")
                 };
                 self.finish(hub, ticket, &Err(error));
+                Expired::Theirs
+            }
+            Some(&Pending::Message { kind, .. }) => {
+                self.answer_about_room(hub, ticket, Err(RoomRefusal::without_answer(kind)));
                 Expired::Theirs
             }
             Some(Pending::Ours(_)) => self.take(ticket).map_or(Expired::NoCall, Expired::Ours),
@@ -219,6 +280,7 @@ impl<T> Calls<T> {
     /// Removes a closed connection's calls and batches. Returns the outgoing calls' continuations.
     pub(crate) fn closed(&mut self, conn: ConnId) -> Vec<T> {
         let range = Ticket { conn, number: 0 }..=Ticket { conn, number: u64::MAX };
+        self.room_waits.closed(conn);
         let tickets: Vec<_> = self.pending.range(range).map(|(&ticket, _)| ticket).collect();
         while let Some((&id, _)) = self.batches.range((conn, 0)..=(conn, u64::MAX)).next() {
             work::step(1);
@@ -227,7 +289,7 @@ impl<T> Calls<T> {
         let pending = tickets.into_iter().filter_map(|ticket| self.pending.remove(&ticket));
         let ours = |pending| match pending {
             Pending::Ours(then) => Some(then),
-            Pending::Theirs { .. } => None,
+            Pending::Theirs { .. } | Pending::Message { .. } => None,
         };
         pending.filter_map(ours).collect()
     }

@@ -45,6 +45,8 @@ impl RpcError {
     pub const FORBIDDEN: i64 = -32003;
     /// The caller has not authenticated.
     pub const UNAUTHORIZED: i64 = -32004;
+    /// A room refused the call. The data has a `code` and a `reason`.
+    pub const REFUSED: i64 = -32005;
 
     /// Creates an error with a code and a message for the caller.
     #[must_use]

@@ -203,6 +203,14 @@ impl<A: App> Rpc<A> {
         self
     }
 
+    /// Adds the methods of another set, but for those whose name is taken.
+    pub(super) fn with_others(mut self, others: Self) -> Self {
+        for (name, method) in others.methods {
+            self.methods.entry(name).or_insert(method);
+        }
+        self
+    }
+
     /// Handles a message and sends the available responses. Calls `log` for each internal error.
     pub(super) fn serve(&mut self, app: &mut A, cx: &mut Cx<'_, A>, text: &str, log: &mut dyn FnMut(&str, &str)) {
         match Message::parse(text, self.limits.batch_max) {

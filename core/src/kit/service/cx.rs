@@ -2,11 +2,12 @@ use super::App;
 use super::id::MessageId;
 use super::rooms::RoomError;
 use crate::base::{ConnId, Identity, Outgoing, OutgoingBuf, Reason};
-use crate::config::TicketError;
-use crate::handler::Hub;
+use crate::config::{JoinOptions, TicketError};
+use crate::facts::HistoryRange;
+use crate::handler::{Hub, PublishOptions};
 use crate::kit::rpc::calls::{CallError, Calls};
 use crate::kit::rpc::error::RpcError;
-use crate::state::Ticket;
+use crate::state::{RoomRequest, Ticket};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -66,6 +67,18 @@ impl<'a, A: App> Scope<'a, A> {
         message: &(impl Serialize + fmt::Display),
     ) -> usize {
         negotiated(message, |message| self.hub.publish_except(room, except, message))
+    }
+
+    /// Publishes a value to a room that has a [home](crate::Home), as [`Hub::publish_with`].
+    ///
+    /// [`Service::on_room_answer`](super::Service::on_room_answer) receives the answer.
+    pub fn publish_as_with(
+        &mut self,
+        room: &str,
+        message: &(impl Serialize + fmt::Display),
+        options: PublishOptions<'_>,
+    ) -> RoomRequest {
+        negotiated(message, |message| self.hub.publish_with(room, message, options))
     }
 
     /// Answers a [deferred](crate::kit::rpc::Rpc::deferred) call.
@@ -169,10 +182,70 @@ impl<A: App> Cx<'_, A> {
     /// # Errors
     /// If the user may not join or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
     pub fn join(&mut self, room: &str) -> Result<bool, RoomError> {
-        if !self.calls.rooms.may_join(self.identity(), room) {
+        if !self.may_join(room) {
             return Err(RoomError::Forbidden);
         }
         Ok(self.hub.join(self.conn, room)?)
+    }
+
+    /// Adds this connection to a room like [`join`](Self::join), with options.
+    ///
+    /// With [`JoinOptions::since`], it receives what it missed, or learns that it cannot.
+    /// [`Service::on_joined`](super::Service::on_joined) follows.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn join_with(&mut self, room: &str, options: JoinOptions) -> Result<bool, RoomError> {
+        if !self.may_join(room) {
+            return Err(RoomError::Forbidden);
+        }
+        Ok(self.hub.join_with(self.conn, room, options)?)
+    }
+
+    /// Publishes a value to a room that has a [home](crate::Home), which answers.
+    ///
+    /// [`Service::on_room_answer`](super::Service::on_room_answer) receives the answer. This
+    /// connection need not be a member. If it is one, it receives the value like the others, unless
+    /// the options except it.
+    ///
+    /// # Errors
+    /// If the room is not [open](super::Service::rooms), and the user lacks the scope `publish:`
+    /// followed by its name.
+    pub fn publish_with(
+        &mut self,
+        room: &str,
+        message: &(impl Serialize + fmt::Display),
+        options: PublishOptions<'_>,
+    ) -> Result<RoomRequest, RoomError> {
+        if !self.may_publish(room) {
+            return Err(RoomError::Forbidden);
+        }
+        Ok(self.scope().publish_as_with(room, message, options))
+    }
+
+    /// Requests at most `max` messages of a room's history, as [`Hub::read_history`].
+    ///
+    /// [`Service::on_room_answer`](super::Service::on_room_answer) receives them.
+    ///
+    /// # Errors
+    /// If this connection may not [join](Self::join) the room.
+    pub fn read_history(&mut self, room: &str, range: HistoryRange, max: u32) -> Result<RoomRequest, RoomError> {
+        if !self.may_join(room) {
+            return Err(RoomError::Forbidden);
+        }
+        Ok(self.hub.read_history(room, range, max))
+    }
+
+    /// Returns `true` if this connection may [join](Self::join) a room, and read its history.
+    #[must_use]
+    pub fn may_join(&self, room: &str) -> bool {
+        self.calls.rooms.may_join(self.identity(), room)
+    }
+
+    /// Returns `true` if this connection may [publish](Self::publish) to a room.
+    #[must_use]
+    pub fn may_publish(&self, room: &str) -> bool {
+        self.calls.rooms.may_publish(self.identity(), room)
     }
 
     /// Publishes a value to the other members of a room. Returns the recipient count.
@@ -183,7 +256,7 @@ impl<A: App> Cx<'_, A> {
     /// # Errors
     /// If the user may not publish, or the connection is not a member.
     pub fn publish(&mut self, room: &str, message: &(impl Serialize + fmt::Display)) -> Result<usize, RoomError> {
-        if !self.calls.rooms.may_publish(self.identity(), room) {
+        if !self.may_publish(room) {
             return Err(RoomError::Forbidden);
         }
         if !self.hub.rooms_of(self.conn).any(|joined| joined == room) {

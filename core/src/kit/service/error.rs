@@ -2,7 +2,7 @@ use super::id::MessageId;
 use super::rooms::RoomError;
 use crate::base::Outgoing;
 use crate::config::{JoinError, TicketError};
-use crate::state::Ticket;
+use crate::state::{RoomRequest, Ticket};
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -169,6 +169,12 @@ impl Outcome for Result<(), MessageError> {
 }
 
 impl Outcome for Result<bool, RoomError> {
+    fn into_result(self) -> Result<(), MessageError> {
+        self.map(drop).map_err(Into::into)
+    }
+}
+
+impl Outcome for Result<RoomRequest, RoomError> {
     fn into_result(self) -> Result<(), MessageError> {
         self.map(drop).map_err(Into::into)
     }

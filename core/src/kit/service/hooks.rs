@@ -2,8 +2,10 @@
 
 use super::{App, Cx, MessageError, Scope};
 use crate::base::Reason;
-use crate::handler::Event;
-use crate::state::Timer;
+use crate::facts::RoomAnswer;
+use crate::handler::{Event, RoomGap};
+use crate::history::{Position, Recovery};
+use crate::state::{RoomRequest, Timer};
 use crate::wire::http::Request;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -20,7 +22,22 @@ type Closed<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Reason) + Send>;
 type OnScope<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>) + Send>;
 type Note<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, <A as App>::Note) + Send>;
 type Other<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, Event<'_, <A as App>::Note>) + Send>;
+type Joining<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Joined<'_>) + Send>;
+type Missing<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, RoomGap<'_>) + Send>;
+type Answered<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, RoomRequest, &RoomAnswer) + Send>;
 type Log = Box<dyn FnMut(&str, &str) + Send>;
+
+/// A connection that has joined a room and receives its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Joined<'a> {
+    /// The name of the room.
+    pub room: &'a str,
+    /// The position from which the messages follow. `None` if the room has no home.
+    pub position: Option<Position>,
+    /// Whether the member has missed messages.
+    pub recovery: Recovery,
+}
 
 /// The hooks of an application: one optional function per kind of event, and periodic ones.
 pub(super) struct Hooks<A: App> {
@@ -32,6 +49,9 @@ pub(super) struct Hooks<A: App> {
     pub(super) started: Option<OnScope<A>>,
     pub(super) draining: Option<OnScope<A>>,
     pub(super) note: Option<Note<A>>,
+    pub(super) joined: Option<Joining<A>>,
+    pub(super) room_gap: Option<Missing<A>>,
+    pub(super) room_answer: Option<Answered<A>>,
     pub(super) other: Option<Other<A>>,
     pub(super) error: Option<Log>,
     pub(super) periodic: Vec<(Duration, OnScope<A>)>,
@@ -48,6 +68,9 @@ impl<A: App> Default for Hooks<A> {
             started: None,
             draining: None,
             note: None,
+            joined: None,
+            room_gap: None,
+            room_answer: None,
             other: None,
             error: None,
             periodic: Vec::new(),
@@ -94,6 +117,20 @@ impl<A: App> Hooks<A> {
     pub(super) fn note(&mut self, app: &mut A, scope: &mut Scope<'_, A>, note: A::Note) {
         if let Some(act) = &mut self.note {
             act(app, scope, note);
+        }
+    }
+
+    /// Handles the event of a room, in the function for it or in the one for all other events.
+    pub(super) fn room(&mut self, app: &mut A, scope: &mut Scope<'_, A>, event: Event<'_, A::Note>) {
+        match (event, self) {
+            (Event::Joined { conn, room, position, recovery }, Self { joined: Some(act), .. }) => {
+                act(app, &mut scope.of(conn), Joined { room, position, recovery });
+            }
+            (Event::RoomGap(gap), Self { room_gap: Some(act), .. }) => act(app, scope, gap),
+            (Event::RoomAnswered { request, answer }, Self { room_answer: Some(act), .. }) => {
+                act(app, scope, request, answer);
+            }
+            (event, hooks) => hooks.other(app, scope, event),
         }
     }
 

@@ -32,13 +32,18 @@ impl<'a> MessageId<'a> {
         Ok(Self(text))
     }
 
+    /// Creates an id from the JSON of an earlier one.
+    pub(in crate::kit) const fn of_json(json: &'a str) -> Self {
+        Self(json)
+    }
+
     /// Returns the id as JSON.
     pub(super) const fn as_json(self) -> &'a str {
         self.0
     }
 
     /// Adds the id to a JSON object. Returns other JSON, and objects with an `id`, as they are.
-    pub(super) fn insert(self, json: &str) -> Cow<'_, str> {
+    pub(in crate::kit) fn insert(self, json: &str) -> Cow<'_, str> {
         #[derive(Deserialize)]
         struct Own {
             id: Option<IgnoredAny>,

@@ -4,9 +4,10 @@ pub(super) mod app;
 pub(super) mod cx;
 mod error;
 mod hooks;
-mod id;
+pub(super) mod id;
 pub(super) mod json;
 mod on;
+pub(super) mod room_messages;
 pub(super) mod rooms;
 mod router;
 mod words;
@@ -14,6 +15,7 @@ mod words;
 pub use app::App;
 pub use cx::{Cx, Scope, negotiate};
 pub use error::{MessageError, Outcome};
+pub use hooks::Joined;
 pub use json::RawMessage;
 pub use rooms::{RoomError, RoomRules};
 pub use router::{Guard, RequireScope, Router};
@@ -90,6 +92,8 @@ pub struct Service<A: App> {
     hooks: Hooks<A>,
     calls: Calls<Then<A>>,
     unknown: Unknown,
+    /// Adds the ready-made methods about rooms, if the service has them.
+    room_methods: Option<fn(Rpc<A>) -> Rpc<A>>,
 }
 
 /// What happens to messages with an unknown type.
@@ -109,7 +113,7 @@ impl<A: App> Service<A> {
     /// Creates a service for an application, without any functions.
     pub fn new(app: A) -> Self {
         let (router, calls) = (Router::new(), Calls::default());
-        Self { app, router, rpc: None, hooks: Hooks::default(), calls, unknown: Unknown::default() }
+        Self { app, router, rpc: None, hooks: Hooks::default(), calls, unknown: Unknown::default(), room_methods: None }
     }
 
     /// Adds a router's functions for messages and commands, behind the router's guards.
@@ -121,6 +125,10 @@ impl<A: App> Service<A> {
     /// Sets the JSON-RPC methods, replacing earlier ones.
     #[must_use]
     pub fn rpc(self, rpc: Rpc<A>) -> Self {
+        let rpc = match self.room_methods {
+            Some(add) => add(rpc),
+            None => rpc,
+        };
         Self { rpc: Some(rpc), ..self }
     }
 
@@ -129,6 +137,56 @@ impl<A: App> Service<A> {
     pub fn rooms(mut self, rooms: RoomRules) -> Self {
         self.calls.rooms = rooms;
         self
+    }
+
+    /// Lets peers subscribe to rooms, publish to them and read their histories.
+    ///
+    /// Rooms that [remember](crate::RoomMemory) tell a returning member what it missed. Each message
+    /// is a JSON object, a command, or a method of JSON-RPC with these parameters and results:
+    ///
+    /// | message | answer | needs the right to |
+    /// |---|---|---|
+    /// | `{"type":"subscribe","room":"news","since":"7.1.2f"}` | `{"type":"subscribed","room":"news","position":"7.3.9a","recovered":true,"missed":2}` | [join](RoomRules::may_join) |
+    /// | `{"type":"unsubscribe","room":"news"}` | `{"type":"unsubscribed","room":"news"}` | join |
+    /// | `{"type":"publish","room":"news","data":...,"key":"k1"}` | `{"type":"published","room":"news","position":"7.4.c0","repeated":false}` | [publish](RoomRules::may_publish) |
+    /// | `{"type":"history","room":"news","since":"7.1.2f","max":100}` | `{"type":"history","room":"news","messages":[{"position":"7.2.11","data":...}],"position":"7.4.c0","more":true}` | join |
+    /// | `{"type":"presence","room":"news","max":100}` | `{"type":"presence","room":"news","count":1,"names":[{"name":"ann"}],"more":false}` | join |
+    ///
+    /// As commands: `/subscribe ROOM [SINCE]`, `/unsubscribe ROOM`, `/publish ROOM TEXT`,
+    /// `/history ROOM [MAX] [SINCE]` and `/presence ROOM [MAX] [AFTER]`.
+    ///
+    /// In rooms with [`Presence`](crate::Presence), a subscriber is present under the name of its
+    /// user, with the JSON of `info` if it gives any. Members get
+    /// `{"type":"presence_changed","room":"news","name":"ann","present":true}`.
+    ///
+    /// `since` is the last position that the peer knows. What it missed comes before the answer. If
+    /// messages may be missing, none comes, and the answer has `"recovered":false` and a
+    /// [`why`](crate::history::Gap). Without `since`, both are absent, and in rooms without a history
+    /// `position` as well. Messages arrive as
+    /// `{"type":"message","room":"news","position":"7.4.c0","data":...}`, also at their publisher if
+    /// it is a member. `data` is any JSON, nested at most 100 times.
+    ///
+    /// `history` begins after `since`, with the oldest message, or with the last ones if `latest` is
+    /// `true`; `max` is 1 to 1,000, by default 100. A page may be shorter, so that it fits in the
+    /// peer's queue. If messages after `since` may be missing, the answer is an error whose code is
+    /// the [`Gap`](crate::history::Gap), such as `too_old`.
+    ///
+    /// Errors have the codes of [`MessageError`], `already_subscribed`, `timed_out`, and for
+    /// `publish` `refused` (certainly not sent) or `unknown` (nobody knows; repeat it with the same
+    /// `key`). A call gets the code [`REFUSED`](super::rpc::RpcError::REFUSED) or
+    /// [`TIMED_OUT`](super::rpc::RpcError::TIMED_OUT), and these codes in its data. Each request
+    /// holds a [ticket](crate::TicketLimits) until its answer.
+    ///
+    /// An application's own function or method takes the place of a ready-made one with its name.
+    /// Without [`rpc`](Self::rpc), the service has these methods only.
+    #[must_use]
+    pub fn room_messages(self) -> Self
+    where
+        A: 'static,
+    {
+        let rpc = self.rpc.unwrap_or_else(|| Rpc::new("rooms", "1.0.0"));
+        let (router, rpc) = (room_messages::router().merge(self.router), Some(room_messages::methods(rpc)));
+        Self { router, rpc, room_methods: Some(room_messages::methods), ..self }
     }
 
     /// Sets what happens to messages with an unknown type.
@@ -188,6 +246,20 @@ impl<A: App> Handler for Service<A> {
                     then(app, &mut cx, Err(CallError::Closed));
                 }
             }
+            Event::Joined { conn, room, position, recovery } => {
+                room_messages::joined(&mut scope, conn, room, position, recovery);
+                hooks.room(app, &mut scope, Event::Joined { conn, room, position, recovery });
+            }
+            Event::PresenceChanged(change) if self.room_methods.is_some() => {
+                room_messages::changed(&mut scope, change);
+                hooks.room(app, &mut scope, Event::PresenceChanged(change));
+            }
+            Event::RoomAnswered { request, answer } => {
+                if !room_messages::answered(&mut scope, request, answer) {
+                    hooks.room(app, &mut scope, Event::RoomAnswered { request, answer });
+                }
+            }
+            Event::RoomGap(gap) => hooks.room(app, &mut scope, Event::RoomGap(gap)),
             other => hooks.other(app, &mut scope, other),
         }
     }

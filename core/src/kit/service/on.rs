@@ -1,8 +1,10 @@
 //! Setters for the hooks of a service.
 
-use super::{App, Cx, Outcome, Scope, Service};
+use super::{App, Cx, Joined, Outcome, Scope, Service};
 use crate::base::Reason;
-use crate::handler::Event;
+use crate::facts::RoomAnswer;
+use crate::handler::{Event, RoomGap};
+use crate::state::RoomRequest;
 use crate::wire::http::Request;
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -89,6 +91,36 @@ impl<A: App> Service<A> {
     #[must_use]
     pub fn on_note(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, A::Note) + Send + 'static) -> Self {
         self.hooks.note = Some(Box::new(act));
+        self
+    }
+
+    /// Sets the function called when a connection has joined a room that has a [home](crate::Home).
+    ///
+    /// It has received what it missed, and all later messages follow. The answer to a
+    /// [subscription](Self::room_messages) precedes it.
+    #[must_use]
+    pub fn on_joined(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, Joined<'_>) + Send + 'static) -> Self {
+        self.hooks.joined = Some(Box::new(act));
+        self
+    }
+
+    /// Sets the function called when members of a room may have missed messages.
+    #[must_use]
+    pub fn on_room_gap(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, RoomGap<'_>) + Send + 'static) -> Self {
+        self.hooks.room_gap = Some(Box::new(act));
+        self
+    }
+
+    /// Sets the function called for the answer to a request of the application about a room.
+    ///
+    /// These are [`Cx::publish_with`], [`Cx::read_history`], and those of the
+    /// [`Hub`](crate::Hub). Answers to the [requests of peers](Self::room_messages) go to the peers.
+    #[must_use]
+    pub fn on_room_answer(
+        mut self,
+        act: impl FnMut(&mut A, &mut Scope<'_, A>, RoomRequest, &RoomAnswer) + Send + 'static,
+    ) -> Self {
+        self.hooks.room_answer = Some(Box::new(act));
         self
     }
 

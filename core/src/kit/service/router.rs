@@ -167,6 +167,28 @@ impl<A: App> Router<A> {
         self.insert(kind, Constraints::of::<M>(), serve)
     }
 
+    /// Sets a function like [`on_validated`](Self::on_validated). As a command, its message is a `W`.
+    pub(super) fn on_either<M, W>(
+        mut self,
+        kind: &str,
+        mut serve: impl FnMut(&mut A, &mut Cx<'_, A>, M) -> Result<(), MessageError> + Send + 'static,
+    ) -> Self
+    where
+        M: DeserializeOwned + JsonSchema,
+        W: DeserializeOwned + JsonSchema + Into<M>,
+    {
+        let (of_json, of_words) = (Constraints::of::<M>(), Constraints::of::<W>());
+        let serve: Serve<A> = Box::new(move |app, cx, message| {
+            let message = match message.source {
+                Source::Object(_) => message.source.parse(&of_json)?,
+                Source::Words(_) => message.source.parse::<W>(&of_words)?.into(),
+            };
+            serve(app, cx, message)
+        });
+        self.routes.insert(kind.to_owned(), Route { serve, usage: words::usage::<W>(), guards: Vec::new() });
+        self
+    }
+
     fn insert<M, O>(
         mut self,
         kind: &str,

@@ -131,13 +131,6 @@ pub(in crate::settings) fn networks(networks: &[NetworkText]) -> Vec<Network> {
     networks.iter().map(|network| network.0).collect()
 }
 
-pub(super) fn name_max(size: Size, problems: &mut Problems<'_>) -> u32 {
-    if size.0 == 0 {
-        problems.add("rooms.name_max", "it must be at least 1B: a name has at least one byte");
-    }
-    u32_of("rooms.name_max", size, problems)
-}
-
 pub(super) fn u32_of(key: &str, size: Size, problems: &mut Problems<'_>) -> u32 {
     let bytes = u32::try_from(size.0).map_err(|_| "it must be less than 4GiB");
     problems.or(key, bytes, u32::MAX)

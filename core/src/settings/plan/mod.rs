@@ -5,17 +5,18 @@ mod key_sets;
 pub(super) mod limits;
 mod parts;
 pub(super) mod problems;
+pub(super) mod rooms;
 
 pub use crate::settings::plan::authentication::AuthenticationPlan;
 pub use crate::settings::plan::key_sets::{KeySetSource, KeySetUrl};
 pub use crate::settings::plan::parts::MonitorPlan;
 
-use crate::config::{Closing, Config, PageOptions, Part, QuarantineLimits, RoomLimits, TicketLimits};
+use crate::config::{Closing, Config, PageOptions, Part, QuarantineLimits, TicketLimits};
 use crate::settings::SettingsError;
 use crate::settings::catalog::Catalog;
 use crate::settings::layers::Layers;
 use crate::settings::plan::authentication::{authentication, page_login};
-use crate::settings::plan::limits::{connections, drain, name_max, networks, outbound, peer_limits, u32_of};
+use crate::settings::plan::limits::{connections, drain, networks, outbound, peer_limits, u32_of};
 use crate::settings::plan::parts::{credential, log, metrics, metrics_credential, unapplied};
 use crate::settings::plan::problems::Problems;
 
@@ -164,11 +165,8 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
             addresses_max: settings.quarantine.addresses_max,
         },
         outbound: outbound(&settings.outbound, problems),
-        rooms: RoomLimits {
-            total: settings.rooms.rooms_max.get(),
-            per_connection: settings.rooms.per_connection_max.get(),
-            name_max_bytes: name_max(settings.rooms.name_max, problems),
-        },
+        rooms: rooms::limits(&settings.rooms, problems),
+        memory: rooms::memory(settings, problems),
         tickets: TicketLimits {
             per_connection: settings.limits.tickets_per_connection_max,
             total: settings.limits.tickets_max,
@@ -184,10 +182,6 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
         pages: PageOptions { title: catalog.title(), login: page_login(&settings.authentication) },
         ..Config::default()
     };
-    let mut web = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
-    if settings.workers.get() > 1 && web.any(|web| web.monitor) {
-        problems.add("workers", "the monitor shows only one worker; set workers: 1, or websocket.monitor: false");
-    }
     for listen in &mut config.listeners {
         // Limits that equal the server's need no copy.
         listen.limits = listen.limits.filter(|limits| *limits != peer);

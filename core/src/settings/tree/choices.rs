@@ -119,6 +119,24 @@ choices! {
         /// All queued messages of the room are skipped except the new one.
         KeepLatest = "keep_latest",
     }
+    /// Where the messages of a room are numbered and kept.
+    HomeChoice {
+        /// The room remembers nothing, even if a shorter prefix covers it.
+        None = "none",
+        /// The memory of the server, until it stops.
+        #[default]
+        Memory = "memory",
+    }
+    /// What a room knows of the names of its members.
+    PresenceChoice {
+        /// Nothing.
+        #[default]
+        Off = "off",
+        /// How many names are present. For large rooms.
+        Counts = "counts",
+        /// Which names are present. The application learns when one comes or goes.
+        Names = "names",
+    }
     /// What happens when a user who is already connected connects again.
     DuplicateChoice {
         /// Both connections stay.

@@ -1,4 +1,4 @@
-//! Limits on connections, rates, queues, quarantine and rooms.
+//! Limits on connections, rates, queues and quarantine.
 
 use super::choices::SlowChoice;
 use super::declare::settings;
@@ -113,13 +113,4 @@ settings! {
         addresses_max: u32 = 10_000;
     }
 
-    /// Limits on rooms.
-    RoomSettings {
-        /// Maximum number of rooms on each worker.
-        rooms_max: NonZeroU32 = count(10_000);
-        /// Maximum number of rooms per connection.
-        per_connection_max: NonZeroU32 = count(100);
-        /// Maximum length of a room's name.
-        name_max: Size = Size(128);
-    }
 }

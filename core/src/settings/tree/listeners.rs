@@ -168,7 +168,8 @@ settings! {
         /// socket, without a proxy in front), otherwise `off`. `credential` needs
         /// `monitor.metrics_credential` or `monitor.credential`.
         metrics: Option<AccessChoice> = None;
-        /// Whether to serve `/monitor`. It needs `monitor.credential`.
+        /// Whether to serve `/monitor`, which shows the connections of all workers.
+        /// It needs `monitor.credential`.
         monitor: bool = false;
     }
 

@@ -9,6 +9,7 @@ mod limits;
 mod listeners;
 mod operation;
 mod relay;
+mod rooms;
 mod tunnels;
 mod values;
 
@@ -20,6 +21,7 @@ pub use limits::*;
 pub use listeners::*;
 pub use operation::*;
 pub use relay::*;
+pub use rooms::*;
 pub use tunnels::*;
 
 use alloc::collections::BTreeMap;
@@ -46,7 +48,7 @@ settings! {
         outbound: OutboundSettings = OutboundSettings::default();
         /// Temporary refusal of addresses.
         quarantine: QuarantineSettings = QuarantineSettings::default();
-        /// Limits on rooms.
+        /// Limits on rooms, and which rooms remember their messages.
         rooms: RoomSettings = RoomSettings::default();
         /// How the server closes a connection.
         closing: ClosingSettings = ClosingSettings::default();

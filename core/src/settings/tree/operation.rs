@@ -25,7 +25,7 @@ settings! {
         /// A file whose first line is the credential for `/metrics`.
         #[schemars(extend("format" = PATH))]
         metrics_credential_file: String = String::new();
-        /// Maximum number of simultaneous watchers.
+        /// Maximum number of simultaneous watchers, on all workers together.
         watchers_max: NonZeroU32 = count(16);
         /// Interval at which the table of connections is sent to watchers, at least 100ms.
         interval: Span = secs(1);

@@ -21,19 +21,6 @@ impl State {
         self.pending.push_back(Pending::RoomGap { conn: None, room: Arc::clone(room), position: Some(position), why });
     }
 
-    /// Tells one member, if the members of the room are told of gaps.
-    pub(super) fn tell_member(&mut self, slot: u32, room: &str, why: Gap, position: Option<Position>) {
-        if self.room_options(room).is_some_and(|options| !options.tells_gaps) {
-            return;
-        }
-        let Some(conn) = self.conns.at(slot).filter(|conn| conn.is_open() && !conn.finished) else { return };
-        let representation = self.outbound.representation(conn.encoding);
-        let (json, text) = notice(room, why, position);
-        let payload = Outgoing::Negotiated { json: &json, text: &text }.as_payload(representation);
-        // It is short and comes once for many messages, so it needs no place in the queue.
-        let _ = self.outbound.send_last(slot, payload);
-    }
-
     /// Notes that a member of a room with a home did not get a message.
     ///
     /// A slow member is told once it is slow no longer.
@@ -47,16 +34,39 @@ impl State {
         }
     }
 
+    /// Returns `true` if a member has missed messages and was not told yet.
+    pub(crate) fn is_behind(&self, slot: u32) -> bool {
+        self.memory.seats.behind.contains_key(&slot)
+    }
+
     /// Tells a member that is slow no longer of the rooms in which it has missed messages.
     pub(crate) fn tell_behind(&mut self, slot: u32) {
-        for (number, why) in self.memory.seats.behind.remove(&slot).unwrap_or_default() {
+        let mut untold = self.memory.seats.behind.remove(&slot).unwrap_or_default();
+        while let Some(&(number, why)) = untold.first() {
             let room: Arc<str> = self.rooms.name(number).into();
             let position = self.memory.seats.by_room.get(&room).and_then(|seat| seat.top);
+            if !self.tell_member(slot, &room, why, position) {
+                self.memory.seats.behind.insert(slot, untold);
+                return;
+            }
+            untold.remove(0);
             self.metrics.memory.gap(why);
-            self.tell_member(slot, &room, why, position);
             let conn = Some(self.conns.id(slot));
             self.pending.push_back(Pending::RoomGap { conn, room, position, why });
         }
+    }
+
+    /// Tells one member, if the members of the room are told of gaps. Returns `false` if its queue
+    /// has no place for that.
+    pub(super) fn tell_member(&mut self, slot: u32, room: &str, why: Gap, position: Option<Position>) -> bool {
+        if self.room_options(room).is_some_and(|options| !options.tells_gaps) {
+            return true;
+        }
+        let Some(conn) = self.conns.at(slot).filter(|conn| conn.is_open() && !conn.finished) else { return true };
+        let representation = self.outbound.representation(conn.encoding);
+        let (json, text) = notice(room, why, position);
+        let payload = Outgoing::Negotiated { json: &json, text: &text }.as_payload(representation);
+        self.outbound.send_if_it_fits(slot, payload)
     }
 
     /// Forgets what a member has missed in a room that it has left.

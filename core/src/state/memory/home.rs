@@ -39,8 +39,9 @@ impl State {
         let answer = match kept {
             Ok(publication) => {
                 if !publication.is_repeated {
-                    let holders: Vec<u8> = self.memory.holders.get(&**room).into_iter().flatten().copied().collect();
-                    for shard in holders {
+                    #[cfg(feature = "sim")]
+                    memory.note_numbered(room, (publication.position, publication.previous), except, message);
+                    for shard in self.holders_of(room) {
                         let message = RoomMessage::Kept {
                             room: Arc::clone(room),
                             position: publication.position,
@@ -63,8 +64,13 @@ impl State {
         }
     }
 
+    /// Returns the shards with members of a room.
+    pub(super) fn holders_of(&self, room: &str) -> Vec<u8> {
+        self.memory.holders.get(room).into_iter().flatten().copied().collect()
+    }
+
     /// Sends a message of the home to a shard. This shard handles it at once.
-    fn pass_to(&mut self, shard: u8, message: RoomMessage) {
+    pub(super) fn pass_to(&mut self, shard: u8, message: RoomMessage) {
         if shard == self.outbox.shard.number() {
             self.handle_room_message(&message);
         } else {
@@ -98,6 +104,9 @@ impl State {
         if holders.is_empty() {
             self.memory.holders.remove(room);
             self.memory.histories.pin(room, false, 0);
+            if self.room_options(room).is_none() {
+                self.memory.histories.remove(room);
+            }
         }
     }
 
@@ -112,8 +121,9 @@ impl State {
                 let after = match range {
                     HistoryRange::Oldest => Ok(0),
                     HistoryRange::Latest => Ok(top.offset.saturating_sub(max as u64)),
-                    HistoryRange::After(position) if position.epoch == top.epoch => Ok(position.offset),
-                    HistoryRange::After(_) => Err(Gap::OtherEpoch),
+                    HistoryRange::After(position) => {
+                        histories.missed_since(room, now, &keep, position).map(|_| position.offset)
+                    }
                 };
                 after.map(|after| {
                     let mut bytes = 0;

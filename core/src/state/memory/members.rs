@@ -64,8 +64,11 @@ impl State {
     /// Queues the event of a member that now receives messages.
     fn joined(&mut self, slot: u32, room: &Arc<str>, position: Option<Position>, recovery: Recovery) {
         self.metrics.memory.joined(recovery);
-        if let Recovery::NotRecovered(gap) = recovery {
-            self.tell_member(slot, room, gap, position);
+        if let Recovery::NotRecovered(gap) = recovery
+            && !self.tell_member(slot, room, gap, position)
+            && let Some(number) = self.rooms.number(room)
+        {
+            self.missed(slot, number, gap);
         }
         let conn = self.conns.id(slot);
         self.pending.push_back(Pending::Joined { conn, room: Arc::clone(room), position, recovery });
@@ -82,6 +85,13 @@ impl State {
         {
             self.rooms.set_group(number, slot, encoding);
         }
+    }
+
+    /// Returns the position up to which the members of a room have received all messages.
+    ///
+    /// `None` if none of them receives messages, or if the room has no home.
+    pub(crate) fn live_position(&self, room: &str) -> Option<Position> {
+        self.memory.seats.by_room.get(room)?.top
     }
 
     /// Adds the members that were there before the room had a home.

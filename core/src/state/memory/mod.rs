@@ -10,20 +10,27 @@ mod gaps;
 mod home;
 mod marks;
 mod members;
+mod presence;
 mod requests;
 mod seats;
+#[cfg(feature = "sim")]
+mod sim;
 
 pub use requests::RoomRequest;
+#[cfg(feature = "sim")]
+pub use sim::Numbered;
 
 use super::State;
 use crate::base::AppIndex;
 use crate::config::{Config, RoomOptions};
 use crate::facts::{Addressee, RoomMessage, Shard, ShardMessage};
 use crate::history::RoomHistories;
+use crate::metrics::MemoryMetrics;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use marks::Marks;
+use presence::{NamesHere, Present};
 use requests::Requests;
 use seats::Seats;
 
@@ -42,10 +49,16 @@ pub(crate) struct Memory {
     /// The rooms with members on this shard.
     seats: Seats,
     requests: Requests,
+    /// The names of the members on this shard.
+    names: NamesHere,
+    /// The names in the rooms whose home this shard is.
+    present: Present,
     /// Messages from this shard to itself.
     to_self: VecDeque<RoomMessage>,
     /// Number of rounds in which such messages were handled during this fact.
     rounds: u8,
+    #[cfg(feature = "sim")]
+    ledger: sim::Ledger,
 }
 
 impl Memory {
@@ -56,8 +69,12 @@ impl Memory {
             holders: BTreeMap::new(),
             seats: Seats::default(),
             requests: Requests::default(),
+            names: NamesHere::default(),
+            present: Present::default(),
             to_self: VecDeque::new(),
             rounds: 0,
+            #[cfg(feature = "sim")]
+            ledger: sim::Ledger::default(),
         }
     }
 
@@ -68,9 +85,11 @@ impl Memory {
         }
     }
 
-    /// Returns the number of rooms with a history, and the memory of the histories in bytes.
-    pub(super) fn history_gauges(&self) -> (u64, u64) {
-        (self.histories.len() as u64, self.histories.bytes() as u64)
+    /// Sets the gauges of the rooms whose home this shard is.
+    pub(super) fn set_gauges(&self, metrics: &mut MemoryMetrics) {
+        metrics.rooms = self.histories.len() as u64;
+        metrics.bytes = self.histories.bytes() as u64;
+        metrics.present = self.present.count();
     }
 
     /// Returns `true` if no request waits for its answer, and no message to this shard itself waits.
@@ -142,6 +161,14 @@ impl State {
             }
             RoomMessage::Emptied { room, from } => self.release_seat(room, *from),
             RoomMessage::Read { room, from, request, range, max } => self.read(room, *from, *request, *range, *max),
+            RoomMessage::Entered { room, from, name, info } => self.entered(room, *from, name, info.as_ref()),
+            RoomMessage::Exited { room, from, name } => self.exited(room, *from, name),
+            RoomMessage::PresenceChanged { room, name, is_present, info } => {
+                self.presence_changed(room, name, *is_present, info.as_ref());
+            }
+            RoomMessage::Who { room, from, request, after, max } => {
+                self.list_names(room, *from, *request, after.as_deref(), *max);
+            }
             RoomMessage::Remove { room } => drop(self.memory.histories.remove(room)),
             RoomMessage::Kept { room, position, previous, except, message } => {
                 self.pass_on(room, *position, *previous, except, message);
@@ -158,6 +185,7 @@ impl State {
         self.memory.histories.set_bytes_max(part_of(&self.config, self.outbox.shard));
         self.forget_homeless();
         self.change_seats();
+        self.change_presence();
     }
 }
 

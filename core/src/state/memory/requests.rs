@@ -66,7 +66,7 @@ impl State {
             match answer {
                 RoomAnswer::Published(Published::Kept { .. }) => metrics.kept += 1,
                 RoomAnswer::Published(Published::Refused(_)) => metrics.refused += 1,
-                RoomAnswer::History(_) => {}
+                RoomAnswer::History(_) | RoomAnswer::Present(_) => {}
                 RoomAnswer::Unknown => metrics.unknown += 1,
             }
             self.pending.push_back(Pending::RoomAnswered(RoomRequest { number, app }, answer));

@@ -1,8 +1,14 @@
 //! What this shard knows of the rooms with a home that have members here.
 
+#[cfg(feature = "sim")]
+use crate::base::recount::same;
 use crate::history::{Gap, Position};
 use crate::state::room::RoomNumber;
 use alloc::collections::BTreeMap;
+#[cfg(feature = "sim")]
+use alloc::collections::BTreeSet;
+#[cfg(feature = "sim")]
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -75,5 +81,35 @@ impl Seat {
         if let Some(number) = self.questions.remove(&slot) {
             self.waiting.remove(&number);
         }
+    }
+}
+
+/// The members that wait for an answer.
+#[cfg(feature = "sim")]
+pub(super) struct Asked {
+    /// The slots of those with a question of their own.
+    pub(super) slots: BTreeSet<u32>,
+    /// Whether there is a question for all others.
+    pub(super) all: bool,
+}
+
+#[cfg(feature = "sim")]
+impl Seat {
+    /// Returns `true` if no question waits for its answer.
+    pub(super) fn is_told(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Checks the questions, and returns who waits for their answers.
+    pub(super) fn recount(&self, room: &str) -> Result<Asked, String> {
+        let of_members = || {
+            self.waiting.iter().filter_map(|(&number, question)| match *question {
+                Question::Of(slot, _) => Some((slot, number)),
+                Question::OfAll => None,
+            })
+        };
+        same(format_args!("room {room:?}: questions"), &self.questions, &of_members().collect())?;
+        let (slots, all) = (of_members().map(|(slot, _)| slot).collect(), of_members().count() < self.waiting.len());
+        Ok(Asked { slots, all })
     }
 }

@@ -186,6 +186,11 @@ impl Outbound {
         self.send_as(index, payload, Some(SlowPolicy::Close))
     }
 
+    /// Queues a message if it fits. Returns false if it does not.
+    pub(crate) fn send_if_it_fits(&mut self, index: u32, payload: Payload<'_>) -> bool {
+        self.send_as(index, payload, Some(SlowPolicy::SkipNewest)).unwrap_or(true)
+    }
+
     /// Queues a last message, regardless of how much is queued.
     pub(crate) fn send_last(&mut self, index: u32, payload: Payload<'_>) -> Result<bool, EncodeError> {
         self.send_as(index, payload, None)

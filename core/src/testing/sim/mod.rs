@@ -51,6 +51,7 @@ mod attempt;
 mod client;
 mod dialing;
 mod digest;
+mod lost_writes;
 mod node;
 mod peer;
 mod promise;
@@ -61,6 +62,7 @@ mod tunnel;
 mod turn;
 mod watch;
 
+pub use crate::state::Numbered;
 pub use attempt::Attempt;
 pub use client::{Client, Do, Session};
 pub use peer::{Act, Actor, Link};
@@ -104,6 +106,8 @@ pub struct World<H: Handler, A> {
     /// Whether `drop` prints no trace: the test forbids it, or the trace was printed already.
     quiet: Cell<bool>,
     checks: Cell<u32>,
+    /// Whether a home has lost writes, which no trace contains.
+    has_lost_writes: bool,
 }
 
 type OnShardMessage<H> = Box<dyn FnMut(&mut H, &ShardMessage)>;
@@ -188,6 +192,7 @@ where
             may_be_empty: false,
             quiet: Cell::new(false),
             checks: Cell::new(0),
+            has_lost_writes: false,
         };
         for node in 0..world.nodes.len() {
             world.apply(node, Input::TakesJobs);

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::facts::record::Recorder;
 use crate::facts::{Shard, ShardMessage};
 use crate::handler::Handler;
+use crate::history::RoomHistories;
 use crate::machine::{End, Machine};
 use crate::state::Job;
 use alloc::boxed::Box;
@@ -35,6 +36,8 @@ pub(super) struct Node<H: Handler> {
     pub(super) bytes_in: u64,
     /// Digest of all bytes that sockets accepted.
     pub(super) written: Digest,
+    /// The last copy of the histories of rooms, if any.
+    pub(super) histories: Option<RoomHistories>,
 }
 
 /// A connection's socket.
@@ -82,6 +85,7 @@ where
             configs: alloc::vec![config],
             bytes_in: 0,
             written: Digest::default(),
+            histories: None,
         }
     }
 

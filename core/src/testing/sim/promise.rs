@@ -183,6 +183,7 @@ where
             }
             self.promise(metrics.opened == metrics.ended.total(), "every connection ended with one reason");
             self.promise(node.machine.dial_count() == 0, "no dials are left after a drain");
+            self.promise(node.machine.has_no_seats(), "no members, holders and requests of rooms with a home are left");
             let watch = node.machine.handler();
             self.promise(watch.open() == 0, "every connection that was opened was closed");
             self.promise(watch.closed() as u64 <= metrics.opened, "no more connections close than were opened");

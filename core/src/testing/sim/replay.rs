@@ -23,9 +23,14 @@ where
     /// `handler` creates the handler of each shard. Bytes are not compared if a listener or a dial has TLS.
     /// The handlers must give their dials [`ClientTls::external`](crate::tls::ClientTls::external).
     ///
+    /// Does nothing after [`lose_writes`](Self::lose_writes), because that is in no trace.
+    ///
     /// # Panics
     /// If anything differs.
     pub fn replay(&self, mut handler: impl FnMut(Shard) -> H) {
+        if self.has_lost_writes {
+            return;
+        }
         for node in &self.nodes {
             let shard = node.machine.which_shard();
             let mut configs = node.configs.iter().map(plain);

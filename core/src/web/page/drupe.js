@@ -23,6 +23,8 @@ let socket = null;
 let attempts = 0;
 let openedAt = 0;
 let timer = null;
+// Where the current connection began to receive, if it is not the first one.
+let sinceOn = {};
 // Whether the current outage was shown. Further failed attempts are not.
 let isOut = false;
 // Logs the user in on each new connection. Null if there is no login.
@@ -69,25 +71,66 @@ const chosen = {
   },
 };
 
+// The room and the position of the last message that was shown, if the server keeps a history.
+const seen = {
+  get() {
+    const [room, position] = (chosen.get("seen") ?? "").split(" ");
+    return position ? { room, position } : null;
+  },
+  set(room, position) {
+    // A new connection is in another room, until the server has moved it.
+    if ((chosen.get("room") ?? room) === room) chosen.set("seen", room + " " + position);
+  },
+};
+
 function remember(text) {
   const [, verb, rest] = /^\/(nick|join|leave)(?:\s+(\S+))?\s*$/.exec(text) ?? [];
   if (verb === "nick" && rest) chosen.set("name", rest);
-  if (verb === "join" && rest) chosen.set("room", rest);
+  // The server names rooms in this form.
+  if (verb === "join" && rest) chosen.set("room", rest.normalize("NFC"));
   if (verb === "leave") chosen.set("room", null);
+  // The position is one of the room that the user leaves.
+  if (verb === "leave" || verb === "join") chosen.set("seen", null);
 }
 
 // Only the chat sends this greeting. It puts each new connection into the lobby, with a new name.
 function restore(text) {
   if (!text.startsWith("* welcome, ")) return;
-  for (const [verb, value] of [["nick", chosen.get("name")], ["join", chosen.get("room")]]) {
-    if (value !== null) socket.send("/" + verb + " " + value);
-  }
+  const [name, room] = [chosen.get("name"), chosen.get("room")];
+  if (name !== null) socket.send("/nick " + name);
+  // With a position, the server sends what was said in the room meanwhile.
+  const since = sinceOn.room === room ? " " + sinceOn.position : "";
+  if (room !== null) socket.send("/join " + room + since);
 }
 
 function newSocket() {
   const path = document.documentElement.dataset.path;
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  return new WebSocket(scheme + "//" + location.host + path);
+  // Read here: messages of the room in which the server puts a new connection come first.
+  sinceOn = seen.get() ?? {};
+  const since = sinceOn.position && chosen.get("room") === null ? "?since=" + sinceOn.position : "";
+  return new WebSocket(scheme + "//" + location.host + path + since);
+}
+
+// Returns the text of a message from a room with a history, and keeps its position. Null: other text.
+function ofRoom(text) {
+  if (!text.startsWith('{"type":"')) return null;
+  let message;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const { type, room, position, data, why } = message;
+  if (typeof room !== "string") return null;
+  const isPosition = typeof position === "string" && /^[0-9a-f.]{5,50}$/.test(position);
+  if (type === "gap") {
+    if (isPosition) seen.set(room, position);
+    return "* messages in " + room + " may be missing (" + why + ")";
+  }
+  if (type !== "message" || !isPosition) return null;
+  seen.set(room, position);
+  return typeof data === "string" ? data : JSON.stringify(data);
 }
 
 function serve() {
@@ -112,9 +155,10 @@ function connect() {
   socket.onmessage = (event) => {
     if (!isServed) return login.receive(event.data);
     const isText = typeof event.data === "string";
-    const text = isText ? event.data : "(" + event.data.byteLength + " bytes)";
+    const kept = isText ? ofRoom(event.data) : null;
+    const text = kept ?? (isText ? event.data : "(" + event.data.byteLength + " bytes)");
     show(text, text.startsWith("* ") ? "notice" : "");
-    if (isText) restore(text);
+    if (isText && kept === null) restore(text);
   };
   socket.onclose = (event) => {
     if (openedAt && performance.now() - openedAt > STABLE_MS) attempts = 0;
@@ -169,7 +213,7 @@ async function startLogin() {
     done: (user) => {
       if (chosen.get("user") !== user) {
         // The name and the room are those of another user.
-        for (const key of ["name", "room"]) chosen.set(key, null);
+        for (const key of ["name", "room", "seen"]) chosen.set(key, null);
         chosen.set("user", user);
       }
       serve();

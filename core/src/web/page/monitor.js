@@ -186,11 +186,25 @@ const tiles = {};
 for (const [name, label] of Object.entries({
   open: "Open", messages_in: "Messages in", messages_out: "Messages out", bytes_in: "Bytes in", bytes_out: "Bytes out",
   ping: "Mean ping", queued: "Queued", stalled: "Stalled", refused: "Refused", uptime: "Uptime",
+  histories: "Histories", recovered: "Recovered", gaps: "Gaps",
 })) {
   const box = make(at("tiles"), "div");
   make(box, "dt", "", label);
   tiles[name] = make(box, "dd", "", NONE);
   tiles[name].dataset.tile = name;
+}
+
+// Most servers have no rooms that remember messages.
+const ROOM_TILES = ["histories", "recovered", "gaps"];
+for (const name of ROOM_TILES) tiles[name].parentElement.hidden = true;
+
+function showRooms(metrics, grown) {
+  const { room_histories: rooms, room_recovered: recovered, room_not_recovered: lost, room_gaps: gaps } = metrics;
+  const isUsed = [rooms, recovered, lost, gaps].some((value) => value > 0);
+  for (const name of ROOM_TILES) tiles[name].parentElement.hidden = !isUsed;
+  tile("histories", count(rooms) + ", " + bytes(metrics.room_histories_bytes));
+  tile("recovered", count(recovered) + " of " + count(recovered + lost), grown("room_not_recovered") > 0);
+  tile("gaps", count(gaps), grown("room_gaps") > 0);
 }
 
 function tile(name, words, isAlert = false) {
@@ -248,6 +262,7 @@ function showStats({ unix_ms: now, draining, metrics, tunnels, watchers, uptime_
   tile("uptime", number(uptime) === null ? NONE : span(uptime));
   tile("stalled", count(metrics.stalled), metrics.stalled > 0);
   tile("refused", count(metrics.refused), grown("refused") > 0);
+  showRooms(metrics, grown);
   messageChart.push([perSecond("messages_in"), perSecond("messages_out")]);
   delayChart.push([ping, metrics.queued_bytes]);
 
@@ -558,7 +573,7 @@ const heard = {
   client_input: (message) => showTraffic("in", message),
   server_message: (message) => showTraffic("out", message),
   watch_skipped(message) {
-    if (message.session_id === watchedId) noteTraffic(count(message.count) + " skipped: the page was too slow");
+    if (message.session_id === watchedId) noteTraffic(count(message.count) + " skipped: there were too many");
   },
   log: (message) => logLines.push({ when: clock(message.unix_ms), words: clip(message.line, LINE_CHARACTERS) }),
   action_response(message) {

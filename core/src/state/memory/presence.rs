@@ -1,0 +1,243 @@
+//! Who is present in rooms: first in, last out, over all connections and shards.
+//!
+//! Each shard knows its own members' names, and tells the home of the room when a name comes with
+//! its first member here and goes with its last one. The home knows on which shards a name is.
+
+use super::shared;
+use crate::base::AppIndex;
+#[cfg(feature = "sim")]
+use crate::base::recount::{Recounted, same};
+use crate::config::Presence;
+use crate::facts::{PresencePage, PresentName, RoomAnswer, RoomMessage};
+use crate::state::room::RoomNumber;
+use crate::state::{Pending, RoomRequest, State};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+/// Maximum number of names in a page.
+const PAGE_NAMES_MAX: u32 = 1_000;
+
+/// The names of this shard's members.
+#[derive(Debug, Default)]
+pub(super) struct NamesHere {
+    /// The name of each member, by room and slot.
+    of: BTreeMap<(RoomNumber, u32), Arc<str>>,
+    /// Number of members with each name in each room.
+    counts: BTreeMap<(RoomNumber, Arc<str>), u32>,
+}
+
+/// The names in all rooms whose home is this shard.
+#[derive(Debug, Default)]
+pub(super) struct Present {
+    rooms: BTreeMap<Box<str>, BTreeMap<Arc<str>, Person>>,
+    /// Number of names in all rooms.
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Person {
+    /// One bit for each shard with members of this name.
+    shards: [u64; 4],
+    info: Option<Arc<str>>,
+}
+
+impl NamesHere {
+    /// Adds a member. Returns `true` if it is the first one of its name in the room.
+    fn add(&mut self, number: RoomNumber, slot: u32, name: &Arc<str>) -> bool {
+        self.of.insert((number, slot), Arc::clone(name));
+        let count = self.counts.entry((number, Arc::clone(name))).or_default();
+        *count += 1;
+        *count == 1
+    }
+
+    /// Removes a member. Returns its name if it was the last one of that name in the room.
+    fn remove(&mut self, number: RoomNumber, slot: u32) -> Option<Arc<str>> {
+        let name = self.of.remove(&(number, slot))?;
+        let key = (number, name);
+        let count = self.counts.get_mut(&key)?;
+        *count -= 1;
+        if *count > 0 {
+            return None;
+        }
+        self.counts.remove(&key);
+        Some(key.1)
+    }
+}
+
+impl Present {
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Adds a name on a shard. Returns `true` if the name is new, or has new information.
+    fn add(&mut self, room: &str, shard: u8, name: &Arc<str>, info: Option<&Arc<str>>) -> bool {
+        if !self.rooms.contains_key(room) {
+            self.rooms.insert(room.into(), BTreeMap::new());
+        }
+        let Some(people) = self.rooms.get_mut(room) else { return false };
+        let mut is_news = false;
+        let person = people.entry(Arc::clone(name)).or_insert_with(|| {
+            is_news = true;
+            Person { shards: [0; 4], info: None }
+        });
+        self.count += u64::from(is_news);
+        person.shards[usize::from(shard / 64)] |= 1 << (shard % 64);
+        if info.is_some() && person.info.as_ref() != info {
+            person.info = info.cloned();
+            is_news = true;
+        }
+        is_news
+    }
+
+    /// Removes a name from a shard. Returns `true` if it is on no shard any more.
+    fn remove(&mut self, room: &str, shard: u8, name: &str) -> bool {
+        let Some(people) = self.rooms.get_mut(room) else { return false };
+        let Some(person) = people.get_mut(name) else { return false };
+        person.shards[usize::from(shard / 64)] &= !(1 << (shard % 64));
+        if person.shards != [0; 4] {
+            return false;
+        }
+        people.remove(name);
+        self.count -= 1;
+        if people.is_empty() {
+            self.rooms.remove(room);
+        }
+        true
+    }
+
+    fn page(&self, room: &str, after: Option<&str>, max: usize) -> PresencePage {
+        let people = self.rooms.get(room);
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = || people.into_iter().flat_map(|people| people.range::<str, _>((from, Bound::Unbounded)));
+        let names: Vec<_> =
+            rest().take(max).map(|(name, person)| PresentName::new(Arc::clone(name), person.info.clone())).collect();
+        let has_more = rest().nth(names.len()).is_some();
+        PresencePage::new(names.into(), people.map_or(0, BTreeMap::len) as u64, has_more)
+    }
+}
+
+impl State {
+    /// Makes a name present in a room through a new member.
+    pub(crate) fn enter(&mut self, number: RoomNumber, slot: u32, name: &str, info: Option<&str>) {
+        let name: Arc<str> = name.into();
+        if self.memory.names.add(number, slot, &name) || info.is_some() {
+            let (room, from) = (shared(self.rooms.name(number)), self.outbox.shard.number());
+            let entered = RoomMessage::Entered { room: Arc::clone(&room), from, name, info: info.map(Into::into) };
+            self.post_to_home(&room, entered);
+        }
+    }
+
+    /// Removes the presence of a member that leaves a room.
+    pub(crate) fn exit(&mut self, number: RoomNumber, slot: u32) {
+        if let Some(name) = self.memory.names.remove(number, slot) {
+            let (room, from) = (shared(self.rooms.name(number)), self.outbox.shard.number());
+            self.post_to_home(&Arc::clone(&room), RoomMessage::Exited { room, from, name });
+        }
+    }
+
+    /// Adds a name at the home, and tells the shards with members if it is new.
+    pub(super) fn entered(&mut self, room: &Arc<str>, from: u8, name: &Arc<str>, info: Option<&Arc<str>>) {
+        if self.memory.present.add(room, from, name, info) {
+            let known = self.memory.present.rooms.get(&**room).and_then(|people| people.get(name));
+            let info = known.and_then(|person| person.info.clone());
+            self.tell_presence(room, name, true, info.as_ref());
+        }
+    }
+
+    /// Removes a name at the home, and tells the shards with members if it is gone.
+    pub(super) fn exited(&mut self, room: &Arc<str>, from: u8, name: &Arc<str>) {
+        if self.memory.present.remove(room, from, name) {
+            self.tell_presence(room, name, false, None);
+        }
+    }
+
+    fn tell_presence(&mut self, room: &Arc<str>, name: &Arc<str>, is_present: bool, info: Option<&Arc<str>>) {
+        if self.room_options(room).is_some_and(|options| options.presence != Presence::Names) {
+            return;
+        }
+        for shard in self.holders_of(room) {
+            let (room, name, info) = (Arc::clone(room), Arc::clone(name), info.cloned());
+            self.pass_to(shard, RoomMessage::PresenceChanged { room, name, is_present, info });
+        }
+    }
+
+    /// Queues the event of a name that came or went, if the room has members here.
+    pub(super) fn presence_changed(
+        &mut self,
+        room: &Arc<str>,
+        name: &Arc<str>,
+        is_present: bool,
+        info: Option<&Arc<str>>,
+    ) {
+        if self.memory.seats.by_room.contains_key(room) {
+            let (room, name, info) = (Arc::clone(room), Arc::clone(name), info.cloned());
+            self.pending.push_back(Pending::PresenceChanged { room, name, is_present, info });
+        }
+    }
+
+    /// Asks the home of a room who is present.
+    pub(crate) fn read_presence(&mut self, app: u8, room: &str, after: Option<&str>, max: u32) -> RoomRequest {
+        let (request, number) = self.issue_request(app, RoomAnswer::Unknown);
+        let Some(number) = number else { return request };
+        let has_presence = self.room_options(room).is_some_and(|options| options.presence != Presence::Off);
+        match self.name_in_history(room).filter(|_| has_presence) {
+            Some(shared) => {
+                let (from, after) = (self.outbox.shard.number(), after.map(Into::into));
+                self.post_to_home(room, RoomMessage::Who { room: shared, from, request: number, after, max });
+            }
+            None => self.answer_came(number, RoomAnswer::Present(None)),
+        }
+        request
+    }
+
+    /// Sends the names in a room to a shard: a page in alphabetical order, or only their number.
+    pub(super) fn list_names(&mut self, room: &str, from: u8, request: u64, after: Option<&str>, max: u32) {
+        let names_are_told = self.room_options(room).is_none_or(|options| options.presence == Presence::Names);
+        let max = if names_are_told { max.min(PAGE_NAMES_MAX) as usize } else { 0 };
+        let page = self.memory.present.page(room, after, max);
+        self.pass_to(from, RoomMessage::Answer { request, answer: RoomAnswer::Present(Some(page)) });
+    }
+
+    /// Applies new options: forgets the names in rooms that have no presence any more, and tells the
+    /// homes of those that have one now.
+    pub(super) fn change_presence(&mut self) {
+        let memory = &self.config.memory;
+        let has_presence = |room: &str| {
+            memory.options(AppIndex::of_room(room).1).is_some_and(|options| options.presence != Presence::Off)
+        };
+        let present = &mut self.memory.present;
+        present.rooms.retain(|room, _| has_presence(room));
+        present.count = present.rooms.values().map(|people| people.len() as u64).sum();
+        let here: Vec<_> = self.memory.names.counts.keys().cloned().collect();
+        for (number, name) in here {
+            let (room, from) = (shared(self.rooms.name(number)), self.outbox.shard.number());
+            if self.room_options(&room).is_some_and(|options| options.presence != Presence::Off) {
+                self.post_to_home(&Arc::clone(&room), RoomMessage::Entered { room, from, name, info: None });
+            }
+        }
+    }
+
+    /// Compares the names of members with the members, and the numbers of names with recounts.
+    #[cfg(feature = "sim")]
+    pub(crate) fn recount_presence(&self) -> Recounted {
+        let names = &self.memory.names;
+        let mut counts = BTreeMap::new();
+        for (&(number, slot), name) in &names.of {
+            let is_member = self.conns.at(slot).is_some_and(|conn| conn.rooms.contains(&number));
+            same(format_args!("{name:?} in room {number} is a member"), is_member, true)?;
+            *counts.entry((number, Arc::clone(name))).or_insert(0_u32) += 1;
+        }
+        same("members with each name", &names.counts, &counts)?;
+        let present = &self.memory.present;
+        let count: usize = present.rooms.values().map(BTreeMap::len).sum();
+        same("names that are present", present.count, count as u64)?;
+        same(
+            "names on no shard",
+            present.rooms.values().flat_map(BTreeMap::values).any(|who| who.shards == [0; 4]),
+            false,
+        )
+    }
+}

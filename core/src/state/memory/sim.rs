@@ -1,0 +1,161 @@
+//! What the simulated world sees of rooms with a home: a ledger, recounts, and the loss of data.
+
+use super::{Memory, home_of, part_of};
+use crate::base::recount::{Recounted, ensure, same};
+use crate::base::{AppIndex, ConnId, OutgoingBuf};
+use crate::history::{Position, RoomHistories};
+use crate::state::State;
+use crate::state::room::RoomNumber;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A message that the home of a room has numbered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Numbered {
+    /// The name of the room.
+    pub room: String,
+    /// The position after the message.
+    pub position: Position,
+    /// The mark of the message before it. 0: it is the first of its epoch.
+    pub previous: u64,
+    /// The connections that do not receive it.
+    pub except: Arc<[ConnId]>,
+    /// The message.
+    pub message: OutgoingBuf,
+}
+
+/// What the home of rooms has numbered since its start, even if it was lost or is no longer kept.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    numbered: Vec<Numbered>,
+    /// Whether the histories were replaced with older ones.
+    has_lost: bool,
+}
+
+impl Memory {
+    /// Returns all messages that this shard has numbered, in this order.
+    pub(crate) fn numbered(&self) -> &[Numbered] {
+        &self.ledger.numbered
+    }
+
+    /// Enters a message into the ledger.
+    pub(super) fn note_numbered(
+        &mut self,
+        room: &str,
+        (position, previous): (Position, u64),
+        except: &Arc<[ConnId]>,
+        message: &OutgoingBuf,
+    ) {
+        let (room, except) = (AppIndex::of_room(room).1.into(), Arc::clone(except));
+        self.ledger.numbered.push(Numbered { room, position, previous, except, message: message.clone() });
+    }
+
+    /// Returns a copy of the histories, for [`State::lose_writes`].
+    pub(crate) fn copy_histories(&self) -> RoomHistories {
+        self.histories.clone()
+    }
+
+    /// Returns `true` if no room has members or holders, and no request waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        let no_seats = self.seats.by_room.is_empty() && self.seats.behind.is_empty();
+        no_seats && self.holders.is_empty() && self.is_quiet()
+    }
+}
+
+impl State {
+    /// Replaces the histories of this home with an older copy, as after a restart of a home that lost its last writes.
+    pub(crate) fn lose_writes(&mut self, copy: RoomHistories) {
+        self.memory.histories = copy;
+        self.memory.ledger.has_lost = true;
+        let (memory, held) = (&self.config.memory, &self.memory.holders);
+        let has_home = |room: &str| memory.options(AppIndex::of_room(room).1).is_some();
+        // The shards still hold their rooms, and only those are pinned.
+        self.memory.histories.unpin_all();
+        self.memory.histories.retain(has_home);
+        let held: Vec<_> = held.keys().cloned().collect();
+        for room in held {
+            let epoch = self.memory.marks.next();
+            self.memory.histories.pin(&room, true, epoch);
+        }
+        self.memory.histories.set_bytes_max(part_of(&self.config, self.outbox.shard));
+    }
+
+    /// Checks the tables of rooms with a home on this shard.
+    pub(crate) fn recount_memory(&self) -> Recounted {
+        let memory = &self.memory;
+        for (room, _) in self.rooms.list() {
+            let has_seat = memory.seats.by_room.contains_key(room);
+            same(
+                format_args!("room {room:?}: a seat exactly if it has a home"),
+                has_seat,
+                self.room_options(room).is_some(),
+            )?;
+        }
+        for room in memory.seats.by_room.keys() {
+            let Some(number) = self.rooms.number(room) else { return Err(format!("seat {room:?} has no members")) };
+            self.recount_seat(room, number)?;
+        }
+        for (&slot, missed) in &memory.seats.behind {
+            let conn = self.conns.at(slot).filter(|conn| conn.is_open());
+            let is_member = |number| conn.is_some_and(|conn| conn.rooms.contains(number));
+            ensure(!missed.is_empty() && missed.iter().all(|(number, _)| is_member(number)), || {
+                format!("slot {slot} has missed messages in a room of which it is no member")
+            })?;
+            ensure(self.outbound.is_stalled(slot), || format!("slot {slot} is slow no longer, and was not told"))?;
+        }
+        let held: Vec<_> =
+            memory.holders.iter().filter(|(_, shards)| !shards.is_empty()).map(|(room, _)| &**room).collect();
+        same("rooms that shards hold", memory.holders.len(), held.len())?;
+        ensure(held.iter().copied().eq(memory.histories.pinned()), || "other rooms are pinned than held".into())?;
+        memory.histories.recount()
+    }
+
+    fn recount_seat(&self, room: &str, number: RoomNumber) -> Recounted {
+        let Some(seat) = self.memory.seats.by_room.get(room) else { return Ok(()) };
+        let waiting: BTreeSet<u32> = self.rooms.waiting(number).collect();
+        let asked = seat.recount(room)?;
+        ensure(asked.slots.is_subset(&waiting), || format!("room {room:?}: a live member has a question"))?;
+        ensure(asked.all || asked.slots == waiting, || format!("room {room:?}: a waiting member has no question"))?;
+        let is_live = self.rooms.count(number) > waiting.len();
+        ensure(seat.top.is_some() || !is_live, || format!("room {room:?}: a live member, and no position"))
+    }
+
+    /// Checks that homes and shards agree, once all messages between them have arrived.
+    pub(crate) fn recount_homes(shards: &[&Self]) -> Recounted {
+        let Some(count) = shards.first().map(|first| first.outbox.shard.count()) else { return Ok(()) };
+        if shards.len() != usize::from(count) || shards.iter().any(|shard| shard.has_own_messages()) {
+            return Ok(());
+        }
+        let mut seats: BTreeMap<&str, BTreeSet<u8>> = BTreeMap::new();
+        for shard in shards {
+            let number = shard.outbox.shard.number();
+            for room in shard.memory.seats.by_room.keys() {
+                seats.entry(room).or_default().insert(number);
+            }
+        }
+        for home in shards {
+            let number = home.outbox.shard.number();
+            let of_home = seats.iter().filter(|(room, _)| home_of(room, count) == number);
+            let holders = home.memory.holders.iter().map(|(room, shards)| (&**room, shards));
+            ensure(of_home.map(|(room, shards)| (*room, shards)).eq(holders), || {
+                format!("holders at shard {number} and seats: stored {:?}, counted {seats:?}", home.memory.holders)
+            })?;
+        }
+        for shard in shards {
+            for (room, seat) in &shard.memory.seats.by_room {
+                let Some(home) = shards.get(usize::from(home_of(room, count))) else { continue };
+                ensure(seat.is_told(), || format!("room {room:?}: a question without an answer"))?;
+                let is_same = seat.top == home.memory.histories.top(room);
+                ensure(is_same || home.memory.ledger.has_lost, || {
+                    let top = home.memory.histories.top(room);
+                    format!("room {room:?}: a seat is at {:?}, and its home at {top:?}", seat.top)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
