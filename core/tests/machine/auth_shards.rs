@@ -2,7 +2,7 @@
 //!
 //! One, two and four machines must give the same answers, in whatever order their messages arrive.
 
-use crate::shard_server::{NOW, Server as ShardServer};
+use crate::cluster::{Cluster, NOW};
 use drupe_core::app::Echo;
 use drupe_core::kit::auth::scram::{Credentials, ScramClient};
 use drupe_core::kit::auth::{Accounts, Authentication, AuthenticationLimits, Claims, DuplicateLogin, TokenKey, Tokens};
@@ -53,7 +53,7 @@ impl Handler for Inside {
 
 type Guarded = Layered<Authentication<Accounts>, Inside>;
 
-type Server = ShardServer<Guarded>;
+type Server = Cluster<Guarded>;
 
 impl Server {
     fn new(shards: u8, seed: u64, layer: impl Fn(Authentication<Accounts>) -> Authentication<Accounts>) -> Self {
@@ -125,7 +125,7 @@ fn verdicts(shards: u8, seed: u64, duplicates: DuplicateLogin, steps: &[Step]) -
         let pick = |who: &prop::sample::Index| (!conns.is_empty()).then(|| *who.get(&conns));
         let mut answer = Vec::new();
         match step {
-            Step::Connect { address } => conns.push(server.connect(*address)),
+            Step::Connect { address } => conns.push(server.connect_from(*address)),
             Step::Scram { who, user, is_right } => {
                 if let Some(conn) = pick(who) {
                     answer = server.scram(conn, users[usize::from(*user)], &password(*user, *is_right));
@@ -145,8 +145,7 @@ fn verdicts(shards: u8, seed: u64, duplicates: DuplicateLogin, steps: &[Step]) -
             }
             Step::Leave { who } => {
                 if let Some(conn) = pick(who).filter(|conn| !server.is_over(*conn)) {
-                    server.machines[usize::from(conn.shard())].failed(server.now, conn, Failure::Reset);
-                    server.over.insert(conn);
+                    server.reset(conn);
                 }
             }
             // Never to the very moment at which a limit ends.
@@ -182,16 +181,16 @@ proptest! {
         let duplicates = [DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld][policy];
         let mut server = Server::new(4, seed, |layer| layer.limits(limits()).duplicates(duplicates));
         // Twelve wrong proofs of one address, of which three may be looked at.
-        let guesses: Vec<_> = (0..12).map(|_| server.connect(1)).collect();
+        let guesses: Vec<_> = (0..12).map(|_| server.connect_from(1)).collect();
         guesses.iter().for_each(|conn| server.say(*conn, "/auth x"));
         // One token on eight connections, and eight tokens of one user, from addresses of their own.
-        let copies: Vec<_> = (10..18).map(|address| server.connect(address)).collect();
+        let copies: Vec<_> = (10..18).map(|address| server.connect_from(address)).collect();
         copies.iter().for_each(|conn| server.say(*conn, &format!("/auth {}", token("bob", 0))));
-        let tabs: Vec<_> = (20..28).map(|address| server.connect(address)).collect();
+        let tabs: Vec<_> = (20..28).map(|address| server.connect_from(address)).collect();
         tabs.iter().zip(1..).for_each(|(conn, number)| server.say(*conn, &format!("/auth {}", token("ann", number))));
         server.deliver_all();
         let lines_with = |conns: &[ConnId], words: &str| {
-            let lines: Vec<_> = conns.iter().flat_map(|conn| server.heard.get(conn).cloned().unwrap_or_default()).collect();
+            let lines: Vec<_> = conns.iter().flat_map(|conn| server.received.get(conn).cloned().unwrap_or_default()).collect();
             String::from_utf8(lines).expect("text").lines().filter(|line| line.contains(words)).count()
         };
         prop_assert_eq!(lines_with(&guesses, "not well formed"), 3);
@@ -204,7 +203,7 @@ proptest! {
         let reason = if duplicates == DuplicateLogin::RefuseNew { Reason::Forbidden } else { Reason::Replaced };
         // Bob's copies were refused as used before, or as connected already.
         let before = server.total(reason);
-        let conn = server.connect(30);
+        let conn = server.connect_from(30);
         server.told(conn, &format!("/auth {}", token("ann", 99)));
         prop_assert_eq!(server.total(reason), before + 1);
     }
@@ -229,7 +228,7 @@ fn machines_that_share_a_secret_never_repeat_a_nonce() {
             machine.clock_set(Time::START, UnixTime::from_secs(NOW + began));
         }
         for _ in 0..4 {
-            let conns: Vec<_> = (0..4).map(|address| server.connect(address)).collect();
+            let conns: Vec<_> = (0..4).map(|address| server.connect_from(address)).collect();
             assert_eq!(conns.iter().map(|conn| conn.shard()).collect::<BTreeSet<_>>().len(), 4);
             conns.iter().for_each(|conn| ask(&mut server, *conn));
         }
@@ -240,7 +239,7 @@ fn machines_that_share_a_secret_never_repeat_a_nonce() {
 #[test]
 fn replayed_login_is_refused_on_every_shard() {
     let mut server = Server::new(4, 0, |layer| layer);
-    let victim = server.connect(1);
+    let victim = server.connect_from(1);
     let client = ScramClient::new("ann", "ann's", "0123456789abcdef").expect("printable");
     let first = format!("/auth scram {}", client.first());
     let answer = server.told(victim, &first).concat();
@@ -249,7 +248,7 @@ fn replayed_login_is_refused_on_every_shard() {
     assert!(server.told(victim, &last).concat().contains("you are ann"));
     // On each shard, again and again, each from an address of its own.
     for address in 2..42 {
-        let conn = server.connect(address);
+        let conn = server.connect_from(address);
         server.told(conn, &first);
         let answer = server.told(conn, &last).concat();
         assert!(answer.contains("the proof is wrong") || answer.contains("too many failures"), "{answer}");
@@ -267,7 +266,7 @@ fn certificate_logins_follow_duplicate_policy_across_shards() {
         (DuplicateLogin::ReplaceOld, [true, false]),
     ] {
         let mut server = Server::with_config(&config, 2, 0, |layer| layer.duplicates(duplicates));
-        let conns = [1, 2].map(|address| server.connect(address));
+        let conns = [1, 2].map(|address| server.connect_from(address));
         assert_eq!(conns.map(ConnId::shard), [0, 1]);
         for conn in conns {
             server.machines[usize::from(conn.shard())].secured(Time::START, conn, &known);
@@ -283,7 +282,7 @@ fn certificate_logins_follow_duplicate_policy_across_shards() {
 #[test]
 fn close_on_another_shard_frees_the_login() {
     let mut server = Server::new(2, 0, |layer| layer.duplicates(DuplicateLogin::RefuseNew));
-    let [first, second, third] = [1, 2, 3].map(|address| server.connect(address));
+    let [first, second, third] = [1, 2, 3].map(|address| server.connect_from(address));
     assert_eq!([first, second, third].map(ConnId::shard), [0, 1, 0]);
     assert_eq!(server.told(second, &format!("/auth {}", token("ann", 1))), ["notice: you are ann"]);
     assert!(server.told(first, &format!("/auth {}", token("ann", 2))).concat().contains("already connected"));
@@ -298,7 +297,7 @@ fn close_on_another_shard_frees_the_login() {
 #[test]
 fn input_before_the_login_verdict_is_served_after_it() {
     let mut server = Server::new(2, 0, |layer| layer);
-    let (_, conn) = (server.connect(1), server.connect(2));
+    let (_, conn) = (server.connect_from(1), server.connect_from(2));
     assert_eq!(conn.shard(), 1);
     server.say(conn, &format!("/auth {}\nhello", token("ann", 1)));
     assert_eq!(server.take_lines(conn), Vec::<String>::new());
@@ -306,9 +305,9 @@ fn input_before_the_login_verdict_is_served_after_it() {
     server.deliver_all();
     assert_eq!(server.take_lines(conn), ["notice: you are ann", "hello"]);
     // Whose verdict never comes is not waited for.
-    let other = server.connect(3);
+    let other = server.connect_from(3);
     assert_eq!(other.shard(), 0);
-    let late = server.connect(4);
+    let late = server.connect_from(4);
     server.say(late, &format!("/auth {}", token("bob", 2)));
     server.now = Time::from_secs(31);
     let late_machine = &mut server.machines[1];
@@ -323,7 +322,7 @@ fn input_before_the_login_verdict_is_served_after_it() {
 #[test]
 fn late_renewal_verdict_does_not_restore_the_old_user() {
     let mut server = Server::new(2, 0, |layer| layer);
-    let (_, conn) = (server.connect(1), server.connect(2));
+    let (_, conn) = (server.connect_from(1), server.connect_from(2));
     assert_eq!(server.told(conn, &format!("/auth {}", token("ann", 1))), ["notice: you are ann"]);
     server.say(conn, &format!("/auth {}", token("ann", 2)));
     // The token may be looked at, and is good: whether it counts is still on its way.

@@ -3,7 +3,7 @@
 //! On one, two and four machines, people see the same, in whatever order the messages between the
 //! machines arrive.
 
-use crate::shard_server::Server as ShardServer;
+use crate::cluster::Cluster;
 use drupe_core::app::{Apps, Chat, Member};
 use drupe_core::{
     Command, Config, ConnId, Event, Failure, Handler, Hub, Identity, Listen, NoNote, Origin, Payload, Peer, Reason,
@@ -27,7 +27,7 @@ impl Handler for Outside {
             Event::Opened { conn, peer: Peer::Address(peer), origin: Origin::Listener(_), .. } => {
                 let is_of = |address: u8| peer.ip() == std::net::Ipv4Addr::new(192, 0, 2, address);
                 if let Some((_, user)) = USERS.iter().find(|(address, _)| is_of(*address)) {
-                    hub.identify(*conn, Identity::user(*user));
+                    hub.identify(*conn, Identity::user(user));
                 }
             }
             Event::Message { payload: Payload::Text("panic"), .. } => panic!("at a peer's wish"),
@@ -37,7 +37,7 @@ impl Handler for Outside {
     }
 }
 
-type Server = ShardServer<Outside>;
+type Server = Cluster<Outside>;
 
 impl Server {
     fn new(shards: u8, seed: u64) -> Self {
@@ -48,11 +48,11 @@ impl Server {
     /// Connects people with these names. Discards what they hear.
     fn people<const N: usize>(&mut self, names: [&str; N]) -> [ConnId; N] {
         let conns = names.map(|name| {
-            let conn = self.connect(9);
+            let conn = self.connect_from(9);
             self.told(conn, &format!("/nick {name}"));
             conn
         });
-        self.heard.clear();
+        self.received.clear();
         conns
     }
 
@@ -131,7 +131,7 @@ fn heard(shards: u8, seed: u64, steps: &[Step]) -> Vec<Vec<Vec<String>>> {
     for step in steps {
         let pick = |who: &prop::sample::Index| (!conns.is_empty()).then(|| *who.get(&conns));
         match step {
-            Step::Connect { address } => conns.push(server.connect(*address)),
+            Step::Connect { address } => conns.push(server.connect_from(*address)),
             Step::Say { who, lines } => pick(who).into_iter().for_each(|conn| server.say(conn, &lines.join("\n"))),
             Step::End { who, ending } => pick(who).into_iter().for_each(|conn| server.end(conn, ending)),
         }
@@ -163,7 +163,7 @@ proptest! {
         seed: u64,
     ) {
         let mut server = Server::new(4, seed);
-        let conns: Vec<_> = (0..8).map(|address| server.connect(address)).collect();
+        let conns: Vec<_> = (0..8).map(|address| server.connect_from(address)).collect();
         for (conn, lines) in conns.iter().zip(&batches) {
             let marked = lines.iter().enumerate().map(|(number, line)| format!("{line}\n/mark{number}\n"));
             server.say(*conn, &marked.collect::<String>());
@@ -175,17 +175,17 @@ proptest! {
             server.end(*who.get(&conns), ending);
         }
         server.deliver_all();
-        for (conn, lines) in conns.iter().zip(&batches).filter(|(conn, _)| !server.over.contains(*conn)) {
-            let heard = String::from_utf8(server.heard[conn].clone()).expect("text");
+        for (conn, lines) in conns.iter().zip(&batches).filter(|(conn, _)| !server.is_over(**conn)) {
+            let heard = String::from_utf8(server.received[conn].clone()).expect("text");
             let marks: Vec<_> = heard.lines().filter_map(|line| line.strip_prefix("* unknown command /mark")).collect();
             let marks: Vec<_> = marks.iter().filter_map(|mark| mark.split(';').next()?.parse::<usize>().ok()).collect();
             prop_assert_eq!(marks, (0..lines.len()).collect::<Vec<_>>(), "each line was read, and in order");
             prop_assert!(!heard.contains("ignored"));
         }
         // All who are left are listed once.
-        let last = server.connect(9);
+        let last = server.connect_from(9);
         server.deliver_all();
-        server.heard.clear();
+        server.received.clear();
         let rooms = server.told(last, "/rooms").concat();
         let counts = rooms.split(['(', ')']).filter_map(|count| count.parse::<usize>().ok());
         let left = conns.iter().filter(|conn| !server.is_over(**conn)).count();
@@ -203,7 +203,7 @@ proptest! {
         // Once they have left, nothing is taken.
         conns.iter().for_each(|conn| server.end(*conn, &Ending::Reset));
         server.deliver_all();
-        server.heard.clear();
+        server.received.clear();
         prop_assert_eq!(server.told(last, "/rooms"), ["* rooms: cave (1)"]);
         for name in NAMES {
             let told = server.told(last, &format!("/nick {name}")).concat();
@@ -214,9 +214,9 @@ proptest! {
     #[test]
     fn name_that_all_request_at_once_is_granted_to_one(seed: u64) {
         let mut server = Server::new(4, seed);
-        let conns: Vec<_> = (0..8).map(|_| server.connect(9)).collect();
+        let conns: Vec<_> = (0..8).map(|_| server.connect_from(9)).collect();
         server.deliver_all();
-        server.heard.clear();
+        server.received.clear();
         conns.iter().for_each(|conn| server.say(*conn, "/nick eve"));
         server.deliver_all();
         let lines: Vec<_> = conns.iter().flat_map(|conn| server.take_lines(*conn)).collect();
@@ -238,7 +238,7 @@ proptest! {
             server.say(ann, change);
             let mut asked = false;
             while server.deliver() {
-                let heard = server.heard.get(&bob).map(|bytes| String::from_utf8_lossy(bytes).contains(announced));
+                let heard = server.received.get(&bob).map(|bytes| String::from_utf8_lossy(bytes).contains(announced));
                 if heard == Some(true) && !asked {
                     asked = true;
                     server.say(bob, question);
@@ -293,7 +293,7 @@ fn name_that_is_granted_after_the_end_of_its_connection_is_given_back() {
 fn connection_that_ends_before_its_welcome_was_never_there() {
     let mut server = Server::new(2, 0);
     let [ann] = server.people(["ann"]);
-    let other = server.connect(9);
+    let other = server.connect_from(9);
     assert_eq!(other.shard(), 1);
     server.end(other, &Ending::Reset);
     server.deliver_all();
@@ -321,9 +321,9 @@ fn drain_ends_waiting_connections_and_frees_their_names() {
 #[test]
 fn long_lists_name_two_hundred_and_count_the_others() {
     let mut server = Server::new(2, 0);
-    let conns: Vec<_> = (0..203).map(|_| server.connect(9)).collect();
+    let conns: Vec<_> = (0..203).map(|_| server.connect_from(9)).collect();
     server.deliver_all();
-    server.heard.clear();
+    server.received.clear();
     for (number, conn) in [(200, conns[200]), (201, conns[201])] {
         let who = server.told(conn, "/who").concat();
         assert!(who.starts_with("* in lobby: guest1, "), "{number}: {who}");
@@ -334,7 +334,7 @@ fn long_lists_name_two_hundred_and_count_the_others() {
         server.say(*conn, &format!("/join r{number}"));
     }
     server.deliver_all();
-    server.heard.clear();
+    server.received.clear();
     let rooms = server.told(conns[1], "/rooms").concat();
     assert!(rooms.starts_with("* rooms: lobby (3), r0 (1), ") && rooms.ends_with(" and 1 other"), "{rooms}");
 }
@@ -348,14 +348,14 @@ fn chats_of_two_applications_have_their_own_names_on_every_shard() {
     };
     let config = Config::listening([listen(1, "red"), listen(2, "blue")]).unlimited();
     let apps = || Apps::new().with("red", Chat::default()).with("blue", Chat::default());
-    let mut server = ShardServer::start(&config, 2, 0, apps);
-    let conns: Vec<_> = [0, 0, 1, 1].into_iter().map(|listener| server.connect_to(listener, 9)).collect();
+    let mut server = Cluster::start(&config, 2, 0, apps);
+    let conns: Vec<_> = [0, 0, 1, 1].into_iter().map(|listener| server.connect(listener, "192.0.2.9:9")).collect();
     server.deliver_all();
     for conn in [conns[1], conns[3]] {
         assert_eq!(conn.shard(), 1);
         assert!(server.told(conn, "/nick ann").concat().ends_with("* guest2 is now ann"));
     }
-    server.heard.clear();
+    server.received.clear();
     server.told(conns[0], "/msg ann red");
     server.told(conns[2], "/msg ann blue");
     assert_eq!(server.take_lines(conns[1]), ["[guest1] red"]);

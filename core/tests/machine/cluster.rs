@@ -1,13 +1,16 @@
 //! Several machines as one server, with messages between them that arrive in random order.
 
 use drupe_core::{
-    Addressee, Config, ConnId, End, Failure, Handler, ListenerId, Machine, Peer, Random, Shard, ShardMessage, Time,
+    Addressee, Config, ConnId, End, Failure, Handler, ListenerId, Machine, Peer, Random, Reason, Shard, ShardMessage,
+    Time, UnixTime,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// The shortest time that passes.
 const MOMENT: Duration = Duration::from_nanos(1);
+/// The time of the wall clock at the start, in seconds since 1970.
+pub(crate) const NOW: u64 = 1_800_000_000;
 
 /// The machines of a server, and what is on its way between each two of them and to each peer.
 pub(crate) struct Cluster<H: Handler> {
@@ -28,10 +31,12 @@ pub(crate) struct Cluster<H: Handler> {
 }
 
 impl<H: Handler> Cluster<H> {
-    pub(crate) fn new(config: &Config, shards: u8, seed: u64, handler: impl Fn() -> H) -> Self {
+    /// Starts one machine for each shard. The seed decides which message arrives next.
+    pub(crate) fn start(config: &Config, shards: u8, seed: u64, handler: impl Fn() -> H) -> Self {
         let machine = |number| {
             let shard = Shard::new(number, shards).expect("in range");
             let mut machine = Machine::shard(config.clone(), handler(), shard);
+            machine.clock_set(Time::START, UnixTime::from_secs(NOW));
             machine.started(Time::START);
             machine
         };
@@ -61,6 +66,34 @@ impl<H: Handler> Cluster<H> {
         conn
     }
 
+    /// Connects a peer with an address in 192.0.2.0/24 to the first listener.
+    pub(crate) fn connect_from(&mut self, address: u8) -> ConnId {
+        self.connect(0, &format!("192.0.2.{address}:9"))
+    }
+
+    /// Sends a line of a peer.
+    pub(crate) fn say(&mut self, conn: ConnId, line: &str) {
+        self.send(conn, format!("{line}\n").as_bytes());
+    }
+
+    /// Returns the lines that a peer has received since the last call.
+    pub(crate) fn take_lines(&mut self, conn: ConnId) -> Vec<String> {
+        let bytes = self.received.remove(&conn).unwrap_or_default();
+        String::from_utf8(bytes).expect("text").lines().map(ToOwned::to_owned).collect()
+    }
+
+    /// Sends a line of a peer, and returns what it has received once all messages have arrived.
+    pub(crate) fn told(&mut self, conn: ConnId, line: &str) -> Vec<String> {
+        self.say(conn, line);
+        self.deliver_all();
+        self.take_lines(conn)
+    }
+
+    /// Returns the number of connections that ended with this reason.
+    pub(crate) fn total(&self, reason: Reason) -> u64 {
+        self.machines.iter().map(|machine| machine.metrics().ended.get(reason)).sum()
+    }
+
     /// Sends bytes of a peer. They are lost if its connection is over.
     pub(crate) fn send(&mut self, conn: ConnId, bytes: &[u8]) {
         self.sent.entry(conn).or_default().extend(bytes);
@@ -80,7 +113,7 @@ impl<H: Handler> Cluster<H> {
     }
 
     /// Runs one turn of each machine: it reads, handles what is due, writes, and posts messages.
-    fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         let count = self.machines.len();
         for number in 0..count {
             let machine = &mut self.machines[number];
@@ -134,7 +167,7 @@ impl<H: Handler> Cluster<H> {
     }
 
     /// Delivers one message: those of each pair in order, and of which pair is random.
-    fn deliver(&mut self) -> bool {
+    pub(crate) fn deliver(&mut self) -> bool {
         let ways = self.post.iter().filter(|((from, to), messages)| {
             !messages.is_empty() && !self.unreachable.contains(to) && !self.unreachable.contains(from)
         });
@@ -152,8 +185,11 @@ impl<H: Handler> Cluster<H> {
         // What waits to be read is read in the turn after.
         self.turn();
         self.turn();
-        while self.deliver() {}
-        self.turn();
+        while self.deliver() {
+            while self.deliver() {}
+            self.turn();
+            self.turn();
+        }
     }
 
     /// Delivers about half of what is on its way.

@@ -28,7 +28,6 @@ mod remembering_extremes;
 mod remembering_joins;
 mod request_guard;
 mod room_total;
-mod shard_server;
 mod shards;
 mod slow_members;
 mod truncated;

@@ -47,7 +47,7 @@ fn cluster(shards: u8, seed: u64) -> Cluster<Lobby> {
     let rooms = vec![RoomOptions::new("*", Keep::messages(1)).presence(Presence::Names)];
     let listen: Listen = "tcp://127.0.0.1:1".parse().expect("an address");
     let config = Config::listening([listen]).memory(RoomMemory::default().rooms(rooms)).unlimited();
-    Cluster::new(&config, shards, seed, Lobby::default)
+    Cluster::start(&config, shards, seed, Lobby::default)
 }
 
 proptest! {

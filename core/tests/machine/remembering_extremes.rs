@@ -69,7 +69,7 @@ fn extreme_options_of_rooms_that_remember_answer_once_and_recover_or_say_why() {
             let desk = hub.handler();
             assert_eq!(desk.joined.len(), 6, "{about}: each join is answered once");
             assert_eq!(desk.answers.len(), desk.requests, "{about}: each request is answered once");
-            let unknown = desk.answers.iter().any(|answer| *answer == RoomAnswer::Unknown);
+            let unknown = desk.answers.contains(&RoomAnswer::Unknown);
             assert!(!unknown, "{about}: the home is here, and answers");
             let refuses =
                 matches!((field, extreme), ("memory.bytes_max" | "memory.keep.bytes", Extreme::Zero | Extreme::One));

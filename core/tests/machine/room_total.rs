@@ -35,7 +35,7 @@ impl Server {
     fn new(shards: u8, total: u32, seed: u64) -> Self {
         let config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]).unlimited();
         let config = config.rooms(RoomLimits::default().total(total));
-        let mut cluster = Cluster::new(&config, shards, seed, || Doorkeeper);
+        let mut cluster = Cluster::start(&config, shards, seed, || Doorkeeper);
         let peers = (1..=8).map(|port| cluster.connect(0, &format!("192.0.2.1:{port}"))).collect();
         Self { cluster, peers, members: BTreeMap::new() }
     }

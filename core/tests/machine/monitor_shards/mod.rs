@@ -43,7 +43,7 @@ impl Server {
             let add = move |line: &str| Mutex::lock(&audit).expect("no panic").push(line.to_owned());
             Relay::default().within(Monitor::new(limits, log.clone()).audit(add))
         };
-        let cluster = Cluster::new(&config, shards, seed, handler);
+        let cluster = Cluster::start(&config, shards, seed, handler);
         Self { cluster, peers: Vec::new(), log, audit }
     }
 
