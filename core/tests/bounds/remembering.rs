@@ -135,7 +135,7 @@ fn long_names_keys_and_messages_are_refused_by_name_and_cost_no_memory() {
         (format!("keep news {long}"), refused(too_long.into())),
     ] {
         hub.line(ann, &line);
-        assert_eq!(hub.handler().answer, answer, "{:.20}", line);
+        assert_eq!(hub.handler().answer, answer, "{line:.20}");
     }
     hub.line(ann, &format!("remove {long}"));
     hub.line(ann, &format!("since {long} 1.2.3"));
