@@ -274,21 +274,21 @@ mod tests {
             peer().prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Quarantine {
                 peer: peer.parse().expect(peer)
             })),
-            prop::collection::vec(any::<u64>(), 0..9).prop_map(|numbers| Input::ShardMessageReceived(
-                ShardMessage::Counted { shard: 1, numbers: numbers.into() }
-            )),
+            prop::collection::vec(any::<u64>(), 0..9)
+                .prop_map(|numbers| ShardMessage::Counted { shard: 1, numbers: numbers.into() })
+                .prop_map(Input::ShardMessageReceived),
             peer().prop_map(|peer| Input::Dispatched { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
-            Just(Input::Command(Command::Drain)),
-            Just(Input::Command(Command::ReloadFailed)),
-            Just(Input::Command(Command::ResetMetrics)),
+            prop::sample::select(vec![Command::Drain, Command::ReloadFailed, Command::ResetMetrics])
+                .prop_map(Input::Command),
             any::<bool>().prop_map(|succeeded| Input::Command(Command::KeySetFetched { succeeded })),
             any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Command(Command::LogLoss { left_out, lost })),
             any::<bool>().prop_map(Input::HeldBack),
-            any::<String>()
-                .prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomOpened { room: room.into() })),
-            any::<String>()
-                .prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomClosed { room: room.into() })),
+            any::<(String, bool)>().prop_map(|(room, opens)| {
+                let room = room.into();
+                let message = if opens { ShardMessage::RoomOpened { room } } else { ShardMessage::RoomClosed { room } };
+                Input::ShardMessageReceived(message)
+            }),
             any::<u32>().prop_map(|rooms| Input::ShardMessageReceived(ShardMessage::RoomsCounted { rooms })),
             (any::<u8>(), any::<String>(), any::<String>()).prop_map(|(from, topic, content)| {
                 Input::ShardMessageReceived(ShardMessage::Handler {
@@ -297,7 +297,7 @@ mod tests {
                     content: content.into(),
                 })
             }),
-            room_messages().prop_map(|message| Input::ShardMessageReceived(ShardMessage::Room(message))),
+            room_messages().prop_map(ShardMessage::Room).prop_map(Input::ShardMessageReceived),
             Just(Input::TakesJobs),
             (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),
             any::<u64>().prop_map(|millis| Input::ClockSet(UnixTime::from_millis(millis))),
