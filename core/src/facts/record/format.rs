@@ -234,15 +234,13 @@ mod tests {
                 let peer = peer.parse().expect(peer);
                 Input::ShardMessageReceived(ShardMessage::Arrived { conn, listener: ListenerId(3), peer })
             }),
-            peer().prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Gone { peer: peer.parse().expect(peer) })),
             (conn(), peer(), any::<bool>()).prop_map(|(conn, peer, refused)| {
                 let (peer, refused) = (peer.parse().expect(peer), refused.then_some(Reason::AddressFull));
                 Input::ShardMessageReceived(ShardMessage::Admission { conn, peer, refused })
             }),
             any::<core::net::IpAddr>().prop_map(|address| Input::Command(Command::Quarantine { address })),
             any::<core::net::IpAddr>().prop_map(|address| Input::Command(Command::Release { address })),
-            Just(Input::TurnEnded),
-            Just(Input::Started),
+            any::<bool>().prop_map(|starts| if starts { Input::Started } else { Input::TurnEnded }),
             any::<String>().prop_map(Input::Noted),
             (any::<String>(), any::<String>())
                 .prop_map(|(room, text)| Input::Command(Command::Publish { room, payload: text.into() })),
@@ -269,11 +267,14 @@ mod tests {
                 let (listener, peer) = (accepted.then_some(ListenerId(7)), peer.parse().expect(peer));
                 Input::ShardMessageReceived(ShardMessage::Left { listener, peer, shard })
             }),
-            peer()
-                .prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Dialed { peer: peer.parse().expect(peer) })),
-            peer().prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Quarantine {
-                peer: peer.parse().expect(peer)
-            })),
+            (peer(), 0..3u8).prop_map(|(peer, kind)| {
+                let peer = peer.parse().expect(peer);
+                Input::ShardMessageReceived(match kind {
+                    0 => ShardMessage::Dialed { peer },
+                    1 => ShardMessage::Quarantine { peer },
+                    _ => ShardMessage::Gone { peer },
+                })
+            }),
             prop::collection::vec(any::<u64>(), 0..9)
                 .prop_map(|numbers| ShardMessage::Counted { shard: 1, numbers: numbers.into() })
                 .prop_map(Input::ShardMessageReceived),
