@@ -267,14 +267,7 @@ mod tests {
                 let (listener, peer) = (accepted.then_some(ListenerId(7)), peer.parse().expect(peer));
                 Input::ShardMessageReceived(ShardMessage::Left { listener, peer, shard })
             }),
-            (peer(), 0..3u8).prop_map(|(peer, kind)| {
-                let peer = peer.parse().expect(peer);
-                Input::ShardMessageReceived(match kind {
-                    0 => ShardMessage::Dialed { peer },
-                    1 => ShardMessage::Quarantine { peer },
-                    _ => ShardMessage::Gone { peer },
-                })
-            }),
+            about_peers().prop_map(Input::ShardMessageReceived),
             prop::collection::vec(any::<u64>(), 0..9)
                 .prop_map(|numbers| ShardMessage::Counted { shard: 1, numbers: numbers.into() })
                 .prop_map(Input::ShardMessageReceived),
@@ -303,6 +296,19 @@ mod tests {
             (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),
             any::<u64>().prop_map(|millis| Input::ClockSet(UnixTime::from_millis(millis))),
         ]
+    }
+
+    /// Messages between shards that hold only the address of a peer.
+    fn about_peers() -> impl Strategy<Value = ShardMessage> {
+        let peer = prop::sample::select(vec!["127.0.0.1:80", "[2001:db8::1]:9", "local"]);
+        (peer, 0..3u8).prop_map(|(peer, kind)| {
+            let peer = peer.parse().expect(peer);
+            match kind {
+                0 => ShardMessage::Dialed { peer },
+                1 => ShardMessage::Quarantine { peer },
+                _ => ShardMessage::Gone { peer },
+            }
+        })
     }
 
     proptest! {
