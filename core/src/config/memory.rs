@@ -14,7 +14,8 @@ pub struct RoomMemory {
     /// Maximum memory of all histories, in bytes, as far as it can be counted. Default: 64 MiB.
     ///
     /// Each [shard](crate::Shard) has an equal part. Above it, the least recently used rooms lose
-    /// their oldest messages, and then their histories. With 0, no messages are kept.
+    /// their oldest messages, and then their histories. A single message that is longer is refused, so
+    /// with 0 only empty messages are sent.
     pub bytes_max: u64,
     /// Maximum number of missed messages that a returning member receives. Default: 300.
     ///

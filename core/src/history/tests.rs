@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::{OutgoingBuf, Time};
 use alloc::format;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 use proptest::prelude::*;
@@ -17,6 +18,7 @@ struct Reader {
 /// One room of a home, and the messages that the room must have published in its epoch.
 struct World {
     home: RoomHistories,
+    bytes_max: usize,
     keep: Keep,
     now: Time,
     /// The published messages of the current epoch, by number.
@@ -58,6 +60,7 @@ impl World {
     fn new(keep: Keep, bytes_max: usize) -> Self {
         Self {
             home: RoomHistories::new(bytes_max),
+            bytes_max,
             keep,
             now: Time::START,
             line: Vec::new(),
@@ -83,7 +86,15 @@ impl World {
                 let message = OutgoingBuf::from(&*format!("{}", self.published));
                 let before = self.home.top(ROOM);
                 let position = self.home.publish(ROOM, self.now, &self.keep, random, None, message);
-                let position = position.expect("it is short").position;
+                let position = match position {
+                    Ok(publication) => publication.position,
+                    Err(error) => {
+                        let bytes = self.published.to_string().len();
+                        prop_assert_eq!(error, PublishError::TooLong { bytes, max: self.bytes_max });
+                        prop_assert!(bytes > self.bytes_max && self.home.top(ROOM) == before);
+                        return Ok(());
+                    }
+                };
                 if before.is_none() {
                     self.line.clear();
                 }
@@ -106,6 +117,7 @@ impl World {
             Act::Restore => {
                 if let Some((home, line, pinned)) = self.copy.clone() {
                     (self.home, self.line, self.pinned) = (home, line, pinned);
+                    self.home.set_bytes_max(self.bytes_max);
                 }
             }
             Act::Crowd(number) => {
@@ -123,7 +135,10 @@ impl World {
                 self.home.pin(ROOM, *is_pinned, epoch);
                 self.pinned = self.home.top(ROOM).map(|top| top.epoch).filter(|_| *is_pinned);
             }
-            Act::SetBytesMax(bytes_max) => self.home.set_bytes_max(*bytes_max),
+            Act::SetBytesMax(bytes_max) => {
+                self.bytes_max = *bytes_max;
+                self.home.set_bytes_max(*bytes_max);
+            }
             Act::Retain(this) => {
                 self.home.retain(|name| (name == ROOM) == *this);
                 prop_assert!(*this || self.home.len() <= 1 || self.pinned.is_none() || self.home.top(ROOM).is_some());

@@ -132,8 +132,8 @@ fn descriptions_list_the_methods_with_what_is_enforced() {
         assert_eq!(response["result"]["info"]["title"], "own");
         let methods = response["result"]["methods"].as_array().expect("a list");
         let names: Vec<_> = methods.iter().map(|method| method["name"].as_str().expect("a name")).collect();
-        assert_eq!(names, ["add", "history", "publish", "subscribe", "unsubscribe"]);
-        let key = methods[2]["params"].as_array().expect("a list").iter().find(|param| param["name"] == "key");
+        assert_eq!(names, ["add", "history", "presence", "publish", "subscribe", "unsubscribe"]);
+        let key = methods[3]["params"].as_array().expect("a list").iter().find(|param| param["name"] == "key");
         assert_eq!(key.expect("a parameter")["schema"]["maxLength"], 64);
         assert_eq!(key.expect("a parameter")["required"], false);
         let (_, response) = call(&mut hub, ann, "history", &json!([]));

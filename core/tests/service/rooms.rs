@@ -405,7 +405,8 @@ fn help_lists_the_commands_of_rooms() {
     let mut hub = hub();
     let ann = hub.connect();
     let help = lines(&mut hub, ann, "/help");
-    for usage in ["/subscribe ROOM SINCE", "/unsubscribe ROOM", "/publish ROOM TEXT", "/history ROOM MAX SINCE"] {
+    let usages = ["/subscribe ROOM SINCE", "/unsubscribe ROOM", "/publish ROOM TEXT", "/history ROOM MAX SINCE"];
+    for usage in usages.into_iter().chain(["/presence ROOM MAX AFTER"]) {
         assert!(help.iter().any(|line| line == usage), "{usage} is missing: {help:?}");
     }
     let without = Service::new(Hall::default());

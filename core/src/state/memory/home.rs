@@ -1,6 +1,6 @@
 //! What the home of a room does: number, keep, pass on, and tell.
 
-use super::shared;
+use super::tables::shared;
 use crate::base::{ConnId, OutgoingBuf};
 use crate::facts::{HistoryPage, HistoryRange, Published, RoomAnswer, RoomMessage};
 use crate::history::{Gap, Keep, KeptMessage, Position};

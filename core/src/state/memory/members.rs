@@ -1,7 +1,7 @@
 //! Members of rooms with a home: from joining, over what they missed, to the messages that follow.
 
 use super::seats::Question;
-use super::shared;
+use super::tables::shared;
 use crate::base::{ConnId, OutgoingBuf};
 use crate::facts::{HistoryRange, PublishRefusal, Published, RoomAnswer, RoomMessage};
 use crate::history::{Gap, Position, Recovery};

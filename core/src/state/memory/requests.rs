@@ -2,48 +2,8 @@
 
 use crate::base::Time;
 use crate::facts::{Published, RoomAnswer};
+use crate::state::memory::request::{ANSWERED_WITHIN, REQUESTS_MAX, RoomRequest};
 use crate::state::{Pause, Pending, State};
-use alloc::collections::BTreeMap;
-use core::fmt;
-use core::time::Duration;
-
-/// A request to the home of a room, such as to publish a message or to read the history.
-///
-/// [`Event::RoomAnswered`](crate::Event::RoomAnswered) brings its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RoomRequest {
-    number: u64,
-    pub(crate) app: u8,
-}
-
-impl fmt::Display for RoomRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.number)
-    }
-}
-
-/// Time after which a request counts as unanswered.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-/// Maximum number of requests that wait for their answers.
-const REQUESTS_MAX: usize = 10_000;
-
-/// The requests that wait for their answers.
-#[derive(Debug, Default)]
-pub(super) struct Requests {
-    /// The application and the time limit of each. Later ones have later limits.
-    waiting: BTreeMap<u64, (u8, Time)>,
-    issued: u64,
-}
-
-impl Requests {
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    pub(super) fn next(&self) -> Option<Time> {
-        self.waiting.first_key_value().map(|(_, &(_, due))| due)
-    }
-}
 
 impl State {
     /// Returns a new request, which is answered already if too many wait.

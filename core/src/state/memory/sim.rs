@@ -1,6 +1,7 @@
 //! What the simulated world sees of rooms with a home: a ledger, recounts, and the loss of data.
 
-use super::{Memory, home_of, part_of};
+use super::ledger::Numbered;
+use super::tables::{Memory, home_of, part_of};
 use crate::base::recount::{Recounted, ensure, same};
 use crate::base::{AppIndex, ConnId, OutgoingBuf};
 use crate::history::{Position, RoomHistories};
@@ -8,34 +9,8 @@ use crate::state::State;
 use crate::state::room::RoomNumber;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-/// A message that the home of a room has numbered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Numbered {
-    /// The name of the room.
-    pub room: String,
-    /// The position after the message.
-    pub position: Position,
-    /// The mark of the message before it. 0: it is the first of its epoch.
-    pub previous: u64,
-    /// The connections that do not receive it.
-    pub except: Arc<[ConnId]>,
-    /// The message.
-    pub message: OutgoingBuf,
-}
-
-/// What the home of rooms has numbered, even if it was lost or is no longer kept.
-#[derive(Debug, Default)]
-pub(super) struct Ledger {
-    /// `None`: nothing is entered.
-    numbered: Option<Vec<Numbered>>,
-    /// Whether the histories were replaced with older ones.
-    has_lost: bool,
-}
 
 impl Memory {
     /// Begins a ledger of all messages that this shard numbers, whose memory has no bound.

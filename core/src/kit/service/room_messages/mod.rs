@@ -22,7 +22,7 @@ use core::time::Duration;
 use kinds::{HISTORY, PRESENCE, PUBLISH, SUBSCRIBE, UNSUBSCRIBE};
 use presence::{Present, Who};
 use reply::RoomRefusal;
-use requests::{History, HistoryWords, Publish, PublishWords, Subscribe, Unsubscribe};
+use requests::{History, HistoryWords, Publish, PublishWords, Subscribe, SubscribeWords, Unsubscribe};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -34,7 +34,7 @@ type Act<A, M> = fn(&mut Cx<'_, A>, M, Ticket) -> Result<(), RoomRefusal>;
 
 /// Returns the functions for messages and commands.
 pub(super) fn router<A: App + 'static>() -> Router<A> {
-    let router = message::<A, Subscribe, Subscribe>(Router::new(), SUBSCRIBE, serve::subscribe);
+    let router = message::<A, Subscribe, SubscribeWords>(Router::new(), SUBSCRIBE, serve::subscribe);
     let router = message::<A, Unsubscribe, Unsubscribe>(router, UNSUBSCRIBE, serve::unsubscribe);
     let router = message::<A, Publish, PublishWords>(router, PUBLISH, serve::publish);
     let router = message::<A, History, HistoryWords>(router, HISTORY, serve::history);

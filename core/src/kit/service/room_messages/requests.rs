@@ -24,6 +24,15 @@ pub(super) struct Subscribe {
     pub(super) info: Option<Box<RawValue>>,
 }
 
+/// A subscription, as people write it.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct SubscribeWords {
+    #[schemars(length(min = 1))]
+    room: String,
+    #[schemars(with = "Option<String>")]
+    since: Option<Since>,
+}
+
 /// The end of a subscription: its sender leaves a room.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +102,12 @@ impl<'de> Deserialize<'de> for Since {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'_, str>::deserialize(deserializer)?;
         text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl From<SubscribeWords> for Subscribe {
+    fn from(SubscribeWords { room, since }: SubscribeWords) -> Self {
+        Self { room, since, info: None }
     }
 }
 

@@ -1,0 +1,32 @@
+//! What the homes of rooms have numbered, for the simulated world.
+
+use crate::base::{ConnId, OutgoingBuf};
+use crate::history::Position;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A message that the home of a room has numbered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Numbered {
+    /// The name of the room.
+    pub room: String,
+    /// The position after the message.
+    pub position: Position,
+    /// The mark of the message before it. 0: it is the first of its epoch.
+    pub previous: u64,
+    /// The connections that do not receive it.
+    pub except: Arc<[ConnId]>,
+    /// The message.
+    pub message: OutgoingBuf,
+}
+
+/// What the home of rooms has numbered, even if it was lost or is no longer kept.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// `None`: nothing is entered.
+    pub(super) numbered: Option<Vec<Numbered>>,
+    /// Whether the histories were replaced with older ones.
+    pub(super) has_lost: bool,
+}

@@ -1,0 +1,98 @@
+//! Messages between the homes of rooms and the shards with members.
+
+use super::tables::{home_of, part_of};
+use crate::base::AppIndex;
+use crate::config::RoomOptions;
+use crate::facts::{Addressee, RoomMessage, ShardMessage};
+use crate::state::State;
+
+/// Maximum number of rounds of messages from this shard to itself that one fact causes.
+///
+/// An application that answers each answer with a request would otherwise never let the shell run.
+const ROUNDS_MAX: u8 = 8;
+
+impl State {
+    /// Returns the options of a room that has a home.
+    pub(crate) fn room_options(&self, stored: &str) -> Option<&RoomOptions> {
+        if self.config.memory.rooms.is_empty() {
+            return None;
+        }
+        self.config.memory.options(AppIndex::of_room(stored).1)
+    }
+
+    /// Sends a message to the home of a room.
+    pub(super) fn post_to_home(&mut self, room: &str, message: RoomMessage) {
+        let home = home_of(room, self.outbox.shard.count());
+        self.post_to(home, message);
+    }
+
+    /// Sends a message about a room to a shard, which may be this one.
+    pub(super) fn post_to(&mut self, shard: u8, message: RoomMessage) {
+        if shard == self.outbox.shard.number() {
+            self.memory.to_self.push_back(message);
+        } else {
+            self.queue_for(Addressee::Shard(shard), ShardMessage::Room(message));
+        }
+    }
+
+    /// Begins to handle a fact.
+    pub(crate) const fn begin_rounds(&mut self) {
+        self.memory.rounds = 0;
+    }
+
+    /// Handles the messages that this shard sent to itself. Returns `false` if there are none, or if
+    /// they must wait for the next fact.
+    pub(crate) fn handle_own_messages(&mut self) -> bool {
+        if self.memory.to_self.is_empty() || self.memory.rounds >= ROUNDS_MAX {
+            return false;
+        }
+        self.memory.rounds += 1;
+        for _ in 0..self.memory.to_self.len() {
+            let Some(message) = self.memory.to_self.pop_front() else { break };
+            self.handle_room_message(&message);
+        }
+        true
+    }
+
+    /// Returns `true` if messages from this shard to itself wait for the next fact.
+    pub(crate) fn has_own_messages(&self) -> bool {
+        !self.memory.to_self.is_empty()
+    }
+
+    pub(crate) fn handle_room_message(&mut self, message: &RoomMessage) {
+        match message {
+            RoomMessage::Submit { room, from, request, key, except, message } => {
+                self.keep(room, (*from, *request), key.as_deref(), except, message);
+            }
+            RoomMessage::Ask { room, from, number, since, bytes_max } => {
+                self.tell(room, *from, *number, *since, *bytes_max);
+            }
+            RoomMessage::Emptied { room, from } => self.release_seat(room, *from),
+            RoomMessage::Read { room, from, request, range, max } => self.read(room, *from, *request, *range, *max),
+            RoomMessage::Entered { room, from, name, info } => self.entered(room, *from, name, info.as_ref()),
+            RoomMessage::Exited { room, from, name } => self.exited(room, *from, name),
+            RoomMessage::PresenceChanged { room, name, is_present, info } => {
+                self.presence_changed(room, name, *is_present, info.as_ref());
+            }
+            RoomMessage::Who { room, from, request, after, max } => {
+                self.list_names(room, *from, *request, after.as_deref(), *max);
+            }
+            RoomMessage::Remove { room } => drop(self.memory.histories.remove(room)),
+            RoomMessage::Kept { room, position, previous, except, message } => {
+                self.pass_on(room, *position, *previous, except, message);
+            }
+            RoomMessage::Told { room, number, position, missed } => {
+                self.told(room, *number, *position, missed);
+            }
+            RoomMessage::Answer { request, answer } => self.answer_came(*request, answer.clone()),
+        }
+    }
+
+    /// Applies a new configuration to the rooms with a home.
+    pub(crate) fn apply_memory(&mut self) {
+        self.memory.histories.set_bytes_max(part_of(&self.config, self.outbox.shard));
+        self.forget_homeless();
+        self.change_seats();
+        self.change_presence();
+    }
+}
