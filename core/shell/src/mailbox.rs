@@ -75,17 +75,19 @@ impl<N> Mailbox<N> {
         }
     }
 
-    /// Marks this shard as drained. Returns `true` once all shards have drained or ended.
+    /// Marks this shard as drained. Returns `true` once all shards have drained or ended, and on the
+    /// first shard once all others have ended.
     ///
     /// Until then, the others may need this shard, such as for a room whose home it is.
-    pub(super) fn has_drained_with_all(&self) -> bool {
+    pub(super) fn may_end(&self) -> bool {
         let is_news = !core::mem::replace(&mut self.own().lock().drained, true);
         if is_news {
             self.others().for_each(|shard| shard.wake());
         }
+        let is_first = self.number == 0;
         self.others().all(|shard| {
             let state = shard.lock();
-            state.drained || state.over
+            state.over || state.drained && !is_first
         })
     }
 
@@ -230,10 +232,12 @@ mod tests {
     #[test]
     fn shard_stays_until_all_have_drained_or_ended() {
         let mut shards = Mailbox::<u8>::of_shards(3);
-        assert!(!shards[1].has_drained_with_all());
-        assert!(!shards[0].has_drained_with_all());
+        assert!(!shards[1].may_end());
+        assert!(!shards[0].may_end());
         drop(shards.pop());
-        assert!(shards[0].has_drained_with_all() && shards[1].has_drained_with_all());
+        assert!(shards[1].may_end() && !shards[0].may_end());
+        drop(shards.pop());
+        assert!(shards[0].may_end());
     }
 
     #[test]

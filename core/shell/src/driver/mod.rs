@@ -349,9 +349,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
 
     fn next(&mut self) -> Next {
         let is_first = self.shard.number() == 0;
-        let drained = self.machine.is_drained()
-            && self.mailbox.has_drained_with_all()
-            && (!is_first || self.mailbox.have_others_ended());
+        let drained = self.machine.is_drained() && self.mailbox.may_end();
         if self.stopped || drained && self.mailbox.end_if_empty(|| self.machine.metrics()) {
             return Next::End;
         }
