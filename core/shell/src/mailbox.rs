@@ -118,11 +118,6 @@ impl<N> Mailbox<N> {
         })
     }
 
-    /// Returns `true` if all other shards have ended.
-    pub(super) fn have_others_ended(&self) -> bool {
-        self.others().all(|shard| shard.is_over())
-    }
-
     /// Returns `true` if another shard ended without its final metrics, as after a panic.
     pub(super) fn has_another_panicked(&self) -> bool {
         self.others().any(|shard| shard.is_over() && shard.last_metrics().is_none())
@@ -290,9 +285,9 @@ mod tests {
         let (panics, ends) = (shards.pop().expect("three"), shards.pop().expect("two"));
         assert!(ends.end_if_empty(Metrics::default));
         drop(ends);
-        assert_eq!((shards[0].have_others_ended(), shards[0].has_another_panicked()), (false, false));
+        assert_eq!((shards[0].may_end(), shards[0].has_another_panicked()), (false, false));
         drop(panics);
-        assert_eq!((shards[0].have_others_ended(), shards[0].has_another_panicked()), (true, true));
+        assert_eq!((shards[0].may_end(), shards[0].has_another_panicked()), (true, true));
         assert!(shards[0].metrics_of_others().is_none());
     }
 }

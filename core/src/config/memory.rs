@@ -115,7 +115,7 @@ mod tests {
         let of = |rooms: &str, messages| RoomOptions::new(rooms, Keep::messages(messages));
         let rooms = alloc::vec![of("a*", 1), of("*", 2), of("abc*", 3), of("abc", 4), of("ab", 5).home(Home::None)];
         let memory = RoomMemory::default().rooms(rooms);
-        for (room, messages) in [("abc", Some(4)), ("abcd", Some(3)), ("ab", None), ("abd", Some(1)), ("x", Some(2))] {
+        for (room, messages) in [("abc", Some(4)), ("abcd", Some(3)), ("ab", None), ("abz", Some(1)), ("x", Some(2))] {
             assert_eq!(memory.options(room).map(|options| options.keep.messages), messages, "{room}");
         }
         assert_eq!(RoomMemory::default().options("abc"), None);

@@ -72,8 +72,8 @@ fn room_errors_name_key_and_remedy() {
         ("options: [news]", "rooms.options: it takes keys with values"),
         ("options: { news: 7 }", "rooms.options.news: "),
         (
-            "options: { news: { mesages_max: 7 } }",
-            "rooms.options.news.mesages_max: there is no such key; did you mean messages_max?",
+            "options: { news: { message_max: 7 } }",
+            "rooms.options.news.message_max: there is no such key; did you mean messages_max?",
         ),
         ("options: { news.eu: { messages_max: many } }", "drupe.yaml:3: rooms.options.news.eu.messages_max: "),
         (
