@@ -45,5 +45,6 @@ pub use keep::Keep;
 pub use position::{Position, PositionError};
 pub use recovery::Recovery;
 pub use room_histories::{Publication, PublishError, RoomHistories};
+#[cfg(feature = "settings")]
 pub(crate) use room_log::MESSAGE_BYTES;
 pub use room_log::{Gap, KeptMessage};
