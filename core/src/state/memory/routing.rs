@@ -37,20 +37,25 @@ impl State {
 
     /// Begins to handle a fact.
     pub(crate) const fn begin_rounds(&mut self) {
-        self.memory.rounds = 0;
+        (self.memory.rounds, self.memory.left_of_round) = (0, 0);
     }
 
-    /// Handles the messages that this shard sent to itself. Returns `false` if there are none, or if
-    /// they must wait for the next fact.
+    /// Handles the next message that this shard sent to itself. Returns `false` if there is none, or if
+    /// it must wait for the next fact.
+    ///
+    /// One at a time, so that the application has the events of one before the next changes anything.
     pub(crate) fn handle_own_messages(&mut self) -> bool {
-        if self.memory.to_self.is_empty() || self.memory.rounds >= ROUNDS_MAX {
-            return false;
+        let memory = &mut self.memory;
+        if memory.left_of_round == 0 {
+            if memory.to_self.is_empty() || memory.rounds >= ROUNDS_MAX {
+                return false;
+            }
+            memory.rounds += 1;
+            memory.left_of_round = memory.to_self.len();
         }
-        self.memory.rounds += 1;
-        for _ in 0..self.memory.to_self.len() {
-            let Some(message) = self.memory.to_self.pop_front() else { break };
-            self.handle_room_message(&message);
-        }
+        let Some(message) = memory.to_self.pop_front() else { return false };
+        memory.left_of_round -= 1;
+        self.handle_room_message(&message);
         true
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Memory {
     pub(super) to_self: VecDeque<RoomMessage>,
     /// Number of rounds in which such messages were handled during this fact.
     pub(super) rounds: u8,
+    /// Number of messages that are left of the current round.
+    pub(super) left_of_round: usize,
     #[cfg(feature = "sim")]
     pub(super) ledger: Ledger,
 }
@@ -48,6 +50,7 @@ impl Memory {
             present: Present::default(),
             to_self: VecDeque::new(),
             rounds: 0,
+            left_of_round: 0,
             #[cfg(feature = "sim")]
             ledger: Ledger::default(),
         }
