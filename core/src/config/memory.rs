@@ -36,7 +36,7 @@ pub struct RoomOptions {
     pub keep: Keep,
     /// Whether the names of members are known to all shards. Default: [`Presence::Off`].
     pub presence: Presence,
-    /// Whether members are told of [gaps](crate::history::Gap), as a line or as JSON. Default: yes.
+    /// Whether the server tells members of [gaps](crate::history::Gap), as a line or as JSON. Default: yes.
     pub tells_gaps: bool,
     /// Whether messages to members of [`Representation::Json`](crate::Representation) carry their
     /// position. Default: yes.

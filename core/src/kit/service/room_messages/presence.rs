@@ -1,4 +1,4 @@
-//! Who is present in rooms, for peers.
+//! Ready-made messages about the names that are present in rooms.
 
 use super::kinds::PRESENCE;
 use super::reply::{RoomRefusal, RoomReply};
