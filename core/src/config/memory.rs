@@ -1,4 +1,4 @@
-use crate::base::{covers, setters};
+use crate::base::{AppIndex, covers, setters};
 use crate::history::Keep;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -96,6 +96,11 @@ impl RoomOptions {
 }
 
 impl RoomMemory {
+    /// Returns the options of a room with this [stored name](AppIndex::stored_room).
+    pub(crate) fn options_of_stored(&self, stored: &str) -> Option<&RoomOptions> {
+        self.options(AppIndex::of_room(stored).1)
+    }
+
     /// Returns the options of a room, unless it has none or no home.
     #[must_use]
     pub fn options(&self, room: &str) -> Option<&RoomOptions> {

@@ -113,8 +113,6 @@ impl<H: Handler> Machine<H> {
                 Pending::AcceptResumed(listener) => Event::AcceptResumed { listener },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
                 Pending::Joined { conn, room, position, recovery } if self.state.open_slot(conn).is_some() => {
-                    // It has received what came since.
-                    let position = self.state.live_position(&room).or(position);
                     name = room;
                     Event::Joined { conn, room: AppIndex::of_room(&name).1, position, recovery }
                 }

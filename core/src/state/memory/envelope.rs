@@ -1,14 +1,21 @@
 //! Messages that carry their position.
 
 use crate::base::text::json_escape;
-use crate::base::{AppIndex, OutgoingBuf, PayloadBuf};
+use crate::base::{AppIndex, OutgoingBuf, PayloadBuf, Representation};
 use crate::history::Position;
 use crate::state::State;
-use crate::state::room::RoomNumber;
+use crate::state::room::{RoomNumber, WAITING};
 use alloc::string::String;
 use core::fmt::Write;
 
 impl State {
+    /// Returns `true` if a member that receives the messages of a room receives them as JSON.
+    pub(super) fn is_read_as_json(&self, room: &str) -> bool {
+        let room = self.rooms.number(room).and_then(|number| self.rooms.get(number));
+        let mut live = room.into_iter().flat_map(|room| &room.groups).filter(|group| group.encoding != WAITING);
+        live.any(|group| self.outbound.representation(group.encoding) == Representation::Json)
+    }
+
     /// Returns a message that carries its position for members that receive JSON.
     ///
     /// `None` if the room has none of that, or if the message is binary.

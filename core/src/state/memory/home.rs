@@ -149,7 +149,7 @@ impl State {
     /// position, so nothing proves that a member has missed nothing.
     pub(super) fn forget_homeless(&mut self) {
         let memory = &self.config.memory;
-        let has_home = |room: &str| memory.options(crate::base::AppIndex::of_room(room).1).is_some();
+        let has_home = |room: &str| memory.options_of_stored(room).is_some();
         self.memory.histories.retain(has_home);
         let held: Vec<_> = self.memory.holders.keys().filter(|room| !has_home(room)).cloned().collect();
         for room in held {

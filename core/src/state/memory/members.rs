@@ -87,13 +87,6 @@ impl State {
         }
     }
 
-    /// Returns the position up to which the members of a room have received all messages.
-    ///
-    /// `None` if none of them receives messages, or if the room has no home.
-    pub(crate) fn live_position(&self, room: &str) -> Option<Position> {
-        self.memory.seats.by_room.get(room)?.top
-    }
-
     /// Adds the members that were there before the room had a home.
     fn all_are_live(&mut self, room: &Arc<str>, number: RoomNumber, position: Position) {
         let asks_for = |slot: &u32| self.memory.seats.by_room.get(room).is_some_and(|seat| seat.asks_for(*slot));
@@ -126,7 +119,7 @@ impl State {
         } else if top.offset.checked_add(1) != Some(position.offset) || top.mark != previous {
             self.tell_gap(room, Gap::Rewritten, position);
         }
-        let carrying = self.carrying_position(room, position, message);
+        let carrying = if self.is_read_as_json(room) { self.carrying_position(room, position, message) } else { None };
         let message = carrying.as_ref().unwrap_or(message);
         self.publish(room, except, message.as_outgoing());
     }

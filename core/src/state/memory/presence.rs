@@ -4,7 +4,6 @@
 //! its first member here and goes with its last one. The home knows on which shards a name is.
 
 use super::tables::shared;
-use crate::base::AppIndex;
 #[cfg(feature = "sim")]
 use crate::base::recount::{Recounted, same};
 use crate::config::Presence;
@@ -105,9 +104,8 @@ impl State {
     /// homes of those that have one now.
     pub(super) fn change_presence(&mut self) {
         let memory = &self.config.memory;
-        let has_presence = |room: &str| {
-            memory.options(AppIndex::of_room(room).1).is_some_and(|options| options.presence != Presence::Off)
-        };
+        let has_presence =
+            |room: &str| memory.options_of_stored(room).is_some_and(|options| options.presence != Presence::Off);
         let present = &mut self.memory.present;
         present.rooms.retain(|room, _| has_presence(room));
         present.count = present.rooms.values().map(|people| people.len() as u64).sum();

@@ -1,7 +1,6 @@
 //! Messages between the homes of rooms and the shards with members.
 
 use super::tables::{home_of, part_of};
-use crate::base::AppIndex;
 use crate::config::RoomOptions;
 use crate::facts::{Addressee, RoomMessage, ShardMessage};
 use crate::state::State;
@@ -17,7 +16,7 @@ impl State {
         if self.config.memory.rooms.is_empty() {
             return None;
         }
-        self.config.memory.options(AppIndex::of_room(stored).1)
+        self.config.memory.options_of_stored(stored)
     }
 
     /// Sends a message to the home of a room.

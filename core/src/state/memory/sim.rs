@@ -55,7 +55,7 @@ impl State {
         self.memory.histories = copy;
         self.memory.ledger.has_lost = true;
         let (memory, held) = (&self.config.memory, &self.memory.holders);
-        let has_home = |room: &str| memory.options(AppIndex::of_room(room).1).is_some();
+        let has_home = |room: &str| memory.options_of_stored(room).is_some();
         // The shards still hold their rooms, and only those are pinned.
         self.memory.histories.unpin_all();
         self.memory.histories.retain(has_home);
