@@ -116,7 +116,7 @@
 //! - [`Dial`]: outgoing connections; [`wire::outgoing_proxy`] connects them through a proxy.
 //! - [`tunnel`]: listeners on another machine, through SSH.
 //! - [`RoomMemory`], [`history`]: rooms that number and keep their messages for members who come
-//!   back, and know who is [present](Presence).
+//!   back. [`Presence`]: the names of a room's members.
 //! - `settings`: configuration from text. `kit::monitor`: shows operators who is connected.
 //! - [`embedding`]: how to write a shell, step by step.
 //! - [`testing`]: tests an application. [`trace`]: records runs as text and replays them.

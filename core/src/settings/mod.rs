@@ -76,8 +76,8 @@
 //! at the same port (127.0.0.1 to 0.0.0.0), the server closes the old one before it listens on the
 //! new one. If that fails, it listens on the old one again. If a new or shorter timeout would end
 //! an open connection at once, it starts to count at the reload for that connection. If a reload gives
-//! a room with members a home, these members are told that messages may be missing. If it takes the
-//! home away, the history is lost, and the members stay.
+//! a home to a room that has members, the server tells the members that messages may be missing. If a
+//! reload takes the home away, the room loses its history and keeps its members.
 //!
 #![doc = include_str!("coming_from.md")]
 

@@ -39,7 +39,7 @@ pub(super) enum Request {
     Who,
     /// Lists the rooms. Answered with [`Answer::Rooms`].
     Rooms,
-    /// Finds the connection of a name. Answered with [`Answer::Found`] or [`Answer::Nobody`].
+    /// Finds the connection of a name. The answer is [`Answer::Found`] or [`Answer::Nobody`].
     Find { name: String },
     /// Removes the connection, which has ended. Answered with [`Answer::Left`].
     Leave,

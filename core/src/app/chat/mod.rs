@@ -41,9 +41,9 @@ const HELP: &str = "\
 /// is refused if it looks like one in use, or differs from it only in case (UTS #39). Messages are
 /// stripped of characters that could control a terminal ([`neutralize`]).
 ///
-/// If its rooms [remember](crate::RoomMemory), a peer that comes back gives the last position that it
-/// knows, and gets what was said meanwhile: for the lobby in the query of its WebSocket
-/// (`?since=POSITION`), for another room in `/join ROOM POSITION`.
+/// If its rooms [remember](crate::RoomMemory), a peer that comes back may give the last position that
+/// it received, and gets the messages after it. For the lobby, the position is in the query of the
+/// WebSocket's URL (`?since=POSITION`); for another room, it follows the name: `/join ROOM POSITION`.
 ///
 /// Lines that begin with `* ` come only from the server. Messages begin with the name of their
 /// sender: `<ann> hello`, and `~ ann waves` for `/me waves`. A private message arrives as `[ann]

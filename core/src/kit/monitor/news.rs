@@ -1,4 +1,4 @@
-//! What is told as it happens: started and ended sessions, and messages of watched ones.
+//! Messages that watchers get at once: of sessions that start or end, and of watched sessions.
 
 use super::message::{Message, post};
 use super::redact::redacted;

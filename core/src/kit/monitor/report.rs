@@ -1,4 +1,4 @@
-//! What is told at each interval, put together from the reports of all shards.
+//! Messages that watchers get at each interval, made from the reports of all shards.
 
 use super::message::{Message, Report, others, post, tell};
 use super::session::session;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 impl Monitor {
     /// Tells the watchers of this shard new log lines, and asks the other shards for reports.
     ///
-    /// The rest is told once all reports have come, at the latest at the next tick.
+    /// It sends the other messages once all reports have arrived, and at the latest at the next tick.
     pub(super) fn tick<C>(&mut self, hub: &mut Hub<'_, C>) {
         if self.watchers.is_empty() {
             return;

@@ -40,7 +40,7 @@ impl Subscriber {
         self.bytes_left = BEHIND_BYTES;
     }
 
-    /// Returns whether the shard may be told that a session started or ended, and counts it.
+    /// Returns whether one more start or end of a session may be sent to the shard, and counts it.
     pub(super) const fn admits_news(&mut self) -> bool {
         let admits = self.news_left > 0;
         self.news_left = self.news_left.saturating_sub(1);

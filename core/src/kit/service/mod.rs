@@ -171,9 +171,9 @@ impl<A: App> Service<A> {
     /// peer's queue. If messages after `since` may be missing, the answer is an error whose code is
     /// the [`Gap`](crate::history::Gap), such as `too_old`.
     ///
-    /// Errors have the codes of [`MessageError`], `already_subscribed`, `timed_out`, and for
-    /// `publish` `refused` (certainly not sent) or `unknown` (nobody knows; repeat it with the same
-    /// `key`). A call gets the code [`REFUSED`](super::rpc::RpcError::REFUSED) or
+    /// Errors have the codes of [`MessageError`], `already_subscribed` or `timed_out`. For `publish`,
+    /// `refused` means that the message was not sent, and `unknown` that it may have been sent or not:
+    /// repeat it with the same `key`. A call gets the code [`REFUSED`](super::rpc::RpcError::REFUSED) or
     /// [`TIMED_OUT`](super::rpc::RpcError::TIMED_OUT), and these codes in its data. Each request
     /// holds a [ticket](crate::TicketLimits) until its answer.
     ///

@@ -21,8 +21,8 @@ settings! {
         /// Above it, the rooms that were not used for longest lose their oldest messages first.
         history_max: Size = Size(64 << 20);
         /// Maximum number of missed messages that a returning member receives.
-        /// Their bytes are limited by `outbound.high`. Members that missed more are told that
-        /// messages are missing, and receive none of them.
+        /// These messages have at most `outbound.high` bytes in total. A member that missed more
+        /// receives none of them, and the server tells it that messages are missing.
         recover_max: u32 = 300;
         /// The rooms that remember their messages, by name, or by prefix with a `*` at its end.
         /// A name comes before a prefix, and a longer prefix before a shorter one. Other rooms

@@ -67,7 +67,7 @@ struct Changed<'a> {
     info: Option<Box<RawValue>>,
 }
 
-/// Requests who is present in a room. The answer follows.
+/// Requests the names that are present in a room. The answer comes later.
 pub(super) fn who<A: App>(
     cx: &mut Cx<'_, A>,
     Who { room, max, after }: Who,

@@ -56,7 +56,7 @@ pub(in crate::kit) struct RoomRefusal {
 impl RoomRefusal {
     /// The room did not answer in time.
     pub(in crate::kit) const TIMED_OUT: &'static str = "timed_out";
-    /// Nobody knows whether the message was published.
+    /// The message may have been published or not.
     pub(in crate::kit) const UNKNOWN: &'static str = "unknown";
 
     pub(super) fn new(code: &'static str, reason: impl Into<String>) -> Self {
