@@ -25,7 +25,7 @@ pub(crate) struct Room {
     name: Box<str>,
     /// Slow policy of the room. `None`: the policy of the configuration.
     pub(crate) policy: Option<SlowPolicy>,
-    /// Tag of this room's segments. Reused only after about 2^32 other rooms.
+    /// Tag of this room's segments. Reused only after about 2^30 other rooms.
     pub(crate) tag: u32,
     pub(crate) groups: Vec<Group>,
     count: u32,
@@ -55,11 +55,19 @@ struct Place {
 pub(crate) const WAITING: u16 = u16::MAX;
 /// The bit in the tags of rooms with a home.
 const HOME_TAG: u32 = 1 << 31;
+/// The bit that both the notices of such rooms and the segments that belong to no room have.
+const NOTICE_TAG: u32 = 1 << 30;
+/// Number of different tags of rooms. The largest numbers are the tags of what belongs to no room.
+const TAGS: u32 = NOTICE_TAG - 2;
 
 /// Returns `true` if segments with this tag are messages of a room with a home.
 pub(crate) const fn is_tag_of_home(tag: u32) -> bool {
-    // The largest numbers are the tags of segments that belong to no room.
-    tag & HOME_TAG != 0 && tag < u32::MAX - 2
+    tag & (HOME_TAG | NOTICE_TAG) == HOME_TAG
+}
+
+/// Returns the tag of notices to members whose messages with this tag were skipped.
+pub(crate) const fn tag_of_notices(tag: u32) -> u32 {
+    tag | NOTICE_TAG
 }
 
 impl Rooms {
@@ -124,7 +132,7 @@ impl Rooms {
         }
         let policy = self.policies.get(name).copied();
         let tag = self.next_tag;
-        self.next_tag = if tag >= HOME_TAG - 3 { 0 } else { tag + 1 };
+        self.next_tag = (tag + 1) % TAGS;
         let tag = if has_home { tag | HOME_TAG } else { tag };
         let room = Room { name: name.into(), policy, tag, groups: Vec::new(), count: 0 };
         let number = self.free.pop().unwrap_or_else(|| {

@@ -34,6 +34,9 @@ impl State {
         let Some(number) = self.rooms.number(room) else { return 0 };
         // Connections that are gone or on other shards are no members here.
         let mut except: Vec<u32> = except.iter().filter_map(|&id| self.conns.get(id).map(|_| id.slot())).collect();
+        let named = except.len();
+        except.extend(self.held_back(number));
+        self.outbound.skipped += (except.len() - named) as u64;
         except.sort_unstable();
         let watched = self.watched_members(number, &except);
         let Some(room) = self.rooms.get(number) else { return 0 };
@@ -85,6 +88,10 @@ impl State {
             return;
         }
         let policy = room.policy.unwrap_or(self.config.outbound.slow_policy);
+        if self.is_held_back(number, slot) {
+            self.outbound.skipped += 1;
+            return;
+        }
         let payload = message.as_payload(self.outbound.representation(conn.encoding));
         match self.outbound.publish(&[slot], None, conn.encoding, room.tag, policy, payload) {
             Ok(1..) => {
@@ -202,11 +209,7 @@ impl State {
 
     pub(crate) fn settle_watermarks(&mut self) {
         for (index, tag) in self.outbound.take_skips() {
-            let rooms = self.conns.at(index).map_or(&[][..], |conn| &conn.rooms);
-            let of_tag = |number: &&RoomNumber| self.rooms.get(**number).is_some_and(|room| room.tag == tag);
-            if let Some(&number) = rooms.iter().find(of_tag) {
-                self.missed(index, number, Gap::TooSlow);
-            }
+            self.skipped(index, tag);
         }
         while let Some(event) = self.outbound.take_watermark_events() {
             match event {

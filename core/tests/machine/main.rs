@@ -26,6 +26,7 @@ mod present;
 mod remembering;
 mod remembering_extremes;
 mod remembering_joins;
+mod remembering_slow;
 mod request_guard;
 mod room_total;
 mod shards;

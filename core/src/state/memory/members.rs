@@ -55,6 +55,11 @@ impl State {
         self.is_live(room_number, slot);
         let recovery = match (since, missed) {
             (None, _) => Recovery::New,
+            (Some(_), Ok(_)) if self.is_held_back(room_number, slot) => {
+                // Some of what it missed was not queued, because it is slow already.
+                self.forget_missed(slot, room_number);
+                Recovery::NotRecovered(Gap::TooSlow)
+            }
             (Some(_), Ok(missed)) => Recovery::Recovered { messages: missed.len() },
             (Some(_), Err(gap)) => Recovery::NotRecovered(*gap),
         };
@@ -114,10 +119,12 @@ impl State {
             return;
         }
         seat.top = Some(position);
-        if top.epoch != position.epoch {
-            self.tell_gap(room, Gap::OtherEpoch, position);
-        } else if top.offset.checked_add(1) != Some(position.offset) || top.mark != previous {
-            self.tell_gap(room, Gap::Rewritten, position);
+        // Not the position of this message, which a member may be cut off before.
+        let before = Position::new(position.epoch, position.offset.saturating_sub(1), previous);
+        if top.epoch != before.epoch {
+            self.tell_gap(room, Gap::OtherEpoch, before);
+        } else if top != before {
+            self.tell_gap(room, Gap::Rewritten, before);
         }
         let carrying = if self.is_read_as_json(room) { self.carrying_position(room, position, message) } else { None };
         let message = carrying.as_ref().unwrap_or(message);

@@ -5,6 +5,7 @@
 //! ends exactly where the messages begin that the home sends afterwards: nothing is missed or
 //! doubled between them.
 
+mod behind;
 mod envelope;
 mod gaps;
 mod home;

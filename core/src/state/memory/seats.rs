@@ -1,16 +1,15 @@
 //! What this shard knows of the rooms with a home that have members here.
 
+use super::behind::Behind;
 #[cfg(feature = "sim")]
 use crate::base::recount::same;
-use crate::history::{Gap, Position};
-use crate::state::room::RoomNumber;
+use crate::history::Position;
 use alloc::collections::BTreeMap;
 #[cfg(feature = "sim")]
 use alloc::collections::BTreeSet;
 #[cfg(feature = "sim")]
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 /// The seats of this shard, by the names of the rooms.
 #[derive(Debug, Default)]
@@ -18,8 +17,7 @@ pub(super) struct Seats {
     pub(super) by_room: BTreeMap<Arc<str>, Seat>,
     /// Questions to homes so far.
     questions: u64,
-    /// The slow members that missed messages, and are told once they are slow no longer.
-    pub(super) behind: BTreeMap<u32, Vec<(RoomNumber, Gap)>>,
+    pub(super) behind: Behind,
 }
 
 /// What this shard knows of one room.

@@ -82,10 +82,10 @@ impl State {
             let Some(number) = self.rooms.number(room) else { return Err(format!("seat {room:?} has no members")) };
             self.recount_seat(room, number)?;
         }
-        for (&slot, missed) in &memory.seats.behind {
+        ensure(memory.seats.behind.is_consistent(), || format!("members that are behind: {:?}", memory.seats.behind))?;
+        for (slot, number) in memory.seats.behind.iter() {
             let conn = self.conns.at(slot).filter(|conn| conn.is_open());
-            let is_member = |number| conn.is_some_and(|conn| conn.rooms.contains(number));
-            ensure(!missed.is_empty() && missed.iter().all(|(number, _)| is_member(number)), || {
+            ensure(conn.is_some_and(|conn| conn.rooms.contains(&number)), || {
                 format!("slot {slot} has missed messages in a room of which it is no member")
             })?;
             let is_slow = self.outbound.is_stalled(slot) || self.outbound.pending(slot) > 0;

@@ -153,6 +153,21 @@ impl Earlier {
         }
     }
 
+    /// Inserts a segment before the one at an index, behind all begun bytes.
+    pub(super) fn insert(&mut self, place: usize, segment: Segment) {
+        self.begun = None;
+        self.searched.remove(&segment.room);
+        if let Some(before) = place.checked_sub(1).and_then(|place| self.segments.get_mut(place))
+            && before.is_empty()
+        {
+            *before = segment;
+            self.gaps -= 1;
+            return;
+        }
+        work::step(place.min(self.segments.len() - place));
+        self.segments.insert(place, segment);
+    }
+
     /// Removes the segment at an index.
     pub(super) fn remove(&mut self, place: usize) {
         if place == 0 {

@@ -15,6 +15,7 @@
 mod compact;
 mod earlier;
 mod log;
+mod notices;
 mod queue;
 #[cfg(feature = "sim")]
 mod recount;
@@ -30,6 +31,7 @@ use crate::base::lazy_box::LazyBox;
 use crate::base::{ConnId, Payload, Representation, Time, work};
 use crate::config::{Marks, OutboundLimits, SlowPolicy};
 use crate::state::index_set::{DedupQueue, DenseSet};
+use crate::state::room::is_tag_of_home;
 use crate::wire::{EncodeError, Encoder, Encoding};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -254,8 +256,10 @@ impl Outbound {
         if self.is_buffered(number) {
             return self.buffer_for(members, except, number, Some(policy), payload);
         }
-        // What is never skipped needs no tag of its own, so it merges across rooms.
-        let tag = if policy == SlowPolicy::Close { PRIVATE } else { room };
+        // What is never skipped needs no tag of its own, so it merges across rooms. A room with a home may change its
+        // policy, and all its messages behind a notice must be skipped before a message of another tag is.
+        let is_never_skipped = policy == SlowPolicy::Close && !is_tag_of_home(room);
+        let tag = if is_never_skipped { PRIVATE } else { room };
         work::step(members.len());
         let segment = self.append_message(number, Class::Room, tag, payload)?;
         let mut recipients = 0;

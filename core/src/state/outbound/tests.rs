@@ -2,6 +2,7 @@ use super::compact::SLACK_BYTES;
 use super::slow::SEGMENTS_MAX;
 use super::*;
 use crate::config::Marks;
+use crate::state::room::tag_of_notices;
 use crate::wire::{Encoder, LengthPrefix, LineEnding};
 use alloc::collections::VecDeque;
 use alloc::vec;
@@ -12,6 +13,8 @@ use proptest::prelude::*;
 const LINES: Encoding = Encoding::Lines(LineEnding::Lf);
 const FRAMES: Encoding = Encoding::LengthPrefixed(LengthPrefix::U16Be);
 const PEERS: u32 = 5;
+/// The tags of rooms. The last two have a home.
+const ROOMS: [u32; 4] = [0, 1, 1 << 31, 1 << 31 | 1];
 
 fn outbound(limits: OutboundLimits) -> Outbound {
     Outbound::new(limits, Encoder::default())
@@ -36,6 +39,8 @@ struct Model {
     stalled: bool,
     skipped: u64,
     overflows: u32,
+    /// Whether the last message took the place of others.
+    has_skipped: bool,
 }
 
 impl Model {
@@ -46,7 +51,8 @@ impl Model {
 
     fn push(&mut self, room: u32, bytes: &[u8], policy: SlowPolicy, marks: Marks) {
         let over = |model: &Self| (model.bytes().len() + bytes.len()).saturating_sub(marks.max());
-        let room = if policy == SlowPolicy::Close { PRIVATE } else { room };
+        let room = if policy == SlowPolicy::Close && !is_tag_of_home(room) { PRIVATE } else { room };
+        self.has_skipped = false;
         if self.behind && over(self) > 0 {
             let mut gone = 0;
             let wanted = match policy {
@@ -67,6 +73,7 @@ impl Model {
                 keep
             });
             self.skipped += (before - self.messages.len()) as u64;
+            self.has_skipped = before > self.messages.len() && is_tag_of_home(room);
             // A socket that accepted nothing is still full.
             if wanted > 0 && !self.bytes().is_empty() {
                 self.recheck_marks(marks);
@@ -82,6 +89,16 @@ impl Model {
         self.messages.push_back((room, bytes.to_vec()));
         self.stalled |= self.behind && self.bytes().len() > marks.high();
         self.stalled &= self.bytes().len() > enough;
+    }
+
+    /// Puts a notice before the first message of a room that is left, unless there is one.
+    fn notice(&mut self, room: u32, bytes: &[u8], marks: Marks) {
+        let has_tag = |tag: u32| move |(other, _): &(u32, Vec<u8>)| *other == tag;
+        if self.has_skipped && !self.messages.iter().any(has_tag(tag_of_notices(room))) {
+            let place = self.messages.iter().position(has_tag(room)).unwrap_or(self.messages.len());
+            self.messages.insert(place, (tag_of_notices(room), bytes.to_vec()));
+            self.stalled |= self.behind && self.bytes().len() > marks.high();
+        }
     }
 
     fn control(&mut self, len: usize, marks: Marks) {
@@ -144,7 +161,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let members = prop::collection::vec(any::<bool>(), PEERS as usize);
     let step = prop_oneof![
         4 => (to(), len()).prop_map(|(to, len)| Step::Send { to, len }),
-        8 => (0..3u32, members, prop::option::of(to()), policy, len())
+        8 => (prop::sample::select(&ROOMS[..]), members, prop::option::of(to()), policy, len())
             .prop_map(|(room, members, except, policy, len)| Step::Publish { room, members, except, policy, len }),
         2 => (to(), 1..20usize).prop_map(|(to, len)| Step::Control { to, len }),
         5 => (to(), any::<u8>()).prop_map(|(to, part)| Step::Write { to, part }),
@@ -190,6 +207,12 @@ fn run(steps: Vec<Step>, marks: Marks) -> Result<(), TestCaseError> {
                     out.publish(&group, except, interned, room, policy, Payload::Text(&text)).expect("short enough");
                     for index in group.into_iter().filter(|&index| Some(index) != except) {
                         models[index as usize].push(room, &encoded(wire, &text), policy, marks);
+                        models[index as usize].notice(room, &encoded(wire, "skipped"), marks);
+                    }
+                    for (index, room) in out.take_skips() {
+                        if !out.has_notice(index, room) {
+                            out.notice_skipped(index, room, Payload::Text("skipped"));
+                        }
                     }
                 }
             }

@@ -119,7 +119,12 @@ fn check(run: &Run, truth: &Truth<'_>, story: &Story<'_>, found: &mut Found) {
                 assert!(steps.names.insert(name), "{name} came twice to {}: {heard:?}", about());
                 steps.message(run, line, place, name, *position, found);
             }
-            Heard::Gap { why, .. } => *found.gaps.entry(*why).or_default() += 1,
+            Heard::Gap { why, position, .. } => {
+                *found.gaps.entry(*why).or_default() += 1;
+                if let Some(position) = position {
+                    steps.gap(line, place, *position);
+                }
+            }
             _ => {}
         }
     }
@@ -161,10 +166,8 @@ fn is_told(run: &Run, story: &Story<'_>, hole: Hole) -> bool {
         return !gaps.is_empty();
     }
     let is_gap = |item: &Heard<'_>| matches!(item, Heard::Gap { .. });
-    let is_before = story.heard[hole.from..hole.to].iter().any(is_gap);
-    // Whoever is slow is told once it is slow no longer. Even the notice of another gap may be skipped.
-    let may_be_late = matches!(hole.step, Step::Missing(_)) || run.skips();
-    is_before || may_be_late && story.heard[hole.to..].iter().any(is_gap)
+    // Never later: a member that is cut off after the next message would return with its position.
+    story.heard[hole.from..hole.to].iter().any(is_gap)
 }
 
 /// The messages of one member, in the order in which they came.
@@ -181,6 +184,21 @@ struct Steps<'s> {
 }
 
 impl Steps<'_> {
+    /// Goes on from the position in a notice: a member that is cut off now returns with it.
+    fn gap(&mut self, line: Option<&Line<'_>>, place: usize, position: Position) {
+        if let (Some(line), Some(at)) = (line, self.at) {
+            let step = match line.between(at, position) {
+                None => Step::Broken,
+                Some(between) => line.missing(self.story.member.conn, &between),
+            };
+            if step != Step::Whole {
+                self.holes.push(Hole { from: self.from, to: place + 1, step });
+            }
+        }
+        self.latest = line.and_then(|line| line.place_at(position));
+        (self.at, self.from) = (Some(position), place + 1);
+    }
+
     fn message(
         &mut self,
         run: &Run,

@@ -78,6 +78,14 @@ impl Line<'_> {
         if missing == 0 { Step::Whole } else { Step::Missing(missing) }
     }
 
+    /// Returns whether a member misses messages if it gets none of these.
+    pub(crate) fn missing(&self, conn: ConnId, places: &[usize]) -> Step {
+        match places.iter().filter(|&&place| !self.all[place].except.contains(&conn)).count() {
+            0 => Step::Whole,
+            missing => Step::Missing(missing),
+        }
+    }
+
     /// Returns the messages after `from`, up to and including the one at `to`, oldest first.
     ///
     /// `None` if `from` is not in the history of `to`.
