@@ -30,6 +30,8 @@ pub struct RoomMemory {
 pub struct RoomOptions {
     /// The name of a room, or with a trailing `*` the beginning of the names of several rooms.
     pub rooms: Arc<str>,
+    /// The application whose rooms these are, if only those of one. Default: all.
+    pub app: Option<AppIndex>,
     /// Where the messages of a room are numbered and kept. Default: [`Home::Memory`].
     pub home: Home,
     /// How much of the history is kept.
@@ -44,6 +46,32 @@ pub struct RoomOptions {
     /// A message is then `{"type":"message","room":"news","position":"7.1.2f","data":...}`. Text that
     /// is the same for all members becomes a JSON string; binary messages stay as they are.
     pub positions: bool,
+    /// How messages that carry their position are written. Default: [`MessageForm::Positioned`].
+    pub form: MessageForm,
+}
+
+/// How a message with a position is written for members of [`Representation::Json`](crate::Representation).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageForm {
+    /// `{"type":"message","room":"news","position":"7.1.2f","data":...}`
+    Positioned,
+    /// These parts, one after another, for protocols with a form of their own.
+    Parts(&'static [FormPart]),
+}
+
+/// A part of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FormPart {
+    /// This text.
+    Text(&'static str),
+    /// The name of the room, as a JSON string.
+    Room,
+    /// The [offset](crate::history::Position::offset) of the message, as a number.
+    Offset,
+    /// The message. Text that is the same for all members becomes a JSON string.
+    Data,
 }
 
 /// The home of a room: it numbers the messages of the room, keeps some, and decides their order.
@@ -72,7 +100,15 @@ pub enum Presence {
 }
 
 setters!(RoomMemory { rooms: Vec<RoomOptions>, bytes_max: u64, recover_max: u32 });
-setters!(RoomOptions { home: Home, keep: Keep, presence: Presence, tells_gaps: bool, positions: bool });
+setters!(RoomOptions {
+    app: Option<AppIndex>,
+    home: Home,
+    keep: Keep,
+    presence: Presence,
+    tells_gaps: bool,
+    positions: bool,
+    form: MessageForm,
+});
 
 impl Default for RoomMemory {
     fn default() -> Self {
@@ -86,11 +122,13 @@ impl RoomOptions {
     pub fn new(rooms: &str, keep: Keep) -> Self {
         Self {
             rooms: rooms.into(),
+            app: None,
             home: Home::Memory,
             keep,
             presence: Presence::Off,
             tells_gaps: true,
             positions: true,
+            form: MessageForm::Positioned,
         }
     }
 }
@@ -98,15 +136,21 @@ impl RoomOptions {
 impl RoomMemory {
     /// Returns the options of a room with this [stored name](AppIndex::stored_room).
     pub(crate) fn options_of_stored(&self, stored: &str) -> Option<&RoomOptions> {
-        self.options(AppIndex::of_room(stored).1)
+        let (app, room) = AppIndex::of_room(stored);
+        self.options_of(app, room)
     }
 
-    /// Returns the options of a room, unless it has none or no home.
+    /// Returns the options of a room of the first application, unless it has none or no home.
     #[must_use]
     pub fn options(&self, room: &str) -> Option<&RoomOptions> {
-        let matching = self.rooms.iter().filter(|options| covers(&options.rooms, room));
+        self.options_of(AppIndex::default(), room)
+    }
+
+    fn options_of(&self, app: AppIndex, room: &str) -> Option<&RoomOptions> {
+        let is_of = |options: &&RoomOptions| options.app.is_none_or(|of| of == app) && covers(&options.rooms, room);
+        let matching = self.rooms.iter().filter(is_of);
         // A name is longer than each prefix of it, and a prefix with its `*` may be as long.
-        let rank = |options: &&RoomOptions| (&*options.rooms == room, options.rooms.len());
+        let rank = |options: &&RoomOptions| (&*options.rooms == room, options.rooms.len(), options.app.is_some());
         matching.max_by_key(rank).filter(|options| options.home != Home::None)
     }
 }

@@ -45,13 +45,18 @@ pub struct JoinOptions<'a> {
     ///
     /// If several members have one name, the information that came last counts.
     pub info: Option<&'a str>,
+    /// Whether the handler gets the missed messages, with [`Event::Joined`](crate::Event::Joined), in place of the
+    /// member. Default: no.
+    ///
+    /// For protocols in which one answer confirms the join and contains what was missed.
+    pub missed_to_handler: bool,
 }
 
 impl<'a> JoinOptions<'a> {
     /// Creates options of a member that knows no position and has no name.
     #[must_use]
     pub const fn new() -> Self {
-        Self { since: None, name: None, info: None }
+        Self { since: None, name: None, info: None, missed_to_handler: false }
     }
 
     /// Sets [`since`](#structfield.since).
@@ -70,6 +75,12 @@ impl<'a> JoinOptions<'a> {
     #[must_use]
     pub const fn info(self, info: Option<&'a str>) -> Self {
         Self { info, ..self }
+    }
+
+    /// Sets [`missed_to_handler`](#structfield.missed_to_handler).
+    #[must_use]
+    pub const fn missed_to_handler(self, missed_to_handler: bool) -> Self {
+        Self { missed_to_handler, ..self }
     }
 
     /// Checks the name and the information.

@@ -11,7 +11,7 @@ pub use room_gap::RoomGap;
 
 use crate::base::AcceptFailure;
 use crate::base::Origin;
-use crate::base::{ConnId, DialId, Failure, ListenerId, Payload, Peer, Reason, Time};
+use crate::base::{ConnId, DialId, Failure, ListenerId, OutgoingBuf, Payload, Peer, Reason, Time};
 use crate::facts::RoomAnswer;
 use crate::history::{Position, Recovery};
 use crate::state::{RoomRequest, Ticket, Timer};
@@ -289,6 +289,8 @@ pub enum Event<'a, N> {
         position: Option<Position>,
         /// Whether the member has missed messages.
         recovery: Recovery,
+        /// The missed messages, oldest first, if [`JoinOptions::missed_to_handler`](crate::JoinOptions) asks for them.
+        missed: &'a [(Position, OutgoingBuf)],
     },
     /// Members of a room may have missed messages.
     RoomGap(RoomGap<'a>),
@@ -351,7 +353,9 @@ impl<'a, N> Event<'a, N> {
             Self::ChannelRefused { tunnel, words } => Event::ChannelRefused { tunnel, words },
             Self::AcceptPaused { listener, failure } => Event::AcceptPaused { listener, failure },
             Self::AcceptResumed { listener } => Event::AcceptResumed { listener },
-            Self::Joined { conn, room, position, recovery } => Event::Joined { conn, room, position, recovery },
+            Self::Joined { conn, room, position, recovery, missed } => {
+                Event::Joined { conn, room, position, recovery, missed }
+            }
             Self::RoomGap(gap) => Event::RoomGap(gap),
             Self::PresenceChanged(change) => Event::PresenceChanged(change),
             Self::RoomAnswered { request, answer } => Event::RoomAnswered { request, answer },

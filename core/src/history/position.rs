@@ -24,6 +24,12 @@ pub struct Position {
 pub struct PositionError;
 
 impl Position {
+    /// In place of a mark: every message at this offset of this epoch.
+    ///
+    /// For clients that know epoch and offset only. That is enough for a home in memory, which begins a new epoch
+    /// whenever it loses messages. No message has this mark, and no text is a position with it.
+    pub const ANY_MARK: u64 = u64::MAX;
+
     /// The length of the longest text form, in bytes: 50.
     pub const TEXT_MAX_BYTES: usize = 3 * 16 + 2;
 
@@ -50,6 +56,9 @@ impl FromStr for Position {
         else {
             return Err(PositionError);
         };
+        if mark == Self::ANY_MARK {
+            return Err(PositionError);
+        }
         Ok(Self { epoch, offset, mark })
     }
 }
@@ -71,7 +80,7 @@ mod tests {
     proptest! {
         #[test]
         fn text_form_comes_back(epoch: u64, offset: u64, mark: u64) {
-            let position = Position::new(epoch, offset, mark);
+            let position = Position::new(epoch, offset, mark.min(Position::ANY_MARK - 1));
             let text = position.to_string();
             prop_assert!(text.len() <= Position::TEXT_MAX_BYTES);
             prop_assert_eq!(text.parse(), Ok(position));

@@ -192,7 +192,8 @@ impl RoomLog {
             Ok(missed) if missed <= kept => (missed, self.messages.get(kept - missed).map_or(0, |next| next.previous)),
             _ => return Err(Gap::TooOld),
         };
-        if known == since.mark { Ok(missed) } else { Err(Gap::Rewritten) }
+        let is_known = known == since.mark || since.mark == Position::ANY_MARK;
+        if is_known { Ok(missed) } else { Err(Gap::Rewritten) }
     }
 
     /// Returns at most `max` kept messages after an offset, oldest first.

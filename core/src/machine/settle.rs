@@ -96,7 +96,7 @@ impl<H: Handler> Machine<H> {
 
     fn emit_all_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
-            let (status, name, member, info, answer);
+            let (status, name, member, info, answer, handed_over);
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
                 Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
@@ -112,9 +112,9 @@ impl<H: Handler> Machine<H> {
                 Pending::AcceptPaused(listener, failure) => Event::AcceptPaused { listener, failure },
                 Pending::AcceptResumed(listener) => Event::AcceptResumed { listener },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
-                Pending::Joined { conn, room, position, recovery } if self.state.open_slot(conn).is_some() => {
-                    name = room;
-                    Event::Joined { conn, room: AppIndex::of_room(&name).1, position, recovery }
+                Pending::Joined { conn, room, position, recovery, missed } if self.state.open_slot(conn).is_some() => {
+                    (name, handed_over) = (room, missed);
+                    Event::Joined { conn, room: AppIndex::of_room(&name).1, position, recovery, missed: &handed_over }
                 }
                 Pending::Joined { .. } => continue,
                 Pending::RoomGap { conn: Some(conn), .. } if self.state.open_slot(conn).is_none() => continue,

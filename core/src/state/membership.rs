@@ -3,6 +3,7 @@
 use super::State;
 use crate::base::ConnId;
 use crate::config::{JoinError, JoinOptions, Presence};
+use crate::state::memory::Question;
 use crate::state::room::{RoomNumber, WAITING, is_tag_of_home};
 
 impl State {
@@ -34,7 +35,10 @@ impl State {
             self.room_opened(name);
         }
         if has_home {
-            self.ask_home(name, index, options.since);
+            self.ask_home(
+                name,
+                Question::Of { slot: index, since: options.since, to_handler: options.missed_to_handler },
+            );
             if let Some(name) = options.name {
                 self.enter(number, index, name, options.info);
             }

@@ -58,7 +58,7 @@ pub(crate) use watch::{Copied, Watched};
 
 use crate::base::Origin;
 use crate::base::{AcceptFailure, Failure};
-use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, Peer, Random, Reason, Time};
+use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, OutgoingBuf, Peer, Random, Reason, Time};
 use crate::config::{Config, Dial, Listen, PeerLimits};
 use crate::facts::{RoomAnswer, Shard};
 use crate::history::{Gap, Position, Recovery};
@@ -172,10 +172,26 @@ pub(crate) enum Pending {
     DialFailed(DialId, Failure, Option<Time>),
     DialEnded(DialId),
     Tunnel(TunnelId),
-    Joined { conn: ConnId, room: Arc<str>, position: Option<Position>, recovery: Recovery },
-    RoomGap { conn: Option<ConnId>, room: Arc<str>, position: Option<Position>, why: Gap },
+    Joined {
+        conn: ConnId,
+        room: Arc<str>,
+        position: Option<Position>,
+        recovery: Recovery,
+        missed: Arc<[(Position, OutgoingBuf)]>,
+    },
+    RoomGap {
+        conn: Option<ConnId>,
+        room: Arc<str>,
+        position: Option<Position>,
+        why: Gap,
+    },
     RoomAnswered(RoomRequest, RoomAnswer),
-    PresenceChanged { room: Arc<str>, name: Arc<str>, is_present: bool, info: Option<Arc<str>> },
+    PresenceChanged {
+        room: Arc<str>,
+        name: Arc<str>,
+        is_present: bool,
+        info: Option<Arc<str>>,
+    },
 }
 
 impl State {

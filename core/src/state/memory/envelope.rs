@@ -2,11 +2,15 @@
 
 use crate::base::text::json_escape;
 use crate::base::{AppIndex, OutgoingBuf, PayloadBuf, Representation};
+use crate::config::{FormPart, MessageForm};
 use crate::history::Position;
 use crate::state::State;
 use crate::state::room::{RoomNumber, WAITING};
 use alloc::string::String;
 use core::fmt::Write;
+
+/// Usual length of what surrounds a message, in bytes.
+const ENVELOPE_BYTES: usize = 128;
 
 impl State {
     /// Returns `true` if a member that receives the messages of a room receives them as JSON.
@@ -25,27 +29,29 @@ impl State {
         position: Position,
         message: &OutgoingBuf,
     ) -> Option<OutgoingBuf> {
-        if !self.room_options(room)?.positions {
-            return None;
-        }
-        let mut json = String::from("{\"type\":\"message\",\"room\":\"");
-        json_escape(AppIndex::of_room(room).1, &mut json);
-        // Writing to a string cannot fail.
-        let _ = write!(json, "\",\"position\":\"{position}\",\"data\":");
+        let options = self.room_options(room).filter(|options| options.positions)?;
         let text = match message {
             OutgoingBuf::Same(PayloadBuf::Binary(_)) => return None,
-            OutgoingBuf::Same(PayloadBuf::Text(text)) => {
-                json.push('"');
-                json_escape(text, &mut json);
-                json.push('"');
-                text.clone()
-            }
-            OutgoingBuf::Negotiated { json: data, text } => {
-                json.push_str(data);
-                text.clone()
-            }
+            OutgoingBuf::Same(PayloadBuf::Text(text)) | OutgoingBuf::Negotiated { text, .. } => text.clone(),
         };
-        json.push('}');
+        let room = AppIndex::of_room(room).1;
+        let mut json = String::with_capacity(message.as_outgoing().len() + room.len() + ENVELOPE_BYTES);
+        match options.form {
+            MessageForm::Positioned => {
+                json.push_str("{\"type\":\"message\",\"room\":");
+                write_string(room, &mut json);
+                // Writing to a string cannot fail.
+                let _ = write!(json, ",\"position\":\"{position}\",\"data\":");
+                write_data(message, &mut json);
+                json.push('}');
+            }
+            MessageForm::Parts(parts) => parts.iter().for_each(|part| match part {
+                FormPart::Text(text) => json.push_str(text),
+                FormPart::Room => write_string(room, &mut json),
+                FormPart::Offset => drop(write!(json, "{}", position.offset)),
+                FormPart::Data => write_data(message, &mut json),
+            }),
+        }
         Some(OutgoingBuf::Negotiated { json: json.into(), text })
     }
 
@@ -62,4 +68,19 @@ impl State {
         let message = carrying.as_ref().unwrap_or(message);
         self.send_from_room(number, slot, message.as_outgoing());
     }
+}
+
+/// Writes a message as JSON.
+fn write_data(message: &OutgoingBuf, json: &mut String) {
+    match message {
+        OutgoingBuf::Same(PayloadBuf::Text(text)) => write_string(text, json),
+        OutgoingBuf::Negotiated { json: data, .. } => json.push_str(data),
+        OutgoingBuf::Same(PayloadBuf::Binary(_)) => {}
+    }
+}
+
+fn write_string(text: &str, json: &mut String) {
+    json.push('"');
+    json_escape(text, json);
+    json.push('"');
 }

@@ -1,5 +1,6 @@
 //! Random marks and epochs.
 
+use crate::history::Position;
 use core::hash::Hasher;
 #[expect(deprecated, reason = "the standard library has no other hash with a key in `core`")]
 use core::hash::SipHasher;
@@ -18,12 +19,12 @@ impl Marks {
         Self { key, count: 0 }
     }
 
-    /// Returns the next random number, which is not 0.
+    /// Returns the next random number, which is neither 0 nor [`Position::ANY_MARK`].
     pub(super) fn next(&mut self) -> u64 {
         self.count += 1;
         #[expect(deprecated, reason = "see above")]
         let mut hasher = SipHasher::new_with_keys(self.key, self.key.rotate_left(32) ^ 0x6d61_726b);
         hasher.write_u64(self.count);
-        hasher.finish().max(1)
+        hasher.finish().clamp(1, Position::ANY_MARK - 1)
     }
 }

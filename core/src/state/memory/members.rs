@@ -12,15 +12,16 @@ use alloc::vec::Vec;
 
 impl State {
     /// Asks the home of a room what a new member has missed. Until then, the member waits.
-    pub(crate) fn ask_home(&mut self, name: &str, slot: u32, since: Option<Position>) {
+    pub(crate) fn ask_home(&mut self, name: &str, question: Question) {
+        let Question::Of { slot, .. } = question else { return };
         let bytes_max = u32::try_from(self.outbound.marks(slot).high()).unwrap_or(u32::MAX);
-        self.ask(&shared(name), Question::Of(slot, since), bytes_max);
+        self.ask(&shared(name), question, bytes_max);
     }
 
     fn ask(&mut self, room: &Arc<str>, question: Question, bytes_max: u32) {
         let number = self.memory.seats.ask(room, question);
         let since = match question {
-            Question::Of(_, since) => since,
+            Question::Of { since, .. } => since,
             Question::OfAll => None,
         };
         let (room, from) = (Arc::clone(room), self.outbox.shard.number());
@@ -45,11 +46,12 @@ impl State {
             // The home went back to an earlier state, and has lost messages.
             self.tell_gap(room, Gap::Rewritten, position);
         }
-        let (slot, since) = match question {
-            Question::Of(slot, since) => (slot, since),
+        let (slot, since, to_handler) = match question {
+            Question::Of { slot, since, to_handler } => (slot, since, to_handler),
             Question::OfAll => return self.all_are_live(room, room_number, position),
         };
-        for (position, message) in missed.iter().flat_map(|missed| missed.iter()) {
+        let handed_over = missed.as_ref().ok().filter(|_| to_handler).cloned().unwrap_or_default();
+        for (position, message) in missed.iter().filter(|_| !to_handler).flat_map(|missed| missed.iter()) {
             self.send_in_room(room, room_number, slot, *position, message);
         }
         self.is_live(room_number, slot);
@@ -63,11 +65,18 @@ impl State {
             (Some(_), Ok(missed)) => Recovery::Recovered { messages: missed.len() },
             (Some(_), Err(gap)) => Recovery::NotRecovered(*gap),
         };
-        self.joined(slot, room, Some(position), recovery);
+        self.joined(slot, room, Some(position), recovery, handed_over);
     }
 
     /// Queues the event of a member that now receives messages.
-    fn joined(&mut self, slot: u32, room: &Arc<str>, position: Option<Position>, recovery: Recovery) {
+    fn joined(
+        &mut self,
+        slot: u32,
+        room: &Arc<str>,
+        position: Option<Position>,
+        recovery: Recovery,
+        missed: Arc<[(Position, OutgoingBuf)]>,
+    ) {
         self.metrics.memory.joined(recovery);
         if let Recovery::NotRecovered(gap) = recovery
             && !self.tell_member(slot, room, gap, position)
@@ -76,12 +85,12 @@ impl State {
             self.missed(slot, number, gap);
         }
         let conn = self.conns.id(slot);
-        self.pending.push_back(Pending::Joined { conn, room: Arc::clone(room), position, recovery });
+        self.pending.push_back(Pending::Joined { conn, room: Arc::clone(room), position, recovery, missed });
     }
 
     /// Reports to a member of a room without a home that it has not recovered there.
     pub(crate) fn joined_without_home(&mut self, name: &str, slot: u32) {
-        self.joined(slot, &shared(name), None, Recovery::NotRecovered(Gap::NoHistory));
+        self.joined(slot, &shared(name), None, Recovery::NotRecovered(Gap::NoHistory), Arc::default());
     }
 
     fn is_live(&mut self, number: RoomNumber, slot: u32) {
@@ -220,7 +229,7 @@ impl State {
                 self.is_live(number, slot);
             }
             for slot in seat.into_iter().flat_map(|mut seat| seat.take_members()) {
-                self.joined(slot, &room, None, Recovery::NotRecovered(Gap::NoHistory));
+                self.joined(slot, &room, None, Recovery::NotRecovered(Gap::NoHistory), Arc::default());
             }
             let from = self.outbox.shard.number();
             self.post_to_home(&Arc::clone(&room), RoomMessage::Emptied { room, from });

@@ -26,4 +26,5 @@ mod tables;
 #[cfg(feature = "sim")]
 pub use ledger::Numbered;
 pub use request::RoomRequest;
+pub(crate) use seats::Question;
 pub(crate) use tables::Memory;

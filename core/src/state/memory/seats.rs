@@ -33,9 +33,14 @@ pub(super) struct Seat {
 
 /// A question to the home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Question {
+pub(crate) enum Question {
     /// The member in this slot is new, and may know a position.
-    Of(u32, Option<Position>),
+    Of {
+        slot: u32,
+        since: Option<Position>,
+        /// Whether the handler gets what was missed, in place of the member.
+        to_handler: bool,
+    },
     /// The members were there before the room had a home.
     OfAll,
 }
@@ -46,7 +51,7 @@ impl Seats {
         self.questions += 1;
         let seat = self.by_room.entry(Arc::clone(room)).or_default();
         seat.waiting.insert(self.questions, question);
-        if let Question::Of(slot, _) = question {
+        if let Question::Of { slot, .. } = question {
             seat.questions.insert(slot, self.questions);
         }
         self.questions
@@ -57,7 +62,7 @@ impl Seat {
     /// Removes and returns a question, unless its member has left.
     pub(super) fn take_question(&mut self, number: u64) -> Option<Question> {
         let question = self.waiting.remove(&number)?;
-        if let Question::Of(slot, _) = question {
+        if let Question::Of { slot, .. } = question {
             self.questions.remove(&slot);
         }
         Some(question)
@@ -102,7 +107,7 @@ impl Seat {
     pub(super) fn recount(&self, room: &str) -> Result<Asked, String> {
         let of_members = || {
             self.waiting.iter().filter_map(|(&number, question)| match *question {
-                Question::Of(slot, _) => Some((slot, number)),
+                Question::Of { slot, .. } => Some((slot, number)),
                 Question::OfAll => None,
             })
         };
