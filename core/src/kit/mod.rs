@@ -12,6 +12,7 @@
 //! | subscriptions, messages and histories of rooms that remember | `Service::room_messages` | `json` |
 //! | middleware around any handler | [`layer`] | |
 //! | authentication | `auth` | `auth` |
+//! | channels for the clients of the Centrifuge protocol | `pubsub` | `auth` |
 //! | a view of all connections, for operators | `monitor` | `json` and `std` |
 //! | names that people choose | [`names`] | |
 //! | clients | `client`, and on a shell `drupe_shell::client` | `auth` |
@@ -23,12 +24,16 @@ pub mod auth;
 #[cfg(feature = "auth")]
 pub mod client;
 #[cfg(feature = "json")]
+mod compact_json;
+#[cfg(feature = "json")]
 pub mod constraints;
 mod handlers;
 pub mod layer;
 #[cfg(all(feature = "json", feature = "std"))]
 pub mod monitor;
 
+#[cfg(feature = "auth")]
+pub mod pubsub;
 #[cfg(feature = "json")]
 pub mod rpc;
 #[cfg(feature = "json")]

@@ -4,6 +4,7 @@ use super::schema;
 use super::section::{Section, SectionType};
 use super::tree::RelaySettings;
 use super::words::quoted;
+use crate::base::AppIndex;
 use crate::wire::Custom;
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -149,6 +150,12 @@ impl Catalog {
     /// Returns the names of the applications. The first is the default.
     pub fn apps(&self) -> impl Iterator<Item = &str> {
         self.apps.iter().map(|app| app.name.as_str())
+    }
+
+    /// Returns the index that an application has in [`Apps`](crate::app::Apps), if it was added in the same order.
+    pub(super) fn index_of_app(&self, name: &str) -> Option<AppIndex> {
+        let place = self.apps.iter().position(|app| app.name == name)?;
+        u8::try_from(place).ok().map(AppIndex)
     }
 
     /// Returns `true` if the application `app` was declared to handle single keys.

@@ -1,7 +1,7 @@
 //! Parts of a configuration that belong to an application.
 
 use super::dials::{DialSettings, LoadClientTls};
-use crate::config::Sections;
+use crate::config::{RoomOptions, Sections};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -76,6 +76,13 @@ pub trait Section:
         Ok(())
     }
 
+    /// Returns options of the rooms of the application whose name is that of the section. None by default.
+    ///
+    /// For this application, they come before the operator's options with the same pattern.
+    fn rooms(&self) -> Vec<RoomOptions> {
+        Vec::new()
+    }
+
     /// Returns the outgoing connections in the section, with their keys. None by default.
     ///
     /// Their values are checked, and their TLS files are loaded with the configuration.
@@ -123,6 +130,8 @@ type ReadFn = fn(
 pub(super) struct ReadSection {
     /// The values, with secrets masked.
     pub(super) shown: Value,
+    /// Options of the rooms of the section's application.
+    pub(super) rooms: Vec<RoomOptions>,
     pub(super) checked: Result<(), SectionError>,
 }
 
@@ -139,8 +148,9 @@ impl SectionType {
                     dial.prepare(load).map_err(|(part, words)| SectionError::new(format!("{key}.{part}"), words))
                 });
                 let checked = prepared.and_then(|()| section.check());
+                let rooms = section.rooms();
                 sections.set(section);
-                Ok(ReadSection { shown, checked })
+                Ok(ReadSection { shown, rooms, checked })
             },
         }
     }

@@ -8,7 +8,7 @@ use super::secret_files::SecretFiles;
 use super::section::SectionType;
 use super::typed::{PROBLEMS_MAX, no_such_key, not_a_map, problem, remove};
 use super::{SettingsError, SettingsErrors};
-use crate::config::Sections;
+use crate::config::{RoomOptions, Sections};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -21,6 +21,8 @@ pub(super) struct TypedSections {
     pub(super) sections: Sections,
     /// The values by section, with secrets masked.
     pub(super) shown: Map<String, Value>,
+    /// Options of rooms of the sections' applications.
+    pub(super) rooms: Vec<RoomOptions>,
 }
 
 /// Converts the merged layers to sections.
@@ -87,6 +89,10 @@ impl Reader<'_> {
                         problems.push(layers.blame(&format!("{name}{dot}{}", error.key), error.words.clone()));
                     }
                     typed.shown.insert(name.to_owned(), read.shown);
+                    // A section of another name than any application has no rooms.
+                    if let Some(app) = self.catalog.index_of_app(name) {
+                        typed.rooms.extend(read.rooms.into_iter().map(|rooms| rooms.app(Some(app))));
+                    }
                     return;
                 }
                 Err(error) => error,

@@ -226,6 +226,7 @@ impl Sources {
             plan.config.unapplied.add(Part::Sections);
         }
         plan.config.sections = sections.sections;
+        plan.config.memory.rooms.extend(sections.rooms);
         Ok(Resolved { settings, sections: sections.shown, plan, warnings, layers })
     }
 }

@@ -2,20 +2,23 @@
 
 use crate::Program;
 use drupe_core::app::{Chat, Echo, Relay};
-use drupe_core::settings::RelaySettings;
+use drupe_core::kit::pubsub::{PubSub, PubSubOptions, Session};
+use drupe_core::settings::{PubSubSettings, RelaySettings};
 use drupe_core::{Event, Handler, Hub, NoNote};
 use drupe_shell::Runtime;
 
-/// Returns the program `drupe`, with the applications `chat`, `relay` and `echo`.
+/// Returns the program `drupe`, with the applications `chat`, `relay`, `echo` and `pubsub`.
 #[must_use]
 pub fn drupe<R: Runtime + 'static>(version: &'static str) -> Program<R> {
     Program::new("drupe")
         .version(version)
-        .about("A chat, relay or echo server over telnet, TCP lines, length-prefixed frames and WebSocket")
+        .about("A chat, relay, echo or pubsub server over telnet, TCP lines, length-prefixed frames and WebSocket")
         .app("chat", |_| Chat::default())
         .app("relay", |start| ConfiguredRelay(Relay::new(start.settings::<RelaySettings>().envelope.into())))
         .app("echo", |_| Echo)
+        .app("pubsub", |start| ConfiguredPubSub(PubSub::new(options(&start.settings()), ())))
         .section::<RelaySettings>()
+        .section::<PubSubSettings>()
         .flag("envelope", "relay.envelope", "The envelope in which the relay puts each message: none or json")
 }
 
@@ -31,6 +34,34 @@ impl Handler for ConfiguredRelay {
             self.0 = Relay::new(settings.envelope.into());
         }
         self.0.on(hub, event);
+    }
+
+    fn reads_keys(&self) -> bool {
+        false
+    }
+}
+
+/// Channels whose rules follow the configuration.
+struct ConfiguredPubSub(PubSub);
+
+/// Returns the options in a section. Its check has refused an invalid key before.
+fn options(settings: &PubSubSettings) -> PubSubOptions {
+    settings.options().unwrap_or_default()
+}
+
+impl Handler for ConfiguredPubSub {
+    type Context = Session;
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, Session>, event: Event<'_, NoNote>) {
+        if let (Event::Reconfigured, Some(settings)) = (&event, hub.settings::<PubSubSettings>()) {
+            self.0.set_options(options(&settings));
+        }
+        self.0.on(hub, event);
+    }
+
+    fn holds_secrets(&self) -> bool {
+        true
     }
 
     fn reads_keys(&self) -> bool {

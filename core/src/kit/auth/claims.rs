@@ -17,6 +17,7 @@ pub struct Claims {
     ///
     /// A name with control or invisible characters is refused, because it could look like another
     /// name.
+    #[serde(default)]
     pub sub: String,
     /// The time from which the token is invalid, in seconds since 1970.
     #[serde(default, deserialize_with = "round_down", skip_serializing_if = "Option::is_none")]

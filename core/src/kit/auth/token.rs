@@ -37,6 +37,8 @@ pub struct Tokens {
     audience: Option<String>,
     leeway_secs: u64,
     single_use_max: Option<u32>,
+    has_optional_expiry: bool,
+    has_optional_subject: bool,
 }
 
 impl Tokens {
@@ -79,6 +81,8 @@ impl Tokens {
             audience: None,
             leeway_secs: 0,
             single_use_max: None,
+            has_optional_expiry: false,
+            has_optional_subject: false,
         }
     }
 
@@ -131,6 +135,20 @@ impl Tokens {
         Self { single_use_max: Some(most), ..self }
     }
 
+    /// Accepts tokens without an expiry (`exp`) as well. They never expire.
+    #[must_use]
+    pub fn optional_expiry(self) -> Self {
+        Self { has_optional_expiry: true, ..self }
+    }
+
+    /// Accepts tokens without a user (`sub`), or with an empty name, as well.
+    ///
+    /// Only for applications that read [`Claims::sub`] themselves and know users without a name.
+    #[must_use]
+    pub fn optional_subject(self) -> Self {
+        Self { has_optional_subject: true, ..self }
+    }
+
     /// Verifies a token, and returns its claims. Does not check whether the token was used before.
     ///
     /// # Errors
@@ -143,9 +161,10 @@ impl Tokens {
     fn checked(&self, token: &str, now: Option<UnixTime>) -> Result<(Claims, Vec<u8>), TokenError> {
         let (claims, text) = self.signed(token)?;
         let now = now.ok_or(TokenError::NoClock)?.as_secs();
-        let exp = claims.exp.ok_or(TokenError::NoExpiry)?;
-        if exp.saturating_add(self.leeway_secs) <= now {
-            return Err(TokenError::Expired);
+        match claims.exp {
+            None if !self.has_optional_expiry => return Err(TokenError::NoExpiry),
+            Some(exp) if exp.saturating_add(self.leeway_secs) <= now => return Err(TokenError::Expired),
+            _ => {}
         }
         if claims.nbf.is_some_and(|nbf| nbf > now.saturating_add(self.leeway_secs)) {
             return Err(TokenError::NotYet);
@@ -232,7 +251,8 @@ impl Tokens {
             }
         }
         let claims: Claims = serde_json::from_slice(&text).map_err(|_| malformed)?;
-        let is_name = !claims.sub.is_empty() && claims.sub.len() <= 256 && neutralize(&claims.sub) == claims.sub;
+        let is_there = !claims.sub.is_empty() || self.has_optional_subject;
+        let is_name = is_there && claims.sub.len() <= 256 && neutralize(&claims.sub) == claims.sub;
         if is_name { Ok((claims, text)) } else { Err(malformed) }
     }
 }

@@ -123,7 +123,7 @@ impl<A: App> Hooks<A> {
     /// Handles the event of a room, in the function for it or in the one for all other events.
     pub(super) fn room(&mut self, app: &mut A, scope: &mut Scope<'_, A>, event: Event<'_, A::Note>) {
         match (event, self) {
-            (Event::Joined { conn, room, position, recovery }, Self { joined: Some(act), .. }) => {
+            (Event::Joined { conn, room, position, recovery, .. }, Self { joined: Some(act), .. }) => {
                 act(app, &mut scope.of(conn), Joined { room, position, recovery });
             }
             (Event::RoomGap(gap), Self { room_gap: Some(act), .. }) => act(app, scope, gap),

@@ -246,9 +246,9 @@ impl<A: App> Handler for Service<A> {
                     then(app, &mut cx, Err(CallError::Closed));
                 }
             }
-            Event::Joined { conn, room, position, recovery } => {
+            Event::Joined { conn, room, position, recovery, missed } => {
                 room_messages::joined(&mut scope, conn, room, position, recovery);
-                hooks.room(app, &mut scope, Event::Joined { conn, room, position, recovery });
+                hooks.room(app, &mut scope, Event::Joined { conn, room, position, recovery, missed });
             }
             Event::PresenceChanged(change) if self.room_methods.is_some() => {
                 room_messages::changed(&mut scope, change);

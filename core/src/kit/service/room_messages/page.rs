@@ -5,6 +5,7 @@ use crate::base::text::{json_escape, neutralize};
 use crate::base::{OutgoingBuf, PayloadBuf};
 use crate::facts::HistoryPage;
 use crate::history::Position;
+use crate::kit::compact_json::compact;
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -64,7 +65,7 @@ impl PageMessage {
 /// members believe that the server sent it. So it gets a type and its room here. `None` if the JSON
 /// is nested too deeply.
 pub(super) fn published(room: &str, data: &RawValue, has_positions: bool) -> Option<OutgoingBuf> {
-    let json = without_whitespace(data.get())?;
+    let json = compact(data.get())?;
     let text = serde_json::from_str::<String>(&json).unwrap_or_else(|_| json.clone());
     let text = neutralize(&text).as_ref().into();
     let json = if has_positions { json } else { beginning(room) + &json + "}" };
@@ -83,75 +84,19 @@ fn unwrapped<'j>(room: &str, json: &'j str) -> &'j str {
     json.strip_prefix(&*beginning(room)).and_then(|rest| rest.strip_suffix('}')).unwrap_or(json)
 }
 
-/// Removes the white space between the tokens of JSON, such as line breaks, which end a line.
-///
-/// `None` if it is nested so deeply that the parsers of its receivers may refuse it.
-fn without_whitespace(json: &str) -> Option<String> {
-    let mut kept = String::with_capacity(json.len());
-    let (mut is_quoted, mut is_escaped, mut depth) = (false, false, 0_usize);
-    for c in json.chars() {
-        match c {
-            '"' if !is_escaped => is_quoted = !is_quoted,
-            ' ' | '\t' | '\n' | '\r' if !is_quoted => continue,
-            '[' | '{' if !is_quoted => depth += 1,
-            ']' | '}' if !is_quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEPTH_MAX {
-            return None;
-        }
-        is_escaped = c == '\\' && !is_escaped;
-        kept.push(c);
-    }
-    Some(kept)
-}
-
-/// Maximum nesting of what peers publish. Parsers often allow 128, and a page adds three.
-pub(super) const DEPTH_MAX: usize = 100;
 /// Bytes of a message in a page besides its content: its position and the names of its members.
 const MESSAGE_BYTES: usize = Position::TEXT_MAX_BYTES + 40;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::compact_json::any_json;
     use proptest::prelude::*;
     use serde_json::Value;
 
-    /// Any JSON, with white space where it may be.
-    fn json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            any::<i64>().prop_map(Value::from),
-            "[ \\PC\\n\\t\"\\\\]{0,6}".prop_map(Value::from),
-            Just(Value::Null)
-        ];
-        leaf.prop_recursive(3, 16, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map("[ a\"\\\\]{0,3}", inner, 0..4)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    #[test]
-    fn deep_nesting_is_refused_before_parsers_overflow() {
-        for (depth, is_kept) in [(0, true), (DEPTH_MAX, true), (DEPTH_MAX + 1, false), (1 << 20, false)] {
-            let nested = "[".repeat(depth) + "1" + &"]".repeat(depth);
-            assert_eq!(without_whitespace(&nested).is_some(), is_kept, "{depth}");
-        }
-        let text = alloc::format!("\"{}\"", "[".repeat(DEPTH_MAX + 1));
-        assert_eq!(without_whitespace(&text), Some(text), "a string has no depth");
-    }
-
     proptest! {
         #[test]
-        fn only_white_space_between_tokens_is_removed(value in json()) {
-            let pretty = serde_json::to_string_pretty(&value).expect("JSON");
-            prop_assert_eq!(without_whitespace(&pretty), Some(value.to_string()));
-        }
-
-        #[test]
-        fn wrapped_message_is_unwrapped(value in json(), room in "\\PC{0,5}") {
+        fn wrapped_message_is_unwrapped(value in any_json(), room in "\\PC{0,5}") {
             let raw = to_raw_value(&value).expect("JSON");
             let Some(OutgoingBuf::Negotiated { json, text }) = published(&room, &raw, false) else {
                 panic!("both forms")

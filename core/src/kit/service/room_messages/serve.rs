@@ -2,7 +2,7 @@
 
 use super::answers::{InRoom, Subscribed, Unsubscribed};
 use super::kinds::{HISTORY, PUBLISH};
-use super::page::{DEPTH_MAX, page, published};
+use super::page::{page, published};
 use super::presence;
 use super::reply::{RoomRefusal, RoomReply};
 use super::requests::{History, Publish, Since, Subscribe, Unsubscribe};
@@ -12,6 +12,7 @@ use crate::config::JoinOptions;
 use crate::facts::{HistoryPage, HistoryRange, Published, RoomAnswer};
 use crate::handler::PublishOptions;
 use crate::history::{Position, Recovery};
+use crate::kit::compact_json::DEPTH_MAX;
 use crate::kit::service::app::App;
 use crate::kit::service::cx::{Cx, Scope};
 use crate::kit::service::rooms::RoomError;

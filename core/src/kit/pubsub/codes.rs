@@ -1,0 +1,104 @@
+//! Codes of errors, unsubscriptions and disconnections, which tell clients what to do.
+
+use super::json::write_string;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+
+/// Why a command was refused.
+///
+/// Clients act on the code: after a [temporary](Self::temporary) error they try again by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The code. Applications use 400 to 1999.
+    pub code: u32,
+    /// What was wrong, for people.
+    pub message: Cow<'static, str>,
+    /// Whether the same command may succeed later.
+    pub temporary: bool,
+}
+
+impl Refusal {
+    pub(super) const INTERNAL: Self = Self::known(100, "internal server error", true);
+    pub(super) const UNKNOWN_CHANNEL: Self = Self::known(102, "unknown channel", false);
+    pub(super) const PERMISSION_DENIED: Self = Self::known(103, "permission denied", false);
+    pub(super) const METHOD_NOT_FOUND: Self = Self::known(104, "method not found", false);
+    pub(super) const ALREADY_SUBSCRIBED: Self = Self::known(105, "already subscribed", false);
+    pub(super) const LIMIT_EXCEEDED: Self = Self::known(106, "limit exceeded", false);
+    pub(super) const BAD_REQUEST: Self = Self::known(107, "bad request", false);
+    pub(super) const NOT_AVAILABLE: Self = Self::known(108, "not available", false);
+    pub(super) const TOKEN_EXPIRED: Self = Self::known(109, "token expired", false);
+    pub(super) const UNRECOVERABLE: Self = Self::known(112, "unrecoverable position", false);
+
+    const fn known(code: u32, message: &'static str, temporary: bool) -> Self {
+        Self { code, message: Cow::Borrowed(message), temporary }
+    }
+
+    /// Creates an error of the application. Its code should be 400 to 1999.
+    pub fn new(code: u32, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), temporary: false }
+    }
+
+    pub(super) fn json(&self) -> String {
+        let mut json = format!("{{\"code\":{},\"message\":", self.code);
+        write_string(&self.message, &mut json);
+        json.push_str(if self.temporary { ",\"temporary\":true}" } else { "}" });
+        json
+    }
+}
+
+/// Why a connection is closed by the server, as a code that tells clients whether to come back.
+///
+/// They come back after 3000 to 3499 and 4000 to 4499, and stay away after 3500 to 3999 and 4500 to 4999.
+/// Applications use 4000 to 4999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Disconnect {
+    pub(super) code: u16,
+    /// Never empty, and no JSON: some clients would not stay away otherwise.
+    pub(super) reason: &'static str,
+}
+
+impl Disconnect {
+    pub(super) const SHUTDOWN: Self = Self { code: 3001, reason: "shutdown" };
+    pub(super) const EXPIRED: Self = Self { code: 3005, reason: "connection expired" };
+    pub(super) const SUBSCRIPTION_EXPIRED: Self = Self { code: 3006, reason: "subscription expired" };
+    pub(super) const INSUFFICIENT_STATE: Self = Self { code: 3010, reason: "insufficient state" };
+    pub(super) const NO_PONG: Self = Self { code: 3012, reason: "no pong" };
+    pub(super) const INVALID_TOKEN: Self = Self { code: 3500, reason: "invalid token" };
+    pub(super) const BAD_REQUEST: Self = Self { code: 3501, reason: "bad request" };
+    pub(super) const STALE: Self = Self { code: 3502, reason: "stale" };
+    pub(super) const CHANNEL_LIMIT: Self = Self { code: 3505, reason: "channel limit" };
+    pub(super) const NOT_AVAILABLE: Self = Self { code: 3508, reason: "not available" };
+}
+
+/// Why the server ends a subscription. Clients subscribe again from 2500 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unsubscribe {
+    pub(super) code: u16,
+    pub(super) reason: &'static str,
+}
+
+impl Unsubscribe {
+    pub(super) const INSUFFICIENT_STATE: Self = Self { code: 2500, reason: "insufficient state" };
+    pub(super) const EXPIRED: Self = Self { code: 2501, reason: "subscription expired" };
+}
+
+/// What a command leads to, if it is not answered with a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    Refused(Refusal),
+    Disconnect(Disconnect),
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Disconnect> for Failed {
+    fn from(disconnect: Disconnect) -> Self {
+        Self::Disconnect(disconnect)
+    }
+}

@@ -1,0 +1,179 @@
+//! How a client connects.
+
+use super::answer::Answer;
+use super::codes::{Disconnect, Failed, Refusal};
+use super::command::{Connect, Known};
+use super::hooks::{self, Hooks};
+use super::json::Object;
+use super::session::{Connecting, Phase, Session};
+use super::subscribing::{Begin, Begun};
+use super::tokens::{self, ConnectionToken, TokenChannel};
+use super::{CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PubSub, disconnect, wake};
+use crate::base::{ConnId, Representation};
+use crate::handler::Hub;
+use crate::state::Timer;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+/// Time after its expiry in which a client may still refresh its token.
+pub(super) const GRACE: Duration = Duration::from_secs(25);
+
+impl<K: Hooks> PubSub<K> {
+    /// Admits a client. The answer follows once it has the subscriptions of the server.
+    pub(super) fn connect(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        id: u32,
+        connect: &Connect<'_>,
+    ) -> Result<Option<Answer>, Failed> {
+        let admitted = self.admit(hub, conn, connect)?;
+        hub.set_representation(conn, Representation::Json);
+        let channels = self.admitted(hub, conn, admitted);
+        let (mut waiting, mut subs) = (0, BTreeMap::new());
+        for (channel, of_token) in channels {
+            let known = connect.subs.get(&channel).cloned().unwrap_or_default();
+            match self.subscribe_for_server(hub, conn, &channel, &of_token, &known) {
+                Ok(Begun::Waits) => waiting += 1,
+                Ok(Begun::Live(subscribed)) => drop(subs.insert(channel, subscribed.json())),
+                Err(refusal) if refusal == Refusal::LIMIT_EXCEEDED => return Err(Disconnect::CHANNEL_LIMIT.into()),
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        if let Some(session) = hub.context(conn) {
+            let commands = alloc::vec::Vec::new();
+            session.phase = Phase::Connecting(Connecting { id, waiting, subs, commands });
+        }
+        self.connected(hub, conn);
+        Ok(None)
+    }
+
+    /// Decides who the client is.
+    pub(super) fn admit(
+        &mut self,
+        hub: &Hub<'_, Session>,
+        conn: ConnId,
+        connect: &Connect<'_>,
+    ) -> Result<ConnectionToken, Failed> {
+        let now = hub.unix_time();
+        if !connect.token.is_empty() {
+            let token = tokens::connection(self.options.tokens.as_ref(), &connect.token, now);
+            return token.map_err(tokens::Bad::of_connection);
+        }
+        let data = connect.data.map(serde_json::value::RawValue::get);
+        let request = hooks::Connecting { data, name: &connect.name, version: &connect.version };
+        let user = match self.hooks.connect(&request)? {
+            Some(user) => user,
+            None => match hub.identity(conn) {
+                Some(identity) => identity.user.to_string(),
+                None if self.options.allow_anonymous => String::new(),
+                None => return Err(Disconnect::BAD_REQUEST.into()),
+            },
+        };
+        Ok(ConnectionToken { user, ..ConnectionToken::default() })
+    }
+
+    /// Begins the session of a client, and returns the channels to which the server subscribes it.
+    pub(super) fn admitted(
+        &self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        admitted: ConnectionToken,
+    ) -> BTreeMap<String, TokenChannel> {
+        let ConnectionToken { user, info, expires_at, mut channels } = admitted;
+        let client = new_client(hub.random(), hub.random());
+        if self.options.personal_channels && !user.is_empty() {
+            channels.entry(format!("#{user}")).or_default();
+        }
+        if let Some(session) = hub.context(conn) {
+            (session.client, session.user, session.info, session.expires_at) = (client, user, info, expires_at);
+        }
+        hub.cancel(Timer::of(conn, CONNECT_TIMER));
+        expire_at(hub, Timer::of(conn, EXPIRY_TIMER), expires_at);
+        channels
+    }
+
+    fn subscribe_for_server(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        channel: &str,
+        of_token: &TokenChannel,
+        known: &Known<'_>,
+    ) -> Result<Begun, Refusal> {
+        let asked = Begin {
+            id: 0,
+            channel,
+            recover: known.recover.then_some((&*known.epoch, known.offset)),
+            wants_error: false,
+            asks_positioned: true,
+            asks_recoverable: true,
+            asks_join_leave: true,
+            info: of_token.info.as_ref().map(ToString::to_string),
+            expires_at: None,
+        };
+        self.begin(hub, conn, asked)
+    }
+
+    /// Answers a client that has connected, once it has the subscriptions of the server.
+    pub(super) fn connected(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId) {
+        let ping = self.options.ping_interval;
+        let ttl = hub.context(conn).and_then(|session| session.expires_at);
+        let ttl = ttl.map(|at| seconds_until(hub, at));
+        let Some(session) = hub.context(conn) else { return };
+        let Phase::Connecting(connecting) = &mut session.phase else { return };
+        if connecting.waiting > 0 {
+            return;
+        }
+        let mut result =
+            Object::new().text("client", &session.client).text("version", concat!("drupe ", env!("CARGO_PKG_VERSION")));
+        if let Some(ttl) = ttl {
+            result = result.flag("expires", true).number("ttl", ttl);
+        }
+        if !connecting.subs.is_empty() {
+            let subs = connecting.subs.iter().fold(Object::new(), |subs, (channel, json)| subs.raw(channel, json));
+            result = result.raw("subs", &subs.end());
+        }
+        if !ping.is_zero() {
+            result = result.number("ping", ping.as_secs().max(1)).flag("pong", !self.options.pong_timeout.is_zero());
+        }
+        let (id, commands) = (connecting.id, core::mem::take(&mut connecting.commands));
+        session.phase = Phase::Connected;
+        hub.send(conn, &Object::new().number("id", id.into()).raw("connect", &result.end()).end());
+        // Clients that connect at the same time are not pinged at the same time.
+        let half = ping / 2;
+        let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);
+        let random = Duration::from_nanos(hub.random().checked_rem(nanos).unwrap_or(0));
+        wake(hub, conn, PING_TIMER, half + random);
+        for command in commands {
+            if !self.command(hub, conn, &command, 0) {
+                return disconnect(hub, conn, Disconnect::BAD_REQUEST);
+            }
+        }
+    }
+}
+
+/// Returns the identifier of a client: a random UUID (version 4, RFC 9562 section 5.4).
+fn new_client(high: u64, low: u64) -> String {
+    let (high, low) = (high & !0xf000 | 0x4000, low & (u64::MAX >> 2) | 1 << 63);
+    let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
+    format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
+}
+
+/// Returns the seconds until a time, or 0 if it is over or the server does not know the time.
+pub(super) fn seconds_until(hub: &Hub<'_, Session>, at: u64) -> u64 {
+    hub.unix_time().map_or(0, |now| at.saturating_sub(now.as_secs()))
+}
+
+/// Sets the timer of a right that ends, and gives the client time to refresh it.
+pub(super) fn expire_at(hub: &mut Hub<'_, Session>, timer: Timer, at: Option<u64>) {
+    match at {
+        None => drop(hub.cancel(timer)),
+        Some(at) => {
+            let left = Duration::from_secs(seconds_until(hub, at));
+            hub.wake(timer, left.saturating_add(GRACE));
+        }
+    }
+}

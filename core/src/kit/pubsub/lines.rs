@@ -1,0 +1,103 @@
+//! Commands of people, on lines and telnet.
+
+use super::answer::Answer;
+use super::codes::{Failed, Refusal};
+use super::command::{Connect, History, Publish, Subscribe};
+use super::hooks::Hooks;
+use super::session::Session;
+use super::subscribing::{Begin, Begun};
+use super::{PubSub, fail, reply};
+use crate::base::{ConnId, Reason};
+use crate::handler::Hub;
+use alloc::borrow::Cow;
+use alloc::string::String;
+
+const HELP: &str =
+    "* /sub CHANNEL, /unsub CHANNEL, /pub CHANNEL TEXT, /who CHANNEL, /history CHANNEL, /connect TOKEN, /quit";
+
+/// The number of each command of a person, whose answers need none.
+const ID: u32 = 1;
+
+/// Begins the session of a person, who may be known already.
+pub(super) fn begin<K: Hooks>(app: &mut PubSub<K>, hub: &mut Hub<'_, Session>, conn: ConnId) {
+    if let Ok(admitted) = app.admit(hub, conn, &Connect::default()) {
+        app.admitted(hub, conn, admitted);
+    }
+}
+
+/// Runs the command in a line.
+pub(super) fn said<K: Hooks>(app: &mut PubSub<K>, hub: &mut Hub<'_, Session>, conn: ConnId, line: &str) {
+    let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+    let rest = rest.trim();
+    let is_known = hub.context(conn).is_some_and(|session| !session.client.is_empty());
+    let needs_name = matches!(verb, "/sub" | "/unsub" | "/pub" | "/who" | "/history");
+    if needs_name && !is_known {
+        hub.send(conn, "* first give a token: /connect TOKEN");
+        return;
+    }
+    if needs_name && rest.is_empty() {
+        hub.send(conn, HELP);
+        return;
+    }
+    let done = match verb {
+        "/sub" => {
+            let asked = Subscribe { channel: rest.into(), join_leave: true, ..Subscribe::default() };
+            app.subscribe(hub, conn, ID, &asked)
+        }
+        "/unsub" => Ok(Some(app.unsubscribe(hub, conn, rest))),
+        "/pub" => publish(app, hub, conn, rest),
+        "/who" => app.presence(hub, conn, ID, rest, false),
+        "/history" => {
+            let asked = History { channel: rest.into(), limit: -1, ..History::default() };
+            app.history(hub, conn, ID, &asked)
+        }
+        "/connect" => connect(app, hub, conn, rest),
+        "/quit" => {
+            hub.end(conn, Reason::Application);
+            Ok(None)
+        }
+        _ => {
+            hub.send(conn, HELP);
+            Ok(None)
+        }
+    };
+    match done {
+        Ok(Some(answer)) => reply(hub, conn, ID, &answer),
+        Ok(None) => {}
+        Err(failed) => fail(hub, conn, ID, &failed),
+    }
+}
+
+fn publish<K: Hooks>(
+    app: &mut PubSub<K>,
+    hub: &mut Hub<'_, Session>,
+    conn: ConnId,
+    rest: &str,
+) -> Result<Option<Answer>, Failed> {
+    let (channel, text) = rest.split_once(' ').ok_or(Refusal::BAD_REQUEST)?;
+    let data = serde_json::value::to_raw_value(text).map_err(|_| Refusal::BAD_REQUEST)?;
+    app.publish(hub, conn, ID, &Publish { channel: Cow::Borrowed(channel), data: Some(&data) })
+}
+
+/// Begins the session of a person with a token, unless it has begun.
+fn connect<K: Hooks>(
+    app: &mut PubSub<K>,
+    hub: &mut Hub<'_, Session>,
+    conn: ConnId,
+    token: &str,
+) -> Result<Option<Answer>, Failed> {
+    if token.is_empty() || hub.context(conn).is_none_or(|session| !session.client.is_empty()) {
+        return Err(Refusal::BAD_REQUEST.into());
+    }
+    let admitted = app.admit(hub, conn, &Connect { token: token.into(), ..Connect::default() })?;
+    let channels: alloc::vec::Vec<String> = app.admitted(hub, conn, admitted).into_keys().collect();
+    for channel in channels {
+        // The token allows these; whatever else is wrong, the person is told.
+        match app.begin(hub, conn, Begin::of_person(ID, &channel)) {
+            Ok(Begun::Live(subscribed)) => reply(hub, conn, ID, &Answer::Subscribed(subscribed)),
+            Ok(Begun::Waits) => {}
+            Err(refusal) => fail(hub, conn, ID, &refusal.into()),
+        }
+    }
+    Ok(Some(Answer::Done("connect")))
+}

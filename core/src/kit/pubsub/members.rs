@@ -1,0 +1,110 @@
+//! What homes tell of the subscribers of channels.
+
+use super::answer::{Answer, Subscribed};
+use super::codes::{Disconnect, Refusal, Unsubscribe};
+use super::connecting::seconds_until;
+use super::hooks::Hooks;
+use super::json::Object;
+use super::publication::push;
+use super::session::{Phase, Session, State};
+use super::{PubSub, disconnect, fail, reply};
+use crate::base::text::neutralize;
+use crate::base::{ConnId, Outgoing, OutgoingBuf};
+use crate::handler::{Hub, PresenceChange};
+use crate::history::{Position, Recovery};
+use alloc::format;
+use alloc::vec::Vec;
+
+impl<K: Hooks> PubSub<K> {
+    /// Answers a subscription, whose home has told what the client missed.
+    pub(super) fn joined(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        channel: &str,
+        position: Option<Position>,
+        recovery: Recovery,
+        missed: &[(Position, OutgoingBuf)],
+    ) {
+        let Some(session) = hub.context(conn) else { return };
+        let Some(subscription) = session.subscriptions.get_mut(channel) else { return };
+        let State::Waiting { id, recover, wants_error } = core::mem::replace(&mut subscription.state, State::Live)
+        else {
+            return;
+        };
+        let (grant, expires_at) = (subscription.grant, subscription.expires_at);
+        let is_recovered = matches!(recovery, Recovery::Recovered { .. });
+        if recover.is_some() && !is_recovered && wants_error {
+            self.end_subscription(hub, conn, channel);
+            return fail(hub, conn, id, &Refusal::UNRECOVERABLE.into());
+        }
+        if grant.join_leave {
+            self.told.entry(channel.into()).or_default().insert(conn);
+        }
+        let ttl = expires_at.map(|at| seconds_until(hub, at));
+        let (channel, missed) = (channel.into(), missed.to_vec());
+        let subscribed = Subscribed { channel, grant, position, wanted: recover, is_recovered, missed, ttl };
+        if id > 0 {
+            return reply(hub, conn, id, &Answer::Subscribed(subscribed));
+        }
+        if let Some(session) = hub.context(conn)
+            && let Phase::Connecting(connecting) = &mut session.phase
+        {
+            connecting.waiting = connecting.waiting.saturating_sub(1);
+            let json = subscribed.json();
+            connecting.subs.insert(subscribed.channel, json);
+        }
+        self.connected(hub, conn);
+    }
+
+    /// Makes clients that may have missed messages subscribe again, which tells them what they missed.
+    pub(super) fn gap(&mut self, hub: &mut Hub<'_, Session>, conn: Option<ConnId>, channel: &str) {
+        let members: Vec<ConnId> = match conn {
+            Some(conn) => [conn].into(),
+            None => hub.members(channel).collect(),
+        };
+        for conn in members {
+            let session = hub.context(conn);
+            let found = session.and_then(|session| session.subscriptions.get(channel));
+            let Some(found) = found.filter(|found| found.grant.positioned && found.state == State::Live) else {
+                continue;
+            };
+            if found.is_of_server {
+                disconnect(hub, conn, Disconnect::INSUFFICIENT_STATE);
+            } else {
+                self.unsubscribed_by_server(hub, conn, channel, Unsubscribe::INSUFFICIENT_STATE);
+            }
+        }
+    }
+
+    /// Ends a subscription whose right has expired.
+    pub(super) fn subscription_expired(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, number: u64) {
+        let Some(session) = hub.context(conn) else { return };
+        let found = session.subscriptions.iter().find(|(_, found)| found.number == number);
+        let Some((channel, found)) = found.map(|(channel, found)| (channel.clone(), found)) else { return };
+        if found.is_of_server {
+            disconnect(hub, conn, Disconnect::SUBSCRIPTION_EXPIRED);
+        } else {
+            self.unsubscribed_by_server(hub, conn, &channel, Unsubscribe::EXPIRED);
+        }
+    }
+
+    fn unsubscribed_by_server(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, channel: &str, why: Unsubscribe) {
+        self.end_subscription(hub, conn, channel);
+        let json = Object::new().number("code", why.code.into()).text("reason", why.reason).end();
+        let text = format!("* you see {} no longer: {}", neutralize(channel), why.reason);
+        let json = push(channel, "unsubscribe", &json);
+        hub.send(conn, Outgoing::Negotiated { json: &json, text: &text });
+    }
+
+    /// Tells subscribers who has come or gone.
+    pub(super) fn presence_changed(&self, hub: &mut Hub<'_, Session>, change: PresenceChange<'_>) {
+        let Some(told) = self.told.get(change.room) else { return };
+        let told: Vec<ConnId> = told.iter().copied().collect();
+        let info = change.info.unwrap_or("{}");
+        let (kind, verb) = if change.is_present { ("join", "has come") } else { ("leave", "has gone") };
+        let json = push(change.room, kind, &Object::new().raw("info", info).end());
+        let text = format!("[{}] * {} {verb}", neutralize(change.room), super::answer::shown_user(info));
+        hub.send_each(&told, Outgoing::Negotiated { json: &json, text: &text });
+    }
+}

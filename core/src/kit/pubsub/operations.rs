@@ -1,0 +1,213 @@
+//! Publishing, histories, presence, calls, and messages to the application.
+
+use super::answer::Answer;
+use super::codes::{Disconnect, Failed, Refusal};
+use super::command::{History, Publish, Rpc, Send};
+use super::hooks::{Caller, Hooks};
+use super::json::Object;
+use super::publication::Publication;
+use super::session::Session;
+use super::subscribing::position;
+use super::{PubSub, fail, reply};
+use crate::base::{ConnId, OutgoingBuf};
+use crate::facts::{HistoryPage, HistoryRange, PublishRefusal, Published, RoomAnswer};
+use crate::handler::{Hub, PublishOptions};
+use crate::history::{Gap, Position};
+use crate::kit::compact_json::compact;
+use crate::state::RoomRequest;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// What was asked of the home of a channel.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Publish,
+    History { is_reversed: bool },
+    Presence { channel: String, found: Vec<(Arc<str>, Arc<str>)>, is_stats: bool },
+}
+
+/// Maximum number of names in an answer.
+const NAMES_MAX: usize = 10_000;
+/// Number of names that are asked of a home at once.
+const NAMES: u32 = 1_000;
+
+impl<K: Hooks> PubSub<K> {
+    pub(super) fn publish(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        id: u32,
+        publish: &Publish<'_>,
+    ) -> Result<Option<Answer>, Failed> {
+        let channel = &*publish.channel;
+        let rules = self.options.channels.rules(channel)?;
+        let data = publish.data.ok_or(Refusal::BAD_REQUEST)?;
+        let Some(session) = hub.context(conn) else { return Ok(None) };
+        let caller = Caller { client: &session.client, user: &session.user };
+        let may = match self.hooks.publish(caller, channel, data.get())? {
+            Some(may) => may,
+            None => rules.may_publish(session.who(channel)),
+        };
+        if !may {
+            return Err(Refusal::PERMISSION_DENIED.into());
+        }
+        let publication = Publication::new(channel, data, Some(session)).ok_or(Refusal::BAD_REQUEST)?;
+        if hub.room_options(channel).is_none() {
+            hub.publish(channel, &publication.into_push(channel));
+            return Ok(Some(Answer::Done("publish")));
+        }
+        let request = hub.publish_with(channel, &publication.into_message(), PublishOptions::new());
+        self.ask(conn, id, request, Asked::Publish);
+        Ok(None)
+    }
+
+    pub(super) fn history(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        id: u32,
+        history: &History<'_>,
+    ) -> Result<Option<Answer>, Failed> {
+        let channel = &*history.channel;
+        let rules = self.options.channels.rules(channel)?;
+        let Some(session) = hub.context(conn) else { return Ok(None) };
+        if !rules.has_history() {
+            return Err(Refusal::NOT_AVAILABLE.into());
+        }
+        if !rules.may_read_history(session.who(channel)) {
+            return Err(Refusal::PERMISSION_DENIED.into());
+        }
+        let max = self.options.history_page_max.max(1);
+        let limit = u32::try_from(history.limit).map_or(max, |limit| limit.min(max));
+        let range = match &history.since {
+            // Backwards from a position, a page would end where it should begin.
+            Some(_) if history.reverse => return Err(Refusal::BAD_REQUEST.into()),
+            Some(since) => HistoryRange::After(position(&since.epoch, since.offset)),
+            None if history.reverse => HistoryRange::Latest,
+            None => HistoryRange::Oldest,
+        };
+        let request = hub.read_history(channel, range, limit);
+        self.ask(conn, id, request, Asked::History { is_reversed: history.reverse });
+        Ok(None)
+    }
+
+    pub(super) fn presence(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        id: u32,
+        channel: &str,
+        is_stats: bool,
+    ) -> Result<Option<Answer>, Failed> {
+        let rules = self.options.channels.rules(channel)?;
+        let Some(session) = hub.context(conn) else { return Ok(None) };
+        if !rules.presence {
+            return Err(Refusal::NOT_AVAILABLE.into());
+        }
+        if !rules.may_see_presence(session.who(channel)) {
+            return Err(Refusal::PERMISSION_DENIED.into());
+        }
+        let request = hub.read_presence(channel, None, NAMES);
+        let (channel, found) = (channel.into(), Vec::new());
+        self.ask(conn, id, request, Asked::Presence { channel, found, is_stats });
+        Ok(None)
+    }
+
+    fn ask(&mut self, conn: ConnId, id: u32, request: RoomRequest, asked: Asked) {
+        self.asked.insert(request, (conn, id, asked));
+    }
+
+    pub(super) fn rpc(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        rpc: &Rpc<'_>,
+    ) -> Result<Option<Answer>, Failed> {
+        let Some(session) = hub.context(conn) else { return Ok(None) };
+        let caller = Caller { client: &session.client, user: &session.user };
+        let data = rpc.data.map_or("null", serde_json::value::RawValue::get);
+        let result = self.hooks.rpc(caller, &rpc.method, data)?;
+        // What the application gave is no JSON, or no client could read it.
+        let is_json = serde_json::from_str::<&serde_json::value::RawValue>(&result).is_ok();
+        let result = compact(&result).filter(|_| is_json).ok_or(Refusal::INTERNAL)?;
+        Ok(Some(Answer::Json("rpc", Object::new().raw("data", &result).end())))
+    }
+
+    pub(super) fn message(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        send: &Send<'_>,
+    ) -> Result<Option<Answer>, Failed> {
+        let Some(session) = hub.context(conn) else { return Ok(None) };
+        let caller = Caller { client: &session.client, user: &session.user };
+        let data = send.data.map_or("null", serde_json::value::RawValue::get);
+        if self.hooks.message(caller, data) { Ok(None) } else { Err(Disconnect::NOT_AVAILABLE.into()) }
+    }
+
+    /// Answers a command, whose home has answered.
+    pub(super) fn answered(&mut self, hub: &mut Hub<'_, Session>, request: RoomRequest, answer: &RoomAnswer) {
+        let Some((conn, id, asked)) = self.asked.remove(&request) else { return };
+        let answer = match (asked, answer) {
+            (Asked::Publish, RoomAnswer::Published(Published::Kept { .. })) => Ok(Answer::Done("publish")),
+            (Asked::Publish, RoomAnswer::Published(Published::Refused(why))) => Err(refusal(*why)),
+            (Asked::History { is_reversed }, RoomAnswer::History(page)) => page_for(hub, conn, page, is_reversed),
+            (Asked::Presence { channel, mut found, is_stats }, RoomAnswer::Present(Some(page))) => {
+                let nothing = || "{}".into();
+                found.extend(page.names.iter().map(|one| (one.name.clone(), one.info.clone().unwrap_or_else(nothing))));
+                match (page.has_more, found.last()) {
+                    (true, _) if found.len() >= NAMES_MAX => Err(Refusal::LIMIT_EXCEEDED),
+                    (true, Some((last, _))) => {
+                        let request = hub.read_presence(&channel, Some(last), NAMES);
+                        return self.ask(conn, id, request, Asked::Presence { channel, found, is_stats });
+                    }
+                    _ if is_stats => Ok(Answer::PresenceStats(found)),
+                    _ => Ok(Answer::Presence(found)),
+                }
+            }
+            (Asked::Presence { .. }, RoomAnswer::Present(None)) => Err(Refusal::NOT_AVAILABLE),
+            _ => Err(Refusal::INTERNAL),
+        };
+        match answer {
+            Ok(answer) => reply(hub, conn, id, &answer),
+            Err(refusal) => fail(hub, conn, id, &refusal.into()),
+        }
+    }
+}
+
+/// Returns as much of a page as fits in the client's queue, and at least one message.
+fn page_for(
+    hub: &Hub<'_, Session>,
+    conn: ConnId,
+    page: &Result<HistoryPage, Gap>,
+    is_reversed: bool,
+) -> Result<Answer, Refusal> {
+    let page = match page {
+        Ok(page) => page,
+        // Nothing was published there yet.
+        Err(Gap::NoHistory) => return Ok(Answer::History { messages: Vec::new(), top: Position::new(0, 0, 0) }),
+        Err(_) => return Err(Refusal::UNRECOVERABLE),
+    };
+    let mut bytes = hub.pending(conn);
+    let most = hub.config().outbound.marks.high();
+    let fits = |(_, message): &&(Position, OutgoingBuf)| {
+        let is_first = bytes == 0;
+        bytes += message.as_outgoing().len();
+        is_first || bytes <= most
+    };
+    let messages: Vec<_> = if is_reversed {
+        page.messages.iter().rev().take_while(fits).cloned().collect()
+    } else {
+        page.messages.iter().take_while(fits).cloned().collect()
+    };
+    Ok(Answer::History { messages, top: page.top })
+}
+
+const fn refusal(why: PublishRefusal) -> Refusal {
+    match why {
+        PublishRefusal::TooManyRequests => Refusal::INTERNAL,
+        PublishRefusal::NoHome => Refusal::NOT_AVAILABLE,
+        _ => Refusal::BAD_REQUEST,
+    }
+}

@@ -1,0 +1,120 @@
+//! What the server knows of one client.
+
+use super::codes::Refusal;
+use super::rules::Who;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The state of one connection, as its [context](crate::Handler::Context).
+#[derive(Debug, Default)]
+pub struct Session {
+    pub(super) phase: Phase,
+    /// The identifier of the connection, unique over all servers. Empty before it connects.
+    pub(super) client: String,
+    /// The name of the user. Empty: anonymous.
+    pub(super) user: String,
+    /// What the token says of the user, as JSON.
+    pub(super) info: Option<String>,
+    /// When the connection ends unless its token is refreshed, in seconds since 1970.
+    pub(super) expires_at: Option<u64>,
+    /// Whether the client has not answered the last ping yet.
+    pub(super) owes_pong: bool,
+    pub(super) subscriptions: BTreeMap<String, Subscription>,
+    /// Number of subscriptions so far.
+    pub(super) numbered: u64,
+}
+
+/// How far a connection is.
+#[derive(Debug, Default)]
+pub(super) enum Phase {
+    /// It has sent nothing yet.
+    #[default]
+    New,
+    /// It has sent a valid `connect`, whose reply waits for the subscriptions of the server.
+    Connecting(Connecting),
+    /// It is a client of the protocol.
+    Connected,
+    /// It writes commands as a person does.
+    Lines,
+    /// It is about to be closed, and nothing that it sends counts.
+    Over,
+}
+
+/// A reply to `connect` that waits.
+#[derive(Debug)]
+pub(super) struct Connecting {
+    pub(super) id: u32,
+    /// Number of channels whose homes have not told what the client missed.
+    pub(super) waiting: usize,
+    /// The results of the others.
+    pub(super) subs: BTreeMap<String, String>,
+    /// Commands that came meanwhile.
+    pub(super) commands: Vec<String>,
+}
+
+/// A subscription of a client.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    /// Its number among those of the connection.
+    pub(super) number: u64,
+    pub(super) state: State,
+    /// Whether the server made it.
+    pub(super) is_of_server: bool,
+    pub(super) grant: Grant,
+    /// What the channel's token says of the user, as JSON.
+    pub(super) info: Option<String>,
+    /// When it ends unless its token is refreshed, in seconds since 1970.
+    pub(super) expires_at: Option<u64>,
+}
+
+/// Whether a subscription has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The home of the channel has not told yet what the client missed.
+    Waiting {
+        /// The number of the command. 0: a subscription of the server.
+        id: u32,
+        /// The offset from which the client wants to recover.
+        recover: Option<u64>,
+        /// Whether the client wants an error if it cannot recover.
+        wants_error: bool,
+    },
+    Live,
+}
+
+/// What a subscription includes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Grant {
+    /// Its client is told of lost messages.
+    pub(super) positioned: bool,
+    /// Its client gets what it missed.
+    pub(super) recoverable: bool,
+    /// Its client is told who comes and goes.
+    pub(super) join_leave: bool,
+}
+
+impl Session {
+    /// Returns who the client is, as far as the rules of a channel ask for it.
+    pub(super) fn who(&self, channel: &str) -> Who<'_> {
+        // Also while it waits for its reply, because clients send the next command at once.
+        Who { user: &self.user, is_subscribed: self.subscriptions.contains_key(channel) }
+    }
+
+    /// Checks that another subscription may begin.
+    pub(super) fn may_add(&self, channel: &str, max: u32) -> Result<(), Refusal> {
+        if self.subscriptions.contains_key(channel) {
+            return Err(Refusal::ALREADY_SUBSCRIBED);
+        }
+        if self.subscriptions.len() >= max as usize {
+            return Err(Refusal::LIMIT_EXCEEDED);
+        }
+        Ok(())
+    }
+
+    /// Returns the number of a new subscription.
+    pub(super) const fn next_number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
+    }
+}

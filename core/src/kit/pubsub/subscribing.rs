@@ -1,0 +1,191 @@
+//! How clients subscribe to channels, and how that ends.
+
+use super::answer::{Answer, Subscribed};
+use super::codes::{Disconnect, Failed, Refusal};
+use super::command;
+use super::connecting::{expire_at, seconds_until};
+use super::hooks::{Caller, Hooks};
+use super::rules::needs_token;
+use super::session::{Grant, Session, State, Subscription};
+use super::{PubSub, SUBSCRIPTION_TIMER, forget_told, tokens};
+use crate::base::ConnId;
+use crate::config::{JoinError, JoinOptions};
+use crate::handler::Hub;
+use crate::history::Position;
+use crate::state::Timer;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A subscription that is to begin, and is allowed.
+pub(super) struct Begin<'a> {
+    /// The number of the command. 0: the server begins it.
+    pub(super) id: u32,
+    pub(super) channel: &'a str,
+    /// The epoch and the offset from which the client wants to recover.
+    pub(super) recover: Option<(&'a str, u64)>,
+    pub(super) wants_error: bool,
+    pub(super) asks_positioned: bool,
+    pub(super) asks_recoverable: bool,
+    pub(super) asks_join_leave: bool,
+    pub(super) info: Option<String>,
+    pub(super) expires_at: Option<u64>,
+}
+
+impl<'a> Begin<'a> {
+    /// Returns a subscription of a person, who sees what is new.
+    pub(super) const fn of_person(id: u32, channel: &'a str) -> Self {
+        let (recover, wants_error, info, expires_at) = (None, false, None, None);
+        let (asks_positioned, asks_recoverable, asks_join_leave) = (false, false, true);
+        Self { id, channel, recover, wants_error, asks_positioned, asks_recoverable, asks_join_leave, info, expires_at }
+    }
+}
+
+/// Whether a subscription has begun.
+pub(super) enum Begun {
+    Live(Subscribed),
+    /// The home of the channel must tell first what the client missed.
+    Waits,
+}
+
+impl<K: Hooks> PubSub<K> {
+    pub(super) fn subscribe(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        id: u32,
+        subscribe: &command::Subscribe<'_>,
+    ) -> Result<Option<Answer>, Failed> {
+        if subscribe.kind != 0 {
+            return Err(Refusal::NOT_AVAILABLE.into());
+        }
+        let (info, expires_at) = self.allowed(hub, conn, &subscribe.channel, &subscribe.token)?;
+        let asked = Begin {
+            id,
+            channel: &subscribe.channel,
+            recover: subscribe.recover.then_some((&*subscribe.epoch, subscribe.offset)),
+            wants_error: subscribe.flag & WANTS_ERROR > 0,
+            asks_positioned: subscribe.positioned,
+            asks_recoverable: subscribe.recoverable,
+            asks_join_leave: subscribe.join_leave,
+            info,
+            expires_at,
+        };
+        match self.begin(hub, conn, asked)? {
+            Begun::Live(subscribed) => Ok(Some(Answer::Subscribed(subscribed))),
+            Begun::Waits => Ok(None),
+        }
+    }
+
+    /// Decides whether a client may subscribe. Returns what the token of the channel says of the user, and until when.
+    pub(super) fn allowed(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        channel: &str,
+        token: &str,
+    ) -> Result<(Option<String>, Option<u64>), Failed> {
+        let rules = self.options.channels.rules(channel)?;
+        let now = hub.unix_time();
+        let Some(session) = hub.context(conn) else { return Err(Refusal::INTERNAL.into()) };
+        session.may_add(channel, self.options.channels_max)?;
+        if !token.is_empty() {
+            let token = tokens::channel(self.options.tokens.as_ref(), token, now).map_err(tokens::Bad::of_channel)?;
+            if token.user != session.user || token.channel != channel {
+                return Err(Disconnect::INVALID_TOKEN.into());
+            }
+            return Ok((token.info, token.expires_at));
+        }
+        let caller = Caller { client: &session.client, user: &session.user };
+        let may = match self.hooks.subscribe(caller, channel)? {
+            Some(may) => may,
+            None => !needs_token(channel) && rules.may_subscribe(&session.user, channel),
+        };
+        if may { Ok((None, None)) } else { Err(Refusal::PERMISSION_DENIED.into()) }
+    }
+
+    /// Begins a subscription.
+    pub(super) fn begin(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        asked: Begin<'_>,
+    ) -> Result<Begun, Refusal> {
+        let Begin { id, channel, recover, wants_error, info, expires_at, .. } = asked;
+        let rules = self.options.channels.rules(channel)?.clone();
+        let has_home = hub.room_options(channel).is_some();
+        let max = self.options.channels_max;
+        let Some(session) = hub.context(conn) else { return Err(Refusal::INTERNAL) };
+        session.may_add(channel, max)?;
+        let who = session.who(channel);
+        let recoverable = has_home && rules.recovers(asked.asks_recoverable, who);
+        let positioned = recoverable || has_home && rules.positions(asked.asks_positioned, who);
+        let join_leave = has_home && rules.tells_joins(asked.asks_join_leave, who);
+        let grant = Grant { positioned, recoverable, join_leave };
+        let recover = recover.filter(|_| recoverable);
+        let number = session.next_number();
+        let wanted = recover.map(|(_, offset)| offset);
+        let state = if has_home { State::Waiting { id, recover: wanted, wants_error } } else { State::Live };
+        let subscription = Subscription { number, state, is_of_server: id == 0, grant, info, expires_at };
+        session.subscriptions.insert(channel.into(), subscription);
+        let about = session.client_info(channel);
+        let client = session.client.clone();
+        let (name, about) = if has_home && rules.has_names() { (Some(&*client), Some(&*about)) } else { (None, None) };
+        let since = recover.map(|(epoch, offset)| position(epoch, offset));
+        let options = JoinOptions::new().since(since).name(name).info(about).missed_to_handler(true);
+        if let Err(error) = hub.join_with(conn, channel, options) {
+            if let Some(session) = hub.context(conn) {
+                session.subscriptions.remove(channel);
+            }
+            return Err(refusal(error));
+        }
+        if expires_at.is_some() {
+            expire_at(hub, Timer::of(conn, SUBSCRIPTION_TIMER).keyed(number), expires_at);
+        }
+        if has_home {
+            return Ok(Begun::Waits);
+        }
+        let ttl = expires_at.map(|at| seconds_until(hub, at));
+        let (position, wanted, is_recovered, missed) = (None, None, false, Vec::new());
+        Ok(Begun::Live(Subscribed { channel: channel.into(), grant, position, wanted, is_recovered, missed, ttl }))
+    }
+
+    /// Ends a subscription, if there is one.
+    pub(super) fn unsubscribe(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, channel: &str) -> Answer {
+        if let Some(State::Waiting { id: id @ 1.., .. }) = self.end_subscription(hub, conn, channel) {
+            // The client has changed its mind, and the command has a reply all the same.
+            super::fail(hub, conn, id, &Refusal::INTERNAL.into());
+        }
+        Answer::Done("unsubscribe")
+    }
+
+    /// Ends a subscription. Returns its state, if there was one.
+    pub(super) fn end_subscription(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        channel: &str,
+    ) -> Option<State> {
+        let subscription = hub.context(conn)?.subscriptions.remove(channel)?;
+        hub.cancel(Timer::of(conn, SUBSCRIPTION_TIMER).keyed(subscription.number));
+        forget_told(&mut self.told, channel, conn);
+        hub.leave(conn, channel);
+        Some(subscription.state)
+    }
+}
+
+/// The flag of clients that want an error if they cannot recover.
+const WANTS_ERROR: u64 = 2;
+
+/// Returns the position that a client knows. An epoch that is none of ours matches no room.
+pub(super) fn position(epoch: &str, offset: u64) -> Position {
+    let epoch = u64::from_str_radix(epoch, 16).unwrap_or(0);
+    Position::new(epoch, offset, Position::ANY_MARK)
+}
+
+const fn refusal(error: JoinError) -> Refusal {
+    match error {
+        JoinError::TooMany(_) | JoinError::TooManyOfConnection(_) => Refusal::LIMIT_EXCEEDED,
+        JoinError::NotOpen => Refusal::INTERNAL,
+        _ => Refusal::BAD_REQUEST,
+    }
+}

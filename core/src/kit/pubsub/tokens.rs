@@ -1,0 +1,121 @@
+//! Tokens of connections and of channels (JSON Web Tokens, RFC 7519).
+
+use super::codes::{Disconnect, Failed, Refusal};
+use crate::base::UnixTime;
+use crate::kit::auth::{Claims, TokenError, Tokens};
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What a token of a connection says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ConnectionToken {
+    pub(super) user: String,
+    /// JSON that other clients see with the user.
+    pub(super) info: Option<String>,
+    pub(super) expires_at: Option<u64>,
+    /// The channels to which the server subscribes the client, with their options.
+    pub(super) channels: BTreeMap<String, TokenChannel>,
+}
+
+/// A channel in the token of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct TokenChannel {
+    pub(super) info: Option<Value>,
+    pub(super) data: Option<Value>,
+}
+
+/// What a token of a channel says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ChannelToken {
+    pub(super) user: String,
+    pub(super) channel: String,
+    pub(super) info: Option<String>,
+    pub(super) expires_at: Option<u64>,
+}
+
+/// Why a token was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bad {
+    Expired,
+    Invalid,
+}
+
+impl Bad {
+    /// Returns what follows for a client that connects or refreshes its connection.
+    pub(super) fn of_connection(self) -> Failed {
+        match self {
+            Self::Expired => Refusal::TOKEN_EXPIRED.into(),
+            Self::Invalid => Disconnect::INVALID_TOKEN.into(),
+        }
+    }
+
+    /// Returns what follows for a client that subscribes.
+    pub(super) fn of_channel(self) -> Failed {
+        match self {
+            Self::Expired => Refusal::TOKEN_EXPIRED.into(),
+            Self::Invalid => Refusal::PERMISSION_DENIED.into(),
+        }
+    }
+}
+
+/// Verifies the token of a connection.
+pub(super) fn connection(tokens: Option<&Tokens>, token: &str, now: Option<UnixTime>) -> Result<ConnectionToken, Bad> {
+    let claims = verified(tokens, token, now)?;
+    // A token of a channel is no token of a connection.
+    if claims.others.contains_key("channel") {
+        return Err(Bad::Invalid);
+    }
+    let mut channels = BTreeMap::new();
+    if let Some(names) = claims.others.get("channels") {
+        let names: alloc::vec::Vec<String> = serde_json::from_value(names.clone()).map_err(|_| Bad::Invalid)?;
+        channels.extend(names.into_iter().map(|name| (name, TokenChannel::default())));
+    }
+    if let Some(subs) = claims.others.get("subs") {
+        channels = serde_json::from_value(subs.clone()).map_err(|_| Bad::Invalid)?;
+    }
+    let (info, expires_at) = (info(&claims)?, expiry(&claims)?);
+    Ok(ConnectionToken { user: claims.sub, info, expires_at, channels })
+}
+
+/// Verifies the token of a channel.
+pub(super) fn channel(tokens: Option<&Tokens>, token: &str, now: Option<UnixTime>) -> Result<ChannelToken, Bad> {
+    let claims = verified(tokens, token, now)?;
+    let channel = claims.others.get("channel").and_then(Value::as_str).ok_or(Bad::Invalid)?.to_owned();
+    let (info, expires_at) = (info(&claims)?, expiry(&claims)?);
+    Ok(ChannelToken { user: claims.sub, channel, info, expires_at })
+}
+
+fn verified(tokens: Option<&Tokens>, token: &str, now: Option<UnixTime>) -> Result<Claims, Bad> {
+    let tokens = tokens.ok_or(Bad::Invalid)?;
+    tokens.verify(token, now).map_err(|error| match error {
+        TokenError::Expired => Bad::Expired,
+        // Not valid yet: a client that is told to fetch a new token would do so without end.
+        _ => Bad::Invalid,
+    })
+}
+
+fn info(claims: &Claims) -> Result<Option<String>, Bad> {
+    if let Some(text) = claims.others.get("b64info") {
+        let text = text.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or(Bad::Invalid)?;
+        let info: Value = serde_json::from_slice(&text).map_err(|_| Bad::Invalid)?;
+        return Ok(Some(info.to_string()));
+    }
+    Ok(claims.others.get("info").map(Value::to_string))
+}
+
+/// Returns when the right that a token gives ends. `expire_at` replaces `exp`, and 0 means never.
+fn expiry(claims: &Claims) -> Result<Option<u64>, Bad> {
+    match claims.others.get("expire_at") {
+        None => Ok(claims.exp),
+        Some(at) => match at.as_u64().ok_or(Bad::Invalid)? {
+            0 => Ok(None),
+            at => Ok(Some(at)),
+        },
+    }
+}

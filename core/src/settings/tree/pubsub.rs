@@ -1,0 +1,249 @@
+//! Settings of the application `pubsub`.
+
+use super::declare::settings;
+use super::values::{count, secs};
+use crate::config::RoomOptions;
+use crate::kit::auth::{TokenKey, Tokens};
+use crate::kit::pubsub::{ChannelRules, Channels, PubSubOptions};
+use crate::settings::formats::PATH;
+use crate::settings::secret::Secret;
+use crate::settings::section::{Section, SectionError};
+use crate::settings::units::{Size, Span};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::num::NonZeroU32;
+
+settings! {
+    /// Settings of the application `pubsub`: channels for clients of the Centrifuge protocol.
+    PubSubSettings {
+        /// Tokens of clients (JSON Web Tokens, RFC 7519). Without a key, none is accepted.
+        tokens: PubSubTokenSettings = PubSubTokenSettings::default();
+        /// Whether clients may connect without a token, as anonymous ones.
+        allow_anonymous: bool = false;
+        /// Whether each user is subscribed to the channel `#USER` by the server.
+        personal_channels: bool = false;
+        /// Interval at which each client is asked whether it is there. 0s: never.
+        ping_interval: Span = secs(25);
+        /// Time within which a client must answer. 0s: it need not.
+        pong_timeout: Span = secs(8);
+        /// Time within which a client must have connected.
+        connect_timeout: Span = secs(10);
+        /// Maximum number of channels of a connection. `rooms.per_connection_max` limits it as well.
+        channels_max: NonZeroU32 = count(100);
+        /// Maximum length of a channel's name. `rooms.name_max` limits it as well.
+        name_max: Size = Size(128);
+        /// Maximum number of messages that a client reads from a history at once, at most 1000.
+        history_page_max: NonZeroU32 = count(300);
+        /// The rules of channels whose names have no `:`.
+        without_namespace: ChannelSettings = ChannelSettings::default();
+        /// The rules of channels by their namespaces: the part of a name before its first `:`.
+        /// Channels of other namespaces do not exist.
+        namespaces: BTreeMap<String, ChannelSettings> = BTreeMap::new();
+    }
+
+    /// Tokens of clients. Set one of `hs256_secret` and `ed25519_public`.
+    PubSubTokenSettings {
+        /// The secret for HS256 tokens, at least 32 bytes.
+        hs256_secret: Secret = Secret::default();
+        /// A file whose first line is the secret for HS256 tokens.
+        #[schemars(extend("format" = PATH))]
+        hs256_secret_file: String = String::new();
+        /// The public key for EdDSA tokens (Ed25519), 32 bytes in hexadecimal digits.
+        ed25519_public: String = String::new();
+        /// The required issuer of tokens (`iss`); if empty, any issuer is accepted.
+        issuer: String = String::new();
+        /// The required audience of tokens (`aud`); if empty, tokens that have one are refused.
+        audience: String = String::new();
+    }
+
+    /// What clients may do in channels, and what the server keeps of them. Clients without a user name are anonymous.
+    ChannelSettings {
+        /// Whether the channels list their subscribers.
+        presence: bool = false;
+        /// Whether subscribers who ask for it, and may see the presence, are told who comes and goes.
+        join_leave: bool = false;
+        /// Whether all subscribers are told who comes and goes. Needs `join_leave`.
+        force_push_join_leave: bool = false;
+        /// Number of messages that are kept. Needs `history_ttl`.
+        history_size: u32 = 0;
+        /// How long messages are kept. Needs `history_size`.
+        history_ttl: Span = secs(0);
+        /// Whether all subscribers are told of lost messages: their clients subscribe again.
+        force_positioning: bool = false;
+        /// Whether subscribers may ask to be told of lost messages.
+        allow_positioning: bool = false;
+        /// Whether all subscribers get what they missed.
+        force_recovery: bool = false;
+        /// Whether subscribers may ask for what they missed.
+        allow_recovery: bool = false;
+        /// Whether users may subscribe without a token of the channel.
+        allow_subscribe_for_client: bool = false;
+        /// Whether anonymous clients may subscribe where users may.
+        allow_subscribe_for_anonymous: bool = false;
+        /// Whether users may publish.
+        allow_publish_for_client: bool = false;
+        /// Whether subscribers may publish.
+        allow_publish_for_subscriber: bool = false;
+        /// Whether anonymous clients may publish where others may.
+        allow_publish_for_anonymous: bool = false;
+        /// Whether users may read who is present.
+        allow_presence_for_client: bool = false;
+        /// Whether subscribers may read who is present.
+        allow_presence_for_subscriber: bool = false;
+        /// Whether anonymous clients may read who is present where others may.
+        allow_presence_for_anonymous: bool = false;
+        /// Whether users may read the history.
+        allow_history_for_client: bool = false;
+        /// Whether subscribers may read the history.
+        allow_history_for_subscriber: bool = false;
+        /// Whether anonymous clients may read the history where others may.
+        allow_history_for_anonymous: bool = false;
+        /// Whether a channel whose name ends with `#` and names of users, separated by commas, is for these users only.
+        allow_user_limited_channels: bool = false;
+    }
+}
+
+impl Section for PubSubSettings {
+    const NAME: &'static str = "pubsub";
+
+    fn check(&self) -> Result<(), SectionError> {
+        self.tokens()?;
+        if self.history_page_max.get() > 1_000 {
+            return Err(SectionError::new("history_page_max", "it is at most 1000"));
+        }
+        let named = self.namespaces.iter().map(|(name, rules)| (format!("namespaces.{name}"), rules));
+        for (key, rules) in named.chain([("without_namespace".to_string(), &self.without_namespace)]) {
+            rules.check(&key)?;
+        }
+        let is_fine = |name: &str| {
+            name.len() >= 2 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        match self.namespaces.keys().find(|name| !is_fine(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let words = "a namespace has at least two characters, and only letters, digits, - and _";
+                Err(SectionError::new(format!("namespaces.{name}"), words))
+            }
+        }
+    }
+
+    fn rooms(&self) -> Vec<RoomOptions> {
+        self.channels().rooms()
+    }
+}
+
+impl PubSubSettings {
+    /// Returns the options of the application.
+    ///
+    /// # Errors
+    /// If the key of tokens is invalid.
+    pub fn options(&self) -> Result<PubSubOptions, SectionError> {
+        let options = PubSubOptions::default()
+            .channels(self.channels())
+            .tokens(self.tokens()?)
+            .allow_anonymous(self.allow_anonymous)
+            .personal_channels(self.personal_channels)
+            .ping_interval(self.ping_interval.0)
+            .pong_timeout(self.pong_timeout.0)
+            .connect_timeout(self.connect_timeout.0)
+            .channels_max(self.channels_max.get());
+        Ok(options.history_page_max(self.history_page_max.get()))
+    }
+
+    fn channels(&self) -> Channels {
+        let mut channels = Channels::default();
+        channels.without_namespace = (&self.without_namespace).into();
+        channels.namespaces = self.namespaces.iter().map(|(name, rules)| (name.clone(), rules.into())).collect();
+        channels.name_max_bytes = u32::try_from(self.name_max.0).unwrap_or(u32::MAX);
+        channels
+    }
+
+    fn tokens(&self) -> Result<Option<Tokens>, SectionError> {
+        let PubSubTokenSettings { hs256_secret, ed25519_public, issuer, audience, .. } = &self.tokens;
+        let key = match (hs256_secret.reveal(), &**ed25519_public) {
+            ("", "") => return Ok(None),
+            (secret, "") => {
+                let key = TokenKey::hs256(secret.as_bytes());
+                key.map_err(|error| SectionError::new("tokens.hs256_secret", error.to_string()))?
+            }
+            ("", public) => {
+                let blame = |words: String| SectionError::new("tokens.ed25519_public", words);
+                let bytes = crate::base::bytes_32(public.as_bytes())
+                    .ok_or_else(|| blame("it takes 64 hexadecimal digits".into()))?;
+                TokenKey::ed25519_public(&bytes).map_err(|error| blame(error.to_string()))?
+            }
+            _ => return Err(SectionError::new("tokens", "set one of hs256_secret and ed25519_public")),
+        };
+        let mut tokens = Tokens::new(key).optional_expiry().optional_subject();
+        if !issuer.is_empty() {
+            tokens = tokens.issuer(issuer);
+        }
+        if !audience.is_empty() {
+            tokens = tokens.audience(audience);
+        }
+        Ok(Some(tokens))
+    }
+}
+
+impl ChannelSettings {
+    /// Checks that each key has an effect.
+    fn check(&self, key: &str) -> Result<(), SectionError> {
+        let has_history = self.history_size > 0 && !self.history_ttl.0.is_zero();
+        let needs_history = "it needs history_size and history_ttl";
+        let problem = match self {
+            _ if (self.history_size > 0) != !self.history_ttl.0.is_zero() => {
+                Some(("history_size", "history_size and history_ttl need each other"))
+            }
+            Self { force_positioning: true, .. } if !has_history => Some(("force_positioning", needs_history)),
+            Self { force_recovery: true, .. } if !has_history => Some(("force_recovery", needs_history)),
+            Self { allow_positioning: true, .. } if !has_history => Some(("allow_positioning", needs_history)),
+            Self { allow_recovery: true, .. } if !has_history => Some(("allow_recovery", needs_history)),
+            Self { force_push_join_leave: true, join_leave: false, .. } => {
+                Some(("force_push_join_leave", "it needs join_leave"))
+            }
+            _ => None,
+        };
+        problem.map_or(Ok(()), |(part, words)| Err(SectionError::new(format!("{key}.{part}"), words)))
+    }
+}
+
+macro_rules! rules_of {
+    ($settings:ident, [$($field:ident),* $(,)?]) => {{
+        let mut rules = ChannelRules::default();
+        rules.history_ttl = $settings.history_ttl.0;
+        $(rules.$field = $settings.$field;)*
+        rules
+    }};
+}
+
+impl From<&ChannelSettings> for ChannelRules {
+    fn from(settings: &ChannelSettings) -> Self {
+        rules_of!(
+            settings,
+            [
+                presence,
+                join_leave,
+                force_push_join_leave,
+                history_size,
+                force_positioning,
+                allow_positioning,
+                force_recovery,
+                allow_recovery,
+                allow_subscribe_for_client,
+                allow_subscribe_for_anonymous,
+                allow_publish_for_client,
+                allow_publish_for_subscriber,
+                allow_publish_for_anonymous,
+                allow_presence_for_client,
+                allow_presence_for_subscriber,
+                allow_presence_for_anonymous,
+                allow_history_for_client,
+                allow_history_for_subscriber,
+                allow_history_for_anonymous,
+                allow_user_limited_channels,
+            ]
+        )
+    }
+}
