@@ -188,6 +188,10 @@ impl<K: Hooks> PubSub<K> {
             }
             Some(_) => {}
         }
+        // Otherwise, an array would be read as the fields of a command in their order.
+        if !line.trim_ascii_start().starts_with('{') {
+            return false;
+        }
         let Ok(command) = serde_json::from_str::<Command<'_>>(line) else { return false };
         let (id, request) = command.into_request();
         match self.run(hub, conn, id, request) {

@@ -5,7 +5,7 @@ use super::codes::{Disconnect, Failed, Refusal};
 use super::command;
 use super::connecting::{expire_at, seconds_until};
 use super::hooks::{Caller, Hooks};
-use super::rules::needs_token;
+use super::rules::{Who, needs_token};
 use super::session::{Grant, Session, State, Subscription};
 use super::{PubSub, SUBSCRIPTION_TIMER, forget_told, tokens};
 use crate::base::ConnId;
@@ -116,7 +116,8 @@ impl<K: Hooks> PubSub<K> {
         let max = self.options.channels_max;
         let Some(session) = hub.context(conn) else { return Err(Refusal::INTERNAL) };
         session.may_add(channel, max)?;
-        let who = session.who(channel);
+        // What subscribers may do, this one may do now.
+        let who = Who { user: &session.user, is_subscribed: true };
         let recoverable = has_home && rules.recovers(asked.asks_recoverable, who);
         let positioned = recoverable || has_home && rules.positions(asked.asks_positioned, who);
         let join_leave = has_home && rules.tells_joins(asked.asks_join_leave, who);

@@ -80,20 +80,20 @@ impl Present {
         is_news
     }
 
-    /// Removes a name from a shard. Returns `true` if it is on no shard any more.
-    pub(super) fn remove(&mut self, room: &str, shard: u8, name: &str) -> bool {
-        let Some(people) = self.rooms.get_mut(room) else { return false };
-        let Some(person) = people.get_mut(name) else { return false };
+    /// Removes a name from a shard. Returns the person if it is on no shard any more.
+    pub(super) fn remove(&mut self, room: &str, shard: u8, name: &str) -> Option<Person> {
+        let people = self.rooms.get_mut(room)?;
+        let person = people.get_mut(name)?;
         person.shards[usize::from(shard / 64)] &= !(1 << (shard % 64));
         if person.shards != [0; 4] {
-            return false;
+            return None;
         }
-        people.remove(name);
+        let gone = people.remove(name);
         self.count -= 1;
         if people.is_empty() {
             self.rooms.remove(room);
         }
-        true
+        gone
     }
 
     pub(super) fn page(&self, room: &str, after: Option<&str>, max: usize) -> PresencePage {

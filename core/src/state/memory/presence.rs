@@ -48,8 +48,8 @@ impl State {
 
     /// Removes a name at the home, and tells the shards with members if it is gone.
     pub(super) fn exited(&mut self, room: &Arc<str>, from: u8, name: &Arc<str>) {
-        if self.memory.present.remove(room, from, name) {
-            self.tell_presence(room, name, false, None);
+        if let Some(gone) = self.memory.present.remove(room, from, name) {
+            self.tell_presence(room, name, false, gone.info.as_ref());
         }
     }
 
