@@ -5,24 +5,43 @@ use super::codes::{Disconnect, Failed, Refusal};
 use super::command::{Connect, Known};
 use super::hooks::{self, Hooks};
 use super::json::Object;
+use super::service::{CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PubSub, disconnect, wake};
 use super::session::{Connecting, Phase, Session};
 use super::subscribing::{Begin, Begun};
+use super::timing::{expire_at, seconds_until};
 use super::tokens::{self, ConnectionToken, TokenChannel};
-use super::{CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PubSub, disconnect, wake};
 use crate::base::{ConnId, Representation};
 use crate::handler::Hub;
 use crate::state::Timer;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
-
-/// Time after its expiry in which a client may still refresh its token.
-pub(super) const GRACE: Duration = Duration::from_secs(25);
 
 impl<K: Hooks> PubSub<K> {
     /// Admits a client. The answer follows once it has the subscriptions of the server.
     pub(super) fn connect(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        id: u32,
+        connect: &Connect<'_>,
+    ) -> Result<Option<Answer>, Failed> {
+        let done = self.begin_session(hub, conn, id, connect);
+        if let (Err(Failed::Refused(_)), Some(session)) = (&done, hub.context(conn)) {
+            session.phase = Phase::Refused;
+            let channels: Vec<String> = session.subscriptions.keys().cloned().collect();
+            for channel in channels {
+                self.end_subscription(hub, conn, &channel);
+            }
+            // The client should end the connection itself.
+            wake(hub, conn, CONNECT_TIMER, self.options.connect_timeout);
+        }
+        done
+    }
+
+    fn begin_session(
         &mut self,
         hub: &mut Hub<'_, Session>,
         conn: ConnId,
@@ -43,7 +62,7 @@ impl<K: Hooks> PubSub<K> {
             }
         }
         if let Some(session) = hub.context(conn) {
-            let commands = alloc::vec::Vec::new();
+            let commands = Vec::new();
             session.phase = Phase::Connecting(Connecting { id, waiting, subs, commands });
         }
         self.connected(hub, conn);
@@ -160,20 +179,4 @@ fn new_client(high: u64, low: u64) -> String {
     let (high, low) = (high & !0xf000 | 0x4000, low & (u64::MAX >> 2) | 1 << 63);
     let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
     format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
-}
-
-/// Returns the seconds until a time, or 0 if it is over or the server does not know the time.
-pub(super) fn seconds_until(hub: &Hub<'_, Session>, at: u64) -> u64 {
-    hub.unix_time().map_or(0, |now| at.saturating_sub(now.as_secs()))
-}
-
-/// Sets the timer of a right that ends, and gives the client time to refresh it.
-pub(super) fn expire_at(hub: &mut Hub<'_, Session>, timer: Timer, at: Option<u64>) {
-    match at {
-        None => drop(hub.cancel(timer)),
-        Some(at) => {
-            let left = Duration::from_secs(seconds_until(hub, at));
-            hub.wake(timer, left.saturating_add(GRACE));
-        }
-    }
 }

@@ -2,12 +2,12 @@
 
 use super::answer::{Answer, Subscribed};
 use super::codes::{Disconnect, Refusal, Unsubscribe};
-use super::connecting::seconds_until;
 use super::hooks::Hooks;
 use super::json::Object;
 use super::publication::push;
+use super::service::{PubSub, disconnect, fail, reply};
 use super::session::{Phase, Session, State};
-use super::{PubSub, disconnect, fail, reply};
+use super::timing::seconds_until;
 use crate::base::text::neutralize;
 use crate::base::{ConnId, Outgoing, OutgoingBuf};
 use crate::handler::{Hub, PresenceChange};

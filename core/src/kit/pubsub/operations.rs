@@ -6,26 +6,16 @@ use super::command::{History, Publish, Rpc, Send};
 use super::hooks::{Caller, Hooks};
 use super::json::Object;
 use super::publication::Publication;
+use super::service::{Asked, PubSub, fail, reply};
 use super::session::Session;
 use super::subscribing::position;
-use super::{PubSub, fail, reply};
 use crate::base::{ConnId, OutgoingBuf};
 use crate::facts::{HistoryPage, HistoryRange, PublishRefusal, Published, RoomAnswer};
 use crate::handler::{Hub, PublishOptions};
 use crate::history::{Gap, Position};
 use crate::kit::compact_json::compact;
 use crate::state::RoomRequest;
-use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-/// What was asked of the home of a channel.
-#[derive(Debug)]
-pub(super) enum Asked {
-    Publish,
-    History { is_reversed: bool },
-    Presence { channel: String, found: Vec<(Arc<str>, Arc<str>)>, is_stats: bool },
-}
 
 /// Maximum number of names in an answer.
 const NAMES_MAX: usize = 10_000;

@@ -3,12 +3,12 @@
 use super::answer::Answer;
 use super::codes::{Disconnect, Failed, Refusal};
 use super::command::SubRefresh;
-use super::connecting::{expire_at, seconds_until};
 use super::hooks::Hooks;
 use super::json::Object;
+use super::service::{EXPIRY_TIMER, PubSub, SUBSCRIPTION_TIMER};
 use super::session::Session;
+use super::timing::{expire_at, seconds_until};
 use super::tokens::{self, Bad};
-use super::{EXPIRY_TIMER, PubSub, SUBSCRIPTION_TIMER};
 use crate::base::ConnId;
 use crate::handler::Hub;
 use crate::state::Timer;

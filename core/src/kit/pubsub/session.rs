@@ -31,6 +31,8 @@ pub(super) enum Phase {
     /// It has sent nothing yet.
     #[default]
     New,
+    /// Its `connect` was refused, and it should end the connection.
+    Refused,
     /// It has sent a valid `connect`, whose reply waits for the subscriptions of the server.
     Connecting(Connecting),
     /// It is a client of the protocol.

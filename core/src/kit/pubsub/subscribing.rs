@@ -3,11 +3,12 @@
 use super::answer::{Answer, Subscribed};
 use super::codes::{Disconnect, Failed, Refusal};
 use super::command;
-use super::connecting::{expire_at, seconds_until};
 use super::hooks::{Caller, Hooks};
 use super::rules::{Who, needs_token};
+use super::service::{PubSub, SUBSCRIPTION_TIMER, fail, forget_told};
 use super::session::{Grant, Session, State, Subscription};
-use super::{PubSub, SUBSCRIPTION_TIMER, forget_told, tokens};
+use super::timing::{expire_at, seconds_until};
+use super::tokens;
 use crate::base::ConnId;
 use crate::config::{JoinError, JoinOptions};
 use crate::handler::Hub;
@@ -154,7 +155,7 @@ impl<K: Hooks> PubSub<K> {
     pub(super) fn unsubscribe(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, channel: &str) -> Answer {
         if let Some(State::Waiting { id: id @ 1.., .. }) = self.end_subscription(hub, conn, channel) {
             // The client has changed its mind, and the command has a reply all the same.
-            super::fail(hub, conn, id, &Refusal::INTERNAL.into());
+            fail(hub, conn, id, &Refusal::INTERNAL.into());
         }
         Answer::Done("unsubscribe")
     }

@@ -1,11 +1,14 @@
+#![allow(clippy::needless_pass_by_value, reason = "json! makes values")]
+
 use super::*;
-use crate::base::UnixTime;
+use crate::base::{ConnId, UnixTime};
 use crate::config::{Config, RoomMemory};
 use crate::kit::auth::{Claims, TokenKey, Tokens};
 use crate::testing::TestHub;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_800_000_000;
@@ -189,7 +192,8 @@ fn history_and_presence_answer_whom_the_rules_allow() {
     assert_eq!(numbers(json!({ "channel": "news:1", "limit": 2, "reverse": true })).0, [3, 2]);
     let since = json!({ "channel": "news:1", "limit": 5, "since": { "offset": 1, "epoch": epoch } });
     assert_eq!(numbers(since).0, [2, 3]);
-    let other = json!({ "id": 4, "history": { "channel": "news:1", "limit": 5, "since": { "offset": 1, "epoch": "f" } } });
+    let other =
+        json!({ "id": 4, "history": { "channel": "news:1", "limit": 5, "since": { "offset": 1, "epoch": "f" } } });
     assert_eq!(ask(&mut hub, ann, &other)[0]["error"]["code"], 112);
     let present = ask(&mut hub, ann, &of("presence")).remove(0);
     let present = present["presence"]["presence"].as_object().expect("clients").clone();
@@ -274,6 +278,12 @@ fn tokens_decide_who_connects_and_subscribes_and_until_when() {
     assert_eq!(first(&mut hub, json!({ "token": old }))["error"]["code"], 109);
     let early = key().sign(&Claims { nbf: Some(NOW + 9), ..Claims::of("ann") }).expect("it signs");
     assert_eq!(first(&mut hub, json!({ "token": early }))["push"]["disconnect"]["code"], 3500);
+    // A refused client has no second try, and does not stay.
+    let refused = hub.connect();
+    let wrong = json!({ "id": 1, "connect": { "token": token("ann", json!({ "channels": ["news:1", "none:1"] })) } });
+    assert_eq!(ask(&mut hub, refused, &wrong)[0]["error"]["code"], 102);
+    assert!(hub.machine().metrics().rooms == 0, "it has no channel");
+    assert_eq!(ask(&mut hub, refused, &wrong)[0]["push"]["disconnect"]["code"], 3501);
 
     let with_channel = token("ann", json!({ "channels": ["news:2"] }));
     let reply = first(&mut hub, json!({ "token": with_channel }));

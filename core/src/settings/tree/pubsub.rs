@@ -153,11 +153,11 @@ impl PubSubSettings {
     }
 
     fn channels(&self) -> Channels {
-        let mut channels = Channels::default();
-        channels.without_namespace = (&self.without_namespace).into();
-        channels.namespaces = self.namespaces.iter().map(|(name, rules)| (name.clone(), rules.into())).collect();
-        channels.name_max_bytes = u32::try_from(self.name_max.0).unwrap_or(u32::MAX);
-        channels
+        Channels {
+            without_namespace: (&self.without_namespace).into(),
+            namespaces: self.namespaces.iter().map(|(name, rules)| (name.clone(), rules.into())).collect(),
+            name_max_bytes: u32::try_from(self.name_max.0).unwrap_or(u32::MAX),
+        }
     }
 
     fn tokens(&self) -> Result<Option<Tokens>, SectionError> {
@@ -193,7 +193,7 @@ impl ChannelSettings {
         let has_history = self.history_size > 0 && !self.history_ttl.0.is_zero();
         let needs_history = "it needs history_size and history_ttl";
         let problem = match self {
-            _ if (self.history_size > 0) != !self.history_ttl.0.is_zero() => {
+            _ if (self.history_size > 0) == self.history_ttl.0.is_zero() => {
                 Some(("history_size", "history_size and history_ttl need each other"))
             }
             Self { force_positioning: true, .. } if !has_history => Some(("force_positioning", needs_history)),
@@ -210,12 +210,9 @@ impl ChannelSettings {
 }
 
 macro_rules! rules_of {
-    ($settings:ident, [$($field:ident),* $(,)?]) => {{
-        let mut rules = ChannelRules::default();
-        rules.history_ttl = $settings.history_ttl.0;
-        $(rules.$field = $settings.$field;)*
-        rules
-    }};
+    ($settings:ident, [$($field:ident),* $(,)?]) => {
+        ChannelRules { history_ttl: $settings.history_ttl.0, $($field: $settings.$field,)* }
+    };
 }
 
 impl From<&ChannelSettings> for ChannelRules {

@@ -1,0 +1,118 @@
+//! The application, and how it answers and ends connections.
+
+use super::answer::Answer;
+use super::codes::{Disconnect, Failed};
+use super::hooks::Hooks;
+use super::json::Object;
+use super::options::PubSubOptions;
+use super::session::{Phase, Session};
+use crate::base::{ConnId, Outgoing, Reason};
+use crate::handler::{Close, Hub};
+use crate::state::{RoomRequest, Timer};
+use crate::wire::websocket::CloseCode;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+pub(super) const CONNECT_TIMER: &str = "pubsub connect";
+pub(super) const PING_TIMER: &str = "pubsub ping";
+pub(super) const PONG_TIMER: &str = "pubsub pong";
+pub(super) const EXPIRY_TIMER: &str = "pubsub expiry";
+pub(super) const SUBSCRIPTION_TIMER: &str = "pubsub subscription";
+
+/// An application of channels. `K` decides what the rules of the channels do not.
+#[derive(Debug)]
+pub struct PubSub<K = ()> {
+    pub(super) options: PubSubOptions,
+    pub(super) hooks: K,
+    /// What was asked of homes, and for whom.
+    pub(super) asked: BTreeMap<RoomRequest, (ConnId, u32, Asked)>,
+    /// The members that are told who comes and goes, by channel.
+    pub(super) told: BTreeMap<String, BTreeSet<ConnId>>,
+}
+
+impl<K: Hooks> PubSub<K> {
+    /// Creates an application with these options and hooks.
+    pub const fn new(options: PubSubOptions, hooks: K) -> Self {
+        Self { options, hooks, asked: BTreeMap::new(), told: BTreeMap::new() }
+    }
+
+    /// Replaces the options. Subscriptions that exist stay.
+    pub fn set_options(&mut self, options: PubSubOptions) {
+        self.options = options;
+    }
+}
+
+/// What was asked of the home of a channel.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Publish,
+    History { is_reversed: bool },
+    Presence { channel: String, found: Vec<(Arc<str>, Arc<str>)>, is_stats: bool },
+}
+
+pub(super) fn wake(hub: &mut Hub<'_, Session>, conn: ConnId, name: &'static str, after: Duration) {
+    if !after.is_zero() {
+        hub.wake(Timer::of(conn, name), after);
+    }
+}
+
+/// Forgets that a member is told who comes and goes.
+pub(super) fn forget_told(told: &mut BTreeMap<String, BTreeSet<ConnId>>, channel: &str, conn: ConnId) {
+    if let Some(members) = told.get_mut(channel) {
+        members.remove(&conn);
+        if members.is_empty() {
+            told.remove(channel);
+        }
+    }
+}
+
+/// Answers a command.
+pub(super) fn reply(hub: &mut Hub<'_, Session>, conn: ConnId, id: u32, answer: &Answer) {
+    if hub.context(conn).is_some_and(|session| matches!(session.phase, Phase::Lines)) {
+        answer.lines().iter().for_each(|line| {
+            hub.send(conn, line);
+        });
+        return;
+    }
+    let (kind, json) = answer.json();
+    hub.send(conn, &Object::new().number("id", id.into()).raw(kind, &json).end());
+}
+
+/// Tells a client why its command has no result.
+pub(super) fn fail(hub: &mut Hub<'_, Session>, conn: ConnId, id: u32, failed: &Failed) {
+    let is_person = hub.context(conn).is_some_and(|session| matches!(session.phase, Phase::Lines));
+    match failed {
+        Failed::Disconnect(why) => disconnect(hub, conn, *why),
+        Failed::Refused(refusal) if is_person => {
+            hub.send(conn, &alloc::format!("* {}", refusal.message));
+        }
+        Failed::Refused(refusal) => {
+            hub.send(conn, &Object::new().number("id", id.into()).raw("error", &refusal.json()).end());
+        }
+    }
+}
+
+/// Ends a connection, and tells the client whether to come back.
+pub(super) fn disconnect(hub: &mut Hub<'_, Session>, conn: ConnId, why: Disconnect) {
+    let is_websocket = hub.wire_name(conn) == Some("websocket");
+    let Some(session) = hub.context(conn) else { return };
+    let was = core::mem::replace(&mut session.phase, Phase::Over);
+    let push =
+        alloc::format!("{{\"push\":{{\"disconnect\":{{\"code\":{},\"reason\":\"{}\"}}}}}}", why.code, why.reason);
+    let text = alloc::format!("* disconnected: {}", why.reason);
+    let mut close = Close::new(Reason::Application).text(why.reason);
+    if let Ok(code) = CloseCode::new(why.code) {
+        close = close.code(code);
+    }
+    // A WebSocket carries the code itself.
+    match was {
+        Phase::Over => return,
+        Phase::Lines => close = close.farewell(Outgoing::from(&text)),
+        _ if !is_websocket => close = close.farewell(Outgoing::from(&push)),
+        _ => {}
+    }
+    hub.end(conn, close);
+}
