@@ -24,6 +24,6 @@ mod sim;
 mod tables;
 
 #[cfg(feature = "sim")]
-pub use ledger::Numbered;
+pub use ledger::{Numbered, ToldPresence};
 pub use request::RoomRequest;
 pub(crate) use tables::Memory;

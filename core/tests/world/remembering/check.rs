@@ -18,6 +18,12 @@ pub(crate) struct Found {
     pub(crate) recovered: u64,
     pub(crate) gaps: BTreeMap<Gap, u64>,
     pub(crate) not_recovered: BTreeMap<Gap, u64>,
+    /// Names in answers that agree with the members.
+    pub(crate) present: u64,
+    /// Names that applications rightly show.
+    pub(crate) shown: u64,
+    /// Changes of presence that shards were told.
+    pub(crate) changes: u64,
     /// Members that missed messages, which epoch and offset alone do not show.
     pub(crate) deceived: u64,
 }
@@ -28,13 +34,17 @@ impl Found {
         self.missed += other.missed;
         self.recovered += other.recovered;
         self.deceived += other.deceived;
+        self.present += other.present;
+        self.shown += other.shown;
+        self.changes += other.changes;
         other.gaps.into_iter().for_each(|(gap, count)| *self.gaps.entry(gap).or_default() += count);
         other.not_recovered.into_iter().for_each(|(gap, count)| *self.not_recovered.entry(gap).or_default() += count);
     }
 
     /// Checks that the worlds reached each case. Otherwise they do not test it.
     pub(crate) fn assert_reached(&self) {
-        let Self { messages, missed, recovered, gaps, not_recovered, .. } = self;
+        let Self { messages, missed, recovered, gaps, not_recovered, present, shown, changes, .. } = self;
+        assert!(*present > 100 && *shown > 100 && *changes > 1_000, "{self:?}");
         assert!(*messages > 1_000 && *missed > 0 && *recovered > 10, "{self:?}");
         for gap in [Gap::OtherEpoch, Gap::TooOld, Gap::Rewritten, Gap::TooMany, Gap::NoHistory] {
             assert!(not_recovered.contains_key(&gap), "nobody failed to return because of {gap}: {self:?}");
@@ -357,6 +367,7 @@ fn answered_once(truth: &Truth<'_>, desk: &Desk) {
             }
             // A page may begin after a position that the history does not have.
             (RoomAnswer::History(Err(Gap::NoHistory | Gap::OtherEpoch | Gap::TooOld | Gap::Rewritten)), None)
+            | (RoomAnswer::Present(_), None)
             | (RoomAnswer::Unknown, _) => {}
             _ => panic!("{request:?} has the answer of another request"),
         }

@@ -8,6 +8,9 @@
 //! delivered once, in the order of the home, or lies under a gap of which the member was told; and
 //! each such gap has a cause.
 //!
+//! The names that are present are those of the members on all shards, and who asks once and follows
+//! the changes knows them.
+//!
 //! # Control
 //!
 //! A member that compares epoch and offset alone, without marks, is deceived in some of these
@@ -17,6 +20,8 @@ mod check;
 mod desk;
 mod draw;
 mod heard;
+mod people;
+mod present;
 mod truth;
 
 use crate::tls::Authorities;
@@ -120,7 +125,11 @@ fn run(seed: u64, authorities: &Authorities, quiet: bool) -> Run {
     }
     let shards = u8::try_from(1 + draw.number(4)).expect("small");
     let (reconfigures, loses, policies) = (draw.chance(4), draw.chance(3), draw.chance(3));
+    let panics = draw.chance(4);
     let mut world = World::of_shards(seed, &config, shards, |shard| Desk::new(shard.number())).faults(draw.faults());
+    if panics {
+        world = world.catch_panics();
+    }
     if quiet {
         world = world.quiet();
     }
@@ -128,7 +137,7 @@ fn run(seed: u64, authorities: &Authorities, quiet: bool) -> Run {
     let peers = 3 + draw.number(10);
     for number in 0..peers {
         let listener = u32::try_from(draw.number(4)).expect("small");
-        let mut client = draw.client(listener % 2 == 1, policies);
+        let mut client = draw.client(listener % 2 == 1, (policies, panics));
         if has_tls && listener >= 2 {
             client = wallet.without_certificate(client);
         }
@@ -142,11 +151,19 @@ fn run(seed: u64, authorities: &Authorities, quiet: bool) -> Run {
         run.world.run(STEPS / PARTS);
         change(&mut run, &mut draw, part);
         if draw.chance(4) {
-            run.world.rest();
+            roll_call(&mut run);
         }
     }
     run.world.settle();
     run
+}
+
+/// Brings the world to rest, and asks twice who is present, so that nothing is on its way in between.
+fn roll_call(run: &mut Run) {
+    for note in 0..2 {
+        run.world.rest();
+        (0..run.shards).for_each(|shard| run.world.note(shard, note));
+    }
 }
 
 /// Changes the configuration, or lets a home lose writes.
@@ -172,7 +189,8 @@ fn change(run: &mut Run, draw: &mut Draw, part: u32) {
 /// Runs one world and checks it.
 fn world(seed: u64, authorities: &Authorities, quiet: bool) -> Found {
     let run = run(seed, authorities, quiet);
-    let found = check::members(&run);
+    let mut found = check::members(&run);
+    present::names(&run, &mut found);
     check::numbered(&run);
     run.world.replay(|shard: Shard| Desk::new(shard.number()));
     found
@@ -202,6 +220,7 @@ fn rooms_that_remember_never_lie() {
         None => 0..number("DRUPE_WORLDS").unwrap_or(WORLDS),
     };
     let is_whole = seeds.end - seeds.start >= WORLDS;
+    crate::quiet();
     let found = worlds(seeds);
     eprintln!("{found:?}");
     if is_whole {
@@ -211,6 +230,7 @@ fn rooms_that_remember_never_lie() {
 
 #[test]
 fn offsets_without_marks_deceive_members_of_a_home_that_lost_writes() {
+    crate::quiet();
     let found = worlds(0..if std::env::var("DRUPE_SEED").is_ok() { 0 } else { 30 });
     let is_skipped = std::env::var("DRUPE_SEED").is_ok();
     assert!(is_skipped || found.deceived > 0, "no member would be deceived: {found:?}");
