@@ -20,6 +20,8 @@ pub struct Numbered {
     pub except: Arc<[ConnId]>,
     /// The message.
     pub message: OutgoingBuf,
+    /// Whether the home has gone back to a state without it since.
+    pub was_lost: bool,
 }
 
 /// A name of which the home of a room has told the shards with members that it came or went.

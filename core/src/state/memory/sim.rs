@@ -33,7 +33,7 @@ impl Memory {
     ) {
         if let Some(ledger) = &mut self.ledger.numbered {
             let (room, except) = (AppIndex::of_room(room).1.into(), Arc::clone(except));
-            ledger.push(Numbered { room, position, previous, except, message: message.clone() });
+            ledger.push(Numbered { room, position, previous, except, message: message.clone(), was_lost: false });
         }
     }
 
@@ -48,6 +48,20 @@ impl Memory {
     /// Returns all changes of presence that this home has told.
     pub(crate) fn told_presence(&self) -> &[ToldPresence] {
         &self.ledger.presence
+    }
+
+    /// Marks the entries that lead to no last message of a room.
+    fn mark_lost(&mut self) {
+        let mut before = BTreeMap::new();
+        for numbered in self.ledger.numbered.iter_mut().flatten().rev() {
+            let at = before.entry(numbered.room.clone()).or_insert_with(|| self.histories.top(&numbered.room));
+            if *at == Some(numbered.position) {
+                let Position { epoch, offset, .. } = numbered.position;
+                *at = Some(Position::new(epoch, offset.saturating_sub(1), numbered.previous));
+            } else {
+                numbered.was_lost = true;
+            }
+        }
     }
 
     /// Returns a copy of the histories, for [`State::lose_writes`].
@@ -79,6 +93,7 @@ impl State {
             self.memory.histories.pin(&room, true, epoch);
         }
         self.memory.histories.set_bytes_max(part_of(&self.config, self.outbox.shard));
+        self.memory.mark_lost();
     }
 
     /// Checks the tables of rooms with a home on this shard.

@@ -26,6 +26,8 @@ pub(crate) struct Found {
     pub(crate) changes: u64,
     /// Members that missed messages, which epoch and offset alone do not show.
     pub(crate) deceived: u64,
+    /// Worlds in which a member was deceived.
+    pub(crate) deceiving: u64,
 }
 
 impl Found {
@@ -34,6 +36,7 @@ impl Found {
         self.missed += other.missed;
         self.recovered += other.recovered;
         self.deceived += other.deceived;
+        self.deceiving += u64::from(other.deceived > 0);
         self.present += other.present;
         self.shown += other.shown;
         self.changes += other.changes;
@@ -140,7 +143,8 @@ fn check(run: &Run, truth: &Truth<'_>, story: &Story<'_>, found: &mut Found) {
     }
     let can_end = story.stayed && joined.is_some() && run.has_home_at_end(&member.room);
     if let (true, Some(line), Some(at)) = (can_end, line, steps.at)
-        && let Some(last) = line.all.len().checked_sub(1)
+        // What the home has lost is nothing that the member could still get.
+        && let Some(last) = line.all.iter().rposition(|numbered| !numbered.was_lost)
         && line.all[last].position != at
         && steps.latest.is_none_or(|latest| latest < last)
     {
@@ -366,8 +370,11 @@ fn answered_once(truth: &Truth<'_>, desk: &Desk) {
                 assert!(reaches, "whether more follow after {before:?}: {page:?}");
             }
             // A page may begin after a position that the history does not have.
-            (RoomAnswer::History(Err(Gap::NoHistory | Gap::OtherEpoch | Gap::TooOld | Gap::Rewritten)), None)
-            | (RoomAnswer::Present(_), None)
+            (
+                RoomAnswer::History(Err(Gap::NoHistory | Gap::OtherEpoch | Gap::TooOld | Gap::Rewritten))
+                | RoomAnswer::Present(_),
+                None,
+            )
             | (RoomAnswer::Unknown, _) => {}
             _ => panic!("{request:?} has the answer of another request"),
         }

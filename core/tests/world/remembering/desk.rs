@@ -189,7 +189,7 @@ impl Desk {
         let named = present
             .iter()
             .filter_map(|((conn, room), &number)| Some((*conn, room.as_str(), members[number].name.as_deref()?)));
-        let asked = people.roll_call(hub, named);
+        let asked = people.roll_call(hub, &named);
         asked.into_iter().for_each(|(request, room)| self.issued(request, room, None));
     }
 

@@ -17,6 +17,19 @@ const PRESENCES: [Presence; 4] = [Presence::Names, Presence::Names, Presence::Co
 /// The names of members, and those with information about them.
 const NAMES: [&str; 6] = ["", "ann", "bob", "cid", "ann!", "bob!"];
 
+/// What the peers of a world do.
+#[derive(Clone, Copy)]
+pub(crate) struct Habits {
+    /// Whether they set slow policies of rooms.
+    pub(crate) policies: bool,
+    /// Whether they make the application panic.
+    pub(crate) panics: bool,
+    /// Whether some of them remove histories.
+    pub(crate) removes: bool,
+    /// The rooms where they go.
+    pub(crate) rooms: &'static [&'static str],
+}
+
 pub(crate) struct Draw(pub(crate) Random);
 
 impl Draw {
@@ -46,6 +59,11 @@ impl Draw {
             .rooms(rooms.into())
             .bytes_max(self.pick(&[0, 2_000, 8_000, 64 << 20, 64 << 20, u64::MAX]))
             .recover_max(self.pick(&[0, 1, 5, 300, 300, u32::MAX]))
+    }
+
+    /// Returns a memory that only loses what homes lose.
+    pub(crate) fn long_memory() -> RoomMemory {
+        RoomMemory::default().rooms(vec![RoomOptions::new("*", Keep::messages(1_000))])
     }
 
     /// Draws another memory, in which some rooms have no home.
@@ -83,12 +101,12 @@ impl Draw {
     }
 
     /// Creates a peer of a listener, which remembers the last positions that it saw.
-    pub(crate) fn client(&mut self, is_websocket: bool, (policies, panics): (bool, bool)) -> Client {
+    pub(crate) fn client(&mut self, is_websocket: bool, habits: Habits) -> Client {
         let client = if is_websocket { Client::websocket() } else { Client::lines() };
         let seen = Rc::new(RefCell::new(BTreeMap::new()));
         let knows = Rc::clone(&seen);
         let (pace, ends) = (self.pick(&[1, 1, 2, 5]), self.pick(&[0, 60, 300]));
-        let (long, removes) = (self.chance(3), self.chance(4));
+        let (long, removes) = (self.chance(3), self.chance(4) && habits.removes);
         let client = client.answers(move |text| {
             remember(&mut knows.borrow_mut(), text);
             None
@@ -101,16 +119,13 @@ impl Draw {
             if ends > 0 && draw.chance(ends) {
                 return [Do::Close, Do::End, Do::Leave][draw.number(3)].clone();
             }
-            Do::Say(draw.command(&seen.borrow(), (long, removes, policies, panics)))
+            Do::Say(draw.command(&seen.borrow(), habits, (long, removes)))
         })
     }
 
-    fn command(
-        &mut self,
-        seen: &BTreeMap<String, Position>,
-        (long, removes, policies, panics): (bool, bool, bool, bool),
-    ) -> String {
-        let room = self.pick(&ROOMS);
+    fn command(&mut self, seen: &BTreeMap<String, Position>, habits: Habits, (long, removes): (bool, bool)) -> String {
+        let Habits { policies, panics, rooms, .. } = habits;
+        let room = self.pick(rooms);
         let length = if long { self.pick(&[0, 10, 100, 450]) } else { self.number(30) };
         match self.number(30) {
             0..3 => format!("join {room} {}", self.pick(&NAMES)),

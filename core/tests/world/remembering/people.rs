@@ -90,7 +90,7 @@ impl People {
     pub(crate) fn roll_call<'m>(
         &mut self,
         hub: &mut Hub<'_, ()>,
-        members: impl Iterator<Item = (ConnId, &'m str, &'m str)> + Clone,
+        members: &(impl Iterator<Item = (ConnId, &'m str, &'m str)> + Clone),
     ) -> Vec<(RoomRequest, &'static str)> {
         let rolls: Vec<Roll> = ROOMS
             .into_iter()
