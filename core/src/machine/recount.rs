@@ -7,7 +7,7 @@ use crate::config::PeerLimits;
 use crate::handler::Handler;
 use crate::history::RoomHistories;
 use crate::state::conn::Conn;
-use crate::state::{Numbered, State};
+use crate::state::{Numbered, State, ToldPresence};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -69,6 +69,11 @@ impl<H: Handler> Machine<H> {
     /// Returns all messages of rooms that this shard has numbered as their home, in this order.
     pub(crate) fn numbered(&self) -> &[Numbered] {
         self.state.memory.numbered()
+    }
+
+    /// Returns all changes of presence that this shard has told as the home of rooms, in this order.
+    pub(crate) fn told_presence(&self) -> &[ToldPresence] {
+        self.state.memory.told_presence()
     }
 
     /// Returns a copy of the histories of the rooms whose home this shard is.

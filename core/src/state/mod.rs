@@ -45,9 +45,9 @@ pub use deadline::{Deadline, Why};
 pub(crate) use links::Tunnels;
 pub(crate) use listeners::Listeners;
 pub(crate) use memory::Memory;
-#[cfg(feature = "sim")]
-pub use memory::Numbered;
 pub use memory::RoomRequest;
+#[cfg(feature = "sim")]
+pub use memory::{Numbered, ToldPresence};
 pub(crate) use notice::Notice;
 pub use offload::{Job, Offloaded};
 pub(crate) use outbox::Outbox;

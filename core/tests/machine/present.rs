@@ -44,10 +44,13 @@ impl Handler for Lobby {
 }
 
 fn cluster(shards: u8, seed: u64) -> Cluster<Lobby> {
-    let rooms = vec![RoomOptions::new("*", Keep::messages(1)).presence(Presence::Names)];
+    Cluster::start(&config(Presence::Names), shards, seed, Lobby::default)
+}
+
+fn config(presence: Presence) -> Config {
+    let rooms = vec![RoomOptions::new("*", Keep::messages(1)).presence(presence)];
     let listen: Listen = "tcp://127.0.0.1:1".parse().expect("an address");
-    let config = Config::listening([listen]).memory(RoomMemory::default().rooms(rooms)).unlimited();
-    Cluster::start(&config, shards, seed, Lobby::default)
+    Config::listening([listen]).memory(RoomMemory::default().rooms(rooms)).unlimited()
 }
 
 proptest! {
@@ -106,5 +109,57 @@ proptest! {
             }
         }
         server.recount();
+    }
+}
+
+/// Applies a configuration on one shard, before the others.
+fn reconfigure(server: &mut Cluster<Lobby>, shard: usize, presence: Presence) {
+    let now = server.now;
+    server.machines[shard].reconfigured(now, config(presence));
+    server.turn();
+}
+
+/// Returns the names that a member of room a is told when it asks.
+fn listed(server: &mut Cluster<Lobby>, conn: ConnId) -> Vec<String> {
+    server.told(conn, "list a");
+    server.machine(conn).handler().listed.last().expect("an answer").0.clone()
+}
+
+#[test]
+fn home_that_applies_two_reloads_late_forgets_no_name_that_came_before() {
+    for home in 0..2 {
+        let mut server = cluster(2, 7);
+        let conns: Vec<ConnId> = (0..2).map(|_| server.connect(0, "192.0.2.1:1")).collect();
+        for (conn, name) in conns.iter().zip(["x", "y"]) {
+            server.told(*conn, &format!("join a {name}"));
+        }
+        for presence in [Presence::Off, Presence::Names] {
+            reconfigure(&mut server, 1 - home, presence);
+        }
+        server.deliver_all();
+        for presence in [Presence::Off, Presence::Names] {
+            reconfigure(&mut server, home, presence);
+        }
+        server.deliver_all();
+        assert_eq!(listed(&mut server, conns[0]), ["x", "y"], "shard {home} is late");
+        server.recount();
+    }
+}
+
+#[test]
+fn room_that_begins_to_tell_names_tells_those_that_are_present() {
+    for before in [Presence::Counts, Presence::Off] {
+        let mut server = cluster(1, 7);
+        let conn = server.connect(0, "192.0.2.1:1");
+        // A name can come only while there is presence.
+        reconfigure(&mut server, 0, Presence::Counts);
+        server.told(conn, "join a x");
+        reconfigure(&mut server, 0, before);
+        server.deliver_all();
+        assert_eq!(server.machines[0].handler().changes, [], "{before:?}");
+        reconfigure(&mut server, 0, Presence::Names);
+        server.deliver_all();
+        let told = ("a".to_string(), "x".to_string(), true);
+        assert_eq!(server.machines[0].handler().changes, [told], "{before:?}");
     }
 }

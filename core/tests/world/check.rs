@@ -170,7 +170,13 @@ fn message(text: &str) -> Option<&str> {
     let mut text = text;
     // On raw connections, nothing separates what the operator publishes from what follows.
     let prompts = ["> ", "user: ", "password: ", crate::hall::OPERATOR];
-    while let Some(rest) = prompts.iter().find_map(|prompt| text.strip_prefix(prompt)) {
+    let notice = |text: &'_ str| {
+        let gap = text.strip_prefix("notice: messages in ")?;
+        gap.find(')').map(|end| text.len() - gap.len() + end + 1)
+    };
+    while let Some(rest) =
+        prompts.iter().find_map(|prompt| text.strip_prefix(prompt)).or_else(|| text.get(notice(text)?..))
+    {
         text = rest;
     }
     let is_ours = ["all ", "side ", "other ", "echo ", "many ", "big ", "each ", "bye;"]

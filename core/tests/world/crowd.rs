@@ -1,5 +1,6 @@
 //! The clients of a listener and their scripts.
 
+use crate::homes;
 use crate::swarm::{Feature, Swarm};
 use drupe_core::sim::{Client, Do, Link};
 use drupe_core::telnet::InputMode;
@@ -87,6 +88,7 @@ impl Swarm {
         add(self.has(Feature::TicketKeys), &["ticket", "redeem", "tick"]);
         add(self.has(Feature::Dials), &["dial"]);
         add(self.has(Feature::Watch), &["watch", "name"]);
+        add(self.has(Feature::Homes), &[homes::VERBS, homes::VERBS].concat());
         let seldom: Vec<&'static str> = [
             (Feature::Panics, "panic"),
             (Feature::Ends, "close"),

@@ -1,5 +1,6 @@
 //! The application of the swarm: it runs the peers' commands, and records what each should receive.
 
+use crate::homes::Homes;
 use drupe_core::http::HttpResponse;
 use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Key, Signal};
@@ -38,9 +39,14 @@ pub(crate) struct Hall {
     keys: BTreeMap<ConnId, String>,
     /// Connections without the client certificate that their listener requires.
     pub(crate) strangers: Vec<ConnId>,
+    homes: Homes,
 }
 
 impl Hall {
+    pub(crate) const fn homes(&self) -> &Homes {
+        &self.homes
+    }
+
     /// Records who should receive a message of another shard, before the machine publishes it.
     pub(crate) fn delivered(&mut self, message: &ShardMessage) {
         if let ShardMessage::Publish { room, except, message } = message {
@@ -158,6 +164,7 @@ impl Hall {
                 let timeout = if number.is_multiple_of(7) { Duration::ZERO } else { dial.timeout };
                 hub.dial(dial.backoff(backoff).timeout(timeout));
             }
+            _ if let Some(verb) = verb.strip_prefix("home-") => self.homes.obey(hub, conn, verb, number),
             "panic" => std::panic::panic_any(Wanted),
             "close" => hub.close(conn),
             "bye" => {
@@ -208,6 +215,7 @@ impl Handler for Hall {
                 }
                 if let Origin::Listener(_) = origin {
                     self.join(hub, conn, ALL);
+                    self.homes.opened(hub, conn);
                 }
             }
             Event::Message { conn, payload } if self.raw.contains(&conn) => {
@@ -240,6 +248,8 @@ impl Handler for Hall {
                 _ => hub.wake(Timer::of(conn, "over"), Duration::from_millis(300)),
             },
             Event::Timer(Timer { conn: Some(conn), name: "over", .. }) => hub.close(conn),
+            Event::Joined { room, position: Some(position), .. } => self.homes.saw(room, position),
+            Event::RoomAnswered { request, answer, .. } => self.homes.answered(request, answer),
             Event::Closed { conn, .. } => {
                 for members in self.members.values_mut() {
                     members.remove(&conn);

@@ -26,6 +26,7 @@
 mod check;
 mod crowd;
 mod hall;
+mod homes;
 mod links;
 mod login;
 mod remembering;
@@ -223,6 +224,7 @@ fn world(seed: u64, made: &Made, quiet: bool) -> Run {
     check::nobody_is_a_stranger(&run);
     check::answers(&run);
     check::nonces(&run);
+    homes::answered_once(&run);
     run.world.replay(|shard| app(run.logins.as_ref(), shard));
     run
 }
@@ -238,6 +240,7 @@ fn operate(run: &mut Run) {
         3 => return run.world.set_clock(UnixTime::from_secs(login::UNIX_SECS + run.swarm.random.below(2_000))),
         4 if run.swarm.chance(4) => Command::Drain,
         5 if let Some(&conn) = run.world.connections(0).last() => Command::send(conn, hall::OPERATOR),
+        6 if run.swarm.has(Feature::Homes) => Command::publish(homes::ROOMS[0], hall::OPERATOR),
         _ => Command::publish(hall::ALL, hall::OPERATOR),
     };
     run.world.command(&request);
@@ -269,6 +272,7 @@ fn simulated_worlds_keep_the_invariants() {
     };
     let is_whole = seeds.end - seeds.start >= WORLDS;
     let mut reached = BTreeMap::<Reason, u64>::new();
+    let mut of_homes = homes::Reached::default();
     let watchdog = watchdog::Watchdog::start();
     let made = Made { authorities: Authorities::new(), keys: Keys::new() };
     for seed in seeds {
@@ -281,9 +285,13 @@ fn simulated_worlds_keep_the_invariants() {
             }
         };
         run.world.metrics().ended.iter().for_each(|(reason, count)| *reached.entry(reason).or_default() += count);
+        of_homes.add(&run.world.metrics());
         if seed.is_multiple_of(16) {
             check::is_same(&run, &world(seed, &made, false));
         }
+    }
+    if is_whole {
+        of_homes.assert_all();
     }
     // A swarm that never reaches a reason does not test it.
     let all = [

@@ -2,6 +2,7 @@
 //!
 //! Parameters have usual values, or now and then the smallest or largest possible ones.
 
+use drupe_core::history::Keep;
 use drupe_core::http::{Files, Http};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
@@ -12,7 +13,8 @@ use drupe_core::wire::{
     Auto, Custom, Delimited, Delimiter, LengthPrefix, LineEnding, Lines, Protocol, Proxies, Raw, RawMode, Wire,
 };
 use drupe_core::{
-    Address, Closing, Config, Drain, Listen, MetricsOptions, PeerLimits, Random, Rates, RoomLimits, TicketLimits,
+    Address, Closing, Config, Drain, Home, Listen, MetricsOptions, PeerLimits, Presence, Random, Rates, RoomLimits,
+    RoomMemory, RoomOptions, TicketLimits,
 };
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -68,6 +70,9 @@ pub(crate) enum Feature {
     Storms,
     Operator,
     Web,
+    /// Rooms with a home. A second bit decides too, so that the worlds of the table in `main.rs` do
+    /// not have this feature.
+    Homes = 39,
     /// Only protocols that Drupe knows. The worlds of the table in `main.rs` have this feature.
     Known = 58,
 }
@@ -80,7 +85,8 @@ impl Swarm {
     }
 
     pub(crate) fn has(&self, feature: Feature) -> bool {
-        self.features >> (feature as u8) & 1 == 1
+        let bit = |number: u8| self.features >> number & 1 == 1;
+        bit(feature as u8) && (feature != Feature::Homes || bit(43))
     }
 
     pub(crate) fn chance(&mut self, of: u64) -> bool {
@@ -224,7 +230,31 @@ impl Swarm {
                     .deadline(self.span(&[10_000, 20_000]).min(Duration::from_secs(300))),
             )
             .accept_backoff(self.span(&[500]).min(Duration::from_secs(60)))
+            .memory(self.memory())
             .metrics(MetricsOptions::default().errors_kept(self.or_extreme(&[100, 3], &[0, 1])).durations_kept(3))
+    }
+
+    /// Returns which rooms have a home. Without [`Feature::Homes`], it draws nothing.
+    fn memory(&mut self) -> RoomMemory {
+        if !self.has(Feature::Homes) {
+            return RoomMemory::default();
+        }
+        let presences = [Presence::Names, Presence::Names, Presence::Counts, Presence::Off];
+        let rooms = ["h*", "home", "house*"].map(|rooms| {
+            let keep = Keep::messages(self.or_extreme(&[3, 100], &[0, 1, u32::MAX]))
+                .bytes(self.or_extreme(&[400, 1 << 20], &[0, 1, u32::MAX]))
+                .age(if self.chance(3) { Some(self.span(&[2_000, 60_000])) } else { None })
+                .key_window(self.span(&[5_000, 300_000]));
+            RoomOptions::new(rooms, keep)
+                .home(if self.chance(8) { Home::None } else { Home::Memory })
+                .presence(self.pick(&presences))
+                .tells_gaps(!self.chance(4))
+                .positions(!self.chance(4))
+        });
+        RoomMemory::default()
+            .rooms(rooms.into())
+            .bytes_max(self.or_extreme(&[20_000, 64 << 20], &[0, 1, u64::MAX]))
+            .recover_max(self.or_extreme(&[5, 300], &[0, 1, u32::MAX]))
     }
 
     /// Returns the limits of a listener, or `None` for the default ones.

@@ -24,7 +24,7 @@ mod sim;
 mod tables;
 
 #[cfg(feature = "sim")]
-pub use ledger::Numbered;
+pub use ledger::{Numbered, ToldPresence};
 pub use request::RoomRequest;
 pub(crate) use seats::Question;
 pub(crate) use tables::Memory;

@@ -30,6 +30,8 @@ pub(super) struct Person {
     /// One bit for each shard with members of this name.
     pub(super) shards: [u64; 4],
     pub(super) info: Option<Arc<str>>,
+    /// Whether shards with members were told of the name.
+    pub(super) is_told: bool,
 }
 
 impl NamesHere {
@@ -69,7 +71,7 @@ impl Present {
         let mut is_news = false;
         let person = people.entry(Arc::clone(name)).or_insert_with(|| {
             is_news = true;
-            Person { shards: [0; 4], info: None }
+            Person { shards: [0; 4], info: None, is_told: false }
         });
         self.count += u64::from(is_news);
         person.shards[usize::from(shard / 64)] |= 1 << (shard % 64);
@@ -80,7 +82,7 @@ impl Present {
         is_news
     }
 
-    /// Removes a name from a shard. Returns the person if it is on no shard any more.
+    /// Removes a name from a shard. Returns what was known of it if it is on no shard any more.
     pub(super) fn remove(&mut self, room: &str, shard: u8, name: &str) -> Option<Person> {
         let people = self.rooms.get_mut(room)?;
         let person = people.get_mut(name)?;

@@ -39,24 +39,35 @@ impl State {
 
     /// Adds a name at the home, and tells the shards with members if it is new.
     pub(super) fn entered(&mut self, room: &Arc<str>, from: u8, name: &Arc<str>, info: Option<&Arc<str>>) {
-        if self.memory.present.add(room, from, name, info) {
-            let known = self.memory.present.rooms.get(&**room).and_then(|people| people.get(name));
-            let info = known.and_then(|person| person.info.clone());
-            self.tell_presence(room, name, true, info.as_ref());
+        if self.memory.present.add(room, from, name, info) && self.tells_names(room) {
+            self.tell_present(room, name);
         }
     }
 
     /// Removes a name at the home, and tells the shards with members if it is gone.
     pub(super) fn exited(&mut self, room: &Arc<str>, from: u8, name: &Arc<str>) {
-        if let Some(gone) = self.memory.present.remove(room, from, name) {
+        // A shard that has heard of the name must also hear of its end, whatever the options are now.
+        if let Some(gone) = self.memory.present.remove(room, from, name).filter(|person| person.is_told) {
             self.tell_presence(room, name, false, gone.info.as_ref());
         }
     }
 
+    fn tells_names(&self, room: &str) -> bool {
+        self.room_options(room).is_some_and(|options| options.presence == Presence::Names)
+    }
+
+    /// Tells the shards with members that a name is present, with its information.
+    fn tell_present(&mut self, room: &Arc<str>, name: &Arc<str>) {
+        let people = self.memory.present.rooms.get_mut(&**room);
+        let Some(person) = people.and_then(|people| people.get_mut(name)) else { return };
+        person.is_told = true;
+        let info = person.info.clone();
+        self.tell_presence(room, name, true, info.as_ref());
+    }
+
     fn tell_presence(&mut self, room: &Arc<str>, name: &Arc<str>, is_present: bool, info: Option<&Arc<str>>) {
-        if self.room_options(room).is_some_and(|options| options.presence != Presence::Names) {
-            return;
-        }
+        #[cfg(feature = "sim")]
+        self.memory.note_told(room, name, is_present, info);
         for shard in self.holders_of(room) {
             let (room, name, info) = (Arc::clone(room), Arc::clone(name), info.cloned());
             self.pass_to(shard, RoomMessage::PresenceChanged { room, name, is_present, info });
@@ -100,21 +111,21 @@ impl State {
         self.pass_to(from, RoomMessage::Answer { request, answer: RoomAnswer::Present(Some(page)) });
     }
 
-    /// Applies new options: forgets the names in rooms that have no presence any more, and tells the
-    /// homes of those that have one now.
+    /// Tells the names of rooms whose names are told now, and were not before.
+    ///
+    /// A home keeps the names of members that are there while a room has no presence. The shards
+    /// apply a configuration one after the other, so names that it forgot might have come already
+    /// from shards with a later configuration.
     pub(super) fn change_presence(&mut self) {
-        let memory = &self.config.memory;
-        let has_presence =
-            |room: &str| memory.options_of_stored(room).is_some_and(|options| options.presence != Presence::Off);
-        let present = &mut self.memory.present;
-        present.rooms.retain(|room, _| has_presence(room));
-        present.count = present.rooms.values().map(|people| people.len() as u64).sum();
-        let here: Vec<_> = self.memory.names.counts.keys().cloned().collect();
-        for (number, name) in here {
-            let (room, from) = (shared(self.rooms.name(number)), self.outbox.shard.number());
-            if self.room_options(&room).is_some_and(|options| options.presence != Presence::Off) {
-                self.post_to_home(&Arc::clone(&room), RoomMessage::Entered { room, from, name, info: None });
+        let mut untold = Vec::new();
+        for (room, people) in &self.memory.present.rooms {
+            if self.tells_names(room) {
+                let names = people.iter().filter(|(_, person)| !person.is_told);
+                untold.extend(names.map(|(name, _)| (shared(room), Arc::clone(name))));
             }
+        }
+        for (room, name) in untold {
+            self.tell_present(&room, &name);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the simulated world sees of rooms with a home: a ledger, recounts, and the loss of data.
 
-use super::ledger::Numbered;
+use super::ledger::{Numbered, ToldPresence};
 use super::tables::{Memory, home_of, part_of};
 use crate::base::recount::{Recounted, ensure, same};
 use crate::base::{AppIndex, ConnId, OutgoingBuf};
@@ -33,7 +33,34 @@ impl Memory {
     ) {
         if let Some(ledger) = &mut self.ledger.numbered {
             let (room, except) = (AppIndex::of_room(room).1.into(), Arc::clone(except));
-            ledger.push(Numbered { room, position, previous, except, message: message.clone() });
+            ledger.push(Numbered { room, position, previous, except, message: message.clone(), was_lost: false });
+        }
+    }
+
+    /// Enters a change of presence that this home tells into the ledger, if there is one.
+    pub(super) fn note_told(&mut self, room: &str, name: &Arc<str>, is_present: bool, info: Option<&Arc<str>>) {
+        if self.ledger.numbered.is_some() {
+            let (room, name, info) = (AppIndex::of_room(room).1.into(), Arc::clone(name), info.cloned());
+            self.ledger.presence.push(ToldPresence { room, name, is_present, info });
+        }
+    }
+
+    /// Returns all changes of presence that this home has told.
+    pub(crate) fn told_presence(&self) -> &[ToldPresence] {
+        &self.ledger.presence
+    }
+
+    /// Marks the entries that lead to no last message of a room.
+    fn mark_lost(&mut self) {
+        let mut before = BTreeMap::new();
+        for numbered in self.ledger.numbered.iter_mut().flatten().rev() {
+            let at = before.entry(numbered.room.clone()).or_insert_with(|| self.histories.top(&numbered.room));
+            if *at == Some(numbered.position) {
+                let Position { epoch, offset, .. } = numbered.position;
+                *at = Some(Position::new(epoch, offset.saturating_sub(1), numbered.previous));
+            } else {
+                numbered.was_lost = true;
+            }
         }
     }
 
@@ -42,10 +69,11 @@ impl Memory {
         self.histories.clone()
     }
 
-    /// Returns `true` if no room has members or holders, and no request waits.
+    /// Returns `true` if no room has members, holders or names, and no request waits.
     pub(crate) fn is_empty(&self) -> bool {
         let no_seats = self.seats.by_room.is_empty() && self.seats.behind.is_empty();
-        no_seats && self.holders.is_empty() && self.is_quiet()
+        let no_names = self.names.of.is_empty() && self.present.rooms.is_empty();
+        no_seats && no_names && self.holders.is_empty() && self.is_quiet()
     }
 }
 
@@ -65,6 +93,7 @@ impl State {
             self.memory.histories.pin(&room, true, epoch);
         }
         self.memory.histories.set_bytes_max(part_of(&self.config, self.outbox.shard));
+        self.memory.mark_lost();
     }
 
     /// Checks the tables of rooms with a home on this shard.
@@ -129,6 +158,7 @@ impl State {
                 format!("holders at shard {number} and seats: stored {:?}, counted {seats:?}", home.memory.holders)
             })?;
         }
+        Self::recount_names(shards)?;
         for shard in shards {
             for (room, seat) in &shard.memory.seats.by_room {
                 let Some(home) = shards.get(usize::from(home_of(room, count))) else { continue };
@@ -141,5 +171,26 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Checks that the names at the homes are those of the members of all shards.
+    fn recount_names(shards: &[&Self]) -> Recounted {
+        let mut here: BTreeMap<(&str, &str), BTreeSet<u8>> = BTreeMap::new();
+        for shard in shards {
+            for (number, name) in shard.memory.names.counts.keys() {
+                let of_name = here.entry((shard.rooms.name(*number), name)).or_default();
+                of_name.insert(shard.outbox.shard.number());
+            }
+        }
+        let mut present: BTreeMap<(&str, &str), BTreeSet<u8>> = BTreeMap::new();
+        for home in shards {
+            for (room, people) in &home.memory.present.rooms {
+                for (name, person) in people {
+                    let holds = |shard: &u8| person.shards[usize::from(shard / 64)] >> (shard % 64) & 1 == 1;
+                    present.insert((room, name), (0..=u8::MAX).filter(holds).collect());
+                }
+            }
+        }
+        same("names at the homes, and names of members on all shards", present, here)
     }
 }

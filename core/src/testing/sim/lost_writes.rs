@@ -1,6 +1,6 @@
 //! Homes of rooms that lose their last writes.
 
-use super::{Actor, Numbered, World};
+use super::{Actor, Numbered, ToldPresence, World};
 use crate::handler::Handler;
 use core::fmt;
 
@@ -36,5 +36,12 @@ where
     /// Those of one room are in the order in which its home numbered them.
     pub fn numbered(&self) -> impl Iterator<Item = &Numbered> {
         self.nodes.iter().flat_map(|node| node.machine.numbered())
+    }
+
+    /// Returns all changes of presence that the homes of rooms have told.
+    ///
+    /// Those of one room are in the order in which its home told them.
+    pub fn told_presence(&self) -> impl Iterator<Item = &ToldPresence> {
+        self.nodes.iter().flat_map(|node| node.machine.told_presence())
     }
 }

@@ -62,7 +62,7 @@ mod tunnel;
 mod turn;
 mod watch;
 
-pub use crate::state::Numbered;
+pub use crate::state::{Numbered, ToldPresence};
 pub use attempt::Attempt;
 pub use client::{Client, Do, Session};
 pub use peer::{Act, Actor, Link};

@@ -18,8 +18,16 @@ pub(crate) struct Found {
     pub(crate) recovered: u64,
     pub(crate) gaps: BTreeMap<Gap, u64>,
     pub(crate) not_recovered: BTreeMap<Gap, u64>,
+    /// Names in answers that agree with the members.
+    pub(crate) present: u64,
+    /// Names that applications rightly show.
+    pub(crate) shown: u64,
+    /// Changes of presence that shards were told.
+    pub(crate) changes: u64,
     /// Members that missed messages, which epoch and offset alone do not show.
     pub(crate) deceived: u64,
+    /// Worlds in which a member was deceived.
+    pub(crate) deceiving: u64,
 }
 
 impl Found {
@@ -28,13 +36,18 @@ impl Found {
         self.missed += other.missed;
         self.recovered += other.recovered;
         self.deceived += other.deceived;
+        self.deceiving += u64::from(other.deceived > 0);
+        self.present += other.present;
+        self.shown += other.shown;
+        self.changes += other.changes;
         other.gaps.into_iter().for_each(|(gap, count)| *self.gaps.entry(gap).or_default() += count);
         other.not_recovered.into_iter().for_each(|(gap, count)| *self.not_recovered.entry(gap).or_default() += count);
     }
 
     /// Checks that the worlds reached each case. Otherwise they do not test it.
     pub(crate) fn assert_reached(&self) {
-        let Self { messages, missed, recovered, gaps, not_recovered, .. } = self;
+        let Self { messages, missed, recovered, gaps, not_recovered, present, shown, changes, .. } = self;
+        assert!(*present > 100 && *shown > 100 && *changes > 1_000, "{self:?}");
         assert!(*messages > 1_000 && *missed > 0 && *recovered > 10, "{self:?}");
         for gap in [Gap::OtherEpoch, Gap::TooOld, Gap::Rewritten, Gap::TooMany, Gap::NoHistory] {
             assert!(not_recovered.contains_key(&gap), "nobody failed to return because of {gap}: {self:?}");
@@ -130,7 +143,8 @@ fn check(run: &Run, truth: &Truth<'_>, story: &Story<'_>, found: &mut Found) {
     }
     let can_end = story.stayed && joined.is_some() && run.has_home_at_end(&member.room);
     if let (true, Some(line), Some(at)) = (can_end, line, steps.at)
-        && let Some(last) = line.all.len().checked_sub(1)
+        // What the home has lost is nothing that the member could still get.
+        && let Some(last) = line.all.iter().rposition(|numbered| !numbered.was_lost)
         && line.all[last].position != at
         && steps.latest.is_none_or(|latest| latest < last)
     {
@@ -356,7 +370,11 @@ fn answered_once(truth: &Truth<'_>, desk: &Desk) {
                 assert!(reaches, "whether more follow after {before:?}: {page:?}");
             }
             // A page may begin after a position that the history does not have.
-            (RoomAnswer::History(Err(Gap::NoHistory | Gap::OtherEpoch | Gap::TooOld | Gap::Rewritten)), None)
+            (
+                RoomAnswer::History(Err(Gap::NoHistory | Gap::OtherEpoch | Gap::TooOld | Gap::Rewritten))
+                | RoomAnswer::Present(_),
+                None,
+            )
             | (RoomAnswer::Unknown, _) => {}
             _ => panic!("{request:?} has the answer of another request"),
         }

@@ -1,9 +1,11 @@
 //! The application of the worlds with rooms that remember: it runs commands, and records events.
 
+use super::people::{People, presence};
+use crate::hall::Wanted;
 use drupe_core::history::{Gap, Position, Recovery};
 use drupe_core::outbound::SlowPolicy;
 use drupe_core::{
-    ConnId, Event, Handler, HistoryRange, Hub, JoinOptions, NoNote, Outgoing, PublishOptions, RoomAnswer, RoomRequest,
+    ConnId, Event, Handler, HistoryRange, Hub, JoinOptions, Outgoing, Presence, PublishOptions, RoomAnswer, RoomRequest,
 };
 use std::collections::BTreeMap;
 
@@ -19,7 +21,8 @@ pub(crate) struct Desk {
     pub(crate) said: BTreeMap<String, Said>,
     /// The requests, each with its answers.
     pub(crate) requests: BTreeMap<RoomRequest, Request>,
-    /// Events that name no member or no request.
+    pub(crate) people: People,
+    /// Events that name no member or no request, and other surprises: a panic may be caught.
     pub(crate) strays: Vec<String>,
 }
 
@@ -29,6 +32,8 @@ pub(crate) struct Member {
     pub(crate) conn: ConnId,
     pub(crate) room: String,
     pub(crate) since: Option<Position>,
+    /// The name under which it is present.
+    pub(crate) name: Option<String>,
     pub(crate) joined: Vec<(Option<Position>, Recovery)>,
     /// Why messages may be missing, and whether only this member is concerned.
     pub(crate) gaps: Vec<(Gap, bool)>,
@@ -47,7 +52,7 @@ pub(crate) struct Said {
 
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// The message that it publishes, if it is no request for a history.
+    /// The message that it publishes, if it is no request for a history or for names.
     pub(crate) said: Option<String>,
     pub(crate) room: String,
     pub(crate) answers: Vec<RoomAnswer>,
@@ -58,9 +63,11 @@ impl Desk {
         Self { shard, ..Self::default() }
     }
 
-    fn join(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, room: &str, since: Option<Position>) {
+    fn join(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, room: &str, since: Option<Position>, name: &str) {
         if self.present.contains_key(&(conn, room.to_string())) {
-            assert_eq!(hub.join_with(conn, room, JoinOptions::new().since(since)), Ok(false), "{conn} in {room}");
+            if hub.join_with(conn, room, JoinOptions::new().since(since)) != Ok(false) {
+                self.stray("a second membership", conn, room);
+            }
             return;
         }
         let number = self.members.len();
@@ -70,9 +77,15 @@ impl Desk {
         let (room, gaps, has_left) = (room.to_string(), Vec::new(), false);
         // Without a home and a position, no event follows.
         let joined = if has_home || since.is_some() { Vec::new() } else { vec![(None, Recovery::New)] };
-        if hub.join_with(conn, &room, JoinOptions::new().since(since)) == Ok(true) {
+        // The name, and whether there is information about it: "ann" or "ann!".
+        let name = Some(name).filter(|name| !name.is_empty() && presence(hub, &room) != Presence::Off);
+        let info =
+            name.filter(|name| name.ends_with('!')).map(|_| if number.is_multiple_of(2) { "here" } else { "away" });
+        let name = name.map(|name| name.trim_end_matches('!').to_string());
+        let options = JoinOptions::new().since(since).name(name.as_deref()).info(info);
+        if hub.join_with(conn, &room, options) == Ok(true) {
             self.present.insert((conn, room.clone()), number);
-            self.members.push(Member { conn, room, since, joined, gaps, has_left });
+            self.members.push(Member { conn, room, since, name, joined, gaps, has_left });
         }
     }
 
@@ -106,7 +119,9 @@ impl Desk {
 
     fn issued(&mut self, request: RoomRequest, room: &str, said: Option<String>) {
         let new = self.requests.insert(request, Request { said, room: room.into(), answers: Vec::new() });
-        assert!(new.is_none(), "request {request} was issued twice");
+        if new.is_some() {
+            self.strays.push(format!("request {request} was issued twice"));
+        }
     }
 
     /// Runs a command: a verb, a room, and further words.
@@ -116,8 +131,8 @@ impl Desk {
         let word = words.next().unwrap_or_default();
         let number = word.parse::<usize>().unwrap_or(0);
         match verb {
-            "join" => self.join(hub, conn, room, None),
-            "back" => self.join(hub, conn, room, word.parse().ok()),
+            "join" => self.join(hub, conn, room, None, word),
+            "back" => self.join(hub, conn, room, word.parse().ok(), words.next().unwrap_or_default()),
             "leave" => self.leave(hub, conn, room),
             "say" => {
                 let (_, text) = self.text(room, number);
@@ -148,6 +163,11 @@ impl Desk {
                     hub.read_history(room, range, words.next().and_then(|most| most.parse().ok()).unwrap_or(3));
                 self.issued(request, room, None);
             }
+            "who" => {
+                let request = hub.read_presence(room, Some(word), 1);
+                self.issued(request, room, None);
+            }
+            "panic" => std::panic::panic_any(Wanted),
             "remove" => hub.remove_history(room),
             "policy" => {
                 let policies =
@@ -159,6 +179,20 @@ impl Desk {
         }
     }
 
+    fn ask_anew(&mut self, hub: &mut Hub<'_, ()>) {
+        let asked = self.people.ask_anew(hub);
+        asked.into_iter().for_each(|(request, room)| self.issued(request, room, None));
+    }
+
+    fn roll_call(&mut self, hub: &mut Hub<'_, ()>) {
+        let Self { people, members, present, .. } = self;
+        let named = present
+            .iter()
+            .filter_map(|((conn, room), &number)| Some((*conn, room.as_str(), members[number].name.as_deref()?)));
+        let asked = people.roll_call(hub, &named);
+        asked.into_iter().for_each(|(request, room)| self.issued(request, room, None));
+    }
+
     fn stray(&mut self, event: &str, conn: ConnId, room: &str) {
         self.strays.push(format!("{event} of {conn} in {room}"));
     }
@@ -166,9 +200,11 @@ impl Desk {
 
 impl Handler for Desk {
     type Context = ();
-    type Note = NoNote;
+    /// Each note asks who is present.
+    type Note = u8;
 
-    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, u8>) {
+        self.people.forget_empty(hub);
         match event {
             Event::Message { conn, payload } => {
                 let message = payload.as_str().unwrap_or_default().to_string();
@@ -181,6 +217,9 @@ impl Handler for Desk {
                 self.members[number].joined.push((position, recovery));
                 let position = position.map_or("-".into(), |position| position.to_string());
                 hub.send(conn, &format!("joined {room} {position}"));
+                if let Some(request) = self.people.ask(hub, room) {
+                    self.issued(request, room, None);
+                }
             }
             Event::RoomGap(gap) => {
                 let concerned = |at: &ConnId, room: &str| room == gap.room && gap.conn.is_none_or(|conn| conn == *at);
@@ -198,9 +237,17 @@ impl Handler for Desk {
                 }
             }
             Event::RoomAnswered { request, answer, .. } => match self.requests.get_mut(&request) {
-                Some(found) => found.answers.push(answer.clone()),
+                Some(found) => {
+                    found.answers.push(answer.clone());
+                    if let RoomAnswer::Present(Some(page)) = answer {
+                        self.people.answered(request, page);
+                    }
+                }
                 None => self.strays.push(format!("an answer to {request}")),
             },
+            Event::PresenceChanged(change) => self.people.changed(&change),
+            Event::Reconfigured => self.ask_anew(hub),
+            Event::Note(_) => self.roll_call(hub),
             Event::Closed { conn, .. } => self.present.retain(|(other, _), _| *other != conn),
             _ => {}
         }

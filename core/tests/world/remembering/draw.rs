@@ -4,7 +4,7 @@ use super::heard::Heard;
 use drupe_core::history::{Keep, Position};
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::sim::{Client, Do, Faults};
-use drupe_core::{Config, Home, Listen, Random, RoomMemory, RoomOptions};
+use drupe_core::{Config, Home, Listen, Presence, Random, RoomMemory, RoomOptions};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -12,6 +12,23 @@ use std::time::Duration;
 
 /// The rooms: three may have homes.
 pub(crate) const ROOMS: [&str; 4] = ["news", "nest", "talk", "plain"];
+
+const PRESENCES: [Presence; 4] = [Presence::Names, Presence::Names, Presence::Counts, Presence::Off];
+/// The names of members, and those with information about them.
+const NAMES: [&str; 6] = ["", "ann", "bob", "cid", "ann!", "bob!"];
+
+/// What the peers of a world do.
+#[derive(Clone, Copy)]
+pub(crate) struct Habits {
+    /// Whether they set slow policies of rooms.
+    pub(crate) policies: bool,
+    /// Whether they make the application panic.
+    pub(crate) panics: bool,
+    /// Whether some of them remove histories.
+    pub(crate) removes: bool,
+    /// The rooms where they go.
+    pub(crate) rooms: &'static [&'static str],
+}
 
 pub(crate) struct Draw(pub(crate) Random);
 
@@ -35,7 +52,8 @@ impl Draw {
                 .bytes(self.pick(&[0, 50, 400, 1 << 20, 1 << 20, u32::MAX]))
                 .age(self.pick(&[None, None, Some(seconds(0)), Some(seconds(2)), Some(seconds(60))]))
                 .key_window(self.pick(&[seconds(0), seconds(5), seconds(300), Duration::MAX]));
-            RoomOptions::new(rooms, keep).tells_gaps(!self.chance(6)).positions(!self.chance(6))
+            let presence = self.pick(&PRESENCES);
+            RoomOptions::new(rooms, keep).presence(presence).tells_gaps(!self.chance(6)).positions(!self.chance(6))
         });
         RoomMemory::default()
             .rooms(rooms.into())
@@ -43,13 +61,19 @@ impl Draw {
             .recover_max(self.pick(&[0, 1, 5, 300, 300, u32::MAX]))
     }
 
+    /// Returns a memory that only loses what homes lose.
+    pub(crate) fn long_memory() -> RoomMemory {
+        RoomMemory::default().rooms(vec![RoomOptions::new("*", Keep::messages(1_000))])
+    }
+
     /// Draws another memory, in which some rooms have no home.
     pub(crate) fn other_memory(&mut self, before: &RoomMemory) -> RoomMemory {
         let mut memory = if self.chance(2) { before.clone() } else { self.memory() };
         for number in (0..3).rev() {
-            match self.number(4) {
+            match self.number(6) {
                 0 => drop(memory.rooms.remove(number)),
                 1 => memory.rooms[number].home = Home::None,
+                2 | 3 => memory.rooms[number].presence = self.pick(&PRESENCES),
                 _ => {}
             }
         }
@@ -77,12 +101,12 @@ impl Draw {
     }
 
     /// Creates a peer of a listener, which remembers the last positions that it saw.
-    pub(crate) fn client(&mut self, is_websocket: bool, policies: bool) -> Client {
+    pub(crate) fn client(&mut self, is_websocket: bool, habits: Habits) -> Client {
         let client = if is_websocket { Client::websocket() } else { Client::lines() };
         let seen = Rc::new(RefCell::new(BTreeMap::new()));
         let knows = Rc::clone(&seen);
         let (pace, ends) = (self.pick(&[1, 1, 2, 5]), self.pick(&[0, 60, 300]));
-        let (long, removes) = (self.chance(3), self.chance(4));
+        let (long, removes) = (self.chance(3), self.chance(4) && habits.removes);
         let client = client.answers(move |text| {
             remember(&mut knows.borrow_mut(), text);
             None
@@ -95,16 +119,17 @@ impl Draw {
             if ends > 0 && draw.chance(ends) {
                 return [Do::Close, Do::End, Do::Leave][draw.number(3)].clone();
             }
-            Do::Say(draw.command(&seen.borrow(), (long, removes, policies)))
+            Do::Say(draw.command(&seen.borrow(), habits, (long, removes)))
         })
     }
 
-    fn command(&mut self, seen: &BTreeMap<String, Position>, (long, removes, policies): (bool, bool, bool)) -> String {
-        let room = self.pick(&ROOMS);
+    fn command(&mut self, seen: &BTreeMap<String, Position>, habits: Habits, (long, removes): (bool, bool)) -> String {
+        let Habits { policies, panics, rooms, .. } = habits;
+        let room = self.pick(rooms);
         let length = if long { self.pick(&[0, 10, 100, 450]) } else { self.number(30) };
         match self.number(30) {
-            0..3 => format!("join {room}"),
-            3..8 => format!("back {room} {}", self.position(seen, room)),
+            0..3 => format!("join {room} {}", self.pick(&NAMES)),
+            3..8 => format!("back {room} {} {}", self.position(seen, room), self.pick(&NAMES)),
             8..11 => format!("leave {room}"),
             15..17 => format!("both {room} {length}"),
             17..20 => format!("keep {room} {length}"),
@@ -116,6 +141,8 @@ impl Draw {
             26 if removes => format!("remove {room}"),
             27 if policies => format!("policy {room} {}", self.number(4)),
             28 if self.chance(4) => "close".into(),
+            28 if panics && self.chance(2) => "panic".into(),
+            29 => format!("who {room} {}", self.pick(&NAMES)),
             _ => format!("say {room} {length}"),
         }
     }
