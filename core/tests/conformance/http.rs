@@ -3,13 +3,15 @@
 use super::run;
 use crate::shell::Server;
 use crate::shell::core::app::Echo;
-use crate::shell::core::http::{Files, Http};
+use crate::shell::core::http::{Files, Http, HttpResponse};
 use crate::shell::core::outbound::Marks;
 use crate::shell::core::telnet::Telnet;
 use crate::shell::core::wire::Protocol;
-use crate::shell::core::{Config, Listen, Reason};
+use crate::shell::core::{Config, Event, Handler, Hub, Listen, NoNote, Reason, RequestTicket, Timer};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn websocket_and_http_share_a_port() {
@@ -78,6 +80,51 @@ fn non_http_listeners_refuse_http_posts() {
         let metrics = server.end();
         assert_eq!((metrics.messages_in, metrics.ended.get(Reason::WrongProtocol)), (0, 1), "{address}");
     }
+}
+
+/// Responds a moment later with the body of the request.
+#[derive(Default)]
+struct Later(BTreeMap<u64, (RequestTicket, Vec<u8>)>);
+
+impl Handler for Later {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        match event {
+            Event::Request { body, .. } => {
+                let (key, ticket) = (hub.random(), hub.respond_later().expect("a request"));
+                self.0.insert(key, (ticket, body.to_vec()));
+                hub.wake(Timer::named("respond").keyed(key), Duration::from_millis(1));
+            }
+            Event::Timer(timer) => {
+                let (ticket, body) = self.0.remove(&timer.key).expect("it was set once");
+                hub.respond_to(ticket, &HttpResponse::new("application/octet-stream", body)).expect("it waits");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn later_responses_return_bodies_of_pipelined_requests() {
+    let config = Config::listening(["ws://127.0.0.1:0?body_max=500000".parse().expect("well formed")]);
+    let server = run(config, Later::default(), None);
+    let mut client = server.connect();
+    let large = vec![b'x'; 400_000];
+    let head = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\nExpect: 100-continue\r\n\r\n";
+    client.send(head);
+    assert_eq!((client.line(), client.line()), ("HTTP/1.1 100 Continue\r".into(), "\r".into()));
+    client.send(&large);
+    client.send(
+        b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+        3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n",
+    );
+    let answers = client.rest();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{}", &answers[..200]);
+    let first = answers.split("\r\n\r\n").nth(1).expect("a body");
+    assert!(first.starts_with(&"x".repeat(400_000)) && answers.ends_with("\r\n\r\nabcde"));
+    assert_eq!(server.end().requests_page, 2);
 }
 
 #[test]
