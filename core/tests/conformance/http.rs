@@ -10,6 +10,7 @@ use crate::shell::core::wire::Protocol;
 use crate::shell::core::{Config, Event, Handler, Hub, Listen, NoNote, Reason, RequestTicket, Timer};
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,6 +126,35 @@ fn later_responses_return_bodies_of_pipelined_requests() {
     let first = answers.split("\r\n\r\n").nth(1).expect("a body");
     assert!(first.starts_with(&"x".repeat(400_000)) && answers.ends_with("\r\n\r\nabcde"));
     assert_eq!(server.end().requests_page, 2);
+}
+
+#[test]
+fn curl_sends_bodies_and_waits_for_responses() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no curl on this machine");
+        return;
+    }
+    let config = Config::listening(["ws://127.0.0.1:0?body_max=100".parse().expect("well formed")]);
+    let server = run(config, Later::default(), None);
+    let url = server.addresses[0].replace("ws://", "http://");
+    let curl = |arguments: &[&str], urls: &[&str]| {
+        let always = ["-sS", "--max-time", "60", "--data-binary", "hello"];
+        let output = Command::new("curl").args(always).args(arguments).args(urls).output().expect("it is installed");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for arguments in [
+        &[][..],
+        &["--http1.0"],
+        &["-H", "Expect: 100-continue"],
+        &["-H", "Transfer-Encoding: chunked"],
+        &["-X", "PUT", "-H", "Transfer-Encoding: chunked", "-H", "Expect: 100-continue"],
+    ] {
+        assert_eq!(curl(arguments, &[&url]), "hello", "{arguments:?}");
+    }
+    assert_eq!(curl(&[], &[&url, &url]), "hellohello", "on one connection");
+    let long = "x".repeat(101);
+    assert_eq!(curl(&["--data-binary", &long], &[&url]), "the request body is too long: at most 100 bytes\n");
+    server.end();
 }
 
 #[test]

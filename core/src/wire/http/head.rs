@@ -220,8 +220,8 @@ pub(crate) fn find_head(held: &[u8], search: &mut HeadSearch) -> Head {
     // The end of the head, or a CR LF, may have begun in bytes that were searched before.
     let searched = core::mem::take(&mut search.searched).min(seen.len());
     let from = searched.saturating_sub(END.len() - 1);
-    work::step(2 * (seen.len() - from));
     let end = memmem::find(&seen[from..], END).map(|at| from + at + END.len());
+    work::step(2 * (end.unwrap_or(seen.len()) - from));
     match end {
         _ if has_bare_controls(&seen[..end.unwrap_or(seen.len())], from) => Head::BareControls,
         Some(end) => Head::Whole(end),
