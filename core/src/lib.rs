@@ -222,7 +222,7 @@ pub use metrics::{
     ByReason, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series, SeriesError,
     SeriesId, SeriesProblem, TunnelMetrics, WorkSummary,
 };
-pub use state::{Deadline, Job, Offloaded, RoomRequest, RoundTrip, Ticket, Timer, Traffic, Why};
+pub use state::{Deadline, Job, Offloaded, RequestTicket, RoomRequest, RoundTrip, Ticket, Timer, Traffic, Why};
 #[cfg(feature = "sim")]
 pub use testing::sim;
 pub use wire::outgoing_proxy::OutgoingProxy;

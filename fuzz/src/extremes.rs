@@ -131,6 +131,7 @@ impl<'a> Draw<'a> {
             .files(self.maybe(Draw::files))
             .telnet(telnet.then(|| self.telnet()))
             .timeout(self.duration(Duration::from_secs(10)))
+            .body_max_bytes(self.count(50))
     }
 
     /// Draws a table without files, or with one that is empty or as long as a number says.

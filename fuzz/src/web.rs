@@ -17,10 +17,13 @@ const UPGRADE: &[u8] = b"GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n
 /// Sends any bytes as HTTP requests and frames to a whole server, in any pieces.
 ///
 /// # Panics
+/// The application gets bodies of up to 1,000 bytes if the first byte is 128 or more.
+///
+/// # Panics
 /// If the split changes the answer, or too much memory is held.
 pub fn http(data: &[u8]) {
     let [piece, stream @ ..] = data else { return };
-    check(stream, usize::from(*piece).max(1));
+    check(stream, usize::from(*piece).max(1), if *piece < 128 { 0 } else { 1_000 });
 }
 
 /// Sends any bytes after a WebSocket upgrade to a whole server, in any pieces.
@@ -29,10 +32,10 @@ pub fn http(data: &[u8]) {
 /// If the split changes the answer, or too much memory is held.
 pub fn websocket(data: &[u8]) {
     let [piece, stream @ ..] = data else { return };
-    check(&[UPGRADE, stream].concat(), usize::from(*piece).max(1));
+    check(&[UPGRADE, stream].concat(), usize::from(*piece).max(1), 0);
 }
 
-fn check(stream: &[u8], piece: usize) {
+fn check(stream: &[u8], piece: usize, body_max: u32) {
     // The values of the metrics depend on the pieces.
     if stream.windows(8).any(|window| window == b"/metrics") {
         return;
@@ -40,12 +43,12 @@ fn check(stream: &[u8], piece: usize) {
     // Of more than 16 pings that arrive together, the first get no pong (RFC 6455 section 5.5.3).
     let may_be_pings = stream.iter().filter(|&&byte| byte & 0x8f == 0x89).count();
     if may_be_pings > 16 {
-        answered(stream, stream.len());
+        answered(stream, stream.len(), body_max);
         return;
     }
-    let whole = answered(stream, stream.len().max(1));
+    let whole = answered(stream, stream.len().max(1), body_max);
     for size in [1, piece] {
-        let split = answered(stream, size);
+        let split = answered(stream, size, body_max);
         assert!(whole == split, "the split changes the answer: {:?} and {:?}", text(&whole), text(&split));
     }
 }
@@ -55,8 +58,9 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Returns the server's answer. The bytes after an HTTP head are sorted.
-fn answered(stream: &[u8], piece: usize) -> Vec<u8> {
-    let listen: Listen = "ws://127.0.0.1:0/chat?subprotocols=a,b".parse().expect("well formed");
+fn answered(stream: &[u8], piece: usize, body_max: u32) -> Vec<u8> {
+    let address = format!("ws://127.0.0.1:0/chat?subprotocols=a,b&body_max={body_max}");
+    let listen: Listen = address.parse().expect("well formed");
     let mut config = Config::listening([listen]).unlimited();
     config.peer.budget.message_max_bytes = MessageSize::new(5_000).expect("in range");
     let mut hub = TestHub::with_config(config, Echo);

@@ -100,6 +100,7 @@ impl Apps {
             Event::DialFailed { dial, .. } | Event::DialEnded { dial } => one(AppIndex(dial.app())),
             Event::Refused { listener, .. }
             | Event::Request { listener, .. }
+            | Event::RequestExpired { listener, .. }
             | Event::RequestRefused { listener, .. }
             | Event::AcceptPaused { listener, .. }
             | Event::AcceptResumed { listener } => one(of_listener(hub, listener)),

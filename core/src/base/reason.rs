@@ -124,6 +124,10 @@ reasons! {
     Replaced = 303, "replaced", Application, "the same user connected elsewhere";
     /// The application's [codec](crate::wire::Codec) panicked or broke its own rules.
     CodecFailed = 304, "codec_failed", Application, "the protocol decoder failed";
+    /// The application did not respond in time to an HTTP request.
+    ///
+    /// Such a request is refused, and its connection may stay open.
+    ResponseTimeout = 305, "response_timeout", Application, "the application did not respond in time";
     /// An operator closed this connection.
     Kicked = 400, "kicked", Operator, "an operator closed the connection";
     /// The server is shutting down, or a reload removed the listener.

@@ -302,6 +302,12 @@ fn set_http(http: &mut Http, name: &str, value: &str) -> Result<bool, ListenProb
             http.ping = (seconds > 0).then_some(Duration::from_secs(seconds.into()));
         }
         "subprotocols" => http.subprotocols = value.split(',').map(ToString::to_string).collect(),
+        "body_max" => {
+            let expected = "a number of bytes, at most 16777216";
+            let most = |bytes: &u32| *bytes <= Http::BODY_MAX_BYTES;
+            let bytes = value.parse().ok().filter(most).ok_or_else(|| wrong("body_max", expected, value))?;
+            http.body_max_bytes = bytes;
+        }
         "timeout" => http.timeout = Duration::from_secs(number::<u32>("timeout", "a number of seconds", value)?.into()),
         _ => return Ok(false),
     }
@@ -394,6 +400,9 @@ mod tests {
         let Protocol::Http(http) = &listen.protocol else { panic!("{:?}", listen.protocol) };
         assert_eq!((http.path.as_deref(), &http.metrics), (Some("/room"), &Access::Off));
         assert!(!listen.address.needs_socket() && !listen.is_local());
+        let listen: Listen = "ws://[::1]:1?body_max=16777216".parse().expect("good");
+        let Protocol::Http(http) = &listen.protocol else { panic!("{:?}", listen.protocol) };
+        assert_eq!(http.body_max_bytes, 16 << 20);
         let listen: Listen = "unix:///tmp/drupe.sock".parse().expect("good");
         assert_eq!(listen.address, Address::Unix("/tmp/drupe.sock".into()));
         assert_eq!(listen.bound(&listen.address), "unix:///tmp/drupe.sock");
@@ -438,6 +447,7 @@ mod tests {
             ("auto://127.0.0.1:1?prefix=varint", "prefix takes u32be or u64be"),
             ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
             ("ws://127.0.0.1:1?metrics=credential", "metrics takes open or off"),
+            ("ws://127.0.0.1:1?body_max=16777217", "body_max takes a number of bytes, at most 16777216"),
             ("ws://127.0.0.1:1?origins=https://example.org/chat", "write https://example.org"),
             (
                 "ws://127.0.0.1:1?origins=same,https://example.org",

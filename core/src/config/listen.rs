@@ -54,6 +54,7 @@ use core::net::SocketAddr;
 /// | `ping` | ws | seconds without a byte before a peer is pinged, 0 for never; 30 |
 /// | `metrics` | ws | `open` on loopback, else `off`: whether anyone may read `/metrics` |
 /// | `timeout` | ws | seconds in which a request must be complete; 10 |
+/// | `body_max` | ws | bytes that the body of a request may have, at most 16777216; 0 |
 /// | `mode` | unix | the permissions of the socket file, such as `660`; set by the umask |
 /// | `group` | unix | the group of the socket file, by name or number; the group of the process |
 /// | `tunnel` | all | the name of a [tunnel](crate::tunnel) on whose far side the address is; none |

@@ -227,7 +227,7 @@ impl Default for Closing {
 /// 3. At a hard deadline it drops what is left.
 ///
 /// Work in progress may finish. A connection with a [ticket](crate::Hub::ticket) or an
-/// [offloaded](crate::Hub::offload) job, or whose task has taken a message and not asked for the
+/// [offloaded](crate::Hub::offload) job, with an HTTP request in progress, or whose task has taken a message and not asked for the
 /// next one, is closed once that is done. It is closed at the latest half a second before the
 /// deadline, or a quarter of the deadline before it if that is less. Its tickets expire before that,
 /// and [`Metrics::drain_unfinished`](crate::Metrics::drain_unfinished) counts it.

@@ -14,7 +14,7 @@ use crate::base::Origin;
 use crate::base::{ConnId, DialId, Failure, ListenerId, OutgoingBuf, Payload, Peer, Reason, Time};
 use crate::facts::RoomAnswer;
 use crate::history::{Position, Recovery};
-use crate::state::{RoomRequest, Ticket, Timer};
+use crate::state::{RequestTicket, RoomRequest, Ticket, Timer};
 use crate::tunnel::TunnelStatus;
 use crate::wire::http::Request;
 use crate::wire::telnet::Signal;
@@ -194,13 +194,14 @@ pub enum Event<'a, N> {
         /// The reason for which the peer was refused.
         reason: Reason,
     },
-    /// An HTTP client requests something that the server does not serve itself, without a body.
+    /// An HTTP client requests something that the server does not serve itself.
     ///
     /// It is a path that the server does not have, or another method than `GET`, `HEAD` and
-    /// `OPTIONS`. Respond with [`Hub::respond`](crate::Hub::respond) during this event. Without a
-    /// response, the client gets the status 404 or 405, and
-    /// [`RequestRefused`](Self::RequestRefused) follows. The peer is not authenticated. The request
-    /// counts as a message against its rates.
+    /// `OPTIONS`. Respond with [`Hub::respond`](crate::Hub::respond) during this event, or promise a
+    /// response with [`Hub::respond_later`](crate::Hub::respond_later). Without either, the client
+    /// gets the status 404 or 405, and [`RequestRefused`](Self::RequestRefused) follows. The peer is
+    /// not authenticated. The request counts as a message against its rates, with the bytes of its
+    /// head and body.
     #[non_exhaustive]
     Request {
         /// The connection that carries the request. It had no [`Opened`](Self::Opened) event.
@@ -211,11 +212,27 @@ pub enum Event<'a, N> {
         peer: Peer,
         /// The request.
         request: &'a Request,
+        /// The whole body, without its framing. Empty if there is none.
+        ///
+        /// It has at most [`Http::body_max_bytes`](crate::http::Http::body_max_bytes) bytes. That
+        /// is 0 by default: requests with a body are then refused.
+        body: &'a [u8],
+    },
+    /// A promised response to an HTTP request can no longer be given.
+    ///
+    /// It did not come in time, or the connection ended: see
+    /// [`Hub::respond_later`](crate::Hub::respond_later). Each ticket is either used or expires.
+    #[non_exhaustive]
+    RequestExpired {
+        /// The ticket that can no longer be used.
+        ticket: RequestTicket,
+        /// The listener that received the request.
+        listener: ListenerId,
     },
     /// An HTTP request was refused.
     ///
-    /// Causes: an unknown path, another host, another origin, missing credentials, or a malformed
-    /// request. If the connection ends with it, [`Refused`](Self::Refused) is not emitted as
+    /// Causes: an unknown path, another host, another origin, missing credentials, a malformed
+    /// request, a body that is too long, or a promised response that did not come in time. If the connection ends with it, [`Refused`](Self::Refused) is not emitted as
     /// well.
     #[non_exhaustive]
     RequestRefused {
@@ -345,7 +362,10 @@ impl<'a, N> Event<'a, N> {
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
             Self::Refused { listener, peer, reason } => Event::Refused { listener, peer, reason },
-            Self::Request { conn, listener, peer, request } => Event::Request { conn, listener, peer, request },
+            Self::Request { conn, listener, peer, request, body } => {
+                Event::Request { conn, listener, peer, request, body }
+            }
+            Self::RequestExpired { ticket, listener } => Event::RequestExpired { ticket, listener },
             Self::RequestRefused { listener, peer, reason, status, why, request } => {
                 Event::RequestRefused { listener, peer, reason, status, why, request }
             }
@@ -392,6 +412,7 @@ impl<'a, N> Event<'a, N> {
             | Self::DialEnded { .. }
             | Self::Refused { .. }
             | Self::Request { .. }
+            | Self::RequestExpired { .. }
             | Self::RequestRefused { .. }
             | Self::Tunnel { .. }
             | Self::ChannelRefused { .. }

@@ -58,12 +58,14 @@ impl<H: Handler> Machine<H> {
                 }
                 self.serve_held(id);
             }
+            Some(Why::Ticket) => self.expire_request(id),
             Some(Why::KeepAlive) => self.state.keep_alive(index),
             Some(Why::Expiry) => self.state.end(index, Reason::SessionExpired, Ending::Flush),
             Some(Why::Drain) => {
                 if self.state.last_call.is_some_and(|last_call| last_call <= now) && self.state.is_working(id) {
                     self.state.metrics.drain_unfinished += 1;
                     self.expire_tickets(id);
+                    self.expire_request(id);
                 }
                 // The handler may have ended it.
                 if self.state.conns.get(id).is_some() {

@@ -1,18 +1,18 @@
 //! Protocol detection from a peer's first bytes, and HTTP handshakes.
 
 use super::Machine;
-use super::request::Asked;
 use crate::base::Origin;
 use crate::base::{ConnId, Peer, Reason, some_time};
 use crate::config::{Address, Listen, PageLogin, Rate};
 use crate::handler::{Event, Handler};
-use crate::state::Ending;
 use crate::state::conn::HandshakeStep;
-use crate::web::{Answer, Outcome, Site, answer, answer_of};
+use crate::state::{Ending, Exchange};
+use crate::web::{Answer, Outcome, Site, answer};
 use crate::wire::http::{Access, Bad, Forwarded, HeadSearch, Http, ParsedHead, Request, Scheme, parse_head};
-use crate::wire::http::{Refused, Status};
+use crate::wire::http::{BODY_TOO_LONG, Refused, Status};
 use crate::wire::websocket::WebSocket;
 use crate::wire::{Detected, NO_TLS, ProbeInput, Protocol, Wire, WsTelnet};
+use alloc::format;
 
 impl<H: Handler> Machine<H> {
     /// Continues the handshake of a connection, and opens it once its protocol is known.
@@ -96,29 +96,29 @@ impl<H: Handler> Machine<H> {
                 // The backlog is over, so the connection is read again, whatever the request's
                 // outcome.
                 self.state.outbound.changed.insert(index);
+                self.state.body_goes_on(conn, http.timeout);
             }
             let rest = &held[*used..];
-            let (request, length) = match parse_head(rest, search) {
+            match self.state.conns.get(conn)?.exchange.as_deref() {
+                Some(Exchange::Reading(_)) => {
+                    if !self.read_body(conn, http, input, (rest, used)) {
+                        return None;
+                    }
+                    answered = true;
+                    continue;
+                }
+                // What follows the request waits for the response.
+                Some(Exchange::Waiting(_)) => return None,
+                None => {}
+            }
+            let (request, length) = match parse_head(rest, search, http.body_limit()) {
                 ParsedHead::Request(request, length) => (request, length),
                 ParsedHead::Unclear => {
-                    match input {
-                        ProbeInput::Growing => {}
-                        ProbeInput::Ended => {
-                            let is_cut =
-                                !rest.is_empty() && self.state.conns.get(conn).is_some_and(|found| found.truncated);
-                            let reason = if is_cut { Reason::Truncated } else { Reason::PeerClosed };
-                            self.state.end(index, reason, Ending::Flush);
-                        }
-                        // No request was begun.
-                        ProbeInput::Waited if rest.is_empty() => self.state.end(index, Reason::Idle, Ending::Flush),
-                        ProbeInput::Waited => {
-                            self.refuse(conn, &Status::REQUEST_TIMEOUT.last_words(false), Reason::MessageTimeout);
-                        }
-                    }
+                    self.request_is_incomplete(conn, input, !rest.is_empty());
                     return None;
                 }
                 ParsedHead::Bad(bad) => {
-                    self.refuse_bad(conn, &bad);
+                    self.refuse_bad(conn, &bad, http.body_limit());
                     return None;
                 }
                 ParsedHead::Tls => {
@@ -127,10 +127,7 @@ impl<H: Handler> Machine<H> {
                 }
             };
             if self.state.must_wait(index) || answered && self.state.should_write_first(index) {
-                if let Some(found) = self.state.conns.get_mut(conn) {
-                    found.backlog = true;
-                }
-                self.state.schedule(index);
+                self.let_request_wait(conn);
                 return None;
             }
             if request.asks_for_upgrade()
@@ -142,20 +139,50 @@ impl<H: Handler> Machine<H> {
             answered = true;
             *used += length;
             if !self.state.charge(index, 1, length as u64).serves() {
+                if request.has_body() {
+                    self.refuse_excess(conn);
+                }
                 continue;
             }
-            if let Some(socket) = self.answer(conn, http, &request) {
+            if let Some(socket) = self.answer(conn, http, request) {
                 return Some(socket);
             }
         }
         None
     }
 
+    /// Ends a connection whose input ended or timed out before a request was complete.
+    ///
+    /// `has_begun`: whether a part of the request has arrived.
+    pub(super) fn request_is_incomplete(&mut self, conn: ConnId, input: ProbeInput, has_begun: bool) {
+        let index = conn.slot();
+        match input {
+            ProbeInput::Growing => {}
+            ProbeInput::Ended => {
+                let is_cut = has_begun && self.state.conns.get(conn).is_some_and(|found| found.truncated);
+                let reason = if is_cut { Reason::Truncated } else { Reason::PeerClosed };
+                self.state.end(index, reason, Ending::Flush);
+            }
+            ProbeInput::Waited if !has_begun => self.state.end(index, Reason::Idle, Ending::Flush),
+            ProbeInput::Waited => {
+                self.refuse(conn, &Status::REQUEST_TIMEOUT.last_words(false), Reason::MessageTimeout);
+            }
+        }
+    }
+
+    /// Lets received input of a connection wait until it may be handled.
+    pub(super) fn let_request_wait(&mut self, conn: ConnId) {
+        if let Some(found) = self.state.conns.get_mut(conn) {
+            found.backlog = true;
+        }
+        self.state.schedule(conn.slot());
+    }
+
     /// Answers one request. Returns the WebSocket and its request if the connection was upgraded.
-    fn answer(&mut self, conn: ConnId, http: &Http, request: &Request) -> Option<(WebSocket, Request)> {
-        let (peer, scheme) = (self.state.conns.get(conn)?.peer, self.scheme(conn, http, request));
+    fn answer(&mut self, conn: ConnId, http: &Http, request: Request) -> Option<(WebSocket, Request)> {
+        let (peer, scheme) = (self.state.conns.get(conn)?.peer, self.scheme(conn, http, &request));
         // The client whose failed credentials are counted, if this listener accepts any.
-        let client = http.forwarded.as_ref().map_or(peer, |proxies| proxies.client(peer, request));
+        let client = http.forwarded.as_ref().map_or(peer, |proxies| proxies.client(peer, &request));
         let client = client.key().filter(|_| http.has_credentials());
         let now = self.state.now;
         // A client certificate that names a user is the login.
@@ -174,22 +201,16 @@ impl<H: Handler> Machine<H> {
             metrics: || self.state.metrics_of_all().exposition(),
             tunnels: || self.state.metrics_of_all().tunnels,
         };
-        let mut answer = answer(request, site);
-        let unserved = [Status::NOT_FOUND, Status::METHOD_NOT_ALLOWED];
-        if matches!(answer.outcome, Outcome::Refused(refused) if unserved.contains(&refused.status))
-            && !request.asks_for_upgrade()
-        {
-            match self.ask_handler(conn, request) {
-                Asked::Gone => return None,
-                Asked::Answered(response) => answer = answer_of(request, &response, &self.state.config.pages),
-                Asked::Unanswered => {}
-            }
+        let answer = answer(&request, site);
+        if let Some(refused) = answer.unserved(&request) {
+            self.pass_to_handler(conn, http, request, refused);
+            return None;
         }
         let Answer { bytes, is_last, outcome } = answer;
         self.state.outbound.control(conn.slot(), &bytes);
         let reason = match outcome {
             // The upgrade response is sent as control data, so that no pong overtakes it.
-            Outcome::Upgraded { socket, is_monitor } => return Some((socket, request.clone().opening(is_monitor))),
+            Outcome::Upgraded { socket, is_monitor } => return Some((socket, request.opening(is_monitor))),
             Outcome::Served(endpoint) => {
                 self.state.count_request(endpoint);
                 self.state.answered(conn);
@@ -202,16 +223,11 @@ impl<H: Handler> Machine<H> {
                     }
                     self.state.metrics.authentication_failures += 1;
                 }
-                self.tell_refused(conn, refused, Some(request));
+                self.tell_refused(conn, refused, Some(&request));
                 refused.reason
             }
         };
-        if is_last {
-            self.state.end_without_event(conn.slot(), reason, Ending::Flush);
-        } else {
-            self.state.answered(conn);
-            self.state.await_request(conn, http.timeout);
-        }
+        self.state.finish_request(conn, is_last, reason, http.timeout);
         None
     }
 
@@ -230,10 +246,13 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Refuses a malformed or ambiguous request, and ends its connection.
-    fn refuse_bad(&mut self, conn: ConnId, bad: &Bad) {
+    ///
+    /// `body_max`: the limit for its body, in bytes.
+    pub(super) fn refuse_bad(&mut self, conn: ConnId, bad: &Bad, body_max: u32) {
         let Bad { status, reason, why, ref request } = *bad;
-        let is_head = request.as_ref().is_some_and(|request| request.method() == "HEAD");
-        self.state.outbound.control(conn.slot(), &status.last_words_with(why, is_head));
+        let is_head = request.as_ref().is_some_and(|request| request.is_head());
+        let words = if why == BODY_TOO_LONG { format!("{why}: at most {body_max} bytes") } else { why.into() };
+        self.state.outbound.control(conn.slot(), &status.last_words_with(&words, is_head));
         if reason == Reason::BadRequest {
             self.tell_refused(conn, Refused { status, reason, why }, request.as_deref());
             self.state.end_without_event(conn.slot(), reason, Ending::Flush);
@@ -243,7 +262,7 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Emits [`Event::RequestRefused`], counts the refusal, and marks the connection as HTTP.
-    fn tell_refused(&mut self, conn: ConnId, refused: Refused, request: Option<&Request>) {
+    pub(super) fn tell_refused(&mut self, conn: ConnId, refused: Refused, request: Option<&Request>) {
         let Refused { status, reason, why } = refused;
         self.state.metrics.requests_refused.add(reason);
         let Some(found) = self.state.conns.get_mut(conn) else { return };
@@ -292,7 +311,7 @@ impl<H: Handler> Machine<H> {
         self.serve_held(conn);
     }
 
-    fn refuse(&mut self, conn: ConnId, words: &[u8], reason: Reason) {
+    pub(super) fn refuse(&mut self, conn: ConnId, words: &[u8], reason: Reason) {
         self.state.outbound.control(conn.slot(), words);
         self.state.end(conn.slot(), reason, Ending::Flush);
     }

@@ -109,8 +109,10 @@ impl<H: Handler> Machine<H> {
         let found = self.state.conns.get(conn)?;
         let plain = Transmit(Source::Queue(&self.state.outbound, conn.slot()));
         let transmit = self.enciphered(conn).unwrap_or(plain);
+        // While a response is awaited, reading only serves to notice that the client has gone.
+        let has_input = found.waiting().is_some() && !found.held.is_empty();
         let at_once = self.state.asked_tls_until(conn).is_some()
-            || found.is_undecided() && !found.backlog && found.step != HandshakeStep::Admission
+            || found.is_undecided() && !found.backlog && !has_input && found.step != HandshakeStep::Admission
             || matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. }) && found.rate_pause.is_none();
         let serves =
             found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());

@@ -130,6 +130,7 @@ impl<H: Handler> Machine<H> {
                     answer = found;
                     Event::RoomAnswered { request, answer: &answer }
                 }
+                Pending::RequestExpired(ticket, listener) => Event::RequestExpired { ticket, listener },
                 Pending::DialEnded(dial) => Event::DialEnded { dial },
                 Pending::Tunnel(tunnel) => {
                     status = self.state.tunnel_status(tunnel);

@@ -1,10 +1,12 @@
 //! Validation of listeners, and their conversion to those of the machine.
 
+mod web;
+
 use super::plan::limits::{networks, peer_limits};
 use super::plan::problems::Problems;
 use super::tree::{
-    AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, FieldChoice, LineSettings, ListenerSettings,
-    ModeChoice, Profile, ProtocolName, Settings,
+    AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, LineSettings, ListenerSettings, ModeChoice,
+    ProtocolName, Settings,
 };
 use super::wires::{self, invalid};
 use super::words::quoted;
@@ -12,10 +14,7 @@ use crate::base::Network;
 use crate::config::{Address, Listen, SocketAccess};
 use crate::tls::{CertificateFiles, ClientCertificates, Tls, TlsFiles};
 use crate::tunnel::RemoteBind;
-use crate::wire::http::{
-    Access, Authority, AuthorityError, Credential, Files, Forwarded, ForwardedField, Http, OriginError, Origins,
-    WebOrigin,
-};
+use crate::wire::http::{Credential, Http};
 use crate::wire::telnet::{Charset, InputMode, Telnet};
 use crate::wire::{Auto, Custom, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
 use alloc::format;
@@ -301,97 +300,6 @@ impl View<'_> {
         }
     }
 
-    fn http(&self, address: &Address, problems: &mut Problems<'_>) -> Http {
-        let web = self.listener.websocket.clone().unwrap_or_default();
-        if let (false, Err(problem)) = (web.path.is_empty(), Http::check_path(&web.path)) {
-            self.add("websocket.path", problem, problems);
-        }
-        let monitor = &self.settings.monitor;
-        if web.monitor && monitor.credential.is_empty() {
-            self.add("websocket.monitor", "it needs monitor.credential (or monitor.credential_file)", problems);
-        }
-        if web.metrics == Some(AccessChoice::Credential)
-            && monitor.credential.is_empty()
-            && monitor.metrics_credential.is_empty()
-        {
-            self.add("websocket.metrics", "it needs monitor.metrics_credential, or monitor.credential", problems);
-        }
-        let is_token = |text: &String| !text.is_empty() && text.bytes().all(is_of_token);
-        for subprotocol in web.subprotocols.iter().filter(|subprotocol| !is_token(subprotocol)) {
-            let words = format!(
-                "{} is not a subprotocol: a name has no blanks, commas or similar characters",
-                quoted(subprotocol)
-            );
-            self.add("websocket.subprotocols", words, problems);
-        }
-        let forwarded = self.listener.forwarded.as_ref().map(|forwarded| Forwarded {
-            field: match forwarded.field {
-                FieldChoice::XForwardedFor => ForwardedField::XForwardedFor,
-                FieldChoice::Forwarded => ForwardedField::Forwarded,
-            },
-            trusted: self.trusted("forwarded.trusted", &networks(&forwarded.trusted), problems),
-        });
-        let hosts = match &web.hosts {
-            Some(hosts) => {
-                let parse = |host: &String| match host.parse() {
-                    Ok(host) => Some(host),
-                    Err(AuthorityError { problem, .. }) => {
-                        let words = format!("{} is not the name or address of a server: {problem}", quoted(host));
-                        self.add("websocket.hosts", words, problems);
-                        None
-                    }
-                };
-                hosts.iter().filter_map(parse).collect()
-            }
-            None => own_hosts(address),
-        };
-        Http {
-            path: (!web.path.is_empty()).then(|| web.path.clone()),
-            origins: self.origins(&web.origins, problems),
-            subprotocols: web.subprotocols,
-            deflate: web.deflate,
-            ping: web.ping.0.map(|ping| ping.0),
-            hosts,
-            forwarded,
-            monitor: self.monitor.filter(|_| web.monitor).cloned(),
-            metrics: match (web.metrics, self.metrics) {
-                (Some(AccessChoice::Open), _) => Access::Open,
-                (Some(AccessChoice::Credential), Some(credential)) => Access::Credential(credential.clone()),
-                // Without a credential, there is already an error, and access is off. `None` is
-                // replaced by the listener's default afterwards.
-                (Some(AccessChoice::Credential), None) | (Some(AccessChoice::Off) | None, _) => Access::Off,
-            },
-            page: web.page,
-            files: (!web.files.is_empty()).then(|| Files::pending(web.files)),
-            telnet: None,
-            timeout: web.timeout.0,
-        }
-    }
-
-    fn origins(&self, origins: &[String], problems: &mut Problems<'_>) -> Origins {
-        match origins {
-            [same] if same == "same" => Origins::Same,
-            [any] if any == "*" => {
-                if self.settings.profile == Profile::Production {
-                    let words = "any page could connect in its visitor's name; in production, list the allowed origins";
-                    self.add("websocket.origins", words, problems);
-                }
-                Origins::Any
-            }
-            list => {
-                let parse = |origin: &String| match origin.parse::<WebOrigin>() {
-                    Ok(origin) => Some(origin),
-                    Err(OriginError { problem, .. }) => {
-                        let words = format!("{} is not an origin: {problem}", quoted(origin));
-                        self.add("websocket.origins", words, problems);
-                        None
-                    }
-                };
-                Origins::List(list.iter().filter_map(parse).collect())
-            }
-        }
-    }
-
     fn trusted(&self, key: &str, networks: &[Network], problems: &mut Problems<'_>) -> Vec<Network> {
         if networks.is_empty() {
             self.add(key, "no proxy is trusted: list the networks of the proxies", problems);
@@ -470,22 +378,6 @@ pub(super) fn secrets_in_the_clear(settings: &Settings, tls: &str) -> Option<Str
 
 fn certificate(files: &CertificateSettings) -> CertificateFiles {
     CertificateFiles { certificate: (&files.certificate).into(), key: (&files.key).into() }
-}
-
-/// Returns `true` if a byte may be in an HTTP token (RFC 9110 section 5.6.2).
-fn is_of_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// Returns the host names that browsers send for a loopback address; none for other addresses.
-fn own_hosts(address: &Address) -> Vec<Authority> {
-    let is_loopback = match address {
-        Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
-        Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Tcp { .. }) && forward.bind.is_local(),
-        Address::Unix(_) | Address::Inherited(_) | Address::Mounted(_) => false,
-    };
-    let names = if is_loopback { &["localhost", "127.0.0.1", "[::1]"][..] } else { &[] };
-    names.iter().filter_map(|name| name.parse().ok()).collect()
 }
 
 fn lines(lines: &LineSettings) -> Lines {

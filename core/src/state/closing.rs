@@ -77,6 +77,7 @@ impl State {
         if was_pending_auth {
             self.authenticated();
         }
+        self.drop_request(id);
         self.timers.cancel_all_of(id);
         self.tickets.cancel_all_of(id);
         self.jobs.remove(id);
@@ -203,10 +204,11 @@ impl State {
         !released.is_empty()
     }
 
-    /// Returns `true` if a connection that is not ending has a ticket, a job or other work.
+    /// Returns `true` if a connection that is not ending has a ticket, a job or other work, or an
+    /// HTTP request in progress.
     pub(crate) fn is_working(&self, id: ConnId) -> bool {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.has_no_reason()) else { return false };
-        conn.working || self.jobs.has(id) || self.tickets.of(id).next().is_some()
+        conn.working || conn.exchange.is_some() || self.jobs.has(id) || self.tickets.of(id).next().is_some()
     }
 
     /// Makes a drain that waits for a connection's work check that connection again.

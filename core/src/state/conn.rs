@@ -2,6 +2,7 @@ use crate::base::Origin;
 use crate::base::lazy_box::LazyBox;
 use crate::base::{INTERVAL_MIN, Identity, Peer, Time, some_time};
 use crate::config::Gcra;
+use crate::state::exchange::{Exchange, Waiting};
 use crate::state::held::Held;
 use crate::state::strikes::Strikes;
 use crate::tls::{Secured, Tls};
@@ -38,6 +39,8 @@ pub(crate) struct Conn {
     pub(crate) was_answered: bool,
     /// Whether an HTTP request waits for its answer.
     pub(crate) backlog: bool,
+    /// The HTTP request that is not answered yet, while its body arrives or its response is awaited.
+    pub(crate) exchange: Option<Box<Exchange>>,
     /// Whether the peer has ended its half.
     pub(crate) input_ended: bool,
     /// The error of the decoder that ended the connection.
@@ -188,6 +191,7 @@ impl Conn {
             head_search: HeadSearch::default(),
             was_answered: false,
             backlog: false,
+            exchange: None,
             input_ended: false,
             decode_error: None,
             truncated: false,
@@ -251,6 +255,14 @@ impl Conn {
 
     pub(crate) fn has_no_reason(&self) -> bool {
         matches!(self.phase, Phase::Undecided { .. } | Phase::Open)
+    }
+
+    /// Returns the HTTP request that waits for the handler's response, if any.
+    pub(crate) fn waiting(&self) -> Option<&Waiting> {
+        match self.exchange.as_deref() {
+            Some(Exchange::Waiting(waiting)) => Some(waiting),
+            Some(Exchange::Reading(_)) | None => None,
+        }
     }
 
     /// Returns `true` if received bytes, or the end of the input, are not processed yet.

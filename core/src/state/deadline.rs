@@ -47,7 +47,7 @@ pub enum Why {
     Drain,
     /// The authentication of a peer, or the lifetime of its connection, expires.
     Expiry,
-    /// A ticket expires.
+    /// A ticket expires, of a connection or of an HTTP request.
     Ticket,
     /// A request to the home of a room counts as unanswered.
     RoomRequest,
@@ -76,18 +76,20 @@ impl State {
                 [at(Some(until), Why::Linger), at(conn.rate_pause, Why::Rate)].into_iter().flatten().min()
             }
             Phase::Undecided { until } => {
+                let waiting = conn.waiting();
                 let waits = self.must_wait(index);
                 let candidates = [
                     at(conn.rate_pause, Why::Rate),
                     at(
-                        (conn.backlog && conn.step == HandshakeStep::Speech && !waits)
+                        (conn.backlog && conn.step == HandshakeStep::Speech && !waits && waiting.is_none())
                             .then_some(self.now.plus_nanos(1)),
                         Why::Backlog,
                     ),
                     at(self.outbound.write_deadline(index), Why::Write),
                     at(conn.drain_at, Why::Drain),
                     // A peer that waits for our answer is not slow.
-                    at((!conn.backlog).then_some(until), Why::Handshake),
+                    at((!conn.backlog && waiting.is_none()).then_some(until), Why::Handshake),
+                    at(waiting.map(|waiting| waiting.until), Why::Ticket),
                 ];
                 candidates.into_iter().flatten().min()
             }

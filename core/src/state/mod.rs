@@ -9,6 +9,7 @@ pub(crate) mod conn;
 mod copying;
 mod deadline;
 pub(crate) mod dials;
+mod exchange;
 mod gauges;
 pub(crate) mod held;
 mod identity;
@@ -27,6 +28,7 @@ mod postpone;
 mod recent;
 #[cfg(feature = "sim")]
 mod recount;
+mod requests;
 pub(crate) mod room;
 mod sending;
 mod session;
@@ -42,6 +44,8 @@ mod watch;
 pub(crate) use closing::Ending;
 pub use conn::{RoundTrip, Traffic};
 pub use deadline::{Deadline, Why};
+pub use exchange::RequestTicket;
+pub(crate) use exchange::{Exchange, Reading, Reply, RequestState, Waiting};
 pub(crate) use links::Tunnels;
 pub(crate) use listeners::Listeners;
 pub(crate) use memory::Memory;
@@ -66,7 +70,6 @@ use crate::metrics::{Metrics, Recent};
 use crate::tunnel::TunnelId;
 use crate::web::Endpoint;
 use crate::wire::Budget;
-use crate::wire::http::HttpResponse;
 use crate::wire::telnet::{Side, option};
 use crate::wire::{Encoder, Protocol, ProxyHeader, Wire, may_be_proxy_header, parse_proxy_header};
 use admission::{Admission, Meters};
@@ -141,19 +144,10 @@ pub(crate) struct State {
     pub(crate) outbox: Outbox,
     pub(crate) jobs: Queue,
     pub(crate) request: RequestState,
+    /// Number of requests so far that the handler responds to later.
+    pub(crate) requests_promised: u64,
     /// Whether the server has started, after which the application registers no metrics.
     pub(crate) has_started: bool,
-}
-
-/// The state of an HTTP request that the handler may respond to.
-#[derive(Debug, Default)]
-pub(crate) enum RequestState {
-    /// There is no request.
-    #[default]
-    None,
-    /// The handler is processing a request and has not responded.
-    Waits,
-    Answered(HttpResponse),
 }
 
 /// Maximum number of addresses whose failed HTTP authentications are counted.
@@ -167,6 +161,7 @@ pub(crate) enum Pending {
     Authenticated(ConnId),
     Closed(ConnId, Reason),
     Refused(ListenerId, Peer, Reason),
+    RequestExpired(RequestTicket, ListenerId),
     AcceptPaused(ListenerId, AcceptFailure),
     AcceptResumed(ListenerId),
     DialFailed(DialId, Failure, Option<Time>),
@@ -235,6 +230,7 @@ impl State {
             outbox: Outbox::new(shard),
             jobs: Queue::default(),
             request: RequestState::None,
+            requests_promised: 0,
             has_started: false,
             config,
         }

@@ -8,7 +8,7 @@
 //! | deadline | after a pause |
 //! |---|---|
 //! | handshakes (also of TLS on an open connection), messages, `idle`, `silence`, write deadlines, `closing`, attempts to connect, tunnels | later by the length of the pause; then at least the length of the pause remains, or the whole timeout if that is shorter |
-//! | tickets, timers of a connection | later by the length of the pause, and at least one second from now |
+//! | tickets, also of HTTP requests, timers of a connection | later by the length of the pause, and at least one second from now |
 //! | the end of a drain | later by the length of the pause |
 //! | pings, telnet keep-alive, keep-alive requests of a tunnel | at once, if they were due during the pause |
 //! | timers of no connection, `lifetime`, expiry of tokens, rates, quarantine, backoff, the grace and the closes of a drain | unchanged |

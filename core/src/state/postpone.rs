@@ -1,6 +1,7 @@
 //! Postponement of deadlines by a [pause](super::pause).
 
-use super::{Pause, State};
+use super::exchange::Exchange;
+use super::{PAUSE_MIN, Pause, State};
 use crate::base::Origin;
 use crate::base::some_time;
 use crate::state::conn::{Conn, HandshakeStep, Phase};
@@ -25,6 +26,9 @@ impl State {
                 Phase::Flushing { until } => *until = pause.postpone(*until, closing.flush),
                 Phase::Lingering { until } => *until = pause.postpone(*until, closing.linger),
                 Phase::Open | Phase::Over => {}
+            }
+            if let Some(Exchange::Waiting(waiting)) = conn.exchange.as_deref_mut() {
+                waiting.until = pause.postpone(waiting.until, PAUSE_MIN);
             }
             let (silence, idle) = (some_time(limits.silence), some_time(limits.idle));
             conn.last_byte_at = pause.begin_later(conn.last_byte_at, silence.unwrap_or(Duration::MAX));

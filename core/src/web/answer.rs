@@ -64,14 +64,32 @@ pub(crate) enum Endpoint {
 
 impl Refused {
     fn answer(self, request: &Request, is_last: bool) -> Answer {
-        self.answer_as(request, "", is_last)
+        self.answer_as(request.is_head(), "", is_last)
+    }
+
+    /// Returns the answer to a request that the handler has not responded to.
+    pub(crate) fn answer_for_handler(self, is_head: bool, keeps_alive: bool) -> Answer {
+        self.answer_as(is_head, "", !keeps_alive)
     }
 
     /// Returns the answer of a server with this title.
-    fn answer_as(self, request: &Request, title: &str, is_last: bool) -> Answer {
+    fn answer_as(self, is_head: bool, title: &str, is_last: bool) -> Answer {
         let response = Response { title, ..Response::text(self.status, &format!("{}\n", self.why)) };
-        let bytes = response.bytes(request.method == "HEAD", !is_last);
+        let bytes = response.bytes(is_head, !is_last);
         Answer { bytes, is_last, outcome: Outcome::Refused(self) }
+    }
+}
+
+impl Answer {
+    /// Returns the refusal with which the handler is asked, if nothing else serves the request.
+    pub(crate) fn unserved(&self, request: &Request) -> Option<Refused> {
+        let unserved = [Status::NOT_FOUND, Status::METHOD_NOT_ALLOWED];
+        match self.outcome {
+            Outcome::Refused(refused) if unserved.contains(&refused.status) && !request.asks_for_upgrade() => {
+                Some(refused)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -127,6 +145,9 @@ where
     if let Err(answer) = may_look(request, is_monitor, &site) {
         return answer;
     }
+    if request.asks_for_upgrade() && request.has_body() {
+        return BODY.answer(request, true);
+    }
     if request.asks_for_upgrade() {
         return match upgrade::check(request, site.http, is_monitor, site.scheme) {
             Ok(upgrade) => {
@@ -138,10 +159,12 @@ where
             Err(refused) => refused.answer(request, true),
         };
     }
-    let keeps_alive = request.keeps_alive();
+    // The next request would begin within a body that nobody reads (RFC 9112 section 9.6).
+    let keeps_alive = request.keeps_alive() && !request.has_body();
     match serve(request, is_monitor, site) {
+        Ok(_) if request.has_body() => BODY.answer(request, true),
         Ok((response, endpoint)) => Answer {
-            bytes: response.bytes(request.method == "HEAD", keeps_alive),
+            bytes: response.bytes(request.is_head(), keeps_alive),
             is_last: !keeps_alive,
             outcome: Outcome::Served(endpoint),
         },
@@ -185,24 +208,24 @@ fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) ->
     let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is required");
     match shown {
         Shown::Good => Ok(()),
-        Shown::Wrong => Err(refused.answer_as(request, &site.pages.title, true)),
+        Shown::Wrong => Err(refused.answer_as(request.is_head(), &site.pages.title, true)),
         // A browser sends no credentials before it asks its user.
         Shown::Nothing => {
-            let answer = refused.answer_as(request, &site.pages.title, true);
+            let answer = refused.answer_as(request.is_head(), &site.pages.title, true);
             Err(Answer { outcome: Outcome::Served(Endpoint::Page), ..answer })
         }
     }
 }
 
 /// Returns the answer with the application's response to a request that nothing else serves.
-pub(crate) fn answer_of(request: &Request, response: &HttpResponse, pages: &PageOptions) -> Answer {
-    let (status, keeps_alive) = (Status::of(response.status), request.keeps_alive());
+pub(crate) fn answer_of(is_head: bool, keeps_alive: bool, response: &HttpResponse, pages: &PageOptions) -> Answer {
+    let status = Status::of(response.status);
     let body = Cow::Borrowed(response.body.as_slice());
     let title = &pages.title;
     // It may depend on who asks.
     let response = Response { status, body, title, is_stored: false, ..Response::of(&response.content_type) };
     Answer {
-        bytes: response.bytes(request.method == "HEAD", keeps_alive),
+        bytes: response.bytes(is_head, keeps_alive),
         is_last: !keeps_alive,
         outcome: Outcome::Served(Endpoint::Page),
     }
@@ -266,6 +289,10 @@ where
     };
     Ok((response, Endpoint::Page))
 }
+
+/// The refusal of a body that the server itself would have to read, or that precedes an upgrade.
+const BODY: Refused =
+    Refused::new(Status::CONTENT_TOO_LARGE, Reason::BadRequest, "request bodies are not supported at this path");
 
 /// The refusal of a request for a path that nothing serves.
 const NOTHING: Refused = Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is nothing at this path");

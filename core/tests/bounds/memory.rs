@@ -3,9 +3,13 @@
 //! A counting allocator measures it.
 
 use crate::counting::Measure;
+use drupe_core::app::Echo;
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::telnet::{InputMode, Telnet};
+use drupe_core::testing::TestHub;
 use drupe_core::wire::{DecodeBuffer, Decoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Wire};
+use drupe_core::{Config, Listen};
+
 const MAX: usize = 10_000;
 
 /// The most memory that a decoder held while it was fed `stream` in pieces of `piece` bytes, and what it
@@ -89,6 +93,31 @@ fn claimed_length_reserves_no_memory() {
     assert_eq!(peak, 0);
     let (peak, _) = memory(frames(LengthPrefix::U64Be), &[&claim[..], b"abc"].concat(), 65_536);
     assert!(peak <= 16, "{peak} bytes for three");
+}
+
+/// The most memory that a server takes for pieces of one connection's input.
+fn memory_of_server(pieces: &[&[u8]]) -> isize {
+    let listen: Listen = "ws://127.0.0.1:1?body_max=1000000".parse().expect("well formed");
+    let mut hub = TestHub::with_config(Config::listening([listen]).unlimited(), Echo);
+    let conn = hub.connect();
+    let measure = Measure::begin();
+    pieces.iter().for_each(|piece| hub.send(conn, piece));
+    measure.peak()
+}
+
+#[test]
+fn declared_body_reserves_no_memory() {
+    let head = |fields: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n");
+    let (length, chunked) = (head("Content-Length: 1000000"), head("Transfer-Encoding: chunked"));
+    for pieces in [[length.as_bytes(), b"x"], [chunked.as_bytes(), b"f4240\r\nx"]] {
+        let peak = memory_of_server(&pieces);
+        assert!(peak <= 20_000, "{peak} bytes for one");
+    }
+    // What arrives is held, once more while it grows, and beside the piece that arrives.
+    let (piece, mut pieces) = (vec![b'x'; 62_500], vec![length.as_bytes()]);
+    pieces.resize(16, &piece);
+    let peak = memory_of_server(&pieces);
+    assert!((937_500..2_100_000).contains(&peak), "{peak} bytes for {}", 15 * piece.len());
 }
 
 #[test]

@@ -307,6 +307,26 @@ fn lines_and_frames_cost_at_most_a_turn() {
     }
 }
 
+const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+#[test]
+fn request_bodies_cost_at_most_a_turn() {
+    let requests = [POST, b"1\r\nx\r\n0\r\n\r\n"].concat();
+    for (first, unit) in [
+        (POST, &b"1\r\nx\r\n"[..]),
+        (POST, b"1;a\r\nx\r\n"),
+        (POST, b"10\r\n0123456789abcdef\r\n"),
+        (POST, b"10000\r\n"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+        ([POST, b"0\r\n"].concat().as_slice(), b"a:b\r\n"),
+        (b"", &requests),
+    ] {
+        let mut world = World::new("ws://127.0.0.1:1?body_max=1000000");
+        world.say(first, 1);
+        (0..4).for_each(|_| world.say(&run_of(unit), TURNS));
+    }
+}
+
 /// What was looked at once is not looked at again with each byte that comes.
 #[test]
 fn byte_by_byte_input_costs_linear_time() {
@@ -321,6 +341,8 @@ fn byte_by_byte_input_costs_linear_time() {
     for (listen, stream) in [
         ("ws://127.0.0.1:1", head("Accept: something\r\n")),
         ("ws://127.0.0.1:1", head("A:b\r\n")),
+        ("ws://127.0.0.1:1?body_max=10000", [POST, &b"1;x\r\ny\r\n".repeat(1_000)].concat()),
+        ("ws://127.0.0.1:1?body_max=10000", [POST, b"1f40\r\n", &[b'x'; 8_000]].concat()),
         ("auto://127.0.0.1:1", long),
         ("auto://127.0.0.1:1", head("A: b\r\n")),
         ("tcp://127.0.0.1:1", vec![b'x'; 8_000]),

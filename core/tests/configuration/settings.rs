@@ -119,6 +119,7 @@ fn settings_errors_name_place_and_remedy() {
         ("authentication: { enabled: true, shared_password: x, dialogue: true }\nlisteners: { a: { address: '0.0.0.0:23', protocol: telnet } }\n".into(),
             "drupe.yaml:2: listeners.a.address: passwords would cross the network in the clear: set listeners.a.tls"),
         ("profile: production\nlisteners: { a: { address: '127.0.0.1:1', protocol: websocket, websocket: { origins: ['*'] } } }\n".into(), "listeners.a.websocket.origins: any page could connect"),
+        (listener("protocol: websocket\n    websocket: { body_max: 17MiB }"), "listeners.a.websocket.body_max: it must be at most 16MiB"),
         ("limits: { early_drop: { begin: 9, full: 3 } }\n".into(), "limits.early_drop: it needs authentication.enabled"),
         ("drain: { window: 1m }\n".into(), "drain.window: it must be at most drain.deadline"),
         ("outbound: { low: 2MiB }\n".into(), "outbound.low: it must be at most outbound.high (256KiB)"),
@@ -310,6 +311,7 @@ listeners.a.websocket.subprotocols=[x] <- listeners.a.protocol=websocket
 listeners.a.websocket.deflate=false <- listeners.a.protocol=websocket
 listeners.a.websocket.ping=7s <- listeners.a.protocol=websocket
 listeners.a.websocket.timeout=7s <- listeners.a.protocol=websocket
+listeners.a.websocket.body_max=64KiB <- listeners.a.protocol=websocket
 listeners.a.websocket.page=false <- listeners.a.protocol=websocket
 listeners.a.websocket.files=site <- listeners.a.protocol=websocket
 listeners.a.websocket.metrics=off <- listeners.a.protocol=websocket

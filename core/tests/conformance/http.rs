@@ -3,13 +3,16 @@
 use super::run;
 use crate::shell::Server;
 use crate::shell::core::app::Echo;
-use crate::shell::core::http::{Files, Http};
+use crate::shell::core::http::{Files, Http, HttpResponse};
 use crate::shell::core::outbound::Marks;
 use crate::shell::core::telnet::Telnet;
 use crate::shell::core::wire::Protocol;
-use crate::shell::core::{Config, Listen, Reason};
+use crate::shell::core::{Config, Event, Handler, Hub, Listen, NoNote, Reason, RequestTicket, Timer};
+use std::collections::BTreeMap;
 use std::io::Read;
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn websocket_and_http_share_a_port() {
@@ -78,6 +81,80 @@ fn non_http_listeners_refuse_http_posts() {
         let metrics = server.end();
         assert_eq!((metrics.messages_in, metrics.ended.get(Reason::WrongProtocol)), (0, 1), "{address}");
     }
+}
+
+/// Responds a moment later with the body of the request.
+#[derive(Default)]
+struct Later(BTreeMap<u64, (RequestTicket, Vec<u8>)>);
+
+impl Handler for Later {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        match event {
+            Event::Request { body, .. } => {
+                let (key, ticket) = (hub.random(), hub.respond_later().expect("a request"));
+                self.0.insert(key, (ticket, body.to_vec()));
+                hub.wake(Timer::named("respond").keyed(key), Duration::from_millis(1));
+            }
+            Event::Timer(timer) => {
+                let (ticket, body) = self.0.remove(&timer.key).expect("it was set once");
+                hub.respond_to(ticket, &HttpResponse::new("application/octet-stream", body)).expect("it waits");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn later_responses_return_bodies_of_pipelined_requests() {
+    let config = Config::listening(["ws://127.0.0.1:0?body_max=500000".parse().expect("well formed")]);
+    let server = run(config, Later::default(), None);
+    let mut client = server.connect();
+    let large = vec![b'x'; 400_000];
+    let head = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\nExpect: 100-continue\r\n\r\n";
+    client.send(head);
+    assert_eq!((client.line(), client.line()), ("HTTP/1.1 100 Continue\r".into(), "\r".into()));
+    client.send(&large);
+    client.send(
+        b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+        3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n",
+    );
+    let answers = client.rest();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{}", &answers[..200]);
+    let first = answers.split("\r\n\r\n").nth(1).expect("a body");
+    assert!(first.starts_with(&"x".repeat(400_000)) && answers.ends_with("\r\n\r\nabcde"));
+    assert_eq!(server.end().requests_page, 2);
+}
+
+#[test]
+fn curl_sends_bodies_and_waits_for_responses() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no curl on this machine");
+        return;
+    }
+    let config = Config::listening(["ws://127.0.0.1:0?body_max=100".parse().expect("well formed")]);
+    let server = run(config, Later::default(), None);
+    let url = server.addresses[0].replace("ws://", "http://");
+    let curl = |arguments: &[&str], urls: &[&str]| {
+        let always = ["-sS", "--max-time", "60", "--data-binary", "hello"];
+        let output = Command::new("curl").args(always).args(arguments).args(urls).output().expect("it is installed");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for arguments in [
+        &[][..],
+        &["--http1.0"],
+        &["-H", "Expect: 100-continue"],
+        &["-H", "Transfer-Encoding: chunked"],
+        &["-X", "PUT", "-H", "Transfer-Encoding: chunked", "-H", "Expect: 100-continue"],
+    ] {
+        assert_eq!(curl(arguments, &[&url]), "hello", "{arguments:?}");
+    }
+    assert_eq!(curl(&[], &[&url, &url]), "hellohello", "on one connection");
+    let long = "x".repeat(101);
+    assert_eq!(curl(&["--data-binary", &long], &[&url]), "the request body is too long: at most 100 bytes\n");
+    server.end();
 }
 
 #[test]

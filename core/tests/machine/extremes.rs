@@ -164,6 +164,7 @@ fn of_listeners() -> Vec<Change> {
         }),
         ("http.ping", |c, x| web(c, |http| http.ping = Some(x.span()))),
         ("http.timeout", |c, x| web(c, |http| http.timeout = x.span())),
+        ("http.body_max_bytes", |c, x| web(c, |http| http.body_max_bytes = x.count())),
         ("telnet.keep_alive", |c, x| {
             let set = |telnet: &mut Telnet| telnet.keep_alive = Some(x.span());
             each(c, |listen| {

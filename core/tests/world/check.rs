@@ -117,12 +117,12 @@ pub(crate) fn answers(run: &Run) {
                     "/monitor.js" if monitor == Some("false") => "404",
                     "/metrics" if metrics == Some("credential") => "401",
                     "/metrics" if metrics == Some("off") => "404",
-                    "/app.js" | "/score" => "200",
+                    "/app.js" | "/score" | "/slow" => "200",
                     "/%2e%2e/app.js" => "400",
                     _ => continue,
                 };
-                // Unknown methods and upgrades, a full or draining server, and a request timeout.
-                let is_other = ["405", "408", "426", "429", "503"].contains(&status.as_str());
+                // Unknown methods and upgrades, refused bodies, a full or draining server, and timeouts.
+                let is_other = ["405", "408", "413", "426", "429", "501", "503"].contains(&status.as_str());
                 assert!(
                     status == expected || is_other,
                     "only configured paths are served: {path} has the status {status} at {listener}"

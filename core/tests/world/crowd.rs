@@ -146,6 +146,7 @@ impl Swarm {
             "/%2e%2e/app.js",
             "/nothing",
             "/score",
+            "/slow",
             "/",
             "/metrics",
         ];

@@ -6,8 +6,8 @@ use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Key, Signal};
 use drupe_core::wire::{LengthPrefix, Wire};
 use drupe_core::{
-    Backoff, ConnId, Dial, Event, Handler, Hub, Identity, NoNote, Origin, OutgoingBuf, Reason, ShardMessage, Ticket,
-    Timer,
+    Backoff, ConnId, Dial, Event, Handler, Hub, Identity, NoNote, Origin, OutgoingBuf, Reason, RequestTicket,
+    ShardMessage, Ticket, Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub(crate) struct Hall {
     /// Connections of raw bytes, which end each message with CR.
     raw: BTreeSet<ConnId>,
     tickets: Vec<Ticket>,
+    /// HTTP requests that wait for their response, by the key of the timer.
+    requests: BTreeMap<u64, RequestTicket>,
     published: u64,
     /// Keys, or raw bytes, that each connection sent since its last Enter.
     keys: BTreeMap<ConnId, String>,
@@ -194,6 +196,21 @@ impl Handler for Hall {
         match event {
             Event::Request { request, .. } if request.path() == "/score" => {
                 let _ = hub.respond(HttpResponse::text("7"));
+            }
+            Event::Request { request, .. } if request.path() == "/slow" => {
+                let (key, wait) = (hub.random(), hub.random() % 40);
+                self.requests.insert(key, hub.respond_later().expect("there is a request"));
+                hub.wake(Timer::named("respond").keyed(key), Duration::from_secs(wait));
+            }
+            // Each ticket is either used or expires.
+            Event::Timer(Timer { name: "respond", key, .. }) => {
+                let Some(ticket) = self.requests.remove(&key) else { return };
+                hub.respond_to(ticket, &HttpResponse::text("8")).expect("it has not expired");
+            }
+            Event::RequestExpired { ticket, .. } => {
+                let requests = self.requests.len();
+                self.requests.retain(|_, known| *known != ticket);
+                assert_eq!(self.requests.len() + 1, requests, "{ticket} has been used, or has expired twice");
             }
             Event::Opened { conn, origin, .. } => {
                 let frames = hub.listen(conn).map(|listen| listen.protocol.wire());

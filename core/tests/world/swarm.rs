@@ -284,14 +284,16 @@ impl Swarm {
             .deflate(self.has(Feature::Deflate))
             .ping(self.interval(&[1_000, 10_000]))
             .timeout(self.span(&[2_000, 10_000]))
+            .body_max_bytes(self.pick(&[0, 3, 100]))
     }
 
     /// Returns an HTTP listener from a configuration file, with or without the monitor and metrics.
     pub(crate) fn web(&mut self) -> Listen {
         let (monitor, metrics) = (self.chance(2), self.pick(&["open", "credential", "off"]));
+        let body_max = self.pick(&["0B", "1KiB"]);
         let text = format!(
             "listeners: {{ web: {{ address: '127.0.0.1:7900', protocol: websocket, \
-             websocket: {{ monitor: {monitor}, metrics: {metrics} }} }} }}\n{}",
+             websocket: {{ monitor: {monitor}, metrics: {metrics}, body_max: {body_max} }} }} }}\n{}",
             if monitor || metrics == "credential" { "monitor: { credential: 0123456789abcdef }" } else { "" }
         );
         let resolved = Sources::new().file("drupe.yaml", &text).resolve().unwrap_or_else(|wrong| panic!("{wrong}"));

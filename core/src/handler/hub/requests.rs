@@ -1,7 +1,7 @@
 //! Responses to HTTP requests.
 
 use crate::handler::Hub;
-use crate::state::RequestState;
+use crate::state::RequestTicket;
 use crate::wire::http::{HttpResponse, RespondError};
 
 /// # HTTP requests
@@ -12,11 +12,34 @@ impl<C> Hub<'_, C> {
     /// If there is no request, or its response cannot be sent. Then the request gets the status
     /// 404 or 405, unless another response follows.
     pub fn respond(&mut self, response: HttpResponse) -> Result<(), RespondError> {
-        if !matches!(self.state.request, RequestState::Waits) {
-            return Err(RespondError::NoRequest);
-        }
-        response.check()?;
-        self.state.request = RequestState::Answered(response);
-        Ok(())
+        self.state.respond(response)
+    }
+
+    /// Promises a response to the request of an [`Event::Request`](crate::Event::Request).
+    ///
+    /// [`respond_to`](Self::respond_to) gives it, during a later event or this one. Until then,
+    /// further requests of the connection wait, and the machine reads no more of it than it needs to
+    /// notice that the client has gone. A client that has only ended its half still gets the
+    /// response.
+    ///
+    /// If no response comes within [`RequestTicket::LIFETIME`], the client gets the status 503. If
+    /// the connection ends first, there is nobody to respond to. In both cases,
+    /// [`Event::RequestExpired`](crate::Event::RequestExpired) follows. A drain waits for the
+    /// response, and closes the connection after it. Shortly before its deadline, the ticket
+    /// expires: see [`Drain`](crate::Drain).
+    ///
+    /// # Errors
+    /// If there is no request, or the handler has responded to it.
+    pub fn respond_later(&mut self) -> Result<RequestTicket, RespondError> {
+        self.state.respond_later()
+    }
+
+    /// Responds to a request for which [`respond_later`](Self::respond_later) returned this ticket.
+    ///
+    /// # Errors
+    /// If the ticket is unknown, used or expired, if it is of another shard, or if the response
+    /// cannot be sent. A ticket stays valid if only the response is at fault.
+    pub fn respond_to(&mut self, ticket: RequestTicket, response: &HttpResponse) -> Result<(), RespondError> {
+        self.state.respond_to(ticket, response)
     }
 }

@@ -8,7 +8,7 @@ use super::limits::PeerSettings;
 use super::tunnels::ForwardSettings;
 use super::values::{NEVER, timeout};
 use crate::settings::formats::{ADDRESS, PATH};
-use crate::settings::units::{Maybe, ModeText, NetworkText, Timeout};
+use crate::settings::units::{Maybe, ModeText, NetworkText, Size, Timeout};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -157,6 +157,9 @@ settings! {
         ping: Maybe<Timeout> = Maybe(Some(timeout(30)));
         /// Time limit for a peer to send a complete HTTP request.
         timeout: Timeout = timeout(10);
+        /// Maximum size of the body of a request to the application, at most `16MiB`.
+        /// With `0B`, requests with a body are refused.
+        body_max: Size = Size(0);
         /// Whether to serve the page at `/`, which has a WebSocket client.
         page: bool = true;
         /// A folder whose files are served, such as the pages of an application.

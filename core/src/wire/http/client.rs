@@ -1,6 +1,7 @@
 //! The client side of the WebSocket handshake (RFC 6455 section 4.1).
 
-use super::head::{Fields, Head, HeadSearch, find_head};
+use super::fields::Fields;
+use super::head::{Head, HeadSearch, find_head};
 use super::upgrade::accept;
 use crate::base::Failure;
 use crate::base::{setters, socket_path};

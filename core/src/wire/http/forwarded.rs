@@ -161,7 +161,7 @@ mod tests {
         ] {
             let forwarded = Forwarded { field, trusted: trusted.clone() };
             let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
-            let ParsedHead::Request(request, _) = parse_head(head.as_bytes(), &mut HeadSearch::default()) else {
+            let ParsedHead::Request(request, _) = parse_head(head.as_bytes(), &mut HeadSearch::default(), 0) else {
                 panic!("{head}")
             };
             let found = forwarded.client(peer.parse().expect(peer), &request);

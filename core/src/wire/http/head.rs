@@ -1,3 +1,5 @@
+use super::fields::Fields;
+use super::framing::Framing;
 use super::status::Status;
 use crate::base::{Reason, work};
 use crate::wire::telnet::IAC;
@@ -45,7 +47,7 @@ impl Bad {
     }
 }
 
-/// An HTTP request, without a body.
+/// An HTTP request, without its body.
 ///
 /// Its `Debug` output omits the query and the values of fields, because they may be secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct Request {
     pub(super) fields: Fields,
     /// The authority of a target in absolute form. It replaces `Host`.
     authority: Option<String>,
+    /// How the end of its body is found.
+    pub(crate) framing: Framing,
     /// Whether the request was admitted to the monitor.
     pub(crate) opens_monitor: bool,
 }
@@ -125,6 +129,21 @@ impl Request {
         self.is_1_1 && self.fields.has_token("upgrade", "websocket")
     }
 
+    /// Returns `true` if the response has no body.
+    pub(crate) fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// Returns `true` if the request has a body that is not empty, or may have one.
+    pub(crate) fn has_body(&self) -> bool {
+        self.framing != Framing::Empty
+    }
+
+    /// Returns `true` if the client waits for `100 Continue` before it sends the body.
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.is_1_1 && self.has_body() && self.fields.values("expect").next().is_some()
+    }
+
     /// Returns `true` if the connection stays open for another request (RFC 9112 section 9.3).
     pub(crate) fn keeps_alive(&self) -> bool {
         self.is_1_1 && !self.fields.has_token("connection", "close")
@@ -133,46 +152,13 @@ impl Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.fields.0.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        let names = self.fields.names().collect::<Vec<_>>();
         let Self { method, .. } = self;
         f.debug_struct("Request")
             .field("method", method)
             .field("path", &self.path())
             .field("fields", &names)
             .finish_non_exhaustive()
-    }
-}
-
-/// The header fields of a request or response, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fields(Vec<(String, String)>);
-
-impl Fields {
-    /// Maximum number of header fields.
-    pub(super) const MAX: usize = 64;
-
-    pub(super) fn of(parsed: &[httparse::Header<'_>]) -> Self {
-        let blank = |c| c == ' ' || c == '\t';
-        // The fields that the server uses are ASCII. Other fields may have any bytes.
-        let text = |value: &[u8]| String::from_utf8_lossy(value).trim_matches(blank).to_string();
-        Self(parsed.iter().map(|field| (field.name.to_string(), text(field.value))).collect())
-    }
-
-    /// Returns the values of a field, in order. The case of `name` does not matter.
-    pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
-    /// Returns the value of a field, or `None` if the field is missing or repeated.
-    pub(super) fn value<'a>(&'a self, name: &'a str) -> Option<&'a str> {
-        let mut values = self.values(name);
-        let first = values.next();
-        first.filter(|_| values.next().is_none())
-    }
-
-    /// Returns `true` if the list in a field has a token, ignoring case (RFC 9110 section 5.6.1).
-    pub(super) fn has_token<'a>(&'a self, name: &'a str, token: &'a str) -> bool {
-        self.values(name).flat_map(|value| value.split(',')).any(|member| member.trim().eq_ignore_ascii_case(token))
     }
 }
 
@@ -187,10 +173,10 @@ pub(crate) struct HeadSearch {
     pub(super) interim: u8,
 }
 
-/// Parses the request at the front of `held`.
+/// Parses the request at the front of `held`. Its body may have `body_max` bytes; with 0, none.
 ///
 /// Between calls with the same `search`, `held` may only grow.
-pub(crate) fn parse_head(held: &[u8], search: &mut HeadSearch) -> ParsedHead {
+pub(crate) fn parse_head(held: &[u8], search: &mut HeadSearch, body_max: u32) -> ParsedHead {
     // Empty lines before a request are skipped (RFC 9112 section 2.2).
     let start = held.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count().min(4);
     let held = &held[start..];
@@ -211,7 +197,7 @@ pub(crate) fn parse_head(held: &[u8], search: &mut HeadSearch) -> ParsedHead {
             return ParsedHead::Bad(Bad::request(Status::FIELDS_TOO_LARGE, "the head is longer than 8 KiB"));
         }
     };
-    match parse(&held[..end]) {
+    match parse(&held[..end], body_max) {
         Ok(request) => ParsedHead::Request(request, start + end),
         Err(bad) => ParsedHead::Bad(bad),
     }
@@ -234,8 +220,8 @@ pub(crate) fn find_head(held: &[u8], search: &mut HeadSearch) -> Head {
     // The end of the head, or a CR LF, may have begun in bytes that were searched before.
     let searched = core::mem::take(&mut search.searched).min(seen.len());
     let from = searched.saturating_sub(END.len() - 1);
-    work::step(2 * (seen.len() - from));
     let end = memmem::find(&seen[from..], END).map(|at| from + at + END.len());
+    work::step(2 * (end.unwrap_or(seen.len()) - from));
     match end {
         _ if has_bare_controls(&seen[..end.unwrap_or(seen.len())], from) => Head::BareControls,
         Some(end) => Head::Whole(end),
@@ -259,7 +245,7 @@ fn has_bare_controls(head: &[u8], from: usize) -> bool {
     })
 }
 
-fn parse(head: &[u8]) -> Result<Request, Bad> {
+fn parse(head: &[u8], body_max: u32) -> Result<Request, Bad> {
     work::step(Fields::MAX + head.len());
     let mut fields = [httparse::EMPTY_HEADER; Fields::MAX];
     let mut parsed = httparse::Request::new(&mut fields);
@@ -274,16 +260,20 @@ fn parse(head: &[u8]) -> Result<Request, Bad> {
         _ => return Err(Bad::request(Status::BAD_REQUEST, "the head is malformed")),
     }
     let (authority, target) = parts(parsed.path.unwrap_or_default());
-    let request = Request {
+    let mut request = Request {
         method: parsed.method.unwrap_or_default().to_string(),
         target,
         is_1_1: parsed.version == Some(1),
         fields: Fields::of(parsed.headers),
         authority,
+        framing: Framing::Empty,
         opens_monitor: false,
     };
-    match check(&request) {
-        Ok(()) => Ok(request),
+    match check(&request, body_max) {
+        Ok(framing) => {
+            request.framing = framing;
+            Ok(request)
+        }
         Err((status, why)) => Err(Bad { request: Some(Box::new(request)), ..Bad::request(status, why) }),
     }
 }
@@ -301,7 +291,8 @@ fn parts(target: &str) -> (Option<String>, String) {
     (Some(authority.to_string()), format!("{slash}{behind}"))
 }
 
-fn check(request: &Request) -> Result<(), (Status, &'static str)> {
+/// Checks the fields that decide how a request is understood. Returns the framing of its body.
+fn check(request: &Request, body_max: u32) -> Result<Framing, (Status, &'static str)> {
     let bad = |why| Err((Status::BAD_REQUEST, why));
     let hosts = request.fields.values("host").count();
     if hosts > 1 {
@@ -310,23 +301,7 @@ fn check(request: &Request) -> Result<(), (Status, &'static str)> {
     if hosts == 0 && request.is_1_1 {
         return bad("there is no Host field");
     }
-    let encoded = request.fields.values("transfer-encoding").next().is_some();
-    let mut lengths = request.fields.values("content-length").peekable();
-    if encoded && lengths.peek().is_some() {
-        return bad("there are both Content-Length and Transfer-Encoding");
-    }
-    if encoded {
-        return Err((Status::NOT_IMPLEMENTED, "request bodies are not supported"));
-    }
-    for length in lengths {
-        match length {
-            "0" => {}
-            length if !length.is_empty() && length.bytes().all(|digit| digit.is_ascii_digit()) => {
-                return Err((Status::CONTENT_TOO_LARGE, "request bodies are not supported"));
-            }
-            _ => return bad("Content-Length is not a number"),
-        }
-    }
+    let framing = Framing::of(&request.fields, request.is_1_1, body_max)?;
     let host = request.fields.value("host").unwrap_or_default();
     let is_host = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:[]".contains(c);
     if !host.chars().all(is_host) {
@@ -336,5 +311,13 @@ fn check(request: &Request) -> Result<(), (Status, &'static str)> {
         return bad("the target has no valid host and port");
     }
     let is_of_all = request.method == "OPTIONS" && request.target == "*";
-    if is_of_all || request.target.starts_with('/') { Ok(()) } else { bad("the target is not a path") }
+    if !is_of_all && !request.target.starts_with('/') {
+        return bad("the target is not a path");
+    }
+    // The field has no meaning in HTTP/1.0 (RFC 9110 section 10.1.1).
+    let mut expected = request.fields.values("expect");
+    if body_max > 0 && request.is_1_1 && expected.any(|value| !value.eq_ignore_ascii_case("100-continue")) {
+        return Err((Status::EXPECTATION_FAILED, "the only supported expectation is 100-continue"));
+    }
+    Ok(framing)
 }

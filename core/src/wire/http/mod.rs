@@ -11,6 +11,18 @@
 //! | `/monitor` | with [`Http::monitor`]: a page that lists the connections, and its WebSocket |
 //! | any other | with [`Http::files`]: the file at this path; otherwise what the handler [responds](crate::Hub::respond) |
 //!
+//! The handler responds during [`Event::Request`](crate::Event::Request), or
+//! [later](crate::Hub::respond_later). Until then, further requests of the connection wait.
+//!
+//! With [`Http::body_max_bytes`], requests to the handler may have a body, with `Content-Length` or
+//! in chunks (RFC 9112 sections 6 and 7). The head is checked before the body is read: credentials,
+//! `Host`, rates and the declared length. A client that
+//! [expects it](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1) gets `100 Continue`, or the
+//! refusal at once. Memory grows with what arrives, never with what is declared, and a body has to
+//! arrive within [`Http::timeout`] plus one second for each 16 KiB of it. A refusal that leaves a
+//! body unread closes the connection (RFC 9112 section 9.6). Chunk extensions and trailers have at
+//! most 8 KiB, and are dropped.
+//!
 //! The parser is strict: it refuses requests that two parsers could understand differently (RFC
 //! 9112 section 11.2). The body of the response explains the refusal. Each refusal emits
 //! [`Event::RequestRefused`](crate::Event) and counts in
@@ -18,11 +30,14 @@
 
 mod access;
 mod authority;
+mod body;
 mod client;
+mod fields;
 mod files;
 #[cfg(feature = "files")]
 mod folder;
 mod forwarded;
+mod framing;
 mod head;
 mod origin;
 mod response;
@@ -33,11 +48,13 @@ pub use access::{Access, Credential, CredentialError};
 pub(crate) use access::{COOKIE_NAME, Shown};
 pub(crate) use authority::Scheme;
 pub use authority::{Authority, AuthorityError};
+pub(crate) use body::{Body, BodyError};
 pub(crate) use client::INTERIM_MAX;
 pub use client::OpeningHandshake;
 pub(crate) use files::{File, Found};
 pub use files::{Files, FilesError, FilesProblem};
 pub use forwarded::{Forwarded, ForwardedField};
+pub(crate) use framing::BODY_TOO_LONG;
 pub use head::Request;
 pub(crate) use head::{Bad, HEAD_MAX_BYTES, Head, HeadSearch, ParsedHead, find_head, parse_head};
 pub use origin::{OriginError, Origins, WebOrigin};
@@ -91,8 +108,15 @@ pub struct Http {
     pub telnet: Option<Telnet>,
     /// Time limit for a complete request, from the opening of the connection or the last response.
     ///
-    /// With zero, the request must arrive in the turn in which the connection begins.
+    /// With zero, the request must arrive in the turn in which the connection begins. A
+    /// [body](Self::body_max_bytes) has the same time again, and one second more for each
+    /// 16 KiB of it.
     pub timeout: Duration,
+    /// Maximum size of the body of a request that the handler responds to, in bytes.
+    ///
+    /// With 0, which is the default, requests with a body are refused. Values above
+    /// [`BODY_MAX_BYTES`](Self::BODY_MAX_BYTES) count as that.
+    pub body_max_bytes: u32,
 }
 
 setters!(Http {
@@ -109,13 +133,14 @@ setters!(Http {
     files: Option<Files>,
     telnet: Option<Telnet>,
     timeout: Duration,
+    body_max_bytes: u32,
 });
 
 impl Default for Http {
     /// Returns settings for every path and host, pages of the same origin, and 10 s per request.
     ///
     /// They include the page, open metrics, compression and pings after 30 s, but no proxies,
-    /// monitor, telnet or subprotocols.
+    /// monitor, telnet, subprotocols or bodies.
     fn default() -> Self {
         Self {
             path: None,
@@ -131,11 +156,20 @@ impl Default for Http {
             files: None,
             telnet: None,
             timeout: Duration::from_secs(10),
+            body_max_bytes: 0,
         }
     }
 }
 
 impl Http {
+    /// The highest limit for the body of a request: 16 MiB.
+    pub const BODY_MAX_BYTES: u32 = 16 << 20;
+
+    /// Returns the limit for the body of a request, in bytes.
+    pub(crate) fn body_limit(&self) -> u32 {
+        self.body_max_bytes.min(Self::BODY_MAX_BYTES)
+    }
+
     /// Returns `true` if an endpoint requires a credential.
     pub(crate) const fn has_credentials(&self) -> bool {
         self.monitor.is_some() || matches!(self.metrics, Access::Credential(_))

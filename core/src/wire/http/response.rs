@@ -4,7 +4,8 @@ use crate::base::setters;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// An application's response to an HTTP request: see [`Hub::respond`](crate::Hub::respond).
+/// An application's response to an HTTP request: see [`Hub::respond`](crate::Hub::respond) and
+/// [`Hub::respond_to`](crate::Hub::respond_to).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpResponse {
@@ -22,9 +23,12 @@ setters!(HttpResponse { status: u16, content_type: String, body: Vec<u8> });
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RespondError {
-    /// The event is not a request, or the handler has responded to it already.
+    /// The event is not a request, or the handler has responded to it or will do so later.
     #[error("there is no request to respond to: call it once, in Event::Request")]
     NoRequest,
+    /// The ticket is unknown, used or expired, or its client is gone.
+    #[error("no request waits for a response with this ticket")]
+    NoTicket,
     /// The status code cannot be used.
     #[error("the status {0} can't be used: it must be 200 to 599, and not 204, 205 or 304")]
     Status(u16),

@@ -50,6 +50,7 @@ impl Status {
     pub(crate) const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
     pub(crate) const REQUEST_TIMEOUT: Self = Self(408, "Request Timeout");
     pub(crate) const CONTENT_TOO_LARGE: Self = Self(413, "Content Too Large");
+    pub(crate) const EXPECTATION_FAILED: Self = Self(417, "Expectation Failed");
     pub(crate) const MISDIRECTED: Self = Self(421, "Misdirected Request");
     pub(crate) const TOO_MANY_REQUESTS: Self = Self(429, "Too Many Requests");
     pub(crate) const UPGRADE_REQUIRED: Self = Self(426, "Upgrade Required");

@@ -73,7 +73,7 @@ impl CloseCode {
             Reason::Unauthorized | Reason::AuthenticationTimeout | Reason::SessionExpired => Self::UNAUTHORIZED,
             Reason::Forbidden => Self::FORBIDDEN,
             Reason::Replaced => Self::CONFLICT,
-            Reason::HandlerPanicked | Reason::CodecFailed => Self::INTERNAL_ERROR,
+            Reason::HandlerPanicked | Reason::CodecFailed | Reason::ResponseTimeout => Self::INTERNAL_ERROR,
             Reason::Shutdown => Self::GOING_AWAY,
             Reason::ServerFull | Reason::ListenerFull | Reason::AddressFull => Self::TRY_AGAIN_LATER,
             _ => Self::NORMAL,

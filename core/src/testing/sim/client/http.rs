@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client (RFC 9112) that pipelines requests.
+//! An HTTP/1.1 client (RFC 9112) that pipelines requests, some of them with bodies.
 
 use super::codec::{Codec, shown, text};
 use crate::base::Random;
@@ -40,14 +40,16 @@ impl Codec for Http {
     }
 
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>) {
-        let (method, version, more) = match random.below(16) {
-            0 => ("POST", "1.1", "Content-Length: 0\r\n"),
-            1 => ("GET", "1.0", ""),
-            2 => ("GET", "1.1", "Connection: close\r\n"),
-            3 => ("GET", "1.1", "Connection: Upgrade\r\nUpgrade: h2c\r\n"),
-            _ => ("GET", "1.1", "Accept: */*\r\n"),
+        let (method, version, more, body) = match random.below(16) {
+            0 => ("POST", "1.1", "Content-Length: 0\r\n", ""),
+            1 => ("GET", "1.0", "", ""),
+            2 => ("GET", "1.1", "Connection: close\r\n", ""),
+            3 => ("GET", "1.1", "Connection: Upgrade\r\nUpgrade: h2c\r\n", ""),
+            4 => ("POST", "1.1", "Content-Length: 5\r\n", "hello"),
+            5 => ("PUT", "1.1", "Transfer-Encoding: chunked\r\n", "2;a=b\r\nhe\r\n3\r\nllo\r\n0\r\nA: b\r\n\r\n"),
+            _ => ("GET", "1.1", "Accept: */*\r\n", ""),
         };
-        let request = format!("{method} {message} HTTP/{version}\r\nHost: localhost\r\n{more}\r\n");
+        let request = format!("{method} {message} HTTP/{version}\r\nHost: localhost\r\n{more}\r\n{body}");
         out.extend_from_slice(request.as_bytes());
         self.asked += 1;
     }
