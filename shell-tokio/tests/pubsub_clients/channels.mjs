@@ -53,6 +53,17 @@ has(offsets(await hers.history({ limit: 10, since })), [6, 7, 8]);
 has(offsets(await hers.history({ limit: 10, since: { ...since, offset: 8 } })), []);
 await fails(hers.history({ limit: 2, since: { ...since, epoch: 'other' } }), 112);
 
+// Each of several histories that are asked for at once has a beginning, however long the messages are.
+const long = subscribe(ann, 'news:long');
+await long.ready(10_000);
+for (let number = 0; number < 10; number++) await long.publish('x'.repeat(30_000));
+ann.startBatching();
+const pages = Promise.all([1, 2, 3, 4, 5, 6].map(() => long.history({ limit: 10 })));
+ann.stopBatching();
+for (const page of await pages) has(offsets(page)[0], 1);
+long.unsubscribe();
+await long.events.next('unsubscribed');
+
 // Who is there.
 const { clients } = await hers.presence();
 // Here the client leaves the protocol's own names in place.

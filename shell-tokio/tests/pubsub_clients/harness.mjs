@@ -75,7 +75,7 @@ export function client(options = {}, port = webPort) {
     websocket: WebSocket,
     minReconnectDelay: 20,
     maxReconnectDelay: 200,
-    maxServerPingDelay: 500,
+    maxServerPingDelay: 1500,
     ...options,
   });
   created.events = new Events(created, [

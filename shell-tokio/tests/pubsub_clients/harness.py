@@ -52,7 +52,7 @@ class Events:
 def client(port=web_port, **options):
     events = Events()
     url = f"ws://127.0.0.1:{port}/connection/websocket"
-    soon = dict(min_reconnect_delay=0.02, max_reconnect_delay=0.2, max_server_ping_delay=0.5)
+    soon = dict(min_reconnect_delay=0.02, max_reconnect_delay=0.2, max_server_ping_delay=1.5)
     created = centrifuge.Client(url, events=events, proxy=None, **soon, **options)
     created.events = events
     return created
@@ -81,8 +81,10 @@ def same(found, expected):
 # A network between clients and the server, which can be cut.
 class Network:
     async def open(self):
-        self.is_cut, self.writers = False, set()
-        self.server = await asyncio.start_server(self.pass_on, "127.0.0.1", 0)
+        self.is_cut, self.writers, self.tasks = False, set(), set()
+        def accepted(reader, writer):
+            self.tasks.add(asyncio.create_task(self.pass_on(reader, writer)))
+        self.server = await asyncio.start_server(accepted, "127.0.0.1", 0)
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def pass_on(self, reader, writer):

@@ -120,7 +120,7 @@ await program.reads(
   { id: 3, publish: {} },
 );
 assert.deepEqual((await hers.events.next('publication')).data, [1]);
-// It does not answer the pings, of which a second one may come.
+// It does not answer the pings, of which more may come.
 let last;
 do last = await program.next();
 while (last === '{}');
