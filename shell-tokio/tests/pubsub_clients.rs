@@ -1,0 +1,135 @@
+//! The application `pubsub` with the Centrifuge clients that people have, and with plain sockets. What is not installed
+//! is skipped, with a word about it.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test fails where its assumption does"
+)]
+#![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use support::{Client, Directory, Program, python, skip};
+
+const CONFIGURATION: &str = include_str!("pubsub_clients/drupe.yaml");
+
+/// The server of one script. When it is started again, it has the same ports, where its clients look for it.
+struct Server<'a> {
+    directory: &'a Directory,
+    anonymous: bool,
+    workers: usize,
+}
+
+impl Server<'_> {
+    fn start(&self, lines: u16, web: u16) -> Program {
+        // The comment at its beginning names the words, and is none of them.
+        let (_, text) = CONFIGURATION.split_once('\n').expect("a comment");
+        let text = text
+            .replace("ANONYMOUS", &self.anonymous.to_string())
+            .replace("WORKERS", &self.workers.to_string())
+            .replace("LINES", &lines.to_string())
+            .replace("WEB", &web.to_string());
+        Program::configured(&self.directory.0, &text, 2, |_| {})
+    }
+
+    /// Runs a script, does to the server what it asks for, and expects that it finds everything good.
+    fn run(&self, interpreter: &str, arguments: &[&str], script: &str) {
+        let mut program = self.start(0, 0);
+        // The listeners are in the order of their names.
+        let (lines, web) = (program.port_of(0), program.port_of(1));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pubsub_clients").join(script);
+        let (path, ports) = (path.display().to_string(), [web.to_string(), lines.to_string()]);
+        let arguments = [arguments, &[&path, &ports[0], &ports[1]]].concat();
+        let mut client = Client::start(interpreter, &arguments).expect("it is installed");
+        loop {
+            match client.hear().as_str() {
+                "good" => return,
+                "stop" => program.signal("-STOP"),
+                "continue" => program.signal("-CONT"),
+                "kill" => {
+                    drop(program);
+                    program = self.start(lines, web);
+                }
+                "drain" => {
+                    program.signal("-TERM");
+                    assert_eq!(program.wait(), Some(0));
+                    program = self.start(lines, web);
+                }
+                other => panic!("{script} with {} workers: {other}{}", self.workers, client.rest()),
+            }
+            client.say("go\n");
+        }
+    }
+}
+
+/// Runs a script on one worker and on two.
+fn on_one_and_two_workers(interpreter: &str, arguments: &[&str], script: &str, anonymous: bool) {
+    for workers in [1, 2] {
+        let directory = Directory::new(&format!("pubsub-{script}-{workers}"));
+        Server { directory: &directory, anonymous, workers }.run(interpreter, arguments, script);
+    }
+}
+
+/// Runs a script in Node, if it has the Centrifuge client. `DRUPE_TEST_NODE_MODULES` is the directory of its packages.
+fn node(script: &str, anonymous: bool) {
+    if !support::is_installed("node") {
+        return skip("there is no node on this machine");
+    }
+    let check = "for (const name of ['centrifuge', 'ws']) \
+                 require('module').createRequire(process.env.DRUPE_TEST_NODE_MODULES + '/_.js')(name)";
+    let found = Command::new("node").args(["-e", check]).output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        return skip("node has no centrifuge and ws");
+    }
+    on_one_and_two_workers("node", &[], script, anonymous);
+}
+
+/// Runs a script in Python, if it has the Centrifuge client.
+fn centrifuge_python(script: &str, anonymous: bool) {
+    if python("jwt").is_none() {
+        return;
+    }
+    let Some(python) = python("centrifuge") else { return };
+    // Nothing compiled is left beside the scripts.
+    on_one_and_two_workers(&python, &["-B"], script, anonymous);
+}
+
+#[test]
+fn javascript_client_publishes_reads_and_is_refused() {
+    node("channels.mjs", true);
+}
+
+#[test]
+fn javascript_client_recovers_what_it_missed_or_is_told() {
+    node("recovery.mjs", true);
+}
+
+#[test]
+fn javascript_client_renews_its_tokens() {
+    node("tokens.mjs", false);
+}
+
+#[test]
+fn people_on_plain_sockets_share_channels_with_javascript_client() {
+    node("people.mjs", true);
+}
+
+#[test]
+fn python_client_publishes_reads_and_is_refused() {
+    centrifuge_python("channels.py", true);
+}
+
+#[test]
+fn python_client_recovers_what_it_missed_or_is_told() {
+    centrifuge_python("recovery.py", true);
+}
+
+#[test]
+fn python_client_renews_its_tokens() {
+    centrifuge_python("tokens.py", false);
+}
