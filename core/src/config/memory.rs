@@ -91,7 +91,8 @@ pub enum Home {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Presence {
-    /// Nothing.
+    /// Nothing. The names of members that joined before a reload switched presence off are present
+    /// again once another one switches it on.
     Off,
     /// How many names are present. For large rooms: there are no events.
     Counts,

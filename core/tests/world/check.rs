@@ -154,6 +154,14 @@ pub(crate) fn nonces(run: &Run) {
     }
 }
 
+/// Checks that each request to the home of a room was answered once.
+pub(crate) fn homes_answer_once(run: &Run) {
+    for hall in run.world.handlers().map(Layered::inner) {
+        let wrong: Vec<_> = hall.homes().not_once().collect();
+        assert!(wrong.is_empty(), "each request to a home is answered once: {wrong:?}");
+    }
+}
+
 /// The connections of peers that send only messages: the session, and whether the link is steady.
 fn sessions(run: &Run) -> impl Iterator<Item = (ConnId, &drupe_core::sim::Session, bool)> {
     let exact = run.exact.iter().enumerate().filter(|(_, exact)| **exact).map(|(peer, _)| peer);

@@ -224,7 +224,7 @@ fn world(seed: u64, made: &Made, quiet: bool) -> Run {
     check::nobody_is_a_stranger(&run);
     check::answers(&run);
     check::nonces(&run);
-    homes::answered_once(&run);
+    check::homes_answer_once(&run);
     run.world.replay(|shard| app(run.logins.as_ref(), shard));
     run
 }
