@@ -29,7 +29,7 @@ let allGiven;
 let allRenewed;
 const both = Promise.all([new Promise(resolve => (allGiven = resolve)), new Promise(resolve => (allRenewed = resolve))]);
 // The third token is sent before anything else happens.
-const third = (count, resolve) => (count < 3 ? now() + 1 : (setImmediate(resolve), now() + 600));
+const third = (count, resolve) => (count < 3 ? now() + 2 : (setImmediate(resolve), now() + 600));
 const getToken = async () => token({ sub: 'ann', exp: third(++given, allGiven) });
 const ann = client({ token: token({ sub: 'ann', exp: now() - 1 }), getToken });
 ann.connect();
@@ -74,7 +74,7 @@ for (const claims of [{ sub: 'bob', channel: '$news:4' }, { sub: 'ann', channel:
 
 // So does a token of another user when it is renewed.
 const turned = client({
-  token: token({ sub: 'ann', exp: now() + 1 }),
+  token: token({ sub: 'ann', exp: now() + 2 }),
   getToken: async () => token({ sub: 'bob' }),
 });
 turned.connect();
