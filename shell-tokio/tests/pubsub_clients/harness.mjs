@@ -14,6 +14,7 @@ const { Centrifuge } = require('centrifuge');
 const { WebSocket } = require('ws');
 
 export const [webPort, linePort] = process.argv.slice(2).map(Number);
+// Whole seconds, so what ends two seconds later lasts for one at least.
 export const now = () => Math.floor(Date.now() / 1000);
 
 /** Returns a JSON Web Token (RFC 7519) with these claims. */

@@ -29,7 +29,7 @@ async def main():
         given += 1
         if given == 3:
             all_given.set()
-        return token(sub="ann", exp=now() + (1 if given < 3 else 600))
+        return token(sub="ann", exp=now() + (2 if given < 3 else 600))
 
     async def get_channel_token(channel):
         nonlocal renewals
@@ -37,7 +37,7 @@ async def main():
         renewals += 1
         if renewals == 3:
             all_renewed.set()
-        return token(sub="ann", channel=channel, info={"given": renewals}, exp=now() + (1 if renewals < 3 else 600))
+        return token(sub="ann", channel=channel, info={"given": renewals}, exp=now() + (2 if renewals < 3 else 600))
 
     ann = client(token=token(sub="ann", exp=now() - 1), get_token=get_token)
     await ann.connect()
@@ -70,7 +70,7 @@ async def main():
     async def token_of_bob():
         return token(sub="bob")
 
-    turned = client(token=token(sub="ann", exp=now() + 1), get_token=token_of_bob)
+    turned = client(token=token(sub="ann", exp=now() + 2), get_token=token_of_bob)
     await turned.connect()
     await turned.events.next("connected")
     same((await turned.events.next("disconnected")).code, 3500)
