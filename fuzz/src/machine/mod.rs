@@ -1,9 +1,11 @@
+mod homes;
 mod input;
 mod restless;
 
 use crate::extremes::Draw;
 use crate::memory::peak_of;
 use arbitrary::Arbitrary;
+use drupe_core::history::Keep;
 use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
 use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Network, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
@@ -12,7 +14,10 @@ use drupe_core::testing::Netstrings;
 use drupe_core::tls::Tls;
 use drupe_core::tunnel::{Ssh, Tunnel};
 use drupe_core::wire::{Custom, Protocol, Proxies, Wire};
-use drupe_core::{Address, Command, Config, ConnId, Drain, Input, Listen, Machine, Shard, Time, trace, work};
+use drupe_core::{
+    Address, Command, Config, ConnId, Drain, Input, Listen, Machine, Presence, RoomMemory, RoomOptions, Shard, Time,
+    trace, work,
+};
 use input::{input, input_bytes};
 use restless::Restless;
 use std::collections::BTreeSet;
@@ -144,7 +149,19 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
     config.connections.per_address = u32::from(conns / 16) + 1;
     config.rooms.total = 2;
     config.rooms.per_connection = 1;
+    config.memory = memory(half_open, unit);
     config
+}
+
+/// Returns which rooms have a home: none, or those of one name, whose options the other bits decide.
+fn memory(bits: u8, unit: u32) -> RoomMemory {
+    if bits & 4 == 0 {
+        return RoomMemory::default();
+    }
+    let presence = [Presence::Names, Presence::Counts, Presence::Names, Presence::Off][usize::from(bits >> 3 & 3)];
+    let keep = Keep::messages(unit % 7).bytes(unit * 16 + 1).key_window(Duration::from_secs(1));
+    let options = RoomOptions::new("a", keep).presence(presence).tells_gaps(bits & 32 == 0).positions(bits & 64 == 0);
+    RoomMemory::default().rooms(vec![options]).bytes_max(u64::from(unit) * 64).recover_max(u32::from(bits >> 6))
 }
 
 /// Runs any facts, in any order, on a machine with any limits and a random handler.

@@ -1,5 +1,6 @@
 //! An application that calls random methods of the hub.
 
+use super::homes::Homes;
 use crate::extremes::Draw;
 use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Side};
@@ -16,6 +17,7 @@ pub(super) struct Restless {
     pub(super) open: BTreeSet<ConnId>,
     /// The largest [`messages_per_turn`](drupe_core::limit::Budget::messages_per_turn) of any dial.
     pub(super) messages_per_turn: u32,
+    homes: Homes,
 }
 
 impl Handler for Restless {
@@ -44,8 +46,15 @@ impl Handler for Restless {
                 assert!(self.open.contains(conn), "an event after Closed or before Opened");
                 Some(*conn)
             }
+            Event::RoomAnswered { request, answer, .. } => {
+                self.homes.answered(*request, answer);
+                None
+            }
             _ => None,
         };
+        if let Event::Joined { position, .. } = &event {
+            self.homes.saw(*position);
+        }
         let all: Vec<ConnId> = hub.connections().collect();
         let pick = usize::try_from(hub.random() % 64).expect("small");
         let target = all.get(pick).copied().or(named);
@@ -55,6 +64,8 @@ impl Handler for Restless {
             0 => hub.close(conn),
             1 => hub.pause(conn),
             2..5 => hub.resume(conn),
+            // As many methods as before, so that the corpus keeps its meaning.
+            5..10 if pick % 2 == 1 && hub.room_options(room).is_some() => self.homes.act(hub, conn, room, pick / 2),
             5..8 => drop(hub.join(conn, room)),
             8 => drop(hub.leave(conn, room)),
             9 => drop(hub.publish(room, &"x".repeat(pick * 8))),
