@@ -195,7 +195,7 @@ fn of_listeners() -> Vec<Change> {
 }
 
 /// Options that are no number, and what rates and marks consist of.
-const WITHOUT_EXTREMES: [&str; 55] = [
+const WITHOUT_EXTREMES: [&str; 56] = [
     "address",
     "allow",
     "app",
@@ -208,6 +208,7 @@ const WITHOUT_EXTREMES: [&str; 55] = [
     "ending",
     "exempt",
     "files",
+    "form",
     "forwarded",
     "gmcp",
     "group",

@@ -109,7 +109,7 @@ fn returning_member_gets_what_it_missed_before_anything_new() {
         (start, Gap::TooOld),
         (Position::new(first.epoch, 2, 7), Gap::Rewritten),
         (Position::new(first.epoch, 9, 7), Gap::Rewritten),
-        (Position::new(first.epoch, u64::MAX, u64::MAX), Gap::Rewritten),
+        (Position::new(first.epoch, u64::MAX, u64::MAX - 1), Gap::Rewritten),
         (Position::new(1, 2, 3), Gap::OtherEpoch),
     ] {
         hub.clear();

@@ -125,7 +125,7 @@ fn notice_takes_the_place_of_what_is_missing() {
     for (policy, expected) in [
         (SlowPolicy::SkipOldest, "gap 10 11 12 13 14 15 16 17 18 19 20; ; 21 22"),
         (SlowPolicy::SkipNewest, "1 2 3 4 5 6 7 8 9 10 11 12 13 14; gap; 21 22"),
-        (SlowPolicy::KeepLatest, "gap 20; ; 21 22"),
+        (SlowPolicy::KeepLatest, "gap 15 16 17 18 19 20; ; 21 22"),
     ] {
         let found = reads(policy).map(|words| words.join(" ")).join("; ");
         assert_eq!(found, expected, "{policy:?}");

@@ -23,11 +23,13 @@ impl Homes {
                 let since = [None, self.seen, Some(forged)][number % 3];
                 let name = [Some("ann"), Some("bob"), None, Some("")][number / 3 % 4];
                 let info = name.filter(|_| number > 40).map(|_| "here");
-                return drop(hub.join_with(conn, room, JoinOptions::new().since(since).name(name).info(info)));
+                let _ = hub.join_with(conn, room, JoinOptions::new().since(since).name(name).info(info));
+                return;
             }
             3 | 4 => {
                 let keys = ["", "k", "key", "long key"];
-                let options = PublishOptions::new().except(&[conn]);
+                let except = [conn];
+                let options = PublishOptions::new().except(&except);
                 let options = if number % 2 == 0 { options.key(keys[number / 2 % 4]) } else { PublishOptions::new() };
                 hub.publish_with(room, &"k".repeat(number * 4), options)
             }

@@ -86,10 +86,7 @@ impl Handler for Restless {
             }
             24 => drop(hub.prompt(conn, "> ")),
             25 => drop(hub.prompt_hidden(conn, "password: ")),
-            26 => {
-                let modes = [InputMode::Line, InputMode::Character, InputMode::Keys];
-                hub.set_input_mode(conn, modes[pick % 3]);
-            }
+            26 => set_input_mode(hub, conn, pick),
             27 => drop(hub.write(conn, "half\nand half")),
             28 => set_option(hub, conn, pick),
             30 => hub.end(conn, Close::new(Reason::Unauthorized).code(CloseCode::UNAUTHORIZED).text("who are you?")),
@@ -129,6 +126,11 @@ impl Handler for Restless {
             _ => drop(hub.send(conn, "private")),
         }
     }
+}
+
+fn set_input_mode(hub: &mut Hub<'_, u8>, conn: ConnId, pick: usize) {
+    let modes = [InputMode::Line, InputMode::Character, InputMode::Keys];
+    hub.set_input_mode(conn, modes[pick % 3]);
 }
 
 /// Draws a dial with any wire, any options, and sometimes a proxy.

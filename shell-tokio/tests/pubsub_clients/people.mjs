@@ -128,8 +128,13 @@ assert.deepEqual(JSON.parse(last), { push: { disconnect: { code: 3012, reason: '
 assert.equal(await program.next(), undefined);
 assert.deepEqual((await hers.events.next('leave')).info, her);
 
+// Whoever begins otherwise is a person.
+const stranger = new Peer();
+stranger.say('hello');
+assert.match(await stranger.next(), /^\* \/sub CHANNEL/u);
+
 // What is no command, comes too early, or twice, ends a connection.
-for (const lines of [['hello'], [''], [{}], [{ id: 1, subscribe: { channel: 'news:1' } }], [{ connect: {} }],
+for (const lines of [[{}], [{ id: 1, subscribe: { channel: 'news:1' } }], [{ connect: {} }],
   [{ id: 1, connect: {} }, { id: 2, connect: {} }], [{ id: 1, connect: {} }, {}]]) {
   const wrong = new Peer();
   lines.forEach(line => wrong.say(line));

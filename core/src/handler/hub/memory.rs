@@ -4,6 +4,7 @@ use crate::base::{ConnId, Outgoing};
 use crate::config::{JoinError, JoinOptions, RoomOptions};
 use crate::facts::HistoryRange;
 use crate::handler::Hub;
+use crate::history::Position;
 use crate::state::RoomRequest;
 
 /// Options of [`Hub::publish_with`].
@@ -89,6 +90,14 @@ impl<C> Hub<'_, C> {
     pub fn remove_history(&mut self, room: &str) {
         let room = self.stored(room);
         self.state.remove_history(&room);
+    }
+
+    /// Returns the position up to which the members of a room on this shard have received all messages.
+    ///
+    /// `None` if the room has no home, or no such member here.
+    #[must_use]
+    pub fn room_position(&self, room: &str) -> Option<Position> {
+        self.state.room_position(&self.stored(room))
     }
 
     /// Returns the options of a room that has a home.

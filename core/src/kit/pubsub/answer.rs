@@ -39,6 +39,8 @@ pub(super) struct Subscribed {
     pub(super) wanted: Option<u64>,
     pub(super) is_recovered: bool,
     pub(super) missed: Vec<(Position, OutgoingBuf)>,
+    /// Data for the client, as JSON.
+    pub(super) data: Option<String>,
     /// Seconds until the subscription ends, unless it is refreshed.
     pub(super) ttl: Option<u64>,
 }
@@ -104,6 +106,7 @@ impl Subscribed {
             result = result.raw("publications", &array(missed));
         }
         result = result.flag("recovered", self.is_recovered).flag("was_recovering", self.wanted.is_some());
+        result = result.optional("data", self.data.as_deref());
         if let Some(ttl) = self.ttl {
             result = result.flag("expires", true).number("ttl", ttl);
         }

@@ -29,6 +29,7 @@ impl Refusal {
     pub(super) const BAD_REQUEST: Self = Self::known(107, "bad request", false);
     pub(super) const NOT_AVAILABLE: Self = Self::known(108, "not available", false);
     pub(super) const TOKEN_EXPIRED: Self = Self::known(109, "token expired", false);
+    pub(super) const EXPIRED: Self = Self::known(110, "expired", false);
     pub(super) const UNRECOVERABLE: Self = Self::known(112, "unrecoverable position", false);
 
     const fn known(code: u32, message: &'static str, temporary: bool) -> Self {

@@ -12,6 +12,7 @@ use super::timing::{expire_at, seconds_until};
 use super::tokens::{self, ConnectionToken, TokenChannel};
 use crate::base::{ConnId, Representation};
 use crate::handler::Hub;
+use crate::history::Position;
 use crate::state::Timer;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -62,8 +63,8 @@ impl<K: Hooks> PubSub<K> {
             }
         }
         if let Some(session) = hub.context(conn) {
-            let commands = Vec::new();
-            session.phase = Phase::Connecting(Connecting { id, waiting, subs, commands });
+            let (positions, commands) = (BTreeMap::new(), Vec::new());
+            session.phase = Phase::Connecting(Connecting { id, waiting, subs, positions, commands });
         }
         self.connected(hub, conn);
         Ok(None)
@@ -131,6 +132,7 @@ impl<K: Hooks> PubSub<K> {
             asks_recoverable: true,
             asks_join_leave: true,
             info: of_token.info.as_ref().map(ToString::to_string),
+            data: of_token.data.as_ref().map(ToString::to_string),
             expires_at: None,
         };
         self.begin(hub, conn, asked)
@@ -146,6 +148,14 @@ impl<K: Hooks> PubSub<K> {
         if connecting.waiting > 0 {
             return;
         }
+        // Messages that came while another channel was waiting came before this reply, and its client drops them.
+        let positions = core::mem::take(&mut connecting.positions);
+        let is_behind = |(channel, position): (&String, &Position)| hub.room_position(channel) != Some(*position);
+        if positions.iter().any(is_behind) {
+            return disconnect(hub, conn, Disconnect::INSUFFICIENT_STATE);
+        }
+        let Some(session) = hub.context(conn) else { return };
+        let Phase::Connecting(connecting) = &mut session.phase else { return };
         let mut result =
             Object::new().text("client", &session.client).text("version", concat!("drupe ", env!("CARGO_PKG_VERSION")));
         if let Some(ttl) = ttl {

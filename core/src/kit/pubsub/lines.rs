@@ -79,14 +79,15 @@ fn publish<K: Hooks>(
     app.publish(hub, conn, ID, &Publish { channel: Cow::Borrowed(channel), data: Some(&data) })
 }
 
-/// Begins the session of a person with a token, unless it has begun.
+/// Gives a person the name in a token, unless it has one, or is in a channel under none.
 fn connect<K: Hooks>(
     app: &mut PubSub<K>,
     hub: &mut Hub<'_, Session>,
     conn: ConnId,
     token: &str,
 ) -> Result<Option<Answer>, Failed> {
-    if token.is_empty() || hub.context(conn).is_none_or(|session| !session.client.is_empty()) {
+    let is_nobody = |session: &mut Session| session.user.is_empty() && session.subscriptions.is_empty();
+    if token.is_empty() || !hub.context(conn).is_some_and(is_nobody) {
         return Err(Refusal::BAD_REQUEST.into());
     }
     let admitted = app.admit(hub, conn, &Connect { token: token.into(), ..Connect::default() })?;

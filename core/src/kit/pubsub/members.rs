@@ -32,7 +32,7 @@ impl<K: Hooks> PubSub<K> {
         else {
             return;
         };
-        let (grant, expires_at) = (subscription.grant, subscription.expires_at);
+        let (grant, data, expires_at) = (subscription.grant, subscription.data.clone(), subscription.expires_at);
         let is_recovered = matches!(recovery, Recovery::Recovered { .. });
         if recover.is_some() && !is_recovered && wants_error {
             self.end_subscription(hub, conn, channel);
@@ -43,7 +43,7 @@ impl<K: Hooks> PubSub<K> {
         }
         let ttl = expires_at.map(|at| seconds_until(hub, at));
         let (channel, missed) = (channel.into(), missed.to_vec());
-        let subscribed = Subscribed { channel, grant, position, wanted: recover, is_recovered, missed, ttl };
+        let subscribed = Subscribed { channel, grant, position, wanted: recover, is_recovered, missed, data, ttl };
         if id > 0 {
             return reply(hub, conn, id, &Answer::Subscribed(subscribed));
         }
@@ -52,6 +52,7 @@ impl<K: Hooks> PubSub<K> {
         {
             connecting.waiting = connecting.waiting.saturating_sub(1);
             let json = subscribed.json();
+            connecting.positions.extend(position.map(|position| (subscribed.channel.clone(), position)));
             connecting.subs.insert(subscribed.channel, json);
         }
         self.connected(hub, conn);

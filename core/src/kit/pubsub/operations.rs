@@ -6,6 +6,7 @@ use super::command::{History, Publish, Rpc, Send};
 use super::hooks::{Caller, Hooks};
 use super::json::Object;
 use super::publication::Publication;
+use super::rules::is_of_another;
 use super::service::{Asked, PubSub, fail, reply};
 use super::session::Session;
 use super::subscribing::position;
@@ -34,6 +35,9 @@ impl<K: Hooks> PubSub<K> {
         let rules = self.options.channels.rules(channel)?;
         let data = publish.data.ok_or(Refusal::BAD_REQUEST)?;
         let Some(session) = hub.context(conn) else { return Ok(None) };
+        if self.options.personal_channels && is_of_another(channel, &session.user) {
+            return Err(Refusal::PERMISSION_DENIED.into());
+        }
         let caller = Caller { client: &session.client, user: &session.user };
         let may = match self.hooks.publish(caller, channel, data.get())? {
             Some(may) => may,
@@ -65,7 +69,8 @@ impl<K: Hooks> PubSub<K> {
         if !rules.has_history() {
             return Err(Refusal::NOT_AVAILABLE.into());
         }
-        if !rules.may_read_history(session.who(channel)) {
+        let is_foreign = self.options.personal_channels && is_of_another(channel, &session.user);
+        if is_foreign || !rules.may_read_history(session.who(channel)) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
         let max = self.options.history_page_max.max(1);
@@ -95,7 +100,8 @@ impl<K: Hooks> PubSub<K> {
         if !rules.presence {
             return Err(Refusal::NOT_AVAILABLE.into());
         }
-        if !rules.may_see_presence(session.who(channel)) {
+        let is_foreign = self.options.personal_channels && is_of_another(channel, &session.user);
+        if is_foreign || !rules.may_see_presence(session.who(channel)) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
         let request = hub.read_presence(channel, None, NAMES);
@@ -179,12 +185,13 @@ fn page_for(
         Err(Gap::NoHistory) => return Ok(Answer::History { messages: Vec::new(), top: Position::new(0, 0, 0) }),
         Err(_) => return Err(Refusal::UNRECOVERABLE),
     };
-    let mut bytes = hub.pending(conn);
+    let (mut bytes, mut count) = (hub.pending(conn), 0);
     let most = hub.config().outbound.marks.high();
     let fits = |(_, message): &&(Position, OutgoingBuf)| {
-        let is_first = bytes == 0;
         bytes += message.as_outgoing().len();
-        is_first || bytes <= most
+        count += 1;
+        // A page without messages would be the end of the history.
+        count == 1 || bytes <= most
     };
     let messages: Vec<_> = if is_reversed {
         page.messages.iter().rev().take_while(fits).cloned().collect()

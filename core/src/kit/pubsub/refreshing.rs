@@ -27,7 +27,7 @@ impl<K: Hooks> PubSub<K> {
         let token = tokens::connection(self.options.tokens.as_ref(), token, hub.unix_time());
         let token = token.map_err(|bad| match bad {
             // An error would make clients stay away.
-            Bad::Expired => Disconnect::EXPIRED,
+            Bad::Expired | Bad::Ended => Disconnect::EXPIRED,
             Bad::Invalid => Disconnect::INVALID_TOKEN,
         })?;
         let Some(session) = hub.context(conn) else { return Ok(None) };
@@ -52,7 +52,7 @@ impl<K: Hooks> PubSub<K> {
         }
         let token = tokens::channel(self.options.tokens.as_ref(), &refresh.token, hub.unix_time());
         let token = token.map_err(|bad| match bad {
-            Bad::Expired => Disconnect::SUBSCRIPTION_EXPIRED,
+            Bad::Expired | Bad::Ended => Disconnect::SUBSCRIPTION_EXPIRED,
             Bad::Invalid => Disconnect::INVALID_TOKEN,
         })?;
         let channel: String =

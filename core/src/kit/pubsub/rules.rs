@@ -1,6 +1,7 @@
 //! Channels: their names, and what their clients may do.
 
 use super::codes::Refusal;
+use crate::base::text::neutralize;
 use crate::config::{FormPart, MessageForm, Presence, RoomOptions};
 use crate::history::Keep;
 use alloc::collections::BTreeMap;
@@ -185,10 +186,15 @@ impl Channels {
     /// # Errors
     /// If no channel can have that name.
     pub(super) fn rules(&self, channel: &str) -> Result<&ChannelRules, Refusal> {
+        // The name of a user may be any text, and has no namespace.
+        let is_personal = channel.starts_with('#');
         let is_name = channel.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
         let max = if self.name_max_bytes == 0 { 128 } else { self.name_max_bytes };
-        if channel.is_empty() || channel.len() > max as usize || !is_name {
+        if channel.is_empty() || channel.len() > max as usize || !(is_name || is_personal && is_plain(channel)) {
             return Err(Refusal::BAD_REQUEST);
+        }
+        if is_personal {
+            return Ok(&self.without_namespace);
         }
         match channel.strip_prefix('$').unwrap_or(channel).split_once(':') {
             None => Ok(&self.without_namespace),
@@ -210,6 +216,16 @@ impl Channels {
         }
         rooms
     }
+}
+
+/// Returns `true` if text has no control characters and none that cannot be seen.
+fn is_plain(text: &str) -> bool {
+    neutralize(text) == text
+}
+
+/// Returns `true` if a channel is the personal one of another user.
+pub(super) fn is_of_another(channel: &str, user: &str) -> bool {
+    channel.strip_prefix('#').is_some_and(|of| user.is_empty() || of != user)
 }
 
 /// Returns `true` if a channel needs a token of its own.
@@ -241,6 +257,8 @@ mod tests {
             ("n ws", Err(107)),
             ("n\u{e4}ws", Err(107)),
             ("a\nb", Err(107)),
+            ("#J\u{f6}rg a:b", Ok(&channels.without_namespace)),
+            ("#a\nb", Err(107)),
         ] {
             assert_eq!(found(name), expected, "{name:?}");
         }

@@ -2,6 +2,7 @@
 
 use super::codes::Refusal;
 use super::rules::Who;
+use crate::history::Position;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -51,6 +52,8 @@ pub(super) struct Connecting {
     pub(super) waiting: usize,
     /// The results of the others.
     pub(super) subs: BTreeMap<String, String>,
+    /// The positions from which these get messages.
+    pub(super) positions: BTreeMap<String, Position>,
     /// Commands that came meanwhile.
     pub(super) commands: Vec<String>,
 }
@@ -66,6 +69,8 @@ pub(super) struct Subscription {
     pub(super) grant: Grant,
     /// What the channel's token says of the user, as JSON.
     pub(super) info: Option<String>,
+    /// Data for the client from the token of its connection, as JSON.
+    pub(super) data: Option<String>,
     /// When it ends unless its token is refreshed, in seconds since 1970.
     pub(super) expires_at: Option<u64>,
 }

@@ -4,7 +4,7 @@ use super::answer::{Answer, Subscribed};
 use super::codes::{Disconnect, Failed, Refusal};
 use super::command;
 use super::hooks::{Caller, Hooks};
-use super::rules::{Who, needs_token};
+use super::rules::{Who, is_of_another, needs_token};
 use super::service::{PubSub, SUBSCRIPTION_TIMER, fail, forget_told};
 use super::session::{Grant, Session, State, Subscription};
 use super::timing::{expire_at, seconds_until};
@@ -29,15 +29,28 @@ pub(super) struct Begin<'a> {
     pub(super) asks_recoverable: bool,
     pub(super) asks_join_leave: bool,
     pub(super) info: Option<String>,
+    /// Data for the client, as JSON.
+    pub(super) data: Option<String>,
     pub(super) expires_at: Option<u64>,
 }
 
 impl<'a> Begin<'a> {
     /// Returns a subscription of a person, who sees what is new.
     pub(super) const fn of_person(id: u32, channel: &'a str) -> Self {
-        let (recover, wants_error, info, expires_at) = (None, false, None, None);
+        let (recover, wants_error, info, data, expires_at) = (None, false, None, None, None);
         let (asks_positioned, asks_recoverable, asks_join_leave) = (false, false, true);
-        Self { id, channel, recover, wants_error, asks_positioned, asks_recoverable, asks_join_leave, info, expires_at }
+        Self {
+            id,
+            channel,
+            recover,
+            wants_error,
+            asks_positioned,
+            asks_recoverable,
+            asks_join_leave,
+            info,
+            data,
+            expires_at,
+        }
     }
 }
 
@@ -69,6 +82,7 @@ impl<K: Hooks> PubSub<K> {
             asks_recoverable: subscribe.recoverable,
             asks_join_leave: subscribe.join_leave,
             info,
+            data: None,
             expires_at,
         };
         match self.begin(hub, conn, asked)? {
@@ -96,6 +110,9 @@ impl<K: Hooks> PubSub<K> {
             }
             return Ok((token.info, token.expires_at));
         }
+        if self.options.personal_channels && is_of_another(channel, &session.user) {
+            return Err(Refusal::PERMISSION_DENIED.into());
+        }
         let caller = Caller { client: &session.client, user: &session.user };
         let may = match self.hooks.subscribe(caller, channel)? {
             Some(may) => may,
@@ -111,7 +128,7 @@ impl<K: Hooks> PubSub<K> {
         conn: ConnId,
         asked: Begin<'_>,
     ) -> Result<Begun, Refusal> {
-        let Begin { id, channel, recover, wants_error, info, expires_at, .. } = asked;
+        let Begin { id, channel, recover, wants_error, info, data, expires_at, .. } = asked;
         let rules = self.options.channels.rules(channel)?.clone();
         let has_home = hub.room_options(channel).is_some();
         let max = self.options.channels_max;
@@ -127,7 +144,8 @@ impl<K: Hooks> PubSub<K> {
         let number = session.next_number();
         let wanted = recover.map(|(_, offset)| offset);
         let state = if has_home { State::Waiting { id, recover: wanted, wants_error } } else { State::Live };
-        let subscription = Subscription { number, state, is_of_server: id == 0, grant, info, expires_at };
+        let is_of_server = id == 0;
+        let subscription = Subscription { number, state, is_of_server, grant, info, data: data.clone(), expires_at };
         session.subscriptions.insert(channel.into(), subscription);
         let about = session.client_info(channel);
         let client = session.client.clone();
@@ -148,7 +166,16 @@ impl<K: Hooks> PubSub<K> {
         }
         let ttl = expires_at.map(|at| seconds_until(hub, at));
         let (position, wanted, is_recovered, missed) = (None, None, false, Vec::new());
-        Ok(Begun::Live(Subscribed { channel: channel.into(), grant, position, wanted, is_recovered, missed, ttl }))
+        Ok(Begun::Live(Subscribed {
+            channel: channel.into(),
+            grant,
+            position,
+            wanted,
+            is_recovered,
+            missed,
+            data,
+            ttl,
+        }))
     }
 
     /// Ends a subscription, if there is one.

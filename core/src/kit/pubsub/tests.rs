@@ -291,7 +291,19 @@ fn tokens_decide_who_connects_and_subscribes_and_until_when() {
     assert!(result["expires"] == true && result["ttl"] == 60 && result["ping"] == 25, "{reply}");
     assert!(result["subs"]["news:2"]["recoverable"] == true && result["subs"]["#ann"].is_object(), "{reply}");
 
+    let named = json!({ "token": token("J\u{f6}rg a:b", json!({ "subs": { "news:1": { "data": [7] } } })) });
+    let reply = first(&mut hub, named);
+    assert!(reply["connect"]["subs"]["#J\u{f6}rg a:b"].is_object(), "{reply}");
+    assert_eq!(reply["connect"]["subs"]["news:1"]["data"], json!([7]));
+    let ended = token("ann", json!({ "expire_at": NOW }));
+    assert_eq!(first(&mut hub, json!({ "token": ended }))["error"]["code"], 110);
+
     let ann = client(&mut hub, json!({ "token": token("ann", json!({})) }));
+    for kind in ["subscribe", "publish", "history", "presence"] {
+        let foreign = json!({ "id": 2, kind: { "channel": "#bob", "data": 1 } });
+        let code = ask(&mut hub, ann, &foreign)[0]["error"]["code"].clone();
+        assert!(code == 103 || code == 108, "{kind}: {code}");
+    }
     let of = |user, channel| token(user, json!({ "channel": channel }));
     let asked = |token: &str| json!({ "channel": "$news:3", "token": token });
     let reply = subscribe(&mut hub, ann, asked(&of("ann", "$news:3")));
@@ -354,6 +366,31 @@ fn client_has_as_many_channels_as_are_allowed() {
         let reply = subscribe(&mut hub, ann, json!({ "channel": channel }));
         assert_eq!(reply["error"]["code"].as_u64().unwrap_or(0), code, "{channel}");
     }
+}
+
+#[test]
+fn person_gives_a_token_before_entering_a_channel() {
+    let mut hub = hub();
+    let ann = hub.connect();
+    for line in ["/connect x", &format!("/connect {}", token("ann", json!({}))), "/connect x", "/sub news:1"] {
+        hub.line(ann, line);
+    }
+    hub.line(ann, "/pub news:1 hello");
+    let expected = ["* disconnected: invalid token"];
+    assert_eq!(hub.lines(ann), expected);
+    let ann = hub.connect();
+    for line in [&*format!("/connect {}", token("ann", json!({}))), "/connect x", "/sub news:1", "/pub news:1 hello"] {
+        hub.line(ann, line);
+    }
+    let expected = [
+        "* connect: done",
+        "* bad request",
+        "* you see news:1",
+        "[news:1] * ann has come",
+        "[news:1] ann: hello",
+        "* publish: done",
+    ];
+    assert_eq!(hub.lines(ann), expected);
 }
 
 #[test]

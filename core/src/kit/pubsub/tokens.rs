@@ -43,6 +43,8 @@ pub(super) struct ChannelToken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bad {
     Expired,
+    /// What it gives has ended, whatever the token itself says.
+    Ended,
     Invalid,
 }
 
@@ -51,6 +53,7 @@ impl Bad {
     pub(super) fn of_connection(self) -> Failed {
         match self {
             Self::Expired => Refusal::TOKEN_EXPIRED.into(),
+            Self::Ended => Refusal::EXPIRED.into(),
             Self::Invalid => Disconnect::INVALID_TOKEN.into(),
         }
     }
@@ -59,6 +62,7 @@ impl Bad {
     pub(super) fn of_channel(self) -> Failed {
         match self {
             Self::Expired => Refusal::TOKEN_EXPIRED.into(),
+            Self::Ended => Refusal::EXPIRED.into(),
             Self::Invalid => Refusal::PERMISSION_DENIED.into(),
         }
     }
@@ -79,7 +83,7 @@ pub(super) fn connection(tokens: Option<&Tokens>, token: &str, now: Option<UnixT
     if let Some(subs) = claims.others.get("subs") {
         channels = serde_json::from_value(subs.clone()).map_err(|_| Bad::Invalid)?;
     }
-    let (info, expires_at) = (info(&claims)?, expiry(&claims)?);
+    let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
     Ok(ConnectionToken { user: claims.sub, info, expires_at, channels })
 }
 
@@ -87,7 +91,7 @@ pub(super) fn connection(tokens: Option<&Tokens>, token: &str, now: Option<UnixT
 pub(super) fn channel(tokens: Option<&Tokens>, token: &str, now: Option<UnixTime>) -> Result<ChannelToken, Bad> {
     let claims = verified(tokens, token, now)?;
     let channel = claims.others.get("channel").and_then(Value::as_str).ok_or(Bad::Invalid)?.to_owned();
-    let (info, expires_at) = (info(&claims)?, expiry(&claims)?);
+    let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
     Ok(ChannelToken { user: claims.sub, channel, info, expires_at })
 }
 
@@ -110,11 +114,12 @@ fn info(claims: &Claims) -> Result<Option<String>, Bad> {
 }
 
 /// Returns when the right that a token gives ends. `expire_at` replaces `exp`, and 0 means never.
-fn expiry(claims: &Claims) -> Result<Option<u64>, Bad> {
+fn expiry(claims: &Claims, now: Option<UnixTime>) -> Result<Option<u64>, Bad> {
     match claims.others.get("expire_at") {
         None => Ok(claims.exp),
         Some(at) => match at.as_u64().ok_or(Bad::Invalid)? {
             0 => Ok(None),
+            at if now.is_none_or(|now| at <= now.as_secs()) => Err(Bad::Ended),
             at => Ok(Some(at)),
         },
     }

@@ -197,6 +197,11 @@ impl State {
         }
     }
 
+    /// Returns the position up to which the live members of a room on this shard have all messages.
+    pub(crate) fn room_position(&self, room: &str) -> Option<Position> {
+        self.memory.seats.by_room.get(room)?.top
+    }
+
     /// Gives up the seat in a room whose last member has left.
     pub(crate) fn left_home(&mut self, room: &str) {
         if let Some((room, _)) = self.memory.seats.by_room.remove_entry(room) {
