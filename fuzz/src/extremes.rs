@@ -10,8 +10,9 @@ use drupe_core::tls::ClientTls;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
 use drupe_core::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, RawMode, Wire};
 use drupe_core::{
-    AddressOrder, Backoff, Closing, Config, Dial, Drain, Home, Listen, MetricsOptions, PageLogin, PageOptions,
-    PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, TicketLimits, TlsStart, Unapplied,
+    AddressOrder, Backoff, Closing, Config, Dial, Drain, FormPart, Home, Listen, MessageForm, MetricsOptions,
+    PageLogin, PageOptions, PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, TicketLimits,
+    TlsStart, Unapplied,
 };
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -169,7 +170,8 @@ impl<'a> Draw<'a> {
             .keep(keep)
             .presence(presence)
             .tells_gaps(self.flag())
-            .positions(self.flag());
+            .positions(self.flag())
+            .form(if self.flag() { MessageForm::Positioned } else { MessageForm::Parts(PARTS) });
         let bytes_max = self.maybe(|draw| u64::from(draw.count(2_000))).unwrap_or(u64::MAX);
         RoomMemory::default().rooms(vec![options]).bytes_max(bytes_max).recover_max(self.count(3))
     }
@@ -310,6 +312,10 @@ impl<'a> Draw<'a> {
 
 /// The listener that carries telnet in WebSocket messages.
 const CARRIED: usize = 5;
+
+/// A form of messages with all parts.
+const PARTS: &[FormPart] =
+    &[FormPart::Text("{\"a\":"), FormPart::Room, FormPart::Offset, FormPart::Data, FormPart::Text("}")];
 /// One listener of each kind.
 const ADDRESSES: [&str; 10] = [
     "tcp://127.0.0.1:1",
@@ -330,7 +336,7 @@ mod tests {
     use drupe_core::Dial;
 
     /// Options with one value here, and what rates and marks consist of.
-    const NOT_DRAWN: [&str; 30] = [
+    const NOT_DRAWN: [&str; 31] = [
         "address",
         "allow",
         "app",
@@ -354,6 +360,8 @@ mod tests {
         "prompt",
         "protocol",
         "proxies",
+        // The target of whole machines draws it.
+        "proxy",
         "refuses_http",
         "seconds",
         "socket",
