@@ -10,7 +10,7 @@ pub(super) fn write_string(text: &str, json: &mut String) {
     json.push('"');
 }
 
-/// An object to which fields are added. Empty and absent values are left out by whoever adds them.
+/// A JSON object, written field by field.
 #[derive(Debug)]
 pub(super) struct Object(String);
 

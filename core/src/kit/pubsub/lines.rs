@@ -18,7 +18,7 @@ const HELP: &str =
 /// The number of each command of a person, whose answers need none.
 const ID: u32 = 1;
 
-/// Begins the session of a person, who may be known already.
+/// Begins the session of a person: with the name from authentication, or as an anonymous client.
 pub(super) fn begin<K: Hooks>(app: &mut PubSub<K>, hub: &mut Hub<'_, Session>, conn: ConnId) {
     if let Ok(admitted) = app.admit(hub, conn, &Connect::default()) {
         app.admitted(hub, conn, admitted);
@@ -93,7 +93,7 @@ fn connect<K: Hooks>(
     let admitted = app.admit(hub, conn, &Connect { token: token.into(), ..Connect::default() })?;
     let channels: alloc::vec::Vec<String> = app.admitted(hub, conn, admitted).into_keys().collect();
     for channel in channels {
-        // The token allows these; whatever else is wrong, the person is told.
+        // The token allows these channels. The person gets a line for any other error.
         match app.begin(hub, conn, Begin::of_person(ID, &channel)) {
             Ok(Begun::Live(subscribed)) => reply(hub, conn, ID, &Answer::Subscribed(subscribed)),
             Ok(Begun::Waits) => {}

@@ -98,7 +98,7 @@ impl<K: Hooks> PubSub<K> {
         hub.send(conn, Outgoing::Negotiated { json: &json, text: &text });
     }
 
-    /// Tells subscribers who has come or gone.
+    /// Sends a join or a leave to the subscribers that get them.
     pub(super) fn presence_changed(&self, hub: &mut Hub<'_, Session>, change: PresenceChange<'_>) {
         let Some(told) = self.told.get(change.room) else { return };
         let told: Vec<ConnId> = told.iter().copied().collect();

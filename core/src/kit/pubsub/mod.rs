@@ -1,10 +1,11 @@
 //! Channels for the clients of the Centrifuge protocol, and for people on lines and telnet.
 //!
-//! [`PubSub`] is a [`Handler`] on [rooms that remember](crate::RoomMemory): clients subscribe to
-//! channels, publish, read histories and who is present, and recover what they missed. It speaks
-//! version 2 of Centrifuge's client protocol as JSON, so its clients for JavaScript, Python and
-//! others connect without a change: over a WebSocket, or as lines or frames of JSON. Whoever begins
-//! with something else than `{` is a person: see [Commands for people](#commands-for-people).
+//! [`PubSub`] is a [`Handler`](crate::Handler) on [rooms that remember](crate::RoomMemory). Clients
+//! subscribe to channels, publish, read histories and lists of subscribers, and receive what they
+//! missed. It speaks version 2 of Centrifuge's client protocol as JSON, so the clients for
+//! JavaScript, Python and other languages connect unchanged: over a WebSocket, or with lines or
+//! frames of JSON. On other wires than WebSocket, a connection whose first message does not begin
+//! with `{` is one of a person: see [Commands for people](#commands-for-people).
 //!
 //! ```
 //! use drupe_core::kit::pubsub::{ChannelRules, Channels, PubSub, PubSubOptions};
@@ -45,7 +46,7 @@
 //! | `/connect TOKEN` | gives the token of a connection |
 //! | `/sub CHANNEL`, `/unsub CHANNEL` | subscribes, and ends that |
 //! | `/pub CHANNEL TEXT` | publishes a text |
-//! | `/who CHANNEL` | shows who is there |
+//! | `/who CHANNEL` | lists the users in the channel |
 //! | `/history CHANNEL` | shows the messages that are kept, latest last |
 //! | `/help`, `/quit` | |
 

@@ -18,21 +18,21 @@ use core::time::Duration;
 pub struct ChannelRules {
     /// Whether the channels list their subscribers.
     pub presence: bool,
-    /// Whether subscribers who ask for it, and may see the presence, are told who comes and goes.
+    /// Whether joins and leaves are sent to the subscribers that ask for them and may read the presence.
     pub join_leave: bool,
-    /// Whether all subscribers are told.
+    /// Whether joins and leaves are sent to all subscribers.
     pub force_push_join_leave: bool,
     /// Number of messages that are kept. 0: none.
     pub history_size: u32,
     /// How long messages are kept. Zero: none is kept.
     pub history_ttl: Duration,
-    /// Whether all subscribers are told of lost messages: their clients subscribe again.
+    /// Whether lost messages end all subscriptions of a channel, so that the clients subscribe again.
     pub force_positioning: bool,
-    /// Whether subscribers may ask for that.
+    /// Whether clients may ask for that for their subscriptions.
     pub allow_positioning: bool,
-    /// Whether all subscribers get what they missed.
+    /// Whether all clients that return get the messages that they missed.
     pub force_recovery: bool,
-    /// Whether subscribers may ask for that.
+    /// Whether clients may ask for these.
     pub allow_recovery: bool,
     /// Whether users may subscribe without a token of the channel.
     pub allow_subscribe_for_client: bool,
@@ -44,9 +44,9 @@ pub struct ChannelRules {
     pub allow_publish_for_subscriber: bool,
     /// Whether anonymous clients may as well, where others may.
     pub allow_publish_for_anonymous: bool,
-    /// Whether users may read who is present.
+    /// Whether users may read the presence.
     pub allow_presence_for_client: bool,
-    /// Whether subscribers may read who is present.
+    /// Whether subscribers may read the presence.
     pub allow_presence_for_subscriber: bool,
     /// Whether anonymous clients may as well, where others may.
     pub allow_presence_for_anonymous: bool,

@@ -62,21 +62,21 @@ settings! {
     ChannelSettings {
         /// Whether the channels list their subscribers.
         presence: bool = false;
-        /// Whether subscribers who ask for it, and may see the presence, are told who comes and goes.
+        /// Whether joins and leaves are sent to the subscribers that ask for them and may read the presence.
         join_leave: bool = false;
-        /// Whether all subscribers are told who comes and goes. Needs `join_leave`.
+        /// Whether joins and leaves are sent to all subscribers. Needs `join_leave`.
         force_push_join_leave: bool = false;
         /// Number of messages that are kept. Needs `history_ttl`.
         history_size: u32 = 0;
         /// How long messages are kept. Needs `history_size`.
         history_ttl: Span = secs(0);
-        /// Whether all subscribers are told of lost messages: their clients subscribe again.
+        /// Whether lost messages end all subscriptions of a channel, so that the clients subscribe again.
         force_positioning: bool = false;
-        /// Whether subscribers may ask to be told of lost messages.
+        /// Whether clients may ask for that for their subscriptions.
         allow_positioning: bool = false;
-        /// Whether all subscribers get what they missed.
+        /// Whether all clients that return get the messages that they missed.
         force_recovery: bool = false;
-        /// Whether subscribers may ask for what they missed.
+        /// Whether clients may ask for the messages that they missed.
         allow_recovery: bool = false;
         /// Whether users may subscribe without a token of the channel.
         allow_subscribe_for_client: bool = false;
@@ -88,11 +88,11 @@ settings! {
         allow_publish_for_subscriber: bool = false;
         /// Whether anonymous clients may publish where others may.
         allow_publish_for_anonymous: bool = false;
-        /// Whether users may read who is present.
+        /// Whether users may read the presence.
         allow_presence_for_client: bool = false;
-        /// Whether subscribers may read who is present.
+        /// Whether subscribers may read the presence.
         allow_presence_for_subscriber: bool = false;
-        /// Whether anonymous clients may read who is present where others may.
+        /// Whether anonymous clients may read the presence where others may.
         allow_presence_for_anonymous: bool = false;
         /// Whether users may read the history.
         allow_history_for_client: bool = false;
