@@ -58,6 +58,13 @@ fn acts(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Appends a JSON string with this text.
+pub(crate) fn json_string(text: &str, out: &mut String) {
+    out.push('"');
+    json_escape(text, out);
+    out.push('"');
+}
+
 /// Appends `text` to `out`, escaped as the inside of a JSON string (RFC 8259 section 7).
 pub fn json_escape(text: &str, out: &mut String) {
     for c in text.chars() {

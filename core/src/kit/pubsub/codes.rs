@@ -1,6 +1,6 @@
 //! Codes of errors, unsubscriptions and disconnections, which tell clients what to do.
 
-use super::json::write_string;
+use crate::base::text::json_string;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
@@ -43,7 +43,7 @@ impl Refusal {
 
     pub(super) fn json(&self) -> String {
         let mut json = format!("{{\"code\":{},\"message\":", self.code);
-        write_string(&self.message, &mut json);
+        json_string(&self.message, &mut json);
         json.push_str(if self.temporary { ",\"temporary\":true}" } else { "}" });
         json
     }

@@ -1,14 +1,7 @@
 //! JSON that is written piece by piece.
 
-use crate::base::text::json_escape;
+use crate::base::text::json_string;
 use alloc::string::String;
-
-/// Writes a JSON string.
-pub(super) fn write_string(text: &str, json: &mut String) {
-    json.push('"');
-    json_escape(text, json);
-    json.push('"');
-}
 
 /// A JSON object, written field by field.
 #[derive(Debug)]
@@ -24,7 +17,7 @@ impl Object {
         if self.0.len() > 1 {
             self.0.push(',');
         }
-        write_string(name, &mut self.0);
+        json_string(name, &mut self.0);
         self.0.push(':');
         self.0.push_str(json);
         self
@@ -32,7 +25,7 @@ impl Object {
 
     pub(super) fn text(self, name: &str, text: &str) -> Self {
         let mut json = String::with_capacity(text.len() + 2);
-        write_string(text, &mut json);
+        json_string(text, &mut json);
         self.raw(name, &json)
     }
 

@@ -6,7 +6,6 @@ use super::command::{History, Publish, Rpc, Send};
 use super::hooks::{Caller, Hooks};
 use super::json::Object;
 use super::publication::Publication;
-use super::rules::is_of_another;
 use super::service::{Asked, PubSub, fail, reply};
 use super::session::Session;
 use super::subscribing::position;
@@ -35,7 +34,7 @@ impl<K: Hooks> PubSub<K> {
         let rules = self.options.channels.rules(channel)?;
         let data = publish.data.ok_or(Refusal::BAD_REQUEST)?;
         let Some(session) = hub.context(conn) else { return Ok(None) };
-        if self.options.personal_channels && is_of_another(channel, &session.user) {
+        if self.options.is_of_another(channel, &session.user) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
         let caller = Caller { client: &session.client, user: &session.user };
@@ -69,8 +68,7 @@ impl<K: Hooks> PubSub<K> {
         if !rules.has_history() {
             return Err(Refusal::NOT_AVAILABLE.into());
         }
-        let is_foreign = self.options.personal_channels && is_of_another(channel, &session.user);
-        if is_foreign || !rules.may_read_history(session.who(channel)) {
+        if self.options.is_of_another(channel, &session.user) || !rules.may_read_history(session.who(channel)) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
         let max = self.options.history_page_max.max(1);
@@ -100,8 +98,7 @@ impl<K: Hooks> PubSub<K> {
         if !rules.presence {
             return Err(Refusal::NOT_AVAILABLE.into());
         }
-        let is_foreign = self.options.personal_channels && is_of_another(channel, &session.user);
-        if is_foreign || !rules.may_see_presence(session.who(channel)) {
+        if self.options.is_of_another(channel, &session.user) || !rules.may_see_presence(session.who(channel)) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
         let request = hub.read_presence(channel, None, NAMES);

@@ -57,3 +57,11 @@ impl Default for PubSubOptions {
         }
     }
 }
+
+impl PubSubOptions {
+    /// Returns `true` if a channel is the personal channel of another user.
+    pub(super) fn is_of_another(&self, channel: &str, user: &str) -> bool {
+        let of = channel.strip_prefix('#').filter(|_| self.personal_channels);
+        of.is_some_and(|of| user.is_empty() || of != user)
+    }
+}

@@ -1,8 +1,8 @@
 //! Publications: what a room keeps of them, and how they are written.
 
-use super::json::{Object, write_string};
+use super::json::Object;
 use super::session::Session;
-use crate::base::text::neutralize;
+use crate::base::text::{json_string, neutralize};
 use crate::base::{OutgoingBuf, PayloadBuf};
 use crate::history::Position;
 use crate::kit::compact_json::compact;
@@ -67,7 +67,7 @@ pub(super) fn kept(position: Position, message: &OutgoingBuf) -> String {
         OutgoingBuf::Negotiated { json, .. } => json.as_ref().into(),
         OutgoingBuf::Same(PayloadBuf::Text(text)) => {
             let mut json = String::new();
-            write_string(text, &mut json);
+            json_string(text, &mut json);
             json
         }
         OutgoingBuf::Same(PayloadBuf::Binary(_)) => "null".into(),

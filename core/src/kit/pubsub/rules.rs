@@ -111,19 +111,19 @@ impl ChannelRules {
         self.history_size > 0 && !self.history_ttl.is_zero()
     }
 
-    /// Returns `true` if clients are told of lost messages, given whether one asks for it.
+    /// Returns `true` if lost messages end the subscription of a client, which asks for that or not.
     pub(super) const fn positions(&self, asked: bool, who: Who<'_>) -> bool {
         let may = self.allow_positioning || self.may_read_history(who);
         self.has_history() && (self.force_positioning || asked && may)
     }
 
-    /// Returns `true` if clients get what they missed, given whether one asks for it.
+    /// Returns `true` if a client that returns gets the messages that it missed, which it asks for or not.
     pub(super) const fn recovers(&self, asked: bool, who: Who<'_>) -> bool {
         let may = self.allow_recovery || self.may_read_history(who);
         self.has_history() && (self.force_recovery || asked && may)
     }
 
-    /// Returns `true` if a subscriber is told who comes and goes, given whether it asks for it.
+    /// Returns `true` if a subscriber gets joins and leaves, which it asks for or not.
     pub(super) const fn tells_joins(&self, asked: bool, who: Who<'_>) -> bool {
         self.join_leave && (self.force_push_join_leave || asked && self.may_see_presence(who))
     }
@@ -221,11 +221,6 @@ impl Channels {
 /// Returns `true` if text has no control characters and none that cannot be seen.
 fn is_plain(text: &str) -> bool {
     neutralize(text) == text
-}
-
-/// Returns `true` if a channel is the personal one of another user.
-pub(super) fn is_of_another(channel: &str, user: &str) -> bool {
-    channel.strip_prefix('#').is_some_and(|of| user.is_empty() || of != user)
 }
 
 /// Returns `true` if a channel needs a token of its own.

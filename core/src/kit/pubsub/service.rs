@@ -27,9 +27,9 @@ pub(super) const SUBSCRIPTION_TIMER: &str = "pubsub subscription";
 pub struct PubSub<K = ()> {
     pub(super) options: PubSubOptions,
     pub(super) hooks: K,
-    /// What was asked of homes, and for whom.
+    /// The requests to homes, each with its client and the number of the command.
     pub(super) asked: BTreeMap<RoomRequest, (ConnId, u32, Asked)>,
-    /// The members that are told who comes and goes, by channel.
+    /// The subscribers that get joins and leaves, by channel.
     pub(super) told: BTreeMap<String, BTreeSet<ConnId>>,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn wake(hub: &mut Hub<'_, Session>, conn: ConnId, name: &'static str,
     }
 }
 
-/// Forgets that a member is told who comes and goes.
+/// Removes a subscriber from those that get joins and leaves.
 pub(super) fn forget_told(told: &mut BTreeMap<String, BTreeSet<ConnId>>, channel: &str, conn: ConnId) {
     if let Some(members) = told.get_mut(channel) {
         members.remove(&conn);

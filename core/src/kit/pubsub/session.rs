@@ -93,11 +93,11 @@ pub(super) enum State {
 /// What a subscription includes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Grant {
-    /// Its client is told of lost messages.
+    /// Lost messages end the subscription, so that its client subscribes again.
     pub(super) positioned: bool,
-    /// Its client gets what it missed.
+    /// If its client returns, it gets the messages that it missed.
     pub(super) recoverable: bool,
-    /// Its client is told who comes and goes.
+    /// Its client gets joins and leaves.
     pub(super) join_leave: bool,
 }
 

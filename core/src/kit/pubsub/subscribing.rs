@@ -4,7 +4,7 @@ use super::answer::{Answer, Subscribed};
 use super::codes::{Disconnect, Failed, Refusal};
 use super::command;
 use super::hooks::{Caller, Hooks};
-use super::rules::{Who, is_of_another, needs_token};
+use super::rules::{Who, needs_token};
 use super::service::{PubSub, SUBSCRIPTION_TIMER, fail, forget_told};
 use super::session::{Grant, Session, State, Subscription};
 use super::timing::{expire_at, seconds_until};
@@ -110,7 +110,7 @@ impl<K: Hooks> PubSub<K> {
             }
             return Ok((token.info, token.expires_at));
         }
-        if self.options.personal_channels && is_of_another(channel, &session.user) {
+        if self.options.is_of_another(channel, &session.user) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
         let caller = Caller { client: &session.client, user: &session.user };

@@ -1,6 +1,6 @@
 //! Messages that carry their position.
 
-use crate::base::text::json_escape;
+use crate::base::text::json_string;
 use crate::base::{AppIndex, OutgoingBuf, PayloadBuf, Representation};
 use crate::config::{FormPart, MessageForm};
 use crate::history::Position;
@@ -39,7 +39,7 @@ impl State {
         match options.form {
             MessageForm::Positioned => {
                 json.push_str("{\"type\":\"message\",\"room\":");
-                write_string(room, &mut json);
+                json_string(room, &mut json);
                 // Writing to a string cannot fail.
                 let _ = write!(json, ",\"position\":\"{position}\",\"data\":");
                 write_data(message, &mut json);
@@ -47,7 +47,7 @@ impl State {
             }
             MessageForm::Parts(parts) => parts.iter().for_each(|part| match part {
                 FormPart::Text(text) => json.push_str(text),
-                FormPart::Room => write_string(room, &mut json),
+                FormPart::Room => json_string(room, &mut json),
                 FormPart::Offset => drop(write!(json, "{}", position.offset)),
                 FormPart::Data => write_data(message, &mut json),
             }),
@@ -73,14 +73,8 @@ impl State {
 /// Writes a message as JSON.
 fn write_data(message: &OutgoingBuf, json: &mut String) {
     match message {
-        OutgoingBuf::Same(PayloadBuf::Text(text)) => write_string(text, json),
+        OutgoingBuf::Same(PayloadBuf::Text(text)) => json_string(text, json),
         OutgoingBuf::Negotiated { json: data, .. } => json.push_str(data),
         OutgoingBuf::Same(PayloadBuf::Binary(_)) => {}
     }
-}
-
-fn write_string(text: &str, json: &mut String) {
-    json.push('"');
-    json_escape(text, json);
-    json.push('"');
 }
