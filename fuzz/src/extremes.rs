@@ -336,9 +336,10 @@ mod tests {
     use drupe_core::Dial;
 
     /// Options with one value here, and what rates and marks consist of.
-    const NOT_DRAWN: [&str; 31] = [
+    const NOT_DRAWN: [&str; 32] = [
         "address",
         "allow",
+        "api",
         "app",
         "backoff",
         "burst",

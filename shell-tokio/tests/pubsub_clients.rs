@@ -130,6 +130,13 @@ fn python_client_recovers_what_it_missed_or_is_told() {
 }
 
 #[test]
+fn backend_uses_the_http_api() {
+    if python("cent").is_some() {
+        centrifuge_python("api.py", true);
+    }
+}
+
+#[test]
 fn python_client_renews_its_tokens() {
     centrifuge_python("tokens.py", false);
 }

@@ -9,7 +9,7 @@ use crate::state::conn::HandshakeStep;
 use crate::state::{Ending, Exchange};
 use crate::web::{Answer, Outcome, Site, answer};
 use crate::wire::http::{Access, Bad, Forwarded, HeadSearch, Http, ParsedHead, Request, Scheme, parse_head};
-use crate::wire::http::{BODY_TOO_LONG, Refused, Status};
+use crate::wire::http::{BODY_TOO_LONG, Guarded, Refused, Status};
 use crate::wire::websocket::WebSocket;
 use crate::wire::{Detected, NO_TLS, ProbeInput, Protocol, Wire, WsTelnet};
 use alloc::format;
@@ -203,14 +203,19 @@ impl<H: Handler> Machine<H> {
         };
         let answer = answer(&request, site);
         if let Some(refused) = answer.unserved(&request) {
-            self.pass_to_handler(conn, http, request, refused);
+            // The answer would be another one without the credential.
+            let guarded = http.guards(request.path());
+            self.pass_to_handler(conn, http, request.admitted_to(guarded), refused);
             return None;
         }
         let Answer { bytes, is_last, outcome } = answer;
         self.state.outbound.control(conn.slot(), &bytes);
         let reason = match outcome {
             // The upgrade response is sent as control data, so that no pong overtakes it.
-            Outcome::Upgraded { socket, is_monitor } => return Some((socket, request.opening(is_monitor))),
+            Outcome::Upgraded { socket, is_monitor } => {
+                let guarded = is_monitor.then_some(Guarded::Monitor);
+                return Some((socket, request.admitted_to(guarded)));
+            }
             Outcome::Served(endpoint) => {
                 self.state.count_request(endpoint);
                 self.state.answered(conn);

@@ -36,12 +36,13 @@ pub struct Catalog {
     schema: OnceLock<Arc<Value>>,
 }
 
-/// The name of an application, whether it needs one worker, and whether it reads single keys.
+/// The name of an application, and what it needs and offers.
 #[derive(Clone, Debug)]
 struct App {
     name: String,
     needs_one_worker: bool,
     reads_keys: bool,
+    has_api: bool,
 }
 
 impl Catalog {
@@ -74,7 +75,7 @@ impl Catalog {
     /// Adds an application, by the name that listeners use. The first is the default.
     #[must_use]
     pub fn app(mut self, name: &str) -> Self {
-        self.apps.push(App { name: name.to_owned(), needs_one_worker: false, reads_keys: false });
+        self.apps.push(App { name: name.to_owned(), needs_one_worker: false, reads_keys: false, has_api: false });
         self.schema = OnceLock::new();
         self
     }
@@ -95,6 +96,17 @@ impl Catalog {
     pub fn with_keys(mut self) -> Self {
         if let Some(app) = self.apps.last_mut() {
             app.reads_keys = true;
+        }
+        self
+    }
+
+    /// Declares that the application added last answers requests of its [API](crate::http::Http::api).
+    ///
+    /// Its listeners may then set `websocket.api`.
+    #[must_use]
+    pub fn with_api(mut self) -> Self {
+        if let Some(app) = self.apps.last_mut() {
+            app.has_api = true;
         }
         self
     }
@@ -162,6 +174,12 @@ impl Catalog {
     #[must_use]
     pub fn reads_keys(&self, app: &str) -> bool {
         self.apps.iter().any(|known| known.name == app && known.reads_keys)
+    }
+
+    /// Returns `true` if the application `app` was declared to have an API.
+    #[must_use]
+    pub fn has_api(&self, app: &str) -> bool {
+        self.apps.iter().any(|known| known.name == app && known.has_api)
     }
 
     /// Returns the JSON Schema (2020-12) of configurations, for editors.

@@ -29,8 +29,7 @@ const UNIX_PATH_MAX_BYTES: usize = 103;
 
 pub(super) fn plan(
     settings: &Settings,
-    monitor: Option<&Credential>,
-    metrics: Option<&Credential>,
+    credentials: Credentials<'_>,
     codecs: &[Custom],
     problems: &mut Problems<'_>,
 ) -> (Vec<Listen>, Vec<Option<TlsFiles>>) {
@@ -38,7 +37,7 @@ pub(super) fn plan(
     for (name, listener) in &settings.listeners {
         let key = format!("listeners.{name}");
         problems.check_name(&key, name);
-        let view = View { key: &key, settings, listener, monitor, metrics, codecs };
+        let view = View { key: &key, settings, listener, credentials, codecs };
         let mut listen = view.listen(name, problems);
         let same = |other: &&Listen| other.address == listen.address && !listen.has_any_port();
         if let Some(other) = listeners.iter().find(same) {
@@ -52,7 +51,10 @@ pub(super) fn plan(
     let has_own = !settings.monitor.metrics_credential.is_empty();
     let (serves_monitor, asks_for_metrics) =
         (web().any(|web| web.monitor), web().any(|web| web.metrics == Some(AccessChoice::Credential)));
-    if monitor.is_some() && !serves_monitor && (has_own || !asks_for_metrics) {
+    if credentials.api.is_some() && !web().any(|web| web.api) {
+        problems.add("api.key", "no listener uses it; set websocket.api of one");
+    }
+    if credentials.monitor.is_some() && !serves_monitor && (has_own || !asks_for_metrics) {
         let words = "no listener uses it; set websocket.monitor of one, or websocket.metrics to credential";
         problems.add("monitor.credential", words);
     }
@@ -72,13 +74,20 @@ impl Listen {
     }
 }
 
+/// The credentials that open parts of listeners, as far as the settings have them.
+#[derive(Clone, Copy)]
+pub(super) struct Credentials<'a> {
+    pub(super) monitor: Option<&'a Credential>,
+    pub(super) metrics: Option<&'a Credential>,
+    pub(super) api: Option<&'a Credential>,
+}
+
 /// A listener, with the other settings that its checks need.
 struct View<'a> {
     key: &'a str,
     settings: &'a Settings,
     listener: &'a ListenerSettings,
-    monitor: Option<&'a Credential>,
-    metrics: Option<&'a Credential>,
+    credentials: Credentials<'a>,
     /// The codecs that the program has registered.
     codecs: &'a [Custom],
 }
@@ -352,12 +361,17 @@ impl View<'_> {
             self.add(place, words, problems);
         }
         let web = self.listener.websocket.clone().unwrap_or_default();
-        if web.monitor || web.metrics == Some(AccessChoice::Credential) {
+        let uses = [
+            ("websocket.monitor", web.monitor),
+            ("websocket.metrics", web.metrics == Some(AccessChoice::Credential)),
+            ("websocket.api", web.api),
+        ];
+        if let Some((part, _)) = uses.iter().find(|(_, is_used)| *is_used) {
             let words = format!(
                 "a credential would cross the network in the clear: set {}.tls, or use a listener on loopback",
                 self.key
             );
-            self.add(if web.monitor { "websocket.monitor" } else { "websocket.metrics" }, words, problems);
+            self.add(part, words, problems);
         }
     }
 }

@@ -67,7 +67,7 @@
 //! | `tunnels`: waits and timeouts | at once | stay |
 //! | `listeners.*`: `welcome`, `notices`, `half_open`, `app`, `tls`, `websocket`, `telnet`, `lines`, `length`, proxies, networks | at once | unchanged |
 //! | `authentication`: users, passwords, token keys | at once | keep their users |
-//! | `monitor.credential`, `monitor.metrics_credential` | at once | stay |
+//! | `monitor.credential`, `monitor.metrics_credential`, `api.key` | at once | stay |
 //! | `log.level`, `log.targets` | at once | |
 //! | `relay` and other sections of applications | at once, unless the application says otherwise | as the application says |
 //! | `workers`, other keys of `log`, `authentication` and `monitor` | after a restart | |

@@ -13,6 +13,7 @@ impl Settings {
         let single = [
             ("monitor.credential", &self.monitor.credential),
             ("monitor.metrics_credential", &self.monitor.metrics_credential),
+            ("api.key", &self.api.key),
             ("authentication.shared_password", shared_password),
             ("authentication.shared_password_hash", shared_password_hash),
         ];

@@ -249,6 +249,7 @@ impl Sources {
             &mut settings.monitor;
         read_secret("monitor.credential", credential, credential_file);
         read_secret("monitor.metrics_credential", metrics_credential, metrics_credential_file);
+        read_secret("api.key", &mut settings.api.key, &settings.api.key_file);
         for (name, tunnel) in &mut settings.tunnels {
             let TunnelSettings { ssh_key_passphrase, ssh_key_passphrase_file, .. } = tunnel;
             let key = format!("tunnels.{name}.ssh_key_passphrase");

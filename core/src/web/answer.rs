@@ -1,9 +1,10 @@
+use super::response::Response;
 use crate::base::Reason;
 use crate::config::{PageLogin, PageOptions};
 use crate::metrics::TunnelMetrics;
 use crate::wire::http::{
-    Access, Authority, COOKIE_NAME, File, Files, Found, Http, HttpResponse, Refused, Request, Scheme, Shown, Status,
-    upgrade,
+    Access, Authority, COOKIE_NAME, File, Files, Found, Guarded, Http, HttpResponse, MONITOR_PATH, Refused, Request,
+    Scheme, Shown, Status, upgrade,
 };
 use crate::wire::websocket::{Role, WebSocket};
 use alloc::borrow::Cow;
@@ -12,25 +13,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::time::Duration;
-
-impl Status {
-    /// Returns the last response of a connection, with `words` as its body.
-    pub(crate) fn last_words_with(self, words: &str, is_head: bool) -> Vec<u8> {
-        Response::text(self, &format!("{words}\n")).bytes(is_head, false)
-    }
-
-    /// Returns the last response of a connection, with the status phrase as its body.
-    ///
-    /// The response to a HEAD request has no body.
-    pub(crate) fn last_words(self, is_head: bool) -> Vec<u8> {
-        self.last_words_until(is_head, None)
-    }
-
-    /// Returns the last response of a connection, with a `Retry-After` field if a time is given.
-    pub(crate) fn last_words_until(self, is_head: bool, retry_after: Option<Duration>) -> Vec<u8> {
-        Response { retry_after, ..Response::text(self, &format!("{}\n", self.phrase())) }.bytes(is_head, false)
-    }
-}
 
 /// The answer to an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,17 +46,19 @@ pub(crate) enum Endpoint {
 
 impl Refused {
     fn answer(self, request: &Request, is_last: bool) -> Answer {
-        self.answer_as(request.is_head(), "", is_last)
+        self.answer_with(&self.response(), request.is_head(), is_last)
     }
 
     /// Returns the answer to a request that the handler has not responded to.
     pub(crate) fn answer_for_handler(self, is_head: bool, keeps_alive: bool) -> Answer {
-        self.answer_as(is_head, "", !keeps_alive)
+        self.answer_with(&self.response(), is_head, !keeps_alive)
     }
 
-    /// Returns the answer of a server with this title.
-    fn answer_as(self, is_head: bool, title: &str, is_last: bool) -> Answer {
-        let response = Response { title, ..Response::text(self.status, &format!("{}\n", self.why)) };
+    fn response(self) -> Response<'static> {
+        Response::text(self.status, &format!("{}\n", self.why))
+    }
+
+    fn answer_with(self, response: &Response<'_>, is_head: bool, is_last: bool) -> Answer {
         let bytes = response.bytes(is_head, !is_last);
         Answer { bytes, is_last, outcome: Outcome::Refused(self) }
     }
@@ -100,15 +84,11 @@ const SCRAM_SCRIPT: &str = include_str!("page/scram.js");
 const MONITOR_PAGE: &str = include_str!("page/monitor.html");
 const MONITOR_SCRIPT: &str = include_str!("page/monitor.js");
 const MONITOR_STYLE: &str = include_str!("page/monitor.css");
-const MONITOR_PATH: &str = "/monitor";
 const METRICS_PATH: &str = "/metrics";
 const HTML: &str = "text/html; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const ICON: &str = include_str!("page/drupe.svg");
 const STYLE: &str = include_str!("page/drupe.css");
-/// The content security policy: a page may load from and connect to this server only.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The configuration and state on which an answer depends, besides the request.
 pub(crate) struct Site<'a, M, T> {
@@ -138,11 +118,12 @@ where
     M: FnOnce() -> String,
     T: FnOnce() -> Vec<TunnelMetrics>,
 {
-    let is_monitor = site.http.monitor.is_some() && request.path() == MONITOR_PATH;
+    let guarded = site.http.guards(request.path());
+    let is_monitor = guarded == Some(Guarded::Monitor);
     if let Err(refused) = may_ask(request, site.http, site.scheme) {
         return refused.answer(request, true);
     }
-    if let Err(answer) = may_look(request, is_monitor, &site) {
+    if let Err(answer) = may_look(request, guarded, &site) {
         return answer;
     }
     if request.asks_for_upgrade() && request.has_body() {
@@ -190,30 +171,32 @@ fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(),
 }
 
 /// Checks the credentials for the requested endpoint.
-fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) -> Result<(), Answer> {
-    let needed = match &site.http.metrics {
-        _ if is_monitor => site.http.monitor.as_ref(),
-        Access::Credential(credential) if request.path() == METRICS_PATH => Some(credential),
-        _ => None,
+fn may_look<M, T>(request: &Request, guarded: Option<Guarded>, site: &Site<'_, M, T>) -> Result<(), Answer> {
+    let needed = match (guarded, &site.http.metrics) {
+        (Some(Guarded::Monitor), _) => site.http.monitor.as_ref(),
+        (Some(Guarded::Api), _) => site.http.api.as_ref(),
+        (None, Access::Credential(credential)) if request.path() == METRICS_PATH => Some(credential),
+        (None, _) => None,
     };
     let Some(credential) = needed else { return Ok(()) };
-    if is_monitor && credential.is_in_cookie(request, site.seed) {
+    let is_api = guarded == Some(Guarded::Api);
+    if guarded == Some(Guarded::Monitor) && credential.is_in_cookie(request, site.seed) {
         return Ok(());
     }
-    let shown = credential.check(request);
+    let shown = if is_api { credential.check_key(request) } else { credential.check(request) };
     if shown != Shown::Nothing && site.is_throttled {
         let refused = Refused::new(Status::TOO_MANY_REQUESTS, Reason::RateLimited, "too many wrong credentials");
         return Err(refused.answer(request, true));
     }
     let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is required");
+    // Nobody types the key of an API.
+    let response = Response { title: &site.pages.title, is_stored: !is_api, ..refused.response() };
+    let answer = refused.answer_with(&response, request.is_head(), true);
     match shown {
         Shown::Good => Ok(()),
-        Shown::Wrong => Err(refused.answer_as(request.is_head(), &site.pages.title, true)),
+        Shown::Wrong => Err(answer),
         // A browser sends no credentials before it asks its user.
-        Shown::Nothing => {
-            let answer = refused.answer_as(request.is_head(), &site.pages.title, true);
-            Err(Answer { outcome: Outcome::Served(Endpoint::Page), ..answer })
-        }
+        Shown::Nothing => Err(Answer { outcome: Outcome::Served(Endpoint::Page), ..answer }),
     }
 }
 
@@ -366,12 +349,6 @@ fn path_of(http: &Http) -> &str {
     http.path.as_deref().unwrap_or("/")
 }
 
-/// Returns a title as a realm: without the characters that end or escape a quoted string (RFC 9110
-/// section 5.6.4).
-fn realm(title: &str) -> String {
-    title.chars().filter(|c| (*c == ' ' || c.is_ascii_graphic()) && !matches!(c, '"' | '\\')).collect()
-}
-
 /// Escapes text for HTML, inside and outside of attributes.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
@@ -400,95 +377,4 @@ fn switching(upgrade: &upgrade::Upgrade) -> Vec<u8> {
     }
     head.push_str("\r\n");
     head.into_bytes()
-}
-
-struct Response<'a> {
-    status: Status,
-    content_type: &'a str,
-    body: Cow<'a, [u8]>,
-    /// The entity tag of the body, if there is one.
-    tag: Option<&'a str>,
-    /// The path of the resource, for a redirect.
-    location: Option<String>,
-    /// The content security policy. Empty for none.
-    policy: &'a str,
-    retry_after: Option<Duration>,
-    cookie: Option<String>,
-    /// Whether the response lists the allowed methods, as one with the status 405 always does.
-    allows: bool,
-    /// The title of the server, for the realm of credentials.
-    title: &'a str,
-    /// Whether a cache may store the response, if it asks for a newer one before each use.
-    is_stored: bool,
-}
-
-impl<'a> Response<'a> {
-    const fn of(content_type: &'a str) -> Self {
-        Self {
-            status: Status::OK,
-            content_type,
-            body: Cow::Borrowed(&[]),
-            tag: None,
-            location: None,
-            policy: POLICY,
-            retry_after: None,
-            cookie: None,
-            allows: false,
-            title: "",
-            is_stored: true,
-        }
-    }
-
-    fn text(status: Status, words: &str) -> Self {
-        Self { status, body: words.as_bytes().to_vec().into(), ..Self::of("text/plain; charset=utf-8") }
-    }
-
-    fn bytes(&self, is_head: bool, keeps_alive: bool) -> Vec<u8> {
-        let (code, phrase) = (self.status.code(), self.status.phrase());
-        let mut head = format!("HTTP/1.1 {code} {phrase}\r\n");
-        // A 304 has no body, and the length would be that of the file (RFC 9110 section 8.6).
-        if self.status != Status::NOT_MODIFIED {
-            let _ = write!(head, "Content-Type: {}\r\nContent-Length: {}\r\n", self.content_type, self.body.len());
-        }
-        let _ = write!(head, "Cache-Control: {}\r\n", if self.is_stored { "no-cache" } else { "no-store" });
-        if !self.policy.is_empty() {
-            let _ = write!(head, "Content-Security-Policy: {}\r\n", self.policy);
-        }
-        head.push_str("X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
-        if let Some(tag) = self.tag {
-            let _ = write!(head, "ETag: {tag}\r\n");
-        }
-        if let Some(location) = &self.location {
-            let _ = write!(head, "Location: {location}\r\n");
-        }
-        if self.allows || self.status == Status::METHOD_NOT_ALLOWED {
-            head.push_str("Allow: GET, HEAD, OPTIONS\r\n");
-        }
-        if self.status == Status::UNAUTHORIZED {
-            // A browser would ask its user about `Basic`, of which the application knows nothing.
-            let (scheme, rest) = if self.is_stored { ("Basic", ", charset=\"UTF-8\"") } else { ("Bearer", "") };
-            let _ = write!(head, "WWW-Authenticate: {scheme} realm=\"{}\"{rest}\r\n", realm(self.title));
-        }
-        if let Some(after) = self.retry_after {
-            let _ = write!(head, "Retry-After: {}\r\n", crate::base::seconds_up(after));
-        }
-        if let Some(cookie) = &self.cookie {
-            let _ = write!(head, "Set-Cookie: {cookie}\r\n");
-        }
-        // The supported WebSocket version (RFC 6455 section 4.4).
-        let asks_for_upgrade = self.status == Status::UPGRADE_REQUIRED;
-        if asks_for_upgrade {
-            head.push_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-        }
-        head.push_str(match (asks_for_upgrade, keeps_alive) {
-            (true, _) => "Connection: Upgrade, close\r\n\r\n",
-            (false, true) => "Connection: keep-alive\r\n\r\n",
-            (false, false) => "Connection: close\r\n\r\n",
-        });
-        let mut bytes = head.into_bytes();
-        if !is_head {
-            bytes.extend_from_slice(&self.body);
-        }
-        bytes
-    }
 }

@@ -97,6 +97,9 @@ fn settings_errors_name_place_and_remedy() {
         ("listeners: { a: { address: 'mounted:a' }, b: { address: 'mounted:a' } }\n".into(), "listeners.a has the same address"),
         (listener("protocol: websocket\n    websocket: { path: chat }"), "listeners.a.websocket.path: a path must begin with /"),
         (listener("protocol: websocket\n    websocket: { subprotocols: ['chat v1'] }"), "listeners.a.websocket.subprotocols: "),
+        (listener("protocol: websocket\n    websocket: { api: true }"), "websocket.api: it needs api.key"),
+        ("api: { key: long enough for one }\n".into(), "api.key: no listener uses it"),
+        ("api: { key: short }\n".into(), "api.key: a credential must have at least 16 characters"),
         (listener("protocol: websocket\n    websocket: { metrics: credential }"), "listeners.a.websocket.metrics: it needs monitor.metrics_credential, or monitor.credential"),
         ("monitor: { metrics_credential: long enough for one }\n".into(), "monitor.metrics_credential: no listener uses it"),
         (listener("protocol: websocket\n    websocket: { metrics: credential, monitor: true }\nmonitor: { credential: 0123456789abcdef, metrics_credential: 0123456789abcdef }"),
@@ -262,6 +265,7 @@ authentication.failures_per_user=7/60s <- authentication.enabled=true; authentic
 authentication.iterations=7000 <- authentication.enabled=true; authentication.shared_password=x
 monitor.credential=0123456789abcdef0 <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
 monitor.metrics_credential=0123456789abcdef0 <- listeners.a.protocol=websocket; listeners.a.websocket.metrics=credential; monitor.metrics_credential=0123456789abcdef
+api.key=0123456789abcdef0 <- listeners.a.protocol=websocket; listeners.a.websocket.api=true; api.key=0123456789abcdef
 monitor.watchers_max=7 <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
 monitor.interval=7s <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
 monitor.may_act=false <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
@@ -316,6 +320,7 @@ listeners.a.websocket.page=false <- listeners.a.protocol=websocket
 listeners.a.websocket.files=site <- listeners.a.protocol=websocket
 listeners.a.websocket.metrics=off <- listeners.a.protocol=websocket
 listeners.a.websocket.monitor=true <- listeners.a.protocol=websocket; monitor.credential=0123456789abcdef; listeners.b.protocol=websocket; listeners.b.address=127.0.0.1:2; listeners.b.websocket.monitor=true
+listeners.a.websocket.api=true <- listeners.a.protocol=websocket; api.key=0123456789abcdef; listeners.b.protocol=websocket; listeners.b.address=127.0.0.1:2; listeners.b.websocket.api=true
 listeners.a.tls.certificates=[{certificate: a, key: b}]
 listeners.a.tls.clients=required <- listeners.a.tls.certificates=[{certificate: a, key: b}]; listeners.a.tls.authorities=c; listeners.a.tls.clients=optional
 listeners.a.tls.authorities=c <- listeners.a.tls.certificates=[{certificate: a, key: b}]; listeners.a.tls.authorities=d; listeners.a.tls.clients=optional

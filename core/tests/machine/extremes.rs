@@ -195,9 +195,10 @@ fn of_listeners() -> Vec<Change> {
 }
 
 /// Options that are no number, and what rates and marks consist of.
-const WITHOUT_EXTREMES: [&str; 56] = [
+const WITHOUT_EXTREMES: [&str; 57] = [
     "address",
     "allow",
+    "api",
     "app",
     "burst",
     "charset",

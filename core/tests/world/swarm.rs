@@ -289,12 +289,13 @@ impl Swarm {
 
     /// Returns an HTTP listener from a configuration file, with or without the monitor and metrics.
     pub(crate) fn web(&mut self) -> Listen {
-        let (monitor, metrics) = (self.chance(2), self.pick(&["open", "credential", "off"]));
+        let (monitor, api, metrics) = (self.chance(2), self.chance(2), self.pick(&["open", "credential", "off"]));
         let body_max = self.pick(&["0B", "1KiB"]);
         let text = format!(
             "listeners: {{ web: {{ address: '127.0.0.1:7900', protocol: websocket, \
-             websocket: {{ monitor: {monitor}, metrics: {metrics}, body_max: {body_max} }} }} }}\n{}",
-            if monitor || metrics == "credential" { "monitor: { credential: 0123456789abcdef }" } else { "" }
+             websocket: {{ monitor: {monitor}, api: {api}, metrics: {metrics}, body_max: {body_max} }} }} }}\n{}{}",
+            if monitor || metrics == "credential" { "monitor: { credential: 0123456789abcdef }\n" } else { "" },
+            if api { "api: { key: 0123456789abcdef }\n" } else { "" }
         );
         let resolved = Sources::new().file("drupe.yaml", &text).resolve().unwrap_or_else(|wrong| panic!("{wrong}"));
         let mut listen = resolved.plan.config.listeners[0].clone();

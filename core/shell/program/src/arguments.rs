@@ -6,6 +6,7 @@ use clap::{ArgAction, Args};
 use drupe_core::files;
 use drupe_core::settings::{Catalog, FormatChoice, Resolved, SettingsError, Sources};
 use drupe_core::telnet::InputMode;
+use drupe_core::wire::Protocol;
 use drupe_core::{Address, Listen};
 use std::env;
 use std::path::{Path, PathBuf};
@@ -156,6 +157,7 @@ impl Layers {
         check_paths(&resolved)?;
         check_modes(&resolved, &self.catalog)?;
         check_mounts(&resolved, &self.catalog)?;
+        check_apis(&resolved, &self.catalog)?;
         Ok(resolved)
     }
 }
@@ -176,6 +178,19 @@ fn check_modes(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsErr
         }
     }
     Ok(())
+}
+
+/// Refuses a listener with an API whose application has none: nothing would answer there.
+fn check_apis(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsError> {
+    let has_api = |listen: &&Listen| matches!(&listen.protocol, Protocol::Http(http) if http.api.is_some());
+    let mut listeners = resolved.plan.config.listeners.iter().filter(has_api);
+    match listeners.find(|listen| !catalog.has_api(&listen.app)) {
+        Some(listen) => {
+            let words = format!("the application {} has no API", listen.app);
+            Err(resolved.blame(&format!("listeners.{}.websocket.api", listen.name), words))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses a mounted listener of a program that passes no connections to it: it would be unreachable.

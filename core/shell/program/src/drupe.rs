@@ -17,6 +17,7 @@ pub fn drupe<R: Runtime + 'static>(version: &'static str) -> Program<R> {
         .app("relay", |start| ConfiguredRelay(Relay::new(start.settings::<RelaySettings>().envelope.into())))
         .app("echo", |_| Echo)
         .app("pubsub", |start| ConfiguredPubSub(PubSub::new(options(&start.settings()), ())))
+        .with_api()
         .section::<RelaySettings>()
         .section::<PubSubSettings>()
         .flag("envelope", "relay.envelope", "The envelope in which the relay puts each message: none or json")

@@ -105,6 +105,15 @@ impl<R: Runtime + 'static> Program<R> {
         Self { catalog: self.catalog.with_keys(), ..self }
     }
 
+    /// Allows listeners of the application that was added last to set `websocket.api`.
+    ///
+    /// For applications that respond to requests below `/api/` which
+    /// [have the key](drupe_core::http::Request::has_api_key).
+    #[must_use]
+    pub fn with_api(self) -> Self {
+        Self { catalog: self.catalog.with_api(), ..self }
+    }
+
     /// Allows listeners with addresses such as `mounted:chat`, which bind nothing.
     ///
     /// For programs with an HTTP server of their own that passes connections to

@@ -18,6 +18,8 @@ use serde::Deserialize;
 pub(super) enum Answer {
     /// Nothing but that it was done.
     Done(&'static str),
+    /// A message was kept at this position.
+    Published(Position),
     /// The JSON of the result.
     Json(&'static str, String),
     Subscribed(Subscribed),
@@ -50,6 +52,7 @@ impl Answer {
     pub(super) fn json(&self) -> (&'static str, String) {
         match self {
             Self::Done(kind) => (kind, "{}".into()),
+            Self::Published(_) => ("publish", "{}".into()),
             Self::Json(kind, json) => (kind, json.clone()),
             Self::Subscribed(subscribed) => ("subscribe", subscribed.json()),
             Self::History { messages, top } => {
@@ -69,10 +72,21 @@ impl Answer {
         }
     }
 
+    /// Returns the JSON of the result for a backend, which learns where its message is.
+    pub(super) fn for_backend(&self) -> String {
+        match self {
+            Self::Published(position) => {
+                Object::new().number("offset", position.offset).text("epoch", &epoch_text(*position)).end()
+            }
+            other => other.json().1,
+        }
+    }
+
     /// Returns the lines for a person.
     pub(super) fn lines(&self) -> Vec<String> {
         match self {
             Self::Done(kind) => alloc::vec![format!("* {kind}: done")],
+            Self::Published(_) => alloc::vec!["* publish: done".into()],
             Self::Json(kind, json) => alloc::vec![format!("* {kind}: {json}")],
             Self::Subscribed(subscribed) => alloc::vec![format!("* you see {}", neutralize(&subscribed.channel))],
             Self::History { messages, .. } if messages.is_empty() => alloc::vec!["* no message is kept".into()],
@@ -94,13 +108,7 @@ impl Answer {
 
 impl Subscribed {
     pub(super) fn json(&self) -> String {
-        let mut result = Object::new().flag("recoverable", self.grant.recoverable);
-        if let Some(position) = self.position.filter(|_| self.grant.recoverable || self.grant.positioned) {
-            result = result.text("epoch", &epoch_text(position));
-            // Clients advance from there by what they missed.
-            let offset = self.wanted.filter(|_| self.is_recovered).unwrap_or(position.offset);
-            result = result.number("offset", offset).flag("positioned", true);
-        }
+        let mut result = self.granted();
         if !self.missed.is_empty() {
             let missed = self.missed.iter().map(|(position, message)| kept(*position, message));
             result = result.raw("publications", &array(missed));
@@ -111,6 +119,24 @@ impl Subscribed {
             result = result.flag("expires", true).number("ttl", ttl);
         }
         result.end()
+    }
+
+    /// Returns what a client learns of a subscription that the server has begun.
+    pub(super) fn pushed(&self) -> String {
+        self.granted().optional("data", self.data.as_deref()).end()
+    }
+
+    /// Returns what the subscription includes, and from which position.
+    fn granted(&self) -> Object {
+        let result = Object::new().flag("recoverable", self.grant.recoverable);
+        match self.position.filter(|_| self.grant.recoverable || self.grant.positioned) {
+            Some(position) => {
+                // Clients advance from there by what they missed.
+                let offset = self.wanted.filter(|_| self.is_recovered).unwrap_or(position.offset);
+                result.text("epoch", &epoch_text(position)).number("offset", offset).flag("positioned", true)
+            }
+            None => result,
+        }
     }
 }
 

@@ -53,24 +53,29 @@ impl Refusal {
 ///
 /// They come back after 3000 to 3499 and 4000 to 4499, and stay away after 3500 to 3999 and 4500 to 4999.
 /// Applications use 4000 to 4999.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Disconnect {
     pub(super) code: u16,
     /// Never empty, and no JSON: some clients would not stay away otherwise.
-    pub(super) reason: &'static str,
+    pub(super) reason: Cow<'static, str>,
 }
 
 impl Disconnect {
-    pub(super) const SHUTDOWN: Self = Self { code: 3001, reason: "shutdown" };
-    pub(super) const EXPIRED: Self = Self { code: 3005, reason: "connection expired" };
-    pub(super) const SUBSCRIPTION_EXPIRED: Self = Self { code: 3006, reason: "subscription expired" };
-    pub(super) const INSUFFICIENT_STATE: Self = Self { code: 3010, reason: "insufficient state" };
-    pub(super) const NO_PONG: Self = Self { code: 3012, reason: "no pong" };
-    pub(super) const INVALID_TOKEN: Self = Self { code: 3500, reason: "invalid token" };
-    pub(super) const BAD_REQUEST: Self = Self { code: 3501, reason: "bad request" };
-    pub(super) const STALE: Self = Self { code: 3502, reason: "stale" };
-    pub(super) const CHANNEL_LIMIT: Self = Self { code: 3505, reason: "channel limit" };
-    pub(super) const NOT_AVAILABLE: Self = Self { code: 3508, reason: "not available" };
+    pub(super) const SHUTDOWN: Self = Self::known(3001, "shutdown");
+    pub(super) const EXPIRED: Self = Self::known(3005, "connection expired");
+    pub(super) const SUBSCRIPTION_EXPIRED: Self = Self::known(3006, "subscription expired");
+    pub(super) const INSUFFICIENT_STATE: Self = Self::known(3010, "insufficient state");
+    pub(super) const NO_PONG: Self = Self::known(3012, "no pong");
+    pub(super) const INVALID_TOKEN: Self = Self::known(3500, "invalid token");
+    pub(super) const BAD_REQUEST: Self = Self::known(3501, "bad request");
+    pub(super) const STALE: Self = Self::known(3502, "stale");
+    pub(super) const FORCED: Self = Self::known(3503, "force disconnect");
+    pub(super) const CHANNEL_LIMIT: Self = Self::known(3505, "channel limit");
+    pub(super) const NOT_AVAILABLE: Self = Self::known(3508, "not available");
+
+    const fn known(code: u16, reason: &'static str) -> Self {
+        Self { code, reason: Cow::Borrowed(reason) }
+    }
 }
 
 /// Why the server ends a subscription. Clients subscribe again from 2500 on.
@@ -81,6 +86,7 @@ pub(super) struct Unsubscribe {
 }
 
 impl Unsubscribe {
+    pub(super) const BY_SERVER: Self = Self { code: 2000, reason: "server unsubscribe" };
     pub(super) const INSUFFICIENT_STATE: Self = Self { code: 2500, reason: "insufficient state" };
     pub(super) const EXPIRED: Self = Self { code: 2501, reason: "subscription expired" };
 }

@@ -5,7 +5,7 @@ use super::codes::{Disconnect, Failed, Refusal};
 use super::command::{Connect, Known};
 use super::hooks::{self, Hooks};
 use super::json::Object;
-use super::service::{CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PubSub, disconnect, wake};
+use super::service::{CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PubSub, disconnect, forget, wake};
 use super::session::{Connecting, Phase, Session};
 use super::subscribing::{Begin, Begun};
 use super::timing::{expire_at, seconds_until};
@@ -97,7 +97,7 @@ impl<K: Hooks> PubSub<K> {
 
     /// Begins the session of a client, and returns the channels to which the server subscribes it.
     pub(super) fn admitted(
-        &self,
+        &mut self,
         hub: &mut Hub<'_, Session>,
         conn: ConnId,
         admitted: ConnectionToken,
@@ -108,6 +108,10 @@ impl<K: Hooks> PubSub<K> {
             channels.entry(format!("#{user}")).or_default();
         }
         if let Some(session) = hub.context(conn) {
+            if !session.client.is_empty() {
+                forget(&mut self.clients, &session.user, conn);
+            }
+            self.clients.entry(user.clone()).or_default().insert(conn);
             (session.client, session.user, session.info, session.expires_at) = (client, user, info, expires_at);
         }
         hub.cancel(Timer::of(conn, CONNECT_TIMER));

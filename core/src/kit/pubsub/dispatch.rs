@@ -1,13 +1,14 @@
 //! Events of the server, and commands of clients.
 
 use super::answer::Answer;
+use super::api::TOPIC;
 use super::codes::{Disconnect, Failed, Refusal};
 use super::command::{Command, Request};
 use super::hooks::{Caller, Hooks};
 use super::lines;
 use super::service::{
-    CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PONG_TIMER, PubSub, SUBSCRIPTION_TIMER, disconnect, fail, forget_told,
-    reply, wake,
+    CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PONG_TIMER, PubSub, SUBSCRIPTION_TIMER, disconnect, fail, forget, reply,
+    wake,
 };
 use super::session::{Phase, Session};
 use crate::base::{ConnId, Representation};
@@ -39,6 +40,10 @@ impl<K: Hooks> PubSub<K> {
                 all.into_iter().for_each(|conn| disconnect(hub, conn, Disconnect::SHUTDOWN));
             }
             Event::Closed { conn, .. } => self.closed(hub, conn),
+            Event::Request { request, body, .. } => self.called(hub, request, body),
+            Event::RequestExpired { ticket, .. } => self.call_expired(ticket),
+            Event::ShardMessage { from, topic: TOPIC, content } => self.from_shard(hub, from, content),
+            Event::Started => self.uid = hub.random(),
             _ => {}
         }
     }
@@ -168,9 +173,10 @@ impl<K: Hooks> PubSub<K> {
     fn closed(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId) {
         let Some(session) = hub.context(conn) else { return };
         for channel in session.subscriptions.keys() {
-            forget_told(&mut self.told, channel, conn);
+            forget(&mut self.told, channel, conn);
         }
         if !session.client.is_empty() {
+            forget(&mut self.clients, &session.user, conn);
             self.hooks.disconnected(Caller { client: &session.client, user: &session.user });
         }
     }

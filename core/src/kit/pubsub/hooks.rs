@@ -41,6 +41,14 @@ pub trait Hooks {
         Err(Refusal::METHOD_NOT_FOUND)
     }
 
+    /// Answers a call of a backend (`POST /api/rpc`) with JSON.
+    ///
+    /// # Errors
+    /// By default, no method exists.
+    fn api(&mut self, _method: &str, _params: &str) -> Result<String, Refusal> {
+        Err(Refusal::METHOD_NOT_FOUND)
+    }
+
     /// Handles a message for the application itself. Returns `false` if it takes none, which closes the connection.
     fn message(&mut self, _caller: Caller<'_>, _data: &str) -> bool {
         false

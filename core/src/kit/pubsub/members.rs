@@ -4,7 +4,7 @@ use super::answer::{Answer, Subscribed};
 use super::codes::{Disconnect, Refusal, Unsubscribe};
 use super::hooks::Hooks;
 use super::json::Object;
-use super::publication::push;
+use super::publication::{kept, push};
 use super::service::{PubSub, disconnect, fail, reply};
 use super::session::{Phase, Session, State};
 use super::timing::seconds_until;
@@ -47,15 +47,30 @@ impl<K: Hooks> PubSub<K> {
         if id > 0 {
             return reply(hub, conn, id, &Answer::Subscribed(subscribed));
         }
-        if let Some(session) = hub.context(conn)
-            && let Phase::Connecting(connecting) = &mut session.phase
-        {
+        if let Some(Session { phase: Phase::Connecting(connecting), .. }) = hub.context(conn) {
             connecting.waiting = connecting.waiting.saturating_sub(1);
-            let json = subscribed.json();
             connecting.positions.extend(position.map(|position| (subscribed.channel.clone(), position)));
-            connecting.subs.insert(subscribed.channel, json);
         }
-        self.connected(hub, conn);
+        self.begun_by_server(hub, conn, subscribed);
+    }
+
+    /// Tells a client of a subscription that the server has begun, in the reply to its `connect` if that waits.
+    pub(super) fn begun_by_server(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, subscribed: Subscribed) {
+        let Some(session) = hub.context(conn) else { return };
+        if let Phase::Connecting(connecting) = &mut session.phase {
+            let json = subscribed.json();
+            connecting.subs.insert(subscribed.channel, json);
+            return self.connected(hub, conn);
+        }
+        let json = push(&subscribed.channel, "subscribe", &subscribed.pushed());
+        let text = format!("* you see {}", neutralize(&subscribed.channel));
+        hub.send(conn, Outgoing::Negotiated { json: &json, text: &text });
+        for (position, message) in &subscribed.missed {
+            let json = push(&subscribed.channel, "pub", &kept(*position, message));
+            let payload = message.as_outgoing().as_payload(crate::base::Representation::Text);
+            let text = payload.as_str().unwrap_or_default();
+            hub.send(conn, Outgoing::Negotiated { json: &json, text });
+        }
     }
 
     /// Makes clients that may have missed messages subscribe again, which tells them what they missed.
@@ -90,8 +105,27 @@ impl<K: Hooks> PubSub<K> {
         }
     }
 
-    fn unsubscribed_by_server(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, channel: &str, why: Unsubscribe) {
-        self.end_subscription(hub, conn, channel);
+    /// Ends a subscription, and tells its client.
+    pub(super) fn unsubscribed_by_server(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        channel: &str,
+        why: Unsubscribe,
+    ) {
+        match self.end_subscription(hub, conn, channel) {
+            // The command has a reply all the same, after which its client does not try again.
+            Some(State::Waiting { id: id @ 1.., .. }) => {
+                return fail(hub, conn, id, &Refusal::PERMISSION_DENIED.into());
+            }
+            Some(State::Waiting { .. }) => {
+                if let Some(Session { phase: Phase::Connecting(connecting), .. }) = hub.context(conn) {
+                    connecting.waiting = connecting.waiting.saturating_sub(1);
+                    return self.connected(hub, conn);
+                }
+            }
+            _ => {}
+        }
         let json = Object::new().number("code", why.code.into()).text("reason", why.reason).end();
         let text = format!("* you see {} no longer: {}", neutralize(channel), why.reason);
         let json = push(channel, "unsubscribe", &json);

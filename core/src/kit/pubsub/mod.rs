@@ -51,6 +51,7 @@
 //! | `/help`, `/quit` | |
 
 mod answer;
+mod api;
 mod codes;
 mod command;
 mod connecting;

@@ -6,7 +6,7 @@ use super::command::{History, Publish, Rpc, Send};
 use super::hooks::{Caller, Hooks};
 use super::json::Object;
 use super::publication::Publication;
-use super::service::{Asked, PubSub, fail, reply};
+use super::service::{Asked, Asker, PubSub, fail, reply};
 use super::session::Session;
 use super::subscribing::position;
 use crate::base::{ConnId, OutgoingBuf};
@@ -15,6 +15,7 @@ use crate::handler::{Hub, PublishOptions};
 use crate::history::{Gap, Position};
 use crate::kit::compact_json::compact;
 use crate::state::RoomRequest;
+use crate::wire::http::HttpResponse;
 use alloc::vec::Vec;
 
 /// Maximum number of names in an answer.
@@ -51,7 +52,7 @@ impl<K: Hooks> PubSub<K> {
             return Ok(Some(Answer::Done("publish")));
         }
         let request = hub.publish_with(channel, &publication.into_message(), PublishOptions::new());
-        self.ask(conn, id, request, Asked::Publish);
+        self.asked.insert(request, (Asker::Client(conn, id), Asked::Publish));
         Ok(None)
     }
 
@@ -64,25 +65,41 @@ impl<K: Hooks> PubSub<K> {
     ) -> Result<Option<Answer>, Failed> {
         let channel = &*history.channel;
         let rules = self.options.channels.rules(channel)?;
-        let Some(session) = hub.context(conn) else { return Ok(None) };
         if !rules.has_history() {
             return Err(Refusal::NOT_AVAILABLE.into());
         }
+        let Some(session) = hub.context(conn) else { return Ok(None) };
         if self.options.is_of_another(channel, &session.user) || !rules.may_read_history(session.who(channel)) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
+        let since = history.since.as_ref().map(|since| (&*since.epoch, since.offset));
+        self.ask_history(hub, Asker::Client(conn, id), channel, (history.limit, since, history.reverse))?;
+        Ok(None)
+    }
+
+    /// Asks the home of a channel for its history: at most so many messages, from a position, or backwards.
+    pub(super) fn ask_history(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        asker: Asker,
+        channel: &str,
+        (limit, since, is_reversed): (i32, Option<(&str, u64)>, bool),
+    ) -> Result<(), Refusal> {
+        if !self.options.channels.rules(channel)?.has_history() {
+            return Err(Refusal::NOT_AVAILABLE);
+        }
         let max = self.options.history_page_max.max(1);
-        let limit = u32::try_from(history.limit).map_or(max, |limit| limit.min(max));
-        let range = match &history.since {
+        let limit = u32::try_from(limit).map_or(max, |limit| limit.min(max));
+        let range = match since {
             // Backwards from a position, a page would end where it should begin.
-            Some(_) if history.reverse => return Err(Refusal::BAD_REQUEST.into()),
-            Some(since) => HistoryRange::After(position(&since.epoch, since.offset)),
-            None if history.reverse => HistoryRange::Latest,
+            Some(_) if is_reversed => return Err(Refusal::BAD_REQUEST),
+            Some((epoch, offset)) => HistoryRange::After(position(epoch, offset)),
+            None if is_reversed => HistoryRange::Latest,
             None => HistoryRange::Oldest,
         };
         let request = hub.read_history(channel, range, limit);
-        self.ask(conn, id, request, Asked::History { is_reversed: history.reverse });
-        Ok(None)
+        self.asked.insert(request, (asker, Asked::History { is_reversed }));
+        Ok(())
     }
 
     pub(super) fn presence(
@@ -101,14 +118,15 @@ impl<K: Hooks> PubSub<K> {
         if self.options.is_of_another(channel, &session.user) || !rules.may_see_presence(session.who(channel)) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
-        let request = hub.read_presence(channel, None, NAMES);
-        let (channel, found) = (channel.into(), Vec::new());
-        self.ask(conn, id, request, Asked::Presence { channel, found, is_stats });
+        self.ask_presence(hub, Asker::Client(conn, id), channel, is_stats);
         Ok(None)
     }
 
-    fn ask(&mut self, conn: ConnId, id: u32, request: RoomRequest, asked: Asked) {
-        self.asked.insert(request, (conn, id, asked));
+    /// Asks the home of a channel who is in it.
+    pub(super) fn ask_presence(&mut self, hub: &mut Hub<'_, Session>, asker: Asker, channel: &str, is_stats: bool) {
+        let request = hub.read_presence(channel, None, NAMES);
+        let (channel, found) = (channel.into(), Vec::new());
+        self.asked.insert(request, (asker, Asked::Presence { channel, found, is_stats }));
     }
 
     pub(super) fn rpc(
@@ -139,13 +157,15 @@ impl<K: Hooks> PubSub<K> {
         if self.hooks.message(caller, data) { Ok(None) } else { Err(Disconnect::NOT_AVAILABLE.into()) }
     }
 
-    /// Answers a command, whose home has answered.
+    /// Answers a command or a part of a call, whose home has answered.
     pub(super) fn answered(&mut self, hub: &mut Hub<'_, Session>, request: RoomRequest, answer: &RoomAnswer) {
-        let Some((conn, id, asked)) = self.asked.remove(&request) else { return };
+        let Some((asker, asked)) = self.asked.remove(&request) else { return };
         let answer = match (asked, answer) {
-            (Asked::Publish, RoomAnswer::Published(Published::Kept { .. })) => Ok(Answer::Done("publish")),
+            (Asked::Publish, RoomAnswer::Published(Published::Kept { position, .. })) => {
+                Ok(Answer::Published(*position))
+            }
             (Asked::Publish, RoomAnswer::Published(Published::Refused(why))) => Err(refusal(*why)),
-            (Asked::History { is_reversed }, RoomAnswer::History(page)) => page_for(hub, conn, page, is_reversed),
+            (Asked::History { is_reversed }, RoomAnswer::History(page)) => page_for(hub, asker, page, is_reversed),
             (Asked::Presence { channel, mut found, is_stats }, RoomAnswer::Present(Some(page))) => {
                 let nothing = || "{}".into();
                 found.extend(page.names.iter().map(|one| (one.name.clone(), one.info.clone().unwrap_or_else(nothing))));
@@ -153,7 +173,8 @@ impl<K: Hooks> PubSub<K> {
                     (true, _) if found.len() >= NAMES_MAX => Err(Refusal::LIMIT_EXCEEDED),
                     (true, Some((last, _))) => {
                         let request = hub.read_presence(&channel, Some(last), NAMES);
-                        return self.ask(conn, id, request, Asked::Presence { channel, found, is_stats });
+                        self.asked.insert(request, (asker, Asked::Presence { channel, found, is_stats }));
+                        return;
                     }
                     _ if is_stats => Ok(Answer::PresenceStats(found)),
                     _ => Ok(Answer::Presence(found)),
@@ -162,17 +183,18 @@ impl<K: Hooks> PubSub<K> {
             (Asked::Presence { .. }, RoomAnswer::Present(None)) => Err(Refusal::NOT_AVAILABLE),
             _ => Err(Refusal::INTERNAL),
         };
-        match answer {
-            Ok(answer) => reply(hub, conn, id, &answer),
-            Err(refusal) => fail(hub, conn, id, &refusal.into()),
+        match (asker, answer) {
+            (Asker::Client(conn, id), Ok(answer)) => reply(hub, conn, id, &answer),
+            (Asker::Client(conn, id), Err(refusal)) => fail(hub, conn, id, &refusal.into()),
+            (Asker::Api(place), answer) => self.part_done(hub, place, answer.map(|answer| answer.for_backend())),
         }
     }
 }
 
-/// Returns as much of a page as fits in the client's queue, and at least one message.
+/// Returns as much of a page as fits in the client's queue or an answer of the API, and at least one message.
 fn page_for(
     hub: &Hub<'_, Session>,
-    conn: ConnId,
+    asker: Asker,
     page: &Result<HistoryPage, Gap>,
     is_reversed: bool,
 ) -> Result<Answer, Refusal> {
@@ -182,8 +204,11 @@ fn page_for(
         Err(Gap::NoHistory) => return Ok(Answer::History { messages: Vec::new(), top: Position::new(0, 0, 0) }),
         Err(_) => return Err(Refusal::UNRECOVERABLE),
     };
-    let (mut bytes, mut count) = (hub.pending(conn), 0);
-    let most = hub.config().outbound.marks.high();
+    let (mut bytes, most) = match asker {
+        Asker::Client(conn, _) => (hub.pending(conn), hub.config().outbound.marks.high()),
+        Asker::Api(_) => (0, HttpResponse::BODY_MAX_BYTES / 2),
+    };
+    let mut count = 0;
     let fits = |(_, message): &&(Position, OutgoingBuf)| {
         bytes += message.as_outgoing().len();
         count += 1;

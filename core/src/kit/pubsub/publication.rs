@@ -6,6 +6,7 @@ use crate::base::text::{json_string, neutralize};
 use crate::base::{OutgoingBuf, PayloadBuf};
 use crate::history::Position;
 use crate::kit::compact_json::compact;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use serde_json::value::RawValue;
@@ -34,6 +35,16 @@ impl Publication {
             json.push_str(&author.client_info(channel));
         }
         Some(Self { json, text })
+    }
+
+    /// Adds tags, which clients get with the data.
+    pub(super) fn with_tags(mut self, tags: &BTreeMap<String, String>) -> Self {
+        if !tags.is_empty() {
+            let tags = tags.iter().fold(Object::new(), |all, (name, text)| all.text(name, text));
+            self.json.push_str(",\"tags\":");
+            self.json.push_str(&tags.end());
+        }
+        self
     }
 
     /// Returns the message of a room with a home, which adds the rest when it passes the message on.

@@ -1,6 +1,7 @@
 //! The application, and how it answers and ends connections.
 
 use super::answer::Answer;
+use super::api::{Call, Place};
 use super::codes::{Disconnect, Failed};
 use super::hooks::Hooks;
 use super::json::Object;
@@ -8,7 +9,7 @@ use super::options::PubSubOptions;
 use super::session::{Phase, Session};
 use crate::base::{ConnId, Outgoing, Reason};
 use crate::handler::{Close, Hub};
-use crate::state::{RoomRequest, Timer};
+use crate::state::{RequestTicket, RoomRequest, Timer};
 use crate::wire::websocket::CloseCode;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -27,22 +28,45 @@ pub(super) const SUBSCRIPTION_TIMER: &str = "pubsub subscription";
 pub struct PubSub<K = ()> {
     pub(super) options: PubSubOptions,
     pub(super) hooks: K,
-    /// The requests to homes, each with its client and the number of the command.
-    pub(super) asked: BTreeMap<RoomRequest, (ConnId, u32, Asked)>,
+    /// The requests to homes, each with who waits for the answer.
+    pub(super) asked: BTreeMap<RoomRequest, (Asker, Asked)>,
     /// The subscribers that get joins and leaves, by channel.
     pub(super) told: BTreeMap<String, BTreeSet<ConnId>>,
+    /// The connections of clients, by user. Those of anonymous ones are under the empty name.
+    pub(super) clients: BTreeMap<String, BTreeSet<ConnId>>,
+    /// The calls of the API that wait for homes and other workers.
+    pub(super) calls: BTreeMap<RequestTicket, Call>,
+    /// A random number of this worker.
+    pub(super) uid: u64,
 }
 
 impl<K: Hooks> PubSub<K> {
     /// Creates an application with these options and hooks.
     pub const fn new(options: PubSubOptions, hooks: K) -> Self {
-        Self { options, hooks, asked: BTreeMap::new(), told: BTreeMap::new() }
+        Self {
+            options,
+            hooks,
+            asked: BTreeMap::new(),
+            told: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            uid: 0,
+        }
     }
 
     /// Replaces the options. Subscriptions that exist stay.
     pub fn set_options(&mut self, options: PubSubOptions) {
         self.options = options;
     }
+}
+
+/// Who waits for the answer of a home.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    /// A client, for the reply to the command with this number.
+    Client(ConnId, u32),
+    /// A call of the API.
+    Api(Place),
 }
 
 /// What was asked of the home of a channel.
@@ -59,12 +83,12 @@ pub(super) fn wake(hub: &mut Hub<'_, Session>, conn: ConnId, name: &'static str,
     }
 }
 
-/// Removes a subscriber from those that get joins and leaves.
-pub(super) fn forget_told(told: &mut BTreeMap<String, BTreeSet<ConnId>>, channel: &str, conn: ConnId) {
-    if let Some(members) = told.get_mut(channel) {
-        members.remove(&conn);
-        if members.is_empty() {
-            told.remove(channel);
+/// Removes a connection from those under a name.
+pub(super) fn forget(named: &mut BTreeMap<String, BTreeSet<ConnId>>, name: &str, conn: ConnId) {
+    if let Some(conns) = named.get_mut(name) {
+        conns.remove(&conn);
+        if conns.is_empty() {
+            named.remove(name);
         }
     }
 }
@@ -85,7 +109,7 @@ pub(super) fn reply(hub: &mut Hub<'_, Session>, conn: ConnId, id: u32, answer: &
 pub(super) fn fail(hub: &mut Hub<'_, Session>, conn: ConnId, id: u32, failed: &Failed) {
     let is_person = hub.context(conn).is_some_and(|session| matches!(session.phase, Phase::Lines));
     match failed {
-        Failed::Disconnect(why) => disconnect(hub, conn, *why),
+        Failed::Disconnect(why) => disconnect(hub, conn, why.clone()),
         Failed::Refused(refusal) if is_person => {
             hub.send(conn, &alloc::format!("* {}", refusal.message));
         }
@@ -100,10 +124,10 @@ pub(super) fn disconnect(hub: &mut Hub<'_, Session>, conn: ConnId, why: Disconne
     let is_websocket = hub.wire_name(conn) == Some("websocket");
     let Some(session) = hub.context(conn) else { return };
     let was = core::mem::replace(&mut session.phase, Phase::Over);
-    let push =
-        alloc::format!("{{\"push\":{{\"disconnect\":{{\"code\":{},\"reason\":\"{}\"}}}}}}", why.code, why.reason);
+    let json = Object::new().number("code", why.code.into()).text("reason", &why.reason).end();
+    let push = alloc::format!("{{\"push\":{{\"disconnect\":{json}}}}}");
     let text = alloc::format!("* disconnected: {}", why.reason);
-    let mut close = Close::new(Reason::Application).text(why.reason);
+    let mut close = Close::new(Reason::Application).text(&why.reason);
     if let Ok(code) = CloseCode::new(why.code) {
         close = close.code(code);
     }

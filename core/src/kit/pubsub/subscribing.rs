@@ -5,7 +5,7 @@ use super::codes::{Disconnect, Failed, Refusal};
 use super::command;
 use super::hooks::{Caller, Hooks};
 use super::rules::{Who, needs_token};
-use super::service::{PubSub, SUBSCRIPTION_TIMER, fail, forget_told};
+use super::service::{PubSub, SUBSCRIPTION_TIMER, fail, forget};
 use super::session::{Grant, Session, State, Subscription};
 use super::timing::{expire_at, seconds_until};
 use super::tokens;
@@ -196,7 +196,7 @@ impl<K: Hooks> PubSub<K> {
     ) -> Option<State> {
         let subscription = hub.context(conn)?.subscriptions.remove(channel)?;
         hub.cancel(Timer::of(conn, SUBSCRIPTION_TIMER).keyed(subscription.number));
-        forget_told(&mut self.told, channel, conn);
+        forget(&mut self.told, channel, conn);
         hub.leave(conn, channel);
         Some(subscription.state)
     }

@@ -2,23 +2,26 @@
 
 use super::*;
 use crate::base::{ConnId, UnixTime};
-use crate::config::{Config, RoomMemory};
+use crate::config::{Address, Config, Listen, RoomMemory};
 use crate::kit::auth::{Claims, TokenKey, Tokens};
 use crate::testing::TestHub;
+use crate::wire::Protocol;
+use crate::wire::http::{Credential, Http};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 use serde_json::{Value, json};
 
-const NOW: u64 = 1_800_000_000;
+pub(super) const NOW: u64 = 1_800_000_000;
+pub(super) const API_KEY: &str = "0123456789abcdef";
 
 fn key() -> TokenKey {
     TokenKey::hs256(&[7; 32]).expect("long enough")
 }
 
 /// Returns a token of a user that is valid for a minute, with further claims.
-fn token(user: &str, others: Value) -> String {
+pub(super) fn token(user: &str, others: Value) -> String {
     let Value::Object(others) = others else { panic!("claims") };
     key().sign(&Claims { others, exp: Some(NOW + 60), ..Claims::of(user) }).expect("it signs")
 }
@@ -52,49 +55,52 @@ fn channels() -> Channels {
     channels
 }
 
-fn hub_with(options: PubSubOptions) -> TestHub<PubSub> {
+pub(super) fn hub_with(options: PubSubOptions) -> TestHub<PubSub> {
     let memory = RoomMemory::default().rooms(options.channels.rooms());
-    let config = Config::listening(["tcp://127.0.0.1:1".parse().expect("an address")]).memory(memory).unlimited();
+    let http = Http { api: Credential::new(API_KEY).ok(), body_max_bytes: 1 << 20, ..Http::default() };
+    let api = Listen::new(Address::Tcp("127.0.0.1:2".parse().expect("an address")), Protocol::Http(http.into()));
+    let lines = "tcp://127.0.0.1:1".parse().expect("an address");
+    let config = Config::listening([lines, api]).memory(memory).unlimited();
     let mut hub = TestHub::with_config(config, PubSub::new(options, ()));
     hub.set_clock(UnixTime::from_secs(NOW));
     hub
 }
 
-fn options() -> PubSubOptions {
+pub(super) fn options() -> PubSubOptions {
     let tokens = Tokens::new(key()).optional_expiry().optional_subject();
     PubSubOptions::default().channels(channels()).tokens(Some(tokens)).allow_anonymous(true)
 }
 
-fn hub() -> TestHub<PubSub> {
+pub(super) fn hub() -> TestHub<PubSub> {
     hub_with(options())
 }
 
 /// Sends a command, and returns what came since the last one.
-fn ask(hub: &mut TestHub<PubSub>, conn: ConnId, command: &Value) -> Vec<Value> {
+pub(super) fn ask(hub: &mut TestHub<PubSub>, conn: ConnId, command: &Value) -> Vec<Value> {
     hub.clear();
     hub.line(conn, &command.to_string());
     heard(hub, conn)
 }
 
-fn heard(hub: &TestHub<PubSub>, conn: ConnId) -> Vec<Value> {
+pub(super) fn heard(hub: &TestHub<PubSub>, conn: ConnId) -> Vec<Value> {
     hub.lines(conn).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 /// Connects a client with this `connect` request.
-fn client(hub: &mut TestHub<PubSub>, connect: Value) -> ConnId {
+pub(super) fn client(hub: &mut TestHub<PubSub>, connect: Value) -> ConnId {
     let conn = hub.connect();
     let replies = ask(hub, conn, &json!({ "id": 1, "connect": connect }));
     assert!(replies[0]["connect"]["client"].is_string(), "{replies:?}");
     conn
 }
 
-fn subscribe(hub: &mut TestHub<PubSub>, conn: ConnId, subscribe: Value) -> Value {
+pub(super) fn subscribe(hub: &mut TestHub<PubSub>, conn: ConnId, subscribe: Value) -> Value {
     let reply = ask(hub, conn, &json!({ "id": 2, "subscribe": subscribe })).remove(0);
     assert_eq!(reply["id"], 2);
     reply
 }
 
-fn publish(hub: &mut TestHub<PubSub>, conn: ConnId, channel: &str, data: &Value) -> Vec<Value> {
+pub(super) fn publish(hub: &mut TestHub<PubSub>, conn: ConnId, channel: &str, data: &Value) -> Vec<Value> {
     ask(hub, conn, &json!({ "id": 3, "publish": { "channel": channel, "data": data } }))
 }
 

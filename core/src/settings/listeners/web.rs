@@ -15,6 +15,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// Maximum size of the body of a request to an API, in bytes, if the settings name none.
+const API_BODY: u64 = 1 << 20;
+
 impl View<'_> {
     pub(super) fn http(&self, address: &Address, problems: &mut Problems<'_>) -> Http {
         let web = self.listener.websocket.clone().unwrap_or_default();
@@ -30,6 +33,9 @@ impl View<'_> {
             && monitor.metrics_credential.is_empty()
         {
             self.add("websocket.metrics", "it needs monitor.metrics_credential, or monitor.credential", problems);
+        }
+        if web.api && self.settings.api.key.is_empty() {
+            self.add("websocket.api", "it needs api.key (or api.key_file)", problems);
         }
         let is_token = |text: &String| !text.is_empty() && text.bytes().all(is_of_token);
         for subprotocol in web.subprotocols.iter().filter(|subprotocol| !is_token(subprotocol)) {
@@ -68,8 +74,9 @@ impl View<'_> {
             ping: web.ping.0.map(|ping| ping.0),
             hosts,
             forwarded,
-            monitor: self.monitor.filter(|_| web.monitor).cloned(),
-            metrics: match (web.metrics, self.metrics) {
+            monitor: self.credentials.monitor.filter(|_| web.monitor).cloned(),
+            api: self.credentials.api.filter(|_| web.api).cloned(),
+            metrics: match (web.metrics, self.credentials.metrics) {
                 (Some(AccessChoice::Open), _) => Access::Open,
                 (Some(AccessChoice::Credential), Some(credential)) => Access::Credential(credential.clone()),
                 // Without a credential, there is already an error, and access is off. `None` is
@@ -80,7 +87,7 @@ impl View<'_> {
             files: (!web.files.is_empty()).then(|| Files::pending(web.files)),
             telnet: None,
             timeout: web.timeout.0,
-            body_max_bytes: self.body_max(web.body_max, problems),
+            body_max_bytes: self.body_max(web.body_max.unwrap_or(Size(if web.api { API_BODY } else { 0 })), problems),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::config::{Closing, Config, PageOptions, Part, QuarantineLimits, Ticket
 use crate::settings::SettingsError;
 use crate::settings::catalog::Catalog;
 use crate::settings::layers::Layers;
+use crate::settings::listeners::Credentials;
 use crate::settings::plan::authentication::{authentication, page_login};
 use crate::settings::plan::limits::{connections, drain, networks, outbound, peer_limits, u32_of};
 use crate::settings::plan::parts::{credential, log, metrics, metrics_credential, unapplied};
@@ -144,11 +145,15 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
     let authentication = authentication(settings, problems);
     let monitor_credential = credential("monitor.credential", &settings.monitor.credential, problems);
     let metrics_credential = metrics_credential(&settings.monitor, problems);
+    let api_credential = credential("api.key", &settings.api.key, problems);
     let is_authenticated = authentication.is_some();
     let (listeners, tls) = crate::settings::listeners::plan(
         settings,
-        monitor_credential.as_ref(),
-        metrics_credential.as_ref(),
+        Credentials {
+            monitor: monitor_credential.as_ref(),
+            metrics: metrics_credential.as_ref(),
+            api: api_credential.as_ref(),
+        },
         catalog.codecs(),
         problems,
     );

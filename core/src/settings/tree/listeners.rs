@@ -159,7 +159,8 @@ settings! {
         timeout: Timeout = timeout(10);
         /// Maximum size of the body of a request to the application, at most `16MiB`.
         /// With `0B`, requests with a body are refused.
-        body_max: Size = Size(0);
+        /// Default: `1MiB` with `api`, otherwise `0B`.
+        body_max: Option<Size> = None;
         /// Whether to serve the page at `/`, which has a WebSocket client.
         page: bool = true;
         /// A folder whose files are served, such as the pages of an application.
@@ -174,6 +175,8 @@ settings! {
         /// Whether to serve `/monitor`, which shows the connections of all workers.
         /// It needs `monitor.credential`.
         monitor: bool = false;
+        /// Whether the application answers programs at `/api/`. It needs `api.key`.
+        api: bool = false;
     }
 
     /// TLS settings of a listener.

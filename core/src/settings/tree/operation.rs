@@ -36,6 +36,16 @@ settings! {
         may_watch: bool = true;
     }
 
+    /// The API of applications for programs, such as the backend of a web site.
+    ApiSettings {
+        /// The key of the API, at least 16 characters.
+        /// Programs send it in the HTTP field `X-API-Key`.
+        key: Secret = Secret::default();
+        /// A file whose first line is the key of the API.
+        #[schemars(extend("format" = PATH))]
+        key_file: String = String::new();
+    }
+
     /// The metrics: labels, and the lists of recent errors and of durations.
     MetricsSettings {
         /// Labels that every series at `/metrics` has, at most 16, such as `env: prod`.

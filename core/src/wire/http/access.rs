@@ -60,6 +60,24 @@ impl Credential {
         if is_good { Shown::Good } else { Shown::Wrong }
     }
 
+    /// Compares the key in a request of a program with this credential.
+    ///
+    /// The key is in the field `X-API-Key`, or follows `apikey` or `bearer` in `Authorization`.
+    pub(crate) fn check_key(&self, request: &Request) -> Shown {
+        let is_good = |value: &str| {
+            let found = value
+                .split_once(' ')
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("apikey") || scheme.eq_ignore_ascii_case("bearer"));
+            found.is_some_and(|(_, key)| self.is(key.trim().as_bytes()))
+        };
+        match (request.fields.value("x-api-key"), request.fields.value("authorization")) {
+            (None, None) => Shown::Nothing,
+            (Some(key), _) if self.is(key.as_bytes()) => Shown::Good,
+            (None, Some(value)) if is_good(value) => Shown::Good,
+            _ => Shown::Wrong,
+        }
+    }
+
     fn is(&self, secret: &[u8]) -> bool {
         is_same(self.0.as_bytes(), secret)
     }

@@ -1,5 +1,6 @@
 use super::fields::Fields;
 use super::framing::Framing;
+use super::guarded::Guarded;
 use super::status::Status;
 use crate::base::{Reason, work};
 use crate::wire::telnet::IAC;
@@ -61,8 +62,8 @@ pub struct Request {
     authority: Option<String>,
     /// How the end of its body is found.
     pub(crate) framing: Framing,
-    /// Whether the request was admitted to the monitor.
-    pub(crate) opens_monitor: bool,
+    /// What the request was admitted to by its credential.
+    pub(crate) admitted_to: Option<Guarded>,
 }
 
 impl Request {
@@ -86,12 +87,18 @@ impl Request {
     /// its credential or cookie.
     #[must_use]
     pub const fn opens_monitor(&self) -> bool {
-        self.opens_monitor
+        matches!(self.admitted_to, Some(Guarded::Monitor))
     }
 
-    /// Sets whether the request was admitted to the monitor.
-    pub(crate) const fn opening(mut self, monitor: bool) -> Self {
-        self.opens_monitor = monitor;
+    /// Returns `true` if the request has the key of the [API](crate::http::Http::api), and its path is of the API.
+    #[must_use]
+    pub const fn has_api_key(&self) -> bool {
+        matches!(self.admitted_to, Some(Guarded::Api))
+    }
+
+    /// Sets what the request was admitted to.
+    pub(crate) const fn admitted_to(mut self, guarded: Option<Guarded>) -> Self {
+        self.admitted_to = guarded;
         self
     }
 
@@ -267,7 +274,7 @@ fn parse(head: &[u8], body_max: u32) -> Result<Request, Bad> {
         fields: Fields::of(parsed.headers),
         authority,
         framing: Framing::Empty,
-        opens_monitor: false,
+        admitted_to: None,
     };
     match check(&request, body_max) {
         Ok(framing) => {

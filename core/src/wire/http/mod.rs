@@ -9,6 +9,7 @@
 //! | any, with the method `OPTIONS` | as `/readyz`, without the tunnels |
 //! | `/metrics` | the [`Metrics`](crate::Metrics) for Prometheus (text format 0.0.4) |
 //! | `/monitor` | with [`Http::monitor`]: a page that lists the connections, and its WebSocket |
+//! | `/api/...` | with [`Http::api`]: what the handler responds to a client that has the key |
 //! | any other | with [`Http::files`]: the file at this path; otherwise what the handler [responds](crate::Hub::respond) |
 //!
 //! The handler responds during [`Event::Request`](crate::Event::Request), or
@@ -38,6 +39,7 @@ mod files;
 mod folder;
 mod forwarded;
 mod framing;
+mod guarded;
 mod head;
 mod origin;
 mod response;
@@ -55,6 +57,7 @@ pub(crate) use files::{File, Found};
 pub use files::{Files, FilesError, FilesProblem};
 pub use forwarded::{Forwarded, ForwardedField};
 pub(crate) use framing::BODY_TOO_LONG;
+pub(crate) use guarded::{API_PREFIX, Guarded, MONITOR_PATH};
 pub use head::Request;
 pub(crate) use head::{Bad, HEAD_MAX_BYTES, Head, HeadSearch, ParsedHead, find_head, parse_head};
 pub use origin::{OriginError, Origins, WebOrigin};
@@ -93,6 +96,12 @@ pub struct Http {
     pub forwarded: Option<Forwarded>,
     /// The credential for `/monitor`. It gives access to nothing else. `None`: no monitor.
     pub monitor: Option<Credential>,
+    /// The key of the paths below `/api/`, to which the handler responds. `None`: they need no key.
+    ///
+    /// Clients send it in the field `X-API-Key`, or in `Authorization` after `apikey` or `Bearer`. Without
+    /// it they get the status 401, before their body is read. A handler must check
+    /// [`Request::has_api_key`].
+    pub api: Option<Credential>,
     /// The access policy of `/metrics`. Its credential gives access to nothing else.
     pub metrics: Access,
     /// Whether the page at `/` is served.
@@ -128,6 +137,7 @@ setters!(Http {
     hosts: Vec<Authority>,
     forwarded: Option<Forwarded>,
     monitor: Option<Credential>,
+    api: Option<Credential>,
     metrics: Access,
     page: bool,
     files: Option<Files>,
@@ -140,7 +150,7 @@ impl Default for Http {
     /// Returns settings for every path and host, pages of the same origin, and 10 s per request.
     ///
     /// They include the page, open metrics, compression and pings after 30 s, but no proxies,
-    /// monitor, telnet, subprotocols or bodies.
+    /// monitor, API, telnet, subprotocols or bodies.
     fn default() -> Self {
         Self {
             path: None,
@@ -151,6 +161,7 @@ impl Default for Http {
             hosts: Vec::new(),
             forwarded: None,
             monitor: None,
+            api: None,
             metrics: Access::Open,
             page: true,
             files: None,
@@ -172,7 +183,16 @@ impl Http {
 
     /// Returns `true` if an endpoint requires a credential.
     pub(crate) const fn has_credentials(&self) -> bool {
-        self.monitor.is_some() || matches!(self.metrics, Access::Credential(_))
+        self.monitor.is_some() || self.api.is_some() || matches!(self.metrics, Access::Credential(_))
+    }
+
+    /// Returns the part with a credential of its own to which a path belongs.
+    pub(crate) fn guards(&self, path: &str) -> Option<Guarded> {
+        match path {
+            MONITOR_PATH if self.monitor.is_some() => Some(Guarded::Monitor),
+            path if self.api.is_some() && path.starts_with(API_PREFIX) => Some(Guarded::Api),
+            _ => None,
+        }
     }
 
     /// Checks that a request can have the path `path`.

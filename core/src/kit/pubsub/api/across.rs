@@ -1,0 +1,99 @@
+//! What all workers of a server do for a call.
+
+use super::call::Place;
+use super::fields::Fields;
+use super::gathered::Gathered;
+use crate::handler::Hub;
+use crate::kit::pubsub::codes::Refusal;
+use crate::kit::pubsub::hooks::Hooks;
+use crate::kit::pubsub::json::Object;
+use crate::kit::pubsub::service::PubSub;
+use crate::kit::pubsub::session::Session;
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The topic of messages between the workers.
+pub(in crate::kit::pubsub) const TOPIC: &str = "pubsub";
+
+/// A question to another worker, or its answer.
+#[derive(Deserialize)]
+struct Across<'a> {
+    #[serde(borrow)]
+    ticket: Cow<'a, str>,
+    part: usize,
+    /// What the worker should do, and with what.
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    error: Option<Failure>,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    code: u32,
+    message: String,
+}
+
+impl<K: Hooks> PubSub<K> {
+    /// Does something on this worker, and asks the others to do it.
+    pub(super) fn do_everywhere(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        place: Place,
+        (method, json): (&str, &str),
+        fields: &Fields<'_>,
+    ) -> Result<(), Refusal> {
+        let gathered = self.do_here(hub, method, fields)?;
+        let shard = hub.shard();
+        let question = about(place).text("method", method).raw("body", json).end();
+        let asked = (0..shard.count()).filter(|other| hub.send_to_shard(*other, TOPIC, &question)).count();
+        if let Some(call) = self.calls.get_mut(&place.ticket) {
+            call.gather(place.part, u8::try_from(asked).unwrap_or(u8::MAX), gathered);
+        }
+        Ok(())
+    }
+
+    fn do_here(&mut self, hub: &mut Hub<'_, Session>, method: &str, fields: &Fields<'_>) -> Result<Gathered, Refusal> {
+        match method {
+            "channels" => Ok(Self::channels_here(hub, &fields.text("pattern")?)),
+            "info" => Ok(self.node_here(hub)),
+            _ => self.do_to_clients(hub, method, fields).map(|()| Gathered::Nothing),
+        }
+    }
+
+    /// Handles a message of another worker.
+    pub(in crate::kit::pubsub) fn from_shard(&mut self, hub: &mut Hub<'_, Session>, from: u8, content: &str) {
+        let Ok(across) = serde_json::from_str::<Across<'_>>(content) else { return };
+        let Ok(ticket) = across.ticket.parse() else { return };
+        let place = Place { ticket, part: across.part };
+        if let (Some(method), Some(body)) = (across.method, across.body) {
+            let done = Fields::of(body.get()).ok_or(Refusal::BAD_REQUEST);
+            let done = done.and_then(|fields| self.do_here(hub, &method, &fields));
+            let answer = match done.as_ref().map_err(Clone::clone).and_then(|done| done.json().map_err(Clone::clone)) {
+                Ok(json) => about(place).raw("result", &json),
+                Err(refusal) => about(place).raw("error", &refusal.json()),
+            };
+            hub.send_to_shard(from, TOPIC, &answer.end());
+            return;
+        }
+        let answer = match (across.result, across.error) {
+            (Some(result), None) => Ok(result.get()),
+            (_, Some(Failure { code, message })) => Err(Refusal::new(code, message)),
+            (None, None) => Err(Refusal::INTERNAL),
+        };
+        if let Some(call) = self.calls.get_mut(&ticket) {
+            call.gathered(place.part, answer);
+        }
+        self.end_call(hub, ticket);
+    }
+}
+
+/// Returns the beginning of a message about a part of a call.
+fn about(place: Place) -> Object {
+    Object::new().text("ticket", &place.ticket.to_string()).number("part", place.part as u64)
+}

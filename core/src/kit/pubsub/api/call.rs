@@ -1,0 +1,145 @@
+//! A call of the API that waits for homes and workers, and its answer.
+
+use super::gathered::Gathered;
+use crate::kit::pubsub::codes::Refusal;
+use crate::kit::pubsub::json::{Object, array};
+use crate::state::RequestTicket;
+use crate::wire::http::HttpResponse;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A call: the parts that homes and workers do, and how their results become an answer.
+#[derive(Debug, Default)]
+pub(in crate::kit::pubsub) struct Call {
+    parts: Vec<Part>,
+    shape: Shape,
+    /// Number of bytes of the results.
+    bytes: usize,
+}
+
+/// Where the result of a part belongs.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kit::pubsub) struct Place {
+    pub(in crate::kit::pubsub) ticket: RequestTicket,
+    pub(in crate::kit::pubsub) part: usize,
+}
+
+/// The result of a part: the JSON of the result, or the error.
+pub(super) type Outcome = Result<String, Refusal>;
+
+#[derive(Debug)]
+enum Part {
+    /// It waits for a home.
+    Waits,
+    /// It waits for this many other workers.
+    Gathers(u8, Gathered),
+    Done(Outcome),
+}
+
+/// How results become an answer.
+#[derive(Debug, Default)]
+pub(super) enum Shape {
+    /// The result of this part.
+    Part(usize),
+    /// The results of several, as those of a broadcast.
+    Responses(Vec<usize>),
+    /// Those of several methods.
+    Batch(Vec<(String, Self)>),
+    /// The call is not understood yet.
+    #[default]
+    None,
+}
+
+impl Call {
+    /// Adds a part, and returns its number.
+    pub(super) fn add(&mut self) -> usize {
+        self.parts.push(Part::Waits);
+        self.parts.len() - 1
+    }
+
+    pub(super) fn set_shape(&mut self, shape: Shape) {
+        self.shape = shape;
+    }
+
+    /// Makes a part wait for other workers, with what this one has gathered.
+    pub(super) fn gather(&mut self, part: usize, others: u8, gathered: Gathered) {
+        if others == 0 {
+            return self.finish(part, gathered.into_outcome());
+        }
+        if let Some(found) = self.parts.get_mut(part) {
+            *found = Part::Gathers(others, gathered);
+        }
+    }
+
+    /// Adds what another worker has gathered for a part.
+    pub(super) fn gathered(&mut self, part: usize, other: Result<&str, Refusal>) {
+        let Some(Part::Gathers(left, gathered)) = self.parts.get_mut(part) else { return };
+        gathered.add(other);
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            let outcome = core::mem::replace(gathered, Gathered::Nothing).into_outcome();
+            self.finish(part, outcome);
+        }
+    }
+
+    /// Sets the result of a part. An answer that would be too long becomes an error.
+    pub(super) fn finish(&mut self, part: usize, outcome: Outcome) {
+        let Some(found) = self.parts.get_mut(part).filter(|part| !matches!(part, Part::Done(_))) else { return };
+        let bytes = outcome.as_ref().map_or(0, String::len);
+        let fits = self.bytes + bytes <= ANSWER_MAX;
+        *found = Part::Done(if fits { outcome } else { Err(too_long()) });
+        self.bytes += if fits { bytes } else { 0 };
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Done(_)))
+    }
+
+    /// Returns the answer of a call whose parts are done.
+    pub(super) fn response(&self) -> HttpResponse {
+        let json = match &self.shape {
+            Shape::Batch(replies) => {
+                let replies = replies.iter().map(|(method, shape)| self.reply(method, shape));
+                Object::new().raw("replies", &array(replies)).end()
+            }
+            shape => self.reply("result", shape),
+        };
+        let json = if json.len() > HttpResponse::BODY_MAX_BYTES { failed(&too_long()) } else { json };
+        HttpResponse::new("application/json", json)
+    }
+
+    /// Returns `{NAME: result}`, or the error.
+    fn reply(&self, name: &str, shape: &Shape) -> String {
+        let responses;
+        let outcome = match shape {
+            Shape::Part(part) => match self.parts.get(*part) {
+                Some(Part::Done(outcome)) => outcome.as_ref(),
+                _ => return failed(&Refusal::INTERNAL),
+            },
+            Shape::Responses(parts) => {
+                let all = parts.iter().map(|part| self.reply("result", &Shape::Part(*part)));
+                responses = Object::new().raw("responses", &array(all)).end();
+                Ok(&responses)
+            }
+            Shape::Batch(_) | Shape::None => return failed(&Refusal::INTERNAL),
+        };
+        match outcome {
+            Ok(json) => Object::new().raw(name, json).end(),
+            Err(refusal) => failed(refusal),
+        }
+    }
+}
+
+/// Maximum number of bytes of all results of a call, of which the rest of the answer adds a few.
+const ANSWER_MAX: usize = HttpResponse::BODY_MAX_BYTES - (64 << 10);
+
+fn too_long() -> Refusal {
+    let message = format!("limit exceeded: an answer has at most {} KiB", HttpResponse::BODY_MAX_BYTES >> 10).into();
+    Refusal { message, ..Refusal::LIMIT_EXCEEDED }
+}
+
+/// Returns the answer for an error.
+pub(super) fn failed(refusal: &Refusal) -> String {
+    Object::new().raw("error", &refusal.json()).end()
+}

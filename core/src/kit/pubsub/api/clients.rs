@@ -1,0 +1,172 @@
+//! The methods for the connections of a user.
+
+use super::channels::not_available;
+use super::fields::{Fields, bad};
+use crate::base::ConnId;
+use crate::handler::Hub;
+use crate::kit::compact_json::compact;
+use crate::kit::pubsub::codes::{Disconnect, Refusal, Unsubscribe};
+use crate::kit::pubsub::hooks::Hooks;
+use crate::kit::pubsub::json::Object;
+use crate::kit::pubsub::service::{EXPIRY_TIMER, PubSub, disconnect};
+use crate::kit::pubsub::session::{Phase, Session};
+use crate::kit::pubsub::subscribing::{Begin, Begun};
+use crate::kit::pubsub::timing::{expire_at, seconds_until};
+use crate::state::Timer;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+impl<K: Hooks> PubSub<K> {
+    /// Does something to connections of a user on this worker.
+    pub(super) fn do_to_clients(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        method: &str,
+        fields: &Fields<'_>,
+    ) -> Result<(), Refusal> {
+        let targets = self.targets(hub, fields)?;
+        match method {
+            "subscribe" => self.subscribe_clients(hub, &targets, fields),
+            "unsubscribe" => {
+                let channel = fields.text("channel")?;
+                self.options.channels.rules(&channel)?;
+                targets.iter().for_each(|conn| self.unsubscribe_client(hub, *conn, &channel));
+                Ok(())
+            }
+            "disconnect" => disconnect_clients(hub, &targets, fields),
+            "refresh" => refresh_clients(hub, &targets, fields),
+            _ => Err(Refusal::METHOD_NOT_FOUND),
+        }
+    }
+
+    /// Returns the connections of a user, or the one with an identifier.
+    fn targets(&self, hub: &mut Hub<'_, Session>, fields: &Fields<'_>) -> Result<Vec<ConnId>, Refusal> {
+        let (user, client) = (fields.text("user")?, fields.text("client")?);
+        // Without a name, it would be everybody who is anonymous.
+        if user.is_empty() && client.is_empty() {
+            return Err(bad("user must not be empty"));
+        }
+        // There are no sessions besides connections.
+        let has_session = !fields.text("session")?.is_empty();
+        let of_user = self.clients.get(&user).filter(|_| !has_session);
+        let mut found: Vec<ConnId> = of_user.into_iter().flatten().copied().collect();
+        found.retain(|conn| {
+            hub.context(*conn).is_some_and(|session| {
+                matches!(session.phase, Phase::Connecting(_) | Phase::Connected | Phase::Lines)
+                    && (client.is_empty() || session.client == client)
+            })
+        });
+        Ok(found)
+    }
+
+    fn subscribe_clients(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        targets: &[ConnId],
+        fields: &Fields<'_>,
+    ) -> Result<(), Refusal> {
+        let channel = fields.text("channel")?;
+        self.options.channels.rules(&channel)?;
+        if fields.raw("override").is_some() {
+            return Err(not_available("override"));
+        }
+        let json = |name| fields.raw(name).map(|json| compact(json).ok_or_else(|| bad("it is nested too deeply")));
+        let (info, data) = (json("info").transpose()?, json("data").transpose()?);
+        let since = match fields.object("recover_since")? {
+            Some(since) => Some((since.text("epoch")?, since.number("offset")?.unwrap_or(0))),
+            None => None,
+        };
+        let expires_at = fields.number("expire_at")?.filter(|at| *at > 0);
+        let mut done = Ok(());
+        for conn in targets {
+            let asked = Begin {
+                id: 0,
+                channel: &channel,
+                recover: since.as_ref().map(|(epoch, offset)| (&**epoch, *offset)),
+                wants_error: false,
+                asks_positioned: true,
+                asks_recoverable: true,
+                asks_join_leave: true,
+                info: info.clone(),
+                data: data.clone(),
+                expires_at,
+            };
+            match self.begin(hub, *conn, asked) {
+                Ok(Begun::Live(subscribed)) => self.begun_by_server(hub, *conn, subscribed),
+                Ok(Begun::Waits) => {
+                    // The reply to its `connect` contains it.
+                    if let Some(Session { phase: Phase::Connecting(connecting), .. }) = hub.context(*conn) {
+                        connecting.waiting += 1;
+                    }
+                }
+                Err(refusal) if refusal == Refusal::ALREADY_SUBSCRIBED => {}
+                Err(refusal) => done = Err(refusal),
+            }
+        }
+        done
+    }
+
+    fn unsubscribe_client(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, channel: &str) {
+        let is_subscribed = |session: &mut Session| session.subscriptions.contains_key(channel);
+        if hub.context(conn).is_some_and(is_subscribed) {
+            self.unsubscribed_by_server(hub, conn, channel, Unsubscribe::BY_SERVER);
+        }
+    }
+}
+
+fn disconnect_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &Fields<'_>) -> Result<(), Refusal> {
+    let spared = fields.texts("whitelist")?;
+    let why = match fields.object("disconnect")? {
+        None => Disconnect::FORCED,
+        Some(of) => why(of.number("code")?.unwrap_or(0), of.text("reason")?)?,
+    };
+    for conn in targets {
+        if hub.context(*conn).is_some_and(|session| !spared.contains(&session.client)) {
+            disconnect(hub, *conn, why.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Returns why a connection is closed, if clients understand it.
+fn why(code: u64, reason: String) -> Result<Disconnect, Refusal> {
+    let code = u16::try_from(code).ok().filter(|code| (3000..5000).contains(code));
+    let code = code.ok_or_else(|| bad("the code of a disconnection is 3000 to 4999"))?;
+    // Clients that can read it as JSON would come back.
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&reason).is_ok();
+    let is_plain = reason.chars().all(|c| !c.is_control());
+    if reason.is_empty() || reason.len() > REASON_MAX || is_json || !is_plain {
+        return Err(bad("the reason of a disconnection has 1 to 123 bytes of plain text, and is no JSON"));
+    }
+    Ok(Disconnect { code, reason: reason.into() })
+}
+
+/// Maximum length of the reason in a Close frame, in bytes (RFC 6455 section 5.5).
+const REASON_MAX: usize = 123;
+
+fn refresh_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &Fields<'_>) -> Result<(), Refusal> {
+    let is_expired = fields.flag("expired")?;
+    let expires_at = fields.number("expire_at")?.filter(|at| *at > 0);
+    let info = fields.raw("info").map(|json| compact(json).ok_or_else(|| bad("info is nested too deeply")));
+    let info = info.transpose()?;
+    for conn in targets {
+        if is_expired {
+            disconnect(hub, *conn, Disconnect::EXPIRED);
+            continue;
+        }
+        let ttl = expires_at.map(|at| seconds_until(hub, at));
+        let Some(session) = hub.context(*conn) else { continue };
+        session.expires_at = expires_at;
+        if info.is_some() {
+            session.info.clone_from(&info);
+        }
+        let is_protocol = matches!(session.phase, Phase::Connected);
+        expire_at(hub, Timer::of(*conn, EXPIRY_TIMER), expires_at);
+        if is_protocol {
+            let json = ttl.map_or_else(Object::new, |ttl| Object::new().flag("expires", true).number("ttl", ttl)).end();
+            hub.send(*conn, &format!("{{\"push\":{{\"refresh\":{json}}}}}"));
+        }
+    }
+    Ok(())
+}

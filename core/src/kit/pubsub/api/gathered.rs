@@ -1,0 +1,84 @@
+//! What the workers of a server know together.
+
+use crate::kit::pubsub::codes::Refusal;
+use crate::kit::pubsub::json::{Object, array};
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde_json::value::RawValue;
+
+/// What several workers have found, or done.
+#[derive(Debug)]
+pub(super) enum Gathered {
+    /// They have done it.
+    Nothing,
+    /// The number of subscribers of each channel.
+    Channels(BTreeMap<String, u64>),
+    /// What each says of itself, as JSON.
+    Nodes(Vec<String>),
+    /// One of them could not do it.
+    Failed(Refusal),
+}
+
+/// Maximum number of channels in an answer.
+pub(super) const CHANNELS_MAX: usize = 10_000;
+
+impl Gathered {
+    /// Adds what another worker has sent.
+    pub(super) fn add(&mut self, other: Result<&str, Refusal>) {
+        let json = match other {
+            Ok(json) => json,
+            Err(refusal) => return *self = Self::Failed(refusal),
+        };
+        match self {
+            Self::Nothing | Self::Failed(_) => {}
+            Self::Channels(all) => {
+                for (channel, count) in serde_json::from_str::<BTreeMap<String, u64>>(json).unwrap_or_default() {
+                    let sum = all.entry(channel).or_default();
+                    *sum = sum.saturating_add(count);
+                }
+                if all.len() > CHANNELS_MAX {
+                    *self = Self::Failed(too_many());
+                }
+            }
+            Self::Nodes(nodes) => {
+                let others: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+                nodes.extend(others.into_iter().map(|node| node.get().to_string()));
+            }
+        }
+    }
+
+    /// Returns what is sent to the worker that asks.
+    pub(super) fn json(&self) -> Result<String, &Refusal> {
+        match self {
+            Self::Nothing => Ok("{}".into()),
+            Self::Channels(all) => {
+                let count = |all: Object, (name, count): (&String, &u64)| all.number(name, *count);
+                Ok(all.iter().fold(Object::new(), count).end())
+            }
+            Self::Nodes(nodes) => Ok(array(nodes.iter().cloned())),
+            Self::Failed(refusal) => Err(refusal),
+        }
+    }
+
+    /// Returns the result of the call.
+    pub(super) fn into_outcome(self) -> Result<String, Refusal> {
+        match self {
+            Self::Nothing => Ok("{}".into()),
+            Self::Channels(all) => {
+                let one = |all: Object, (name, count): (&String, &u64)| {
+                    all.raw(name, &Object::new().number("num_clients", *count).end())
+                };
+                Ok(Object::new().raw("channels", &all.iter().fold(Object::new(), one).end()).end())
+            }
+            Self::Nodes(nodes) => Ok(Object::new().raw("nodes", &array(nodes.into_iter())).end()),
+            Self::Failed(refusal) => Err(refusal),
+        }
+    }
+}
+
+/// Returns the error for an answer with too many channels.
+pub(super) fn too_many() -> Refusal {
+    let message = alloc::format!("limit exceeded: more than {CHANNELS_MAX} channels match the pattern").into();
+    Refusal { message, ..Refusal::LIMIT_EXCEEDED }
+}
