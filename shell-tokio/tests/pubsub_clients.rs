@@ -23,7 +23,12 @@ struct Server<'a> {
     directory: &'a Directory,
     anonymous: bool,
     workers: usize,
+    has_backend: bool,
 }
+
+/// The rules of channels on which the backend decides.
+const ASKED: &str = "{ subscribe_proxy_enabled: true, publish_proxy_enabled: true, presence: true, history_size: 10, \
+                     history_ttl: 60s, allow_history_for_subscriber: true, allow_presence_for_subscriber: true }";
 
 impl Server<'_> {
     fn start(&self, lines: u16, web: u16) -> Program {
@@ -33,8 +38,21 @@ impl Server<'_> {
             .replace("ANONYMOUS", &self.anonymous.to_string())
             .replace("WORKERS", &self.workers.to_string())
             .replace("LINES", &lines.to_string())
+            .replace("BACKEND", &self.backend())
+            .replace("ASKED", if self.has_backend { ASKED } else { "{}" })
             .replace("WEB", &web.to_string());
         Program::configured(&self.directory.0, &text, 2, |_| {})
+    }
+
+    /// Returns the settings of the backend, which listens at a socket in the directory.
+    fn backend(&self) -> String {
+        let socket = self.directory.0.join("backend");
+        let hooks = "connect: true, rpc: true, disconnect: true";
+        let rest = "prefix: /hooks, authorization: Bearer of-drupe, http_headers: [Cookie]";
+        match self.has_backend {
+            true => format!("{{ connection: {{ address: 'unix://{}' }}, {hooks}, {rest} }}", socket.display()),
+            false => "{}".into(),
+        }
     }
 
     /// Runs a script, does to the server what it asks for, and expects that it finds everything good.
@@ -44,7 +62,8 @@ impl Server<'_> {
         let (lines, web) = (program.port_of(0), program.port_of(1));
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pubsub_clients").join(script);
         let (path, ports) = (path.display().to_string(), [web.to_string(), lines.to_string()]);
-        let arguments = [arguments, &[&path, &ports[0], &ports[1]]].concat();
+        let socket = self.directory.0.join("backend").display().to_string();
+        let arguments = [arguments, &[&path, &ports[0], &ports[1], &socket]].concat();
         let mut client = Client::start(interpreter, &arguments).expect("it is installed");
         loop {
             match client.hear().as_str() {
@@ -71,7 +90,11 @@ impl Server<'_> {
 fn on_one_and_two_workers(interpreter: &str, arguments: &[&str], script: &str, anonymous: bool) {
     for workers in [1, 2] {
         let directory = Directory::new(&format!("pubsub-{script}-{workers}"));
-        Server { directory: &directory, anonymous, workers }.run(interpreter, arguments, script);
+        Server { directory: &directory, anonymous, workers, has_backend: script.starts_with("backend") }.run(
+            interpreter,
+            arguments,
+            script,
+        );
     }
 }
 
@@ -127,6 +150,13 @@ fn python_client_publishes_reads_and_is_refused() {
 #[test]
 fn python_client_recovers_what_it_missed_or_is_told() {
     centrifuge_python("recovery.py", true);
+}
+
+#[test]
+fn backend_decides_who_may_do_what() {
+    if python("aiohttp").is_some() {
+        centrifuge_python("backend.py", false);
+    }
 }
 
 #[test]

@@ -21,6 +21,8 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(feature = "json")]
+mod backend;
 #[cfg(feature = "auth")]
 pub mod client;
 #[cfg(feature = "json")]

@@ -108,7 +108,7 @@ async def main():
     stranger = cent.AsyncClient(URL, "wrong")
     for call, refused in (
         (stranger.info(cent.InfoRequest()), cent.CentUnauthorizedError),
-        (api.connections(cent.ConnectionsRequest(user="ann")), cent.CentTransportError),
+        (api.block_user(cent.BlockUserRequest(user="ann")), cent.CentTransportError),
     ):
         try:
             await call

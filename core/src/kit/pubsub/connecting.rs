@@ -50,6 +50,7 @@ impl<K: Hooks> PubSub<K> {
         connect: &Connect<'_>,
     ) -> Result<Option<Answer>, Failed> {
         let admitted = self.admit(hub, conn, connect)?;
+        let data = admitted.data.clone();
         hub.set_representation(conn, Representation::Json);
         let channels = self.admitted(hub, conn, admitted);
         let (mut waiting, mut subs) = (0, BTreeMap::new());
@@ -64,7 +65,7 @@ impl<K: Hooks> PubSub<K> {
         }
         if let Some(session) = hub.context(conn) {
             let (positions, commands) = (BTreeMap::new(), Vec::new());
-            session.phase = Phase::Connecting(Connecting { id, waiting, subs, positions, commands });
+            session.phase = Phase::Connecting(Connecting { id, data, waiting, subs, positions, commands });
         }
         self.connected(hub, conn);
         Ok(None)
@@ -73,7 +74,7 @@ impl<K: Hooks> PubSub<K> {
     /// Decides who the client is.
     pub(super) fn admit(
         &mut self,
-        hub: &Hub<'_, Session>,
+        hub: &mut Hub<'_, Session>,
         conn: ConnId,
         connect: &Connect<'_>,
     ) -> Result<ConnectionToken, Failed> {
@@ -83,6 +84,11 @@ impl<K: Hooks> PubSub<K> {
             return token.map_err(tokens::Bad::of_connection);
         }
         let data = connect.data.map(serde_json::value::RawValue::get);
+        if self.options.backend.as_ref().is_some_and(|backend| backend.connect) {
+            if let Some(admitted) = self.admit_by_backend(hub, conn, connect)? {
+                return Ok(admitted);
+            }
+        }
         let request = hooks::Connecting { data, name: &connect.name, version: &connect.version };
         let user = match self.hooks.connect(&request)? {
             Some(user) => user,
@@ -95,6 +101,30 @@ impl<K: Hooks> PubSub<K> {
         Ok(ConnectionToken { user, ..ConnectionToken::default() })
     }
 
+    /// Asks the backend who a client is. `None`: the backend says nothing about it.
+    fn admit_by_backend(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        connect: &Connect<'_>,
+    ) -> Result<Option<ConnectionToken>, Failed> {
+        let client = new_client(hub.random(), hub.random());
+        if let Some(session) = hub.context(conn) {
+            session.next_client.get_or_insert(client);
+        }
+        let channels: Vec<String> = connect.subs.keys().cloned().collect();
+        let json = self.ask_backend(hub, conn, "/connect", |session| {
+            let about = session.about().optional("data", connect.data.map(serde_json::value::RawValue::get));
+            let about = about.text("name", &connect.name).text("version", &connect.version);
+            about.raw("channels", &serde_json::to_string(&channels).unwrap_or_default())
+        })?;
+        if json.is_empty() {
+            return Ok(None);
+        }
+        let token = tokens::given(&json, hub.unix_time()).map_err(|_| Refusal::INTERNAL)?;
+        Ok(Some(token))
+    }
+
     /// Begins the session of a client, and returns the channels to which the server subscribes it.
     pub(super) fn admitted(
         &mut self,
@@ -102,7 +132,7 @@ impl<K: Hooks> PubSub<K> {
         conn: ConnId,
         admitted: ConnectionToken,
     ) -> BTreeMap<String, TokenChannel> {
-        let ConnectionToken { user, info, expires_at, mut channels } = admitted;
+        let ConnectionToken { user, info, expires_at, mut channels, .. } = admitted;
         let client = new_client(hub.random(), hub.random());
         if self.options.personal_channels && !user.is_empty() {
             channels.entry(format!("#{user}")).or_default();
@@ -112,6 +142,7 @@ impl<K: Hooks> PubSub<K> {
                 forget(&mut self.clients, &session.user, conn);
             }
             self.clients.entry(user.clone()).or_default().insert(conn);
+            let client = session.next_client.take().unwrap_or(client);
             (session.client, session.user, session.info, session.expires_at) = (client, user, info, expires_at);
         }
         hub.cancel(Timer::of(conn, CONNECT_TIMER));
@@ -169,6 +200,7 @@ impl<K: Hooks> PubSub<K> {
             let subs = connecting.subs.iter().fold(Object::new(), |subs, (channel, json)| subs.raw(channel, json));
             result = result.raw("subs", &subs.end());
         }
+        result = result.optional("data", connecting.data.as_deref());
         if !ping.is_zero() {
             result = result.number("ping", ping.as_secs().max(1)).flag("pong", !self.options.pong_timeout.is_zero());
         }

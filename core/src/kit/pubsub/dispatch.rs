@@ -13,17 +13,20 @@ use super::service::{
 use super::session::{Phase, Session};
 use crate::base::{ConnId, Representation};
 use crate::handler::{Event, Handler, Hub, NoNote};
+use crate::metrics::Series;
 use crate::state::Timer;
+use crate::wire::http::Request as HttpRequest;
+use alloc::string::String;
 use alloc::vec::Vec;
-
-/// Number of commands in a message besides one for each channel.
-const COMMANDS: usize = 64;
 
 impl<K: Hooks> PubSub<K> {
     /// Handles an event, as [`Handler::on`] does, for any type of notes.
     pub fn on_event<N>(&mut self, hub: &mut Hub<'_, Session>, event: &Event<'_, N>) {
+        if self.is_of_backend(hub, event) {
+            return;
+        }
         match *event {
-            Event::Opened { conn, .. } => self.opened(hub, conn),
+            Event::Opened { conn, request, .. } => self.opened(hub, conn, request),
             Event::Message { conn, payload } => match payload.as_str() {
                 Some(text) => self.said(hub, conn, text),
                 None => disconnect(hub, conn, Disconnect::BAD_REQUEST),
@@ -36,19 +39,48 @@ impl<K: Hooks> PubSub<K> {
             Event::RoomGap(gap) => self.gap(hub, gap.conn, gap.room),
             Event::PresenceChanged(change) => self.presence_changed(hub, change),
             Event::Draining => {
-                let all: Vec<ConnId> = hub.connections().collect();
+                let is_client = |conn: &ConnId| !self.backend.as_ref().is_some_and(|backend| backend.has(*conn));
+                let all: Vec<ConnId> = hub.connections().filter(is_client).collect();
                 all.into_iter().for_each(|conn| disconnect(hub, conn, Disconnect::SHUTDOWN));
             }
             Event::Closed { conn, .. } => self.closed(hub, conn),
             Event::Request { request, body, .. } => self.called(hub, request, body),
             Event::RequestExpired { ticket, .. } => self.call_expired(ticket),
             Event::ShardMessage { from, topic: TOPIC, content } => self.from_shard(hub, from, content),
-            Event::Started => self.uid = hub.random(),
+            Event::Started => self.started(hub),
             _ => {}
         }
     }
 
-    fn opened(&self, hub: &mut Hub<'_, Session>, conn: ConnId) {
+    fn started(&mut self, hub: &mut Hub<'_, Session>) {
+        self.uid = hub.random();
+        if self.backend.is_some() {
+            let name = "pubsub_backend_lost_total";
+            let series = Series::counter(name, "What the backend of pubsub was not told after all attempts.");
+            self.lost = hub.register(series).ok();
+        }
+    }
+
+    /// Handles an event of the connections to the backend. Returns `false` for other events.
+    fn is_of_backend<N>(&mut self, hub: &mut Hub<'_, Session>, event: &Event<'_, N>) -> bool {
+        let Some(backend) = &mut self.backend else { return false };
+        let Some(answered) = backend.on_event(hub, event) else { return false };
+        let lost = backend.take_lost();
+        if let (1.., Some(series)) = (lost, self.lost) {
+            hub.increase(series, lost);
+        }
+        for (number, answer) in answered {
+            self.answered_by_backend(hub, number, answer);
+        }
+        true
+    }
+
+    fn opened(&self, hub: &mut Hub<'_, Session>, conn: ConnId, request: Option<&HttpRequest>) {
+        if let (Some(backend), Some(request), Some(session)) = (&self.options.backend, request, hub.context(conn)) {
+            let values =
+                |name: &String| request.fields(name).map(|value| (name.clone(), value.into())).collect::<Vec<_>>();
+            session.passed = backend.passed_fields.iter().flat_map(values).collect();
+        }
         if hub.wire_name(conn) == Some("websocket") {
             wake(hub, conn, CONNECT_TIMER, self.options.connect_timeout);
         }
@@ -73,7 +105,7 @@ impl<K: Hooks> PubSub<K> {
 
     fn batch(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, text: &str) {
         let text = text.strip_suffix('\n').unwrap_or(text);
-        let most = self.options.channels_max as usize + COMMANDS;
+        let most = self.options.commands_max();
         for (number, line) in text.split('\n').enumerate() {
             let is_fine = number < most && self.command(hub, conn, line, most);
             if !is_fine {
@@ -93,6 +125,12 @@ impl<K: Hooks> PubSub<K> {
             }
             Some(_) => {}
         }
+        if let Some(session) = hub.context(conn)
+            && session.is_asking()
+            && line != "{}"
+        {
+            return self.keep_command(session, line);
+        }
         // Otherwise, an array would be read as the fields of a command in their order.
         if !line.trim_ascii_start().starts_with('{') {
             return false;
@@ -102,9 +140,21 @@ impl<K: Hooks> PubSub<K> {
         match self.run(hub, conn, id, request) {
             Ok(Some(answer)) => reply(hub, conn, id, &answer),
             Ok(None) => {}
+            Err(Failed::Waits) => {
+                return hub.context(conn).is_none_or(|session| self.keep_command(session, line));
+            }
             Err(failed) => fail(hub, conn, id, &failed),
         }
         true
+    }
+
+    /// Runs a command that has waited for the backend, or followed one that did.
+    pub(super) fn run_line(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, line: &str) {
+        if hub.context(conn).is_some_and(|session| matches!(session.phase, Phase::Lines)) {
+            lines::said(self, hub, conn, line);
+        } else if !self.command(hub, conn, line, self.options.commands_max()) {
+            disconnect(hub, conn, Disconnect::BAD_REQUEST);
+        }
     }
 
     /// Runs a command. `None`: there is no answer, or it follows.
@@ -153,6 +203,10 @@ impl<K: Hooks> PubSub<K> {
     fn timer(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, name: &'static str, key: u64) {
         match name {
             CONNECT_TIMER => disconnect(hub, conn, Disconnect::STALE),
+            // While the server waits for the backend, it does not read what the client answers.
+            PONG_TIMER if hub.context(conn).is_some_and(|session| session.is_asking()) => {
+                wake(hub, conn, PONG_TIMER, self.options.pong_timeout);
+            }
             PONG_TIMER => disconnect(hub, conn, Disconnect::NO_PONG),
             EXPIRY_TIMER => disconnect(hub, conn, Disconnect::EXPIRED),
             SUBSCRIPTION_TIMER => self.subscription_expired(hub, conn, key),
@@ -175,9 +229,19 @@ impl<K: Hooks> PubSub<K> {
         for channel in session.subscriptions.keys() {
             forget(&mut self.told, channel, conn);
         }
-        if !session.client.is_empty() {
-            forget(&mut self.clients, &session.user, conn);
-            self.hooks.disconnected(Caller { client: &session.client, user: &session.user });
+        if let Some(asking) = &session.asking {
+            self.questions.remove(&asking.number);
+        }
+        if session.client.is_empty() {
+            return;
+        }
+        forget(&mut self.clients, &session.user, conn);
+        self.hooks.disconnected(Caller { client: &session.client, user: &session.user });
+        if self.options.backend.as_ref().is_some_and(|backend| backend.disconnect) {
+            let (json, passed) = (session.about().end(), core::mem::take(&mut session.passed));
+            if let Some(backend) = &mut self.backend {
+                backend.tell(hub, "/disconnect", &passed, &json);
+            }
         }
     }
 }

@@ -27,6 +27,18 @@ pub(super) fn begin<K: Hooks>(app: &mut PubSub<K>, hub: &mut Hub<'_, Session>, c
 
 /// Runs the command in a line.
 pub(super) fn said<K: Hooks>(app: &mut PubSub<K>, hub: &mut Hub<'_, Session>, conn: ConnId, line: &str) {
+    if let Some(session) = hub.context(conn)
+        && session.is_asking()
+    {
+        if !app.keep_command(session, line) {
+            hub.end(conn, Reason::Application);
+        }
+        return;
+    }
+    if hub.context(conn).is_some_and(|session| session.client.is_empty() && session.asking.is_some()) {
+        // The backend has said who it is.
+        begin(app, hub, conn);
+    }
     let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
     let rest = rest.trim();
     let is_known = hub.context(conn).is_some_and(|session| !session.client.is_empty());
@@ -64,6 +76,11 @@ pub(super) fn said<K: Hooks>(app: &mut PubSub<K>, hub: &mut Hub<'_, Session>, co
     match done {
         Ok(Some(answer)) => reply(hub, conn, ID, &answer),
         Ok(None) => {}
+        Err(Failed::Waits) => {
+            if let Some(session) = hub.context(conn) {
+                app.keep_command(session, line);
+            }
+        }
         Err(failed) => fail(hub, conn, ID, &failed),
     }
 }

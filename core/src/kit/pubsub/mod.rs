@@ -52,10 +52,15 @@
 
 mod answer;
 mod api;
+mod asking;
+mod backend;
+#[cfg(test)]
+mod backend_tests;
 mod codes;
 mod command;
 mod connecting;
 mod dispatch;
+mod fields;
 mod hooks;
 mod json;
 mod lines;
@@ -73,6 +78,7 @@ mod tests;
 mod timing;
 mod tokens;
 
+pub use backend::PubSubBackend;
 pub use codes::Refusal;
 pub use hooks::{Caller, Connecting, Hooks};
 pub use options::PubSubOptions;

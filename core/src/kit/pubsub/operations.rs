@@ -3,6 +3,7 @@
 use super::answer::Answer;
 use super::codes::{Disconnect, Failed, Refusal};
 use super::command::{History, Publish, Rpc, Send};
+use super::fields::Fields;
 use super::hooks::{Caller, Hooks};
 use super::json::Object;
 use super::publication::Publication;
@@ -16,7 +17,10 @@ use crate::history::{Gap, Position};
 use crate::kit::compact_json::compact;
 use crate::state::RoomRequest;
 use crate::wire::http::HttpResponse;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use serde_json::value::RawValue;
 
 /// Maximum number of names in an answer.
 const NAMES_MAX: usize = 10_000;
@@ -38,22 +42,52 @@ impl<K: Hooks> PubSub<K> {
         if self.options.is_of_another(channel, &session.user) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
+        let is_asked = rules.publish_proxy_enabled;
         let caller = Caller { client: &session.client, user: &session.user };
         let may = match self.hooks.publish(caller, channel, data.get())? {
             Some(may) => may,
-            None => rules.may_publish(session.who(channel)),
+            // The backend decides.
+            None => is_asked || rules.may_publish(session.who(channel)),
         };
         if !may {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
-        let publication = Publication::new(channel, data, Some(session)).ok_or(Refusal::BAD_REQUEST)?;
+        let (changed, tags, key) =
+            if is_asked { self.publication_of_backend(hub, conn, channel, data)? } else { Default::default() };
+        let Some(session) = hub.context(conn) else { return Ok(None) };
+        let changed: Option<&RawValue> =
+            changed.as_ref().map(|json| serde_json::from_str(json).map_err(|_| Refusal::INTERNAL)).transpose()?;
+        let publication = Publication::new(channel, changed.unwrap_or(data), Some(session));
+        let publication = publication.ok_or(Refusal::BAD_REQUEST)?.with_tags(&tags);
         if hub.room_options(channel).is_none() {
             hub.publish(channel, &publication.into_push(channel));
             return Ok(Some(Answer::Done("publish")));
         }
-        let request = hub.publish_with(channel, &publication.into_message(), PublishOptions::new());
+        let options = if key.is_empty() { PublishOptions::new() } else { PublishOptions::new().key(&key) };
+        let request = hub.publish_with(channel, &publication.into_message(), options);
         self.asked.insert(request, (Asker::Client(conn, id), Asked::Publish));
         Ok(None)
+    }
+
+    /// Asks the backend about a message. Returns other data, tags and a key, as far as it gives them.
+    fn publication_of_backend(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        channel: &str,
+        data: &RawValue,
+    ) -> Result<(Option<String>, BTreeMap<String, String>, String), Failed> {
+        let json = self.ask_backend(hub, conn, "/publish", |session| {
+            session.about().text("channel", channel).raw("data", data.get())
+        })?;
+        // Without a result, it allows nothing.
+        let fields = Fields::of(&json).ok_or(Refusal::PERMISSION_DENIED)?;
+        let wants_none_kept = fields.flag("skip_history");
+        let (tags, key) = (fields.named_texts("tags"), fields.text("idempotency_key"));
+        match (wants_none_kept, tags, key) {
+            (Ok(false), Ok(tags), Ok(key)) => Ok((fields.raw("data").map(ToString::to_string), tags, key)),
+            _ => Err(Refusal::INTERNAL.into()),
+        }
     }
 
     pub(super) fn history(
@@ -138,7 +172,16 @@ impl<K: Hooks> PubSub<K> {
         let Some(session) = hub.context(conn) else { return Ok(None) };
         let caller = Caller { client: &session.client, user: &session.user };
         let data = rpc.data.map_or("null", serde_json::value::RawValue::get);
-        let result = self.hooks.rpc(caller, &rpc.method, data)?;
+        let result = if self.options.backend.as_ref().is_some_and(|backend| backend.rpc) {
+            let json = self.ask_backend(hub, conn, "/rpc", |session| {
+                session.about().text("method", &rpc.method).raw("data", data)
+            })?;
+            Fields::of(&json)
+                .and_then(|fields| fields.raw("data").map(ToString::to_string))
+                .unwrap_or_else(|| "null".into())
+        } else {
+            self.hooks.rpc(caller, &rpc.method, data)?
+        };
         // What the application gave is no JSON, or no client could read it.
         let is_json = serde_json::from_str::<&serde_json::value::RawValue>(&result).is_ok();
         let result = compact(&result).filter(|_| is_json).ok_or(Refusal::INTERNAL)?;

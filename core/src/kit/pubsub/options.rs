@@ -1,5 +1,6 @@
 //! Options of a pubsub application.
 
+use super::backend::PubSubBackend;
 use super::rules::Channels;
 use crate::base::setters;
 use crate::kit::auth::Tokens;
@@ -28,6 +29,8 @@ pub struct PubSubOptions {
     pub channels_max: u32,
     /// Maximum number of messages that a client reads from a history at once, 1 to 1,000. Default: 300.
     pub history_page_max: u32,
+    /// The backend that is asked and told over HTTP. Default: none.
+    pub backend: Option<PubSubBackend>,
 }
 
 setters!(PubSubOptions {
@@ -40,6 +43,7 @@ setters!(PubSubOptions {
     connect_timeout: Duration,
     channels_max: u32,
     history_page_max: u32,
+    backend: Option<PubSubBackend>,
 });
 
 impl Default for PubSubOptions {
@@ -54,11 +58,20 @@ impl Default for PubSubOptions {
             connect_timeout: Duration::from_secs(10),
             channels_max: 100,
             history_page_max: 300,
+            backend: None,
         }
     }
 }
 
+/// Number of commands in a message besides one for each channel.
+const COMMANDS: usize = 64;
+
 impl PubSubOptions {
+    /// Returns the maximum number of commands in a message, and of those that wait.
+    pub(super) const fn commands_max(&self) -> usize {
+        self.channels_max as usize + COMMANDS
+    }
+
     /// Returns `true` if a channel is the personal channel of another user.
     pub(super) fn is_of_another(&self, channel: &str, user: &str) -> bool {
         let of = channel.strip_prefix('#').filter(|_| self.personal_channels);

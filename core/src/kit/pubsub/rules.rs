@@ -58,6 +58,10 @@ pub struct ChannelRules {
     pub allow_history_for_anonymous: bool,
     /// Whether a channel whose name ends with `#` and names of users, separated by commas, is for these users.
     pub allow_user_limited_channels: bool,
+    /// Whether the [backend](super::PubSubBackend) decides on subscriptions without a token.
+    pub subscribe_proxy_enabled: bool,
+    /// Whether the backend decides on messages of clients, which it may change.
+    pub publish_proxy_enabled: bool,
 }
 
 /// Who a client is, as far as the rules ask for it.

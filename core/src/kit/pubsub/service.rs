@@ -9,6 +9,8 @@ use super::options::PubSubOptions;
 use super::session::{Phase, Session};
 use crate::base::{ConnId, Outgoing, Reason};
 use crate::handler::{Close, Hub};
+use crate::kit::backend::Backend;
+use crate::metrics::SeriesId;
 use crate::state::{RequestTicket, RoomRequest, Timer};
 use crate::wire::websocket::CloseCode;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -36,13 +38,19 @@ pub struct PubSub<K = ()> {
     pub(super) clients: BTreeMap<String, BTreeSet<ConnId>>,
     /// The calls of the API that wait for homes and other workers.
     pub(super) calls: BTreeMap<RequestTicket, Call>,
+    /// The connections whose commands wait for the backend, by the number of the question.
+    pub(super) questions: BTreeMap<u64, ConnId>,
+    pub(super) backend: Option<Backend>,
+    /// The counter of news that the backend did not get.
+    pub(super) lost: Option<SeriesId>,
     /// A random number of this worker.
     pub(super) uid: u64,
 }
 
 impl<K: Hooks> PubSub<K> {
     /// Creates an application with these options and hooks.
-    pub const fn new(options: PubSubOptions, hooks: K) -> Self {
+    pub fn new(options: PubSubOptions, hooks: K) -> Self {
+        let backend = options.backend.as_ref().map(|backend| Backend::new(backend.options()));
         Self {
             options,
             hooks,
@@ -50,12 +58,21 @@ impl<K: Hooks> PubSub<K> {
             told: BTreeMap::new(),
             clients: BTreeMap::new(),
             calls: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            backend,
+            lost: None,
             uid: 0,
         }
     }
 
     /// Replaces the options. Subscriptions that exist stay.
     pub fn set_options(&mut self, options: PubSubOptions) {
+        match (&mut self.backend, &options.backend) {
+            (Some(backend), Some(new)) => backend.set_options(new.options()),
+            // What is under way gets its answer.
+            (Some(_), None) | (None, None) => {}
+            (None, Some(new)) => self.backend = Some(Backend::new(new.options())),
+        }
         self.options = options;
     }
 }
@@ -109,6 +126,8 @@ pub(super) fn reply(hub: &mut Hub<'_, Session>, conn: ConnId, id: u32, answer: &
 pub(super) fn fail(hub: &mut Hub<'_, Session>, conn: ConnId, id: u32, failed: &Failed) {
     let is_person = hub.context(conn).is_some_and(|session| matches!(session.phase, Phase::Lines));
     match failed {
+        // It is run again.
+        Failed::Waits => {}
         Failed::Disconnect(why) => disconnect(hub, conn, why.clone()),
         Failed::Refused(refusal) if is_person => {
             hub.send(conn, &alloc::format!("* {}", refusal.message));

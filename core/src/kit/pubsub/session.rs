@@ -1,6 +1,7 @@
 //! What the server knows of one client.
 
 use super::codes::Refusal;
+use super::json::Object;
 use super::rules::Who;
 use crate::history::Position;
 use alloc::collections::BTreeMap;
@@ -22,6 +23,12 @@ pub struct Session {
     /// Whether the client has not answered the last ping yet.
     pub(super) owes_pong: bool,
     pub(super) subscriptions: BTreeMap<String, Subscription>,
+    /// The command that waits for the backend, if any.
+    pub(super) asking: Option<Asking>,
+    /// The header fields that the backend gets.
+    pub(super) passed: Vec<(String, String)>,
+    /// The identifier that the connection gets if the backend admits it.
+    pub(super) next_client: Option<String>,
     /// Number of subscriptions so far.
     pub(super) numbered: u64,
 }
@@ -44,10 +51,25 @@ pub(super) enum Phase {
     Over,
 }
 
+/// A command that waits for the backend.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    /// The number of the question.
+    pub(super) number: u64,
+    /// The command.
+    pub(super) line: Option<String>,
+    /// The commands that came after it.
+    pub(super) later: Vec<String>,
+    /// The answer, while the command is run again.
+    pub(super) answer: Option<String>,
+}
+
 /// A reply to `connect` that waits.
 #[derive(Debug)]
 pub(super) struct Connecting {
     pub(super) id: u32,
+    /// Data for the client, as JSON.
+    pub(super) data: Option<String>,
     /// Number of channels whose homes have not told what the client missed.
     pub(super) waiting: usize,
     /// The results of the others.
@@ -106,6 +128,19 @@ impl Session {
     pub(super) fn who(&self, channel: &str) -> Who<'_> {
         // Also while it waits for its reply, because clients send the next command at once.
         Who { user: &self.user, is_subscribed: self.subscriptions.contains_key(channel) }
+    }
+
+    /// Returns what the backend learns of the client in each question.
+    pub(super) fn about(&self) -> Object {
+        let client = self.next_client.as_ref().unwrap_or(&self.client);
+        let about = Object::new().text("client", client).text("transport", "websocket");
+        let about = about.text("protocol", "json").text("encoding", "json");
+        if self.client.is_empty() { about } else { about.text("user", &self.user) }
+    }
+
+    /// Returns `true` while a command waits for the backend.
+    pub(super) const fn is_asking(&self) -> bool {
+        matches!(&self.asking, Some(Asking { answer: None, .. }))
     }
 
     /// Checks that another subscription may begin.

@@ -3,6 +3,7 @@
 use super::answer::{Answer, Subscribed};
 use super::codes::{Disconnect, Failed, Refusal};
 use super::command;
+use super::fields::Fields;
 use super::hooks::{Caller, Hooks};
 use super::rules::{Who, needs_token};
 use super::service::{PubSub, SUBSCRIPTION_TIMER, fail, forget};
@@ -13,6 +14,7 @@ use crate::base::ConnId;
 use crate::config::{JoinError, JoinOptions};
 use crate::handler::Hub;
 use crate::history::Position;
+use crate::kit::compact_json::compact;
 use crate::state::Timer;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -54,6 +56,16 @@ impl<'a> Begin<'a> {
     }
 }
 
+/// What a token or the backend says of a subscription.
+#[derive(Debug, Default)]
+pub(super) struct Allowed {
+    /// What others see of the user in the channel, as JSON.
+    info: Option<String>,
+    /// Data for the client, as JSON.
+    data: Option<String>,
+    expires_at: Option<u64>,
+}
+
 /// Whether a subscription has begun.
 pub(super) enum Begun {
     Live(Subscribed),
@@ -72,7 +84,7 @@ impl<K: Hooks> PubSub<K> {
         if subscribe.kind != 0 {
             return Err(Refusal::NOT_AVAILABLE.into());
         }
-        let (info, expires_at) = self.allowed(hub, conn, &subscribe.channel, &subscribe.token)?;
+        let Allowed { info, data, expires_at } = self.allowed(hub, conn, subscribe)?;
         let asked = Begin {
             id,
             channel: &subscribe.channel,
@@ -82,7 +94,7 @@ impl<K: Hooks> PubSub<K> {
             asks_recoverable: subscribe.recoverable,
             asks_join_leave: subscribe.join_leave,
             info,
-            data: None,
+            data,
             expires_at,
         };
         match self.begin(hub, conn, asked)? {
@@ -91,34 +103,58 @@ impl<K: Hooks> PubSub<K> {
         }
     }
 
-    /// Decides whether a client may subscribe. Returns what the token of the channel says of the user, and until when.
+    /// Decides whether a client may subscribe.
     pub(super) fn allowed(
         &mut self,
         hub: &mut Hub<'_, Session>,
         conn: ConnId,
-        channel: &str,
-        token: &str,
-    ) -> Result<(Option<String>, Option<u64>), Failed> {
+        subscribe: &command::Subscribe<'_>,
+    ) -> Result<Allowed, Failed> {
+        let (channel, token) = (&*subscribe.channel, &*subscribe.token);
         let rules = self.options.channels.rules(channel)?;
+        let (asks, max) = (rules.subscribe_proxy_enabled, self.options.channels_max);
         let now = hub.unix_time();
         let Some(session) = hub.context(conn) else { return Err(Refusal::INTERNAL.into()) };
-        session.may_add(channel, self.options.channels_max)?;
-        if !token.is_empty() {
+        session.may_add(channel, max)?;
+        if !token.is_empty() && !asks {
             let token = tokens::channel(self.options.tokens.as_ref(), token, now).map_err(tokens::Bad::of_channel)?;
             if token.user != session.user || token.channel != channel {
                 return Err(Disconnect::INVALID_TOKEN.into());
             }
-            return Ok((token.info, token.expires_at));
+            return Ok(Allowed { info: token.info, data: None, expires_at: token.expires_at });
         }
         if self.options.is_of_another(channel, &session.user) {
             return Err(Refusal::PERMISSION_DENIED.into());
+        }
+        if asks {
+            return self.allowed_by_backend(hub, conn, subscribe);
         }
         let caller = Caller { client: &session.client, user: &session.user };
         let may = match self.hooks.subscribe(caller, channel)? {
             Some(may) => may,
             None => !needs_token(channel) && rules.may_subscribe(&session.user, channel),
         };
-        if may { Ok((None, None)) } else { Err(Refusal::PERMISSION_DENIED.into()) }
+        if may { Ok(Allowed::default()) } else { Err(Refusal::PERMISSION_DENIED.into()) }
+    }
+
+    fn allowed_by_backend(
+        &mut self,
+        hub: &mut Hub<'_, Session>,
+        conn: ConnId,
+        subscribe: &command::Subscribe<'_>,
+    ) -> Result<Allowed, Failed> {
+        let json = self.ask_backend(hub, conn, "/subscribe", |session| {
+            let about = session.about().text("channel", &subscribe.channel).text("token", &subscribe.token);
+            about.optional("data", subscribe.data.map(serde_json::value::RawValue::get))
+        })?;
+        // Without a result, it allows nothing.
+        let fields = Fields::of(&json).ok_or(Refusal::PERMISSION_DENIED)?;
+        if fields.raw("override").is_some() {
+            return Err(Refusal::INTERNAL.into());
+        }
+        let json = |name| fields.raw(name).map(|json| compact(json).ok_or(Refusal::INTERNAL)).transpose();
+        let expires_at = fields.number("expire_at").map_err(|_| Refusal::INTERNAL)?.filter(|at| *at > 0);
+        Ok(Allowed { info: json("info")?, data: json("data")?, expires_at })
     }
 
     /// Begins a subscription.

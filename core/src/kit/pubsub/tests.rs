@@ -27,7 +27,7 @@ pub(super) fn token(user: &str, others: Value) -> String {
 }
 
 /// Everybody may do everything in `news`; nobody anything in `closed`; nothing is kept in `plain`.
-fn channels() -> Channels {
+pub(super) fn channels() -> Channels {
     let all = ChannelRules {
         allow_subscribe_for_client: true,
         allow_subscribe_for_anonymous: true,

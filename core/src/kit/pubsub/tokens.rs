@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What a token of a connection says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,8 @@ pub(super) struct ConnectionToken {
     /// JSON that other clients see with the user.
     pub(super) info: Option<String>,
     pub(super) expires_at: Option<u64>,
+    /// Data for the client, as JSON, if the backend admits it.
+    pub(super) data: Option<String>,
     /// The channels to which the server subscribes the client, with their options.
     pub(super) channels: BTreeMap<String, TokenChannel>,
 }
@@ -75,16 +77,37 @@ pub(super) fn connection(tokens: Option<&Tokens>, token: &str, now: Option<UnixT
     if claims.others.contains_key("channel") {
         return Err(Bad::Invalid);
     }
-    let mut channels = BTreeMap::new();
-    if let Some(names) = claims.others.get("channels") {
-        let names: alloc::vec::Vec<String> = serde_json::from_value(names.clone()).map_err(|_| Bad::Invalid)?;
-        channels.extend(names.into_iter().map(|name| (name, TokenChannel::default())));
-    }
-    if let Some(subs) = claims.others.get("subs") {
-        channels = serde_json::from_value(subs.clone()).map_err(|_| Bad::Invalid)?;
-    }
+    let channels = channels_of(&claims.others)?;
     let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
-    Ok(ConnectionToken { user: claims.sub, info, expires_at, channels })
+    Ok(ConnectionToken { user: claims.sub, info, expires_at, data: None, channels })
+}
+
+/// Reads what the backend says of a client instead of a token: the same fields, with the user in `user`.
+pub(super) fn given(json: &str, now: Option<UnixTime>) -> Result<ConnectionToken, Bad> {
+    let Ok(Value::Object(mut others)) = serde_json::from_str::<Value>(json) else { return Err(Bad::Invalid) };
+    others.retain(|_, value| !value.is_null());
+    let user = match others.remove("user") {
+        None => String::new(),
+        Some(Value::String(user)) => user,
+        Some(_) => return Err(Bad::Invalid),
+    };
+    let channels = channels_of(&others)?;
+    let data = others.remove("data").map(|data| data.to_string());
+    let claims = Claims { others, ..Claims::of(&user) };
+    let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
+    Ok(ConnectionToken { user: claims.sub, info, expires_at, data, channels })
+}
+
+fn channels_of(others: &Map<String, Value>) -> Result<BTreeMap<String, TokenChannel>, Bad> {
+    let read = |value: &Value| serde_json::from_value::<alloc::vec::Vec<String>>(value.clone());
+    match (others.get("subs"), others.get("channels")) {
+        (Some(subs), _) => serde_json::from_value(subs.clone()).map_err(|_| Bad::Invalid),
+        (None, Some(names)) => {
+            let names = read(names).map_err(|_| Bad::Invalid)?;
+            Ok(names.into_iter().map(|name| (name, TokenChannel::default())).collect())
+        }
+        (None, None) => Ok(BTreeMap::new()),
+    }
 }
 
 /// Verifies the token of a channel.

@@ -1,19 +1,21 @@
 //! Settings of the application `pubsub`.
 
 use super::declare::settings;
-use super::values::{count, secs};
+use super::values::{count, secs, timeout};
 use crate::config::RoomOptions;
 use crate::kit::auth::{TokenKey, Tokens};
-use crate::kit::pubsub::{ChannelRules, Channels, PubSubOptions};
+use crate::kit::pubsub::{ChannelRules, Channels, PubSubBackend, PubSubOptions};
+use crate::settings::dials::DialSettings;
 use crate::settings::formats::PATH;
 use crate::settings::secret::Secret;
 use crate::settings::section::{Section, SectionError};
-use crate::settings::units::{Size, Span};
+use crate::settings::units::{Size, Span, Timeout};
+use crate::wire::http::Http;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU16, NonZeroU32};
 
 settings! {
     /// Settings of the application `pubsub`: channels for clients of the Centrifuge protocol.
@@ -36,6 +38,8 @@ settings! {
         name_max: Size = Size(128);
         /// Maximum number of messages that a client reads from a history at once, at most 1000.
         history_page_max: NonZeroU32 = count(300);
+        /// A backend that is asked about clients over HTTP, and told of them.
+        backend: PubSubBackendSettings = PubSubBackendSettings::default();
         /// The rules of channels whose names have no `:`.
         without_namespace: ChannelSettings = ChannelSettings::default();
         /// The rules of channels by their namespaces: the part of a name before its first `:`.
@@ -56,6 +60,32 @@ settings! {
         issuer: String = String::new();
         /// The required audience of tokens (`aud`); if empty, tokens that have one are refused.
         audience: String = String::new();
+    }
+
+    /// A backend: a server that answers `POST PREFIX/connect`, `/subscribe`, `/publish` and `/rpc`.
+    PubSubBackendSettings {
+        /// How it is reached, such as `{ address: 'tcp://127.0.0.1:3000' }`, or `tls://` for HTTPS.
+        /// Without an address, there is no backend.
+        connection: DialSettings = DialSettings::default();
+        /// What the paths begin with, such as `/hooks`.
+        prefix: String = String::new();
+        /// The value of `Authorization` in each request; if empty, there is none.
+        authorization: Secret = Secret::default();
+        /// A file whose first line is the value of `Authorization`.
+        #[schemars(extend("format" = PATH))]
+        authorization_file: String = String::new();
+        /// The header fields of a WebSocket's request that the backend gets as well, such as `Cookie`.
+        http_headers: Vec<String> = Vec::new();
+        /// Time for an answer.
+        timeout: Timeout = timeout(1);
+        /// Maximum number of connections to the backend, for each worker.
+        connections_max: NonZeroU16 = sixteen();
+        /// Whether it is asked who a client without a token is.
+        connect: bool = false;
+        /// Whether it answers the calls of clients.
+        rpc: bool = false;
+        /// Whether it is told of clients that have gone: up to 5 times within 20 s.
+        disconnect: bool = false;
     }
 
     /// What clients may do in channels, and what the server keeps of them. Clients without a user name are anonymous.
@@ -102,6 +132,10 @@ settings! {
         allow_history_for_anonymous: bool = false;
         /// Whether a channel whose name ends with `#` and names of users, separated by commas, is for these users only.
         allow_user_limited_channels: bool = false;
+        /// Whether the backend decides on subscriptions, instead of tokens of channels and these rules.
+        subscribe_proxy_enabled: bool = false;
+        /// Whether the backend decides on the messages of clients, which it may change.
+        publish_proxy_enabled: bool = false;
     }
 }
 
@@ -116,7 +150,9 @@ impl Section for PubSubSettings {
         let named = self.namespaces.iter().map(|(name, rules)| (format!("namespaces.{name}"), rules));
         for (key, rules) in named.chain([("without_namespace".to_string(), &self.without_namespace)]) {
             rules.check(&key)?;
+            self.backend.check_rules(&key, rules)?;
         }
+        self.backend.check()?;
         let is_fine = |name: &str| {
             name.len() >= 2 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         };
@@ -127,6 +163,10 @@ impl Section for PubSubSettings {
                 Err(SectionError::new(format!("namespaces.{name}"), words))
             }
         }
+    }
+
+    fn dials(&mut self) -> Vec<(&'static str, &mut DialSettings)> {
+        alloc::vec![("backend.connection", &mut self.backend.connection)]
     }
 
     fn rooms(&self) -> Vec<RoomOptions> {
@@ -149,7 +189,7 @@ impl PubSubSettings {
             .pong_timeout(self.pong_timeout.0)
             .connect_timeout(self.connect_timeout.0)
             .channels_max(self.channels_max.get());
-        Ok(options.history_page_max(self.history_page_max.get()))
+        Ok(options.history_page_max(self.history_page_max.get()).backend(self.backend.options()))
     }
 
     fn channels(&self) -> Channels {
@@ -185,6 +225,59 @@ impl PubSubSettings {
         }
         Ok(Some(tokens))
     }
+}
+
+impl PubSubBackendSettings {
+    fn options(&self) -> Option<PubSubBackend> {
+        let mut backend = PubSubBackend::new(self.connection.dial()?)
+            .prefix(self.prefix.clone())
+            .passed_fields(self.http_headers.clone())
+            .timeout(self.timeout.0)
+            .connections_max(self.connections_max.get())
+            .connect(self.connect)
+            .rpc(self.rpc)
+            .disconnect(self.disconnect);
+        if !self.authorization.is_empty() {
+            backend.fields.push(("Authorization".into(), self.authorization.reveal().into()));
+        }
+        Some(backend)
+    }
+
+    /// Checks that each key has an effect.
+    fn check(&self) -> Result<(), SectionError> {
+        let used = Self { connection: DialSettings::default(), ..self.clone() };
+        if self.connection.address.is_empty() && used != Self::default() {
+            return Err(SectionError::new("backend.connection.address", "the backend needs an address"));
+        }
+        if let Err(problem) = Http::check_path(&self.prefix)
+            && !self.prefix.is_empty()
+        {
+            return Err(SectionError::new("backend.prefix", problem));
+        }
+        let (set, default) = (&self.connection, DialSettings::default());
+        let waits = |of: &DialSettings| (of.timeout, of.reconnect, of.wait, of.wait_max, of.rounds_max);
+        if waits(set) != waits(&default) {
+            let words = "timeout, reconnect, wait, wait_max and rounds_max have no effect here; set backend.timeout";
+            return Err(SectionError::new("backend.connection", words));
+        }
+        Ok(())
+    }
+
+    /// Checks that there is a backend if the rules of a channel ask one.
+    fn check_rules(&self, key: &str, rules: &ChannelSettings) -> Result<(), SectionError> {
+        let asked = [
+            ("subscribe_proxy_enabled", rules.subscribe_proxy_enabled),
+            ("publish_proxy_enabled", rules.publish_proxy_enabled),
+        ];
+        match asked.iter().find(|(_, is_set)| *is_set && self.connection.address.is_empty()) {
+            Some((part, _)) => Err(SectionError::new(format!("{key}.{part}"), "it needs backend.connection.address")),
+            None => Ok(()),
+        }
+    }
+}
+
+const fn sixteen() -> NonZeroU16 {
+    NonZeroU16::MIN.saturating_add(15)
 }
 
 impl ChannelSettings {
@@ -240,6 +333,8 @@ impl From<&ChannelSettings> for ChannelRules {
                 allow_history_for_subscriber,
                 allow_history_for_anonymous,
                 allow_user_limited_channels,
+                subscribe_proxy_enabled,
+                publish_proxy_enabled,
             ]
         )
     }

@@ -1,10 +1,10 @@
 //! What all workers of a server do for a call.
 
 use super::call::Place;
-use super::fields::Fields;
 use super::gathered::Gathered;
 use crate::handler::Hub;
 use crate::kit::pubsub::codes::Refusal;
+use crate::kit::pubsub::fields::Fields;
 use crate::kit::pubsub::hooks::Hooks;
 use crate::kit::pubsub::json::Object;
 use crate::kit::pubsub::service::PubSub;

@@ -1,12 +1,12 @@
 //! The methods for channels.
 
 use super::call::Place;
-use super::fields::{Fields, bad, wrong};
 use super::gathered::{CHANNELS_MAX, Gathered, too_many};
 use super::pattern::matches;
 use crate::handler::{Hub, PublishOptions};
 use crate::kit::compact_json::compact;
-use crate::kit::pubsub::codes::Refusal;
+use crate::kit::pubsub::codes::{Refusal, bad};
+use crate::kit::pubsub::fields::{Fields, wrong};
 use crate::kit::pubsub::hooks::Hooks;
 use crate::kit::pubsub::json::Object;
 use crate::kit::pubsub::publication::Publication;

@@ -1,11 +1,11 @@
 //! The methods for the connections of a user.
 
 use super::channels::not_available;
-use super::fields::{Fields, bad};
 use crate::base::ConnId;
 use crate::handler::Hub;
 use crate::kit::compact_json::compact;
-use crate::kit::pubsub::codes::{Disconnect, Refusal, Unsubscribe};
+use crate::kit::pubsub::codes::{Disconnect, Refusal, Unsubscribe, bad};
+use crate::kit::pubsub::fields::Fields;
 use crate::kit::pubsub::hooks::Hooks;
 use crate::kit::pubsub::json::Object;
 use crate::kit::pubsub::service::{EXPIRY_TIMER, PubSub, disconnect};
@@ -14,7 +14,6 @@ use crate::kit::pubsub::subscribing::{Begin, Begun};
 use crate::kit::pubsub::timing::{expire_at, seconds_until};
 use crate::state::Timer;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 impl<K: Hooks> PubSub<K> {
@@ -119,7 +118,7 @@ fn disconnect_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &F
     let spared = fields.texts("whitelist")?;
     let why = match fields.object("disconnect")? {
         None => Disconnect::FORCED,
-        Some(of) => why(of.number("code")?.unwrap_or(0), of.text("reason")?)?,
+        Some(of) => Disconnect::of_backend(of.number("code")?.unwrap_or(0), of.text("reason")?)?,
     };
     for conn in targets {
         if hub.context(*conn).is_some_and(|session| !spared.contains(&session.client)) {
@@ -128,22 +127,6 @@ fn disconnect_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &F
     }
     Ok(())
 }
-
-/// Returns why a connection is closed, if clients understand it.
-fn why(code: u64, reason: String) -> Result<Disconnect, Refusal> {
-    let code = u16::try_from(code).ok().filter(|code| (3000..5000).contains(code));
-    let code = code.ok_or_else(|| bad("the code of a disconnection is 3000 to 4999"))?;
-    // Clients that can read it as JSON would come back.
-    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&reason).is_ok();
-    let is_plain = reason.chars().all(|c| !c.is_control());
-    if reason.is_empty() || reason.len() > REASON_MAX || is_json || !is_plain {
-        return Err(bad("the reason of a disconnection has 1 to 123 bytes of plain text, and is no JSON"));
-    }
-    Ok(Disconnect { code, reason: reason.into() })
-}
-
-/// Maximum length of the reason in a Close frame, in bytes (RFC 6455 section 5.5).
-const REASON_MAX: usize = 123;
 
 fn refresh_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &Fields<'_>) -> Result<(), Refusal> {
     let is_expired = fields.flag("expired")?;

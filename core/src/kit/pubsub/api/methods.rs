@@ -1,9 +1,9 @@
 //! Requests of the API, and how their calls begin and end.
 
 use super::call::{Call, Place, Shape, failed};
-use super::fields::{Fields, bad};
 use crate::handler::Hub;
-use crate::kit::pubsub::codes::Refusal;
+use crate::kit::pubsub::codes::{Refusal, bad};
+use crate::kit::pubsub::fields::Fields;
 use crate::kit::pubsub::hooks::Hooks;
 use crate::kit::pubsub::service::PubSub;
 use crate::kit::pubsub::session::Session;

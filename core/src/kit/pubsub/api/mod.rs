@@ -37,7 +37,6 @@ mod across;
 mod call;
 mod channels;
 mod clients;
-mod fields;
 mod gathered;
 mod methods;
 mod pattern;

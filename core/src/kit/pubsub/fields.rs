@@ -1,6 +1,6 @@
-//! JSON objects of the API, field by field, so that an error names the field.
+//! JSON objects of backends, field by field, so that an error names the field.
 
-use crate::kit::pubsub::codes::Refusal;
+use super::codes::{Refusal, bad};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -79,12 +79,7 @@ impl<'a> Fields<'a> {
 
 /// Returns the error for a field.
 pub(super) fn wrong(name: &str, what: &str) -> Refusal {
-    Refusal { message: format!("bad request: {name} must be {what}").into(), ..Refusal::BAD_REQUEST }
-}
-
-/// Returns the error for a request that cannot be carried out as it stands.
-pub(super) fn bad(words: &'static str) -> Refusal {
-    Refusal { message: format!("bad request: {words}").into(), ..Refusal::BAD_REQUEST }
+    bad(&format!("{name} must be {what}"))
 }
 
 #[cfg(test)]
