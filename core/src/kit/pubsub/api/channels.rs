@@ -1,7 +1,7 @@
 //! The methods for channels.
 
 use super::call::Place;
-use super::gathered::{CHANNELS_MAX, Gathered, too_many};
+use super::gathered::{CHANNELS_MAX, Channel, Gathered, too_many};
 use super::pattern::matches;
 use crate::handler::{Hub, PublishOptions};
 use crate::kit::compact_json::compact;
@@ -106,8 +106,11 @@ impl<K: Hooks> PubSub<K> {
     pub(super) fn channels_here(hub: &Hub<'_, Session>, pattern: &str) -> Gathered {
         let is_wanted = |name: &str| pattern.is_empty() || matches(pattern, name);
         let all = hub.rooms().filter(|(name, members)| *members > 0 && is_wanted(name));
-        let found: BTreeMap<String, u64> =
-            all.map(|(name, members)| (name.to_string(), members as u64)).take(CHANNELS_MAX + 1).collect();
+        let offset = |name| hub.room_position(name).map(|position| position.offset);
+        let found: BTreeMap<String, Channel> = all
+            .map(|(name, members)| (name.to_string(), (members as u64, offset(name))))
+            .take(CHANNELS_MAX + 1)
+            .collect();
         if found.len() > CHANNELS_MAX { Gathered::Failed(too_many()) } else { Gathered::Channels(found) }
     }
 

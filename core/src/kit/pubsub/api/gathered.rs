@@ -12,13 +12,16 @@ use serde_json::value::RawValue;
 pub(super) enum Gathered {
     /// They have done it.
     Nothing,
-    /// The number of subscribers of each channel.
-    Channels(BTreeMap<String, u64>),
+    /// Each channel with subscribers.
+    Channels(BTreeMap<String, Channel>),
     /// What each says of itself, as JSON.
     Nodes(Vec<String>),
     /// One of them could not do it.
     Failed(Refusal),
 }
+
+/// A channel: its number of subscribers, and the offset of its last message, if it has a history.
+pub(super) type Channel = (u64, Option<u64>);
 
 /// Maximum number of channels in an answer.
 pub(super) const CHANNELS_MAX: usize = 10_000;
@@ -33,9 +36,11 @@ impl Gathered {
         match self {
             Self::Nothing | Self::Failed(_) => {}
             Self::Channels(all) => {
-                for (channel, count) in serde_json::from_str::<BTreeMap<String, u64>>(json).unwrap_or_default() {
-                    let sum = all.entry(channel).or_default();
-                    *sum = sum.saturating_add(count);
+                for (channel, (count, offset)) in
+                    serde_json::from_str::<BTreeMap<String, Channel>>(json).unwrap_or_default()
+                {
+                    let (sum, latest) = all.entry(channel).or_default();
+                    (*sum, *latest) = (sum.saturating_add(count), offset.max(*latest));
                 }
                 if all.len() > CHANNELS_MAX {
                     *self = Self::Failed(too_many());
@@ -52,10 +57,7 @@ impl Gathered {
     pub(super) fn json(&self) -> Result<String, &Refusal> {
         match self {
             Self::Nothing => Ok("{}".into()),
-            Self::Channels(all) => {
-                let count = |all: Object, (name, count): (&String, &u64)| all.number(name, *count);
-                Ok(all.iter().fold(Object::new(), count).end())
-            }
+            Self::Channels(all) => Ok(serde_json::to_string(all).unwrap_or_default()),
             Self::Nodes(nodes) => Ok(array(nodes.iter().cloned())),
             Self::Failed(refusal) => Err(refusal),
         }
@@ -66,8 +68,10 @@ impl Gathered {
         match self {
             Self::Nothing => Ok("{}".into()),
             Self::Channels(all) => {
-                let one = |all: Object, (name, count): (&String, &u64)| {
-                    all.raw(name, &Object::new().number("num_clients", *count).end())
+                let one = |all: Object, (name, (count, offset)): (&String, &Channel)| {
+                    let channel = Object::new().number("num_clients", *count);
+                    let channel = offset.iter().fold(channel, |channel, offset| channel.number("offset", *offset));
+                    all.raw(name, &channel.end())
                 };
                 Ok(Object::new().raw("channels", &all.iter().fold(Object::new(), one).end()).end())
             }

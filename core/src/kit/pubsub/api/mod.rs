@@ -15,7 +15,7 @@
 //! | `presence`, `presence_stats` | `channel` | as clients get it |
 //! | `history` | `channel`, `limit`, `since`, `reverse` | as clients get it |
 //! | `history_remove` | `channel` | |
-//! | `channels` | `pattern`, in which `*` stands for any characters and `?` for one | `channels` |
+//! | `channels` | `pattern`, in which `*` stands for any characters and `?` for one | `channels`: of each, `num_clients`, and `offset` if it has a history |
 //! | `info` | | `nodes`: one for each worker |
 //! | `rpc` | `method`, `params` | `data` |
 //! | `batch` | `commands` | `replies`, not within `result` |

@@ -192,7 +192,7 @@ fn backend_subscribes_and_unsubscribes_the_connections_of_a_user() {
     let stats = call(&mut hub, "presence_stats", json!({ "channel": "news:1" }));
     assert_eq!(stats["result"], json!({ "num_clients": 1, "num_users": 1 }));
     let found = call(&mut hub, "channels", json!({ "pattern": "new?:*" }));
-    assert_eq!(found["result"]["channels"], json!({ "news:1": { "num_clients": 1 } }));
+    assert_eq!(found["result"]["channels"], json!({ "news:1": { "num_clients": 1, "offset": 1 } }));
     assert_eq!(call(&mut hub, "channels", json!({ "pattern": "x*" }))["result"]["channels"], json!({}));
     let node = call(&mut hub, "info", json!({}))["result"]["nodes"][0].clone();
     assert_eq!((&node["num_clients"], &node["num_users"], &node["num_subs"]), (&json!(2), &json!(2), &json!(1)));
