@@ -10,7 +10,7 @@ use super::session::{Connecting, Phase, Session};
 use super::subscribing::{Begin, Begun};
 use super::timing::{expire_at, seconds_until};
 use super::tokens::{self, ConnectionToken, TokenChannel};
-use crate::base::{ConnId, Representation};
+use crate::base::{ConnId, Identity, Representation};
 use crate::handler::Hub;
 use crate::history::Position;
 use crate::state::Timer;
@@ -136,6 +136,10 @@ impl<K: Hooks> PubSub<K> {
         let client = new_client(hub.random(), hub.random());
         if self.options.personal_channels && !user.is_empty() {
             channels.entry(format!("#{user}")).or_default();
+        }
+        // The log and the monitor then name the user.
+        if !user.is_empty() && hub.identity(conn).is_none() {
+            hub.identify(conn, Identity::user(&user));
         }
         if let Some(session) = hub.context(conn) {
             if !session.client.is_empty() {
