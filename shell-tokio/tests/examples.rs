@@ -167,6 +167,24 @@ fn upper_replies_in_capital_letters_and_counts() {
 }
 
 #[test]
+fn channels_take_what_is_said_calmly() {
+    let channels = Example::start("channels", &[TCP, "ws://127.0.0.1:0"]);
+    let mut client = channels.connect(0);
+    assert!(client.ask(r#"{"id":1,"connect":{}}"#).starts_with(r#"{"id":1,"connect":{"client":""#));
+    assert!(client.ask(r#"{"id":2,"subscribe":{"channel":"news:1"}}"#).contains(r#""recoverable":true"#));
+    let mut person = channels.connect(0);
+    assert_eq!(person.ask("/sub news:1"), "* you see news:1");
+    assert_eq!(person.ask("/pub news:1 WAKE UP"), "* please speak quietly");
+    person.say("/pub news:1 good morning\r\n");
+    let publication = client.hear();
+    assert!(publication.contains(r#""data":"good morning""#) && publication.contains(r#""offset":1"#), "{publication}");
+    assert_eq!(client.ask(r#"{"id":3,"rpc":{"method":"count"}}"#), r#"{"id":3,"rpc":{"data":1}}"#);
+    let refused = client.ask(r#"{"id":4,"rpc":{"method":"other"}}"#);
+    assert_eq!(refused, r#"{"id":4,"error":{"code":1001,"message":"the only method is count"}}"#);
+    channels.end();
+}
+
+#[test]
 fn everywhere_serves_telnet_nc_and_websocket_alike() {
     let everywhere = Example::start("everywhere", &["telnet://127.0.0.1:0", TCP, "ws://127.0.0.1:0"]);
     let mut nc = everywhere.connect(1);
