@@ -119,6 +119,13 @@ impl Catalog {
         self
     }
 
+    /// Returns the keys of the settings for tokens in sections that may name a set of public keys, such as
+    /// `pubsub.tokens`.
+    pub fn tokens_of_sections(&self) -> impl Iterator<Item = String> {
+        let keys = |section: &SectionType| section.tokens.map(|tokens| format!("{}.{tokens}", section.name));
+        self.sections.iter().filter_map(keys)
+    }
+
     /// Adds a codec, which listeners with `protocol: custom` select by its name.
     #[must_use]
     pub fn codec(mut self, codec: Custom) -> Self {

@@ -1,6 +1,7 @@
 //! Parts of a configuration that belong to an application.
 
 use super::dials::{DialSettings, LoadClientTls};
+use super::token_keys::KeySetSource;
 use crate::config::{RoomOptions, Sections};
 use alloc::format;
 use alloc::string::String;
@@ -67,6 +68,8 @@ pub trait Section:
 {
     /// The top-level key: lower-case letters, digits and single `_`.
     const NAME: &'static str;
+    /// The key of the section's settings for tokens, if these may name a set of public keys. None by default.
+    const TOKENS: Option<&'static str> = None;
 
     /// Checks the values. The default implementation accepts all of them.
     ///
@@ -81,6 +84,24 @@ pub trait Section:
     /// For this application, they come before the operator's options with the same pattern.
     fn rooms(&self) -> Vec<RoomOptions> {
         Vec::new()
+    }
+
+    /// Checks that peers whom no authentication names can use the application of the section's name. The default
+    /// implementation accepts all values.
+    ///
+    /// The check is made if a listener has this application and `authentication` is off.
+    ///
+    /// # Errors
+    /// The key without which nobody can use the application.
+    fn check_unauthenticated(&self) -> Result<(), SectionError> {
+        Ok(())
+    }
+
+    /// Returns the file or the URL of the set of public keys in the settings for tokens, if they name one.
+    ///
+    /// The program loads and refreshes the set.
+    fn key_set(&self) -> Option<KeySetSource> {
+        None
     }
 
     /// Returns the outgoing connections in the section, with their keys. None by default.
@@ -113,6 +134,8 @@ impl SectionError {
 #[derive(Clone, Copy)]
 pub(super) struct SectionType {
     pub(super) name: &'static str,
+    /// The key of the settings for tokens, if these may name a set of public keys.
+    pub(super) tokens: Option<&'static str>,
     pub(super) schema: fn(&mut SchemaGenerator) -> Schema,
     /// Returns the default values, with secrets masked.
     pub(super) defaults: fn() -> Value,
@@ -133,12 +156,16 @@ pub(super) struct ReadSection {
     /// Options of the rooms of the section's application.
     pub(super) rooms: Vec<RoomOptions>,
     pub(super) checked: Result<(), SectionError>,
+    /// The result of the check for peers whom no authentication names.
+    pub(super) unauthenticated: Result<(), SectionError>,
+    pub(super) key_set: Option<KeySetSource>,
 }
 
 impl SectionType {
     pub(super) fn of<T: Section>() -> Self {
         Self {
             name: T::NAME,
+            tokens: T::TOKENS,
             schema: SchemaGenerator::subschema_for::<T>,
             defaults: || serde_json::to_value(T::default()).unwrap_or_default(),
             read: |value, sections, load| {
@@ -148,9 +175,10 @@ impl SectionType {
                     dial.prepare(load).map_err(|(part, words)| SectionError::new(format!("{key}.{part}"), words))
                 });
                 let checked = prepared.and_then(|()| section.check());
-                let rooms = section.rooms();
+                let (rooms, unauthenticated) = (section.rooms(), section.check_unauthenticated());
+                let key_set = section.key_set();
                 sections.set(section);
-                Ok(ReadSection { shown, rooms, checked })
+                Ok(ReadSection { shown, rooms, checked, unauthenticated, key_set })
             },
         }
     }

@@ -6,6 +6,7 @@ use super::layers::{Layers, overlay};
 use super::schema::{is_secret, resolve};
 use super::secret_files::SecretFiles;
 use super::section::SectionType;
+use super::token_keys::KeySetSource;
 use super::typed::{PROBLEMS_MAX, no_such_key, not_a_map, problem, remove};
 use super::{SettingsError, SettingsErrors};
 use crate::config::{RoomOptions, Sections};
@@ -23,6 +24,10 @@ pub(super) struct TypedSections {
     pub(super) shown: Map<String, Value>,
     /// Options of rooms of the sections' applications.
     pub(super) rooms: Vec<RoomOptions>,
+    /// The sources of sets of public keys, each with the key that names it.
+    pub(super) key_sets: Vec<(String, KeySetSource)>,
+    /// The applications that nobody can use without authentication, each with the key that would change this, and why.
+    pub(super) closed: Vec<(&'static str, String, String)>,
 }
 
 /// Converts the merged layers to sections.
@@ -84,9 +89,15 @@ impl Reader<'_> {
             }
             let error = match (section.read)(whole, &mut typed.sections, self.load) {
                 Ok(read) => {
+                    let key_of = |key: &str| if key.is_empty() { name.to_owned() } else { format!("{name}.{key}") };
                     if let (Err(error), true) = (&read.checked, problems.len() == before) {
-                        let dot = if error.key.is_empty() { "" } else { "." };
-                        problems.push(layers.blame(&format!("{name}{dot}{}", error.key), error.words.clone()));
+                        problems.push(layers.blame(&key_of(&error.key), error.words.clone()));
+                    }
+                    if let Err(error) = read.unauthenticated {
+                        typed.closed.push((name, key_of(&error.key), error.words));
+                    }
+                    if let (Some(tokens), Some(source)) = (section.tokens, read.key_set) {
+                        typed.key_sets.push((format!("{name}.{tokens}"), source));
                     }
                     typed.shown.insert(name.to_owned(), read.shown);
                     // A section of another name than any application has no rooms.

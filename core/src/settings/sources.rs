@@ -216,6 +216,11 @@ impl Sources {
                 format!("the application {} needs workers: 1, because one worker must know all peers", listen.app);
             problems.push(layers.blame("workers", words));
         }
+        for (app, key, words) in &sections.closed {
+            if !settings.authentication.enabled && plan.config.listeners.iter().any(|listen| listen.app == *app) {
+                problems.push(layers.blame(key, words.clone()));
+            }
+        }
         none(&mut problems)?;
         warnings.extend(warnings::warnings(&settings, &plan, &layers));
         if self.unlimited && settings.profile == Profile::Production {
@@ -227,6 +232,7 @@ impl Sources {
         }
         plan.config.sections = sections.sections;
         plan.config.memory.rooms.extend(sections.rooms);
+        plan.key_sets.extend(sections.key_sets);
         Ok(Resolved { settings, sections: sections.shown, plan, warnings, layers })
     }
 }

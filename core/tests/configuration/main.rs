@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
 mod section_dials;
+mod section_pubsub;
 mod sections;
 mod sections_template;
 mod settings;

@@ -11,26 +11,26 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const JWKS: &str = include_str!("../../../core/src/kit/auth/vectors/jwks.json");
+pub(super) const JWKS: &str = include_str!("../../../core/src/kit/auth/vectors/jwks.json");
 /// Tokens: RS256, ES256, EdDSA, RS256 without `kid`, PS256, and RS256 with the `kid` of no key.
 const TOKENS: &str = include_str!("../../../core/src/kit/auth/vectors/tokens.txt");
 
 const IN: &str = "you are ann";
 const UNKNOWN: &str = "a key that is not known here";
-const SIGNATURE: &str = "not signed with an accepted key";
+pub(super) const SIGNATURE: &str = "not signed with an accepted key";
 
-fn token(number: usize) -> &'static str {
+pub(super) fn token(number: usize) -> &'static str {
     TOKENS.lines().nth(number).expect("a token")
 }
 
 /// A server of key sets, whose whole response the test sets. It counts the requests.
-struct Keys {
-    address: String,
+pub(super) struct Keys {
+    pub(super) address: String,
     shared: Arc<Mutex<(Vec<u8>, usize)>>,
 }
 
 impl Keys {
-    fn start(response: Vec<u8>) -> Self {
+    pub(super) fn start(response: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let shared = Arc::new(Mutex::new((response, 0)));
@@ -58,21 +58,21 @@ impl Keys {
         Self { address, shared }
     }
 
-    fn set(&self, response: Vec<u8>) {
+    pub(super) fn set(&self, response: Vec<u8>) {
         self.shared.lock().expect("no panic").0 = response;
     }
 
-    fn requests(&self) -> usize {
+    pub(super) fn requests(&self) -> usize {
         self.shared.lock().expect("no panic").1
     }
 }
 
-fn response(status: &str, body: &str) -> Vec<u8> {
+pub(super) fn response(status: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// The key set without the first key, that of the RS256 tokens.
-fn without_rsa() -> String {
+pub(super) fn without_rsa() -> String {
     let start = JWKS.find("  {").expect("a key");
     let second = start + JWKS[start + 3..].find("  {").expect("another key") + 3;
     format!("{}{}", &JWKS[..start], &JWKS[second..])
@@ -235,17 +235,18 @@ fn program_does_not_start_without_keys() {
     }
 }
 
-/// Makes a key, its set and a token of it, as an identity provider does.
-const SIGN: &str = "
+/// Makes keys, their set and a token of each, as an identity provider does. The second argument ends the `kid` of each.
+pub(super) const SIGN: &str = "
 import json, sys, time, jwt
 from cryptography.hazmat.primitives.asymmetric import rsa, ec
 from jwt.algorithms import RSAAlgorithm, ECAlgorithm
+suffix = ''.join(sys.argv[2:])
 rs, es = rsa.generate_private_key(65537, 3072), ec.generate_private_key(ec.SECP256R1())
-keys = [json.loads(a.to_jwk(k.public_key())) | {'kid': kid} for a, k, kid in ((RSAAlgorithm, rs, 'r'), (ECAlgorithm, es, 'e'))]
+keys = [json.loads(a.to_jwk(k.public_key())) | {'kid': kid + suffix} for a, k, kid in ((RSAAlgorithm, rs, 'r'), (ECAlgorithm, es, 'e'))]
 open(sys.argv[1], 'w').write(json.dumps({'keys': keys}))
 claims = {'sub': 'ann', 'aud': ['account', 'drupe'], 'exp': time.time() + 3600}
 for key, algorithm, kid in ((rs, 'RS256', 'r'), (es, 'ES256', 'e')):
-    print(jwt.encode(claims, key, algorithm, headers={'kid': kid}))
+    print(jwt.encode(claims, key, algorithm, headers={'kid': kid + suffix}))
 ";
 
 #[test]

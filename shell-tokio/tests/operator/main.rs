@@ -24,6 +24,7 @@ mod monitor;
 mod own_program;
 mod program;
 mod proxies;
+mod pubsub_keys;
 mod rooms;
 mod service;
 #[path = "../ssh/mod.rs"]

@@ -1,22 +1,21 @@
-//! The accounts that all workers share, and the request queue of the thread that refreshes keys.
+//! The accounts that all workers share.
 //!
 //! The users of the configuration come first. Other users are those of the [store](crate::users), if
 //! there is one.
 
 use crate::answer::AnswerNote;
+use crate::shared_keys::{Keys, Wanted};
 use crate::users::Users;
-use drupe_core::app::AppNote;
+use drupe_core::app::{AppIndex, AppNote};
 use drupe_core::kit::auth::{
     Account, Accounts, KeySet, LateAnswer, Lookup, Provider, Registration, TokenError, Verdict,
 };
 use drupe_core::settings::KeySetUrl;
 use drupe_core::{ConnId, UnixTime};
 use drupe_shell::Remote;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Maximum number of tokens that wait for a fetch. Others are refused at once.
-const WAITING_MAX: usize = 1_024;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Accounts that a reload replaces for all workers. The lock is held only to copy a pointer.
 #[derive(Clone)]
@@ -38,20 +37,6 @@ impl SharedAccounts {
 
     pub(crate) fn new(accounts: Accounts, wanted: SyncSender<Wanted>, users: Option<Users>) -> Self {
         Self { accounts: Arc::new(Mutex::new(Arc::new(accounts))), wanted, users, remote: None }
-    }
-
-    /// Replaces the public keys that verify tokens.
-    pub(crate) fn replace_keys(&self, keys: &Arc<KeySet>) {
-        loop {
-            let before = self.current();
-            let after = Arc::new(before.with_key_set(Arc::clone(keys)));
-            let mut accounts = self.lock();
-            // A reload may have replaced the accounts meanwhile.
-            if Arc::ptr_eq(&accounts, &before) {
-                *accounts = after;
-                return;
-            }
-        }
     }
 
     /// Sends a new source of keys to the thread that fetches them.
@@ -81,26 +66,39 @@ impl SharedAccounts {
     }
 }
 
-/// A request to the thread that refreshes the keys.
-pub(crate) enum Wanted {
-    /// Verify a token with an unknown key again, after a fetch unless the last fetch is too recent.
-    Verdict { conn: ConnId, token: String, remote: Remote<AppNote> },
-    /// Fetch the keys from this URL from now on. `None`: fetch no keys.
-    Source(Option<KeySetUrl>),
-}
+impl Keys for SharedAccounts {
+    fn current(&self) -> Option<Arc<KeySet>> {
+        Self::current(self).token_verifier()?.shared_keys()
+    }
 
-/// Creates the request queue of the thread that refreshes the keys.
-pub(crate) fn queue() -> (SyncSender<Wanted>, Receiver<Wanted>) {
-    sync_channel(WAITING_MAX)
+    fn replace(&self, keys: &Arc<KeySet>) {
+        loop {
+            let before = Self::current(self);
+            let after = Arc::new(before.with_key_set(Arc::clone(keys)));
+            let mut accounts = self.lock();
+            // A reload may have replaced the accounts meanwhile.
+            if Arc::ptr_eq(&accounts, &before) {
+                *accounts = after;
+                return;
+            }
+        }
+    }
 }
 
 impl Provider<AppNote> for SharedAccounts {
     fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
-        let accounts = self.current();
+        let accounts = Self::current(self);
         let Some(tokens) = accounts.token_verifier() else { return accounts.verdict(token, now) };
         let result = tokens.identity(token, now);
         if let (Err(TokenError::UnknownKey), Some(remote)) = (&result, &self.remote) {
-            let wanted = Wanted::Verdict { conn, token: token.to_owned(), remote: remote.clone() };
+            let (accounts, token, remote) = (self.clone(), token.to_owned(), remote.clone());
+            let wanted = Wanted::Now(Box::new(move || {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+                let now = now.map(|since| UnixTime::from_secs(since.as_secs()));
+                let verdict = Self::current(&accounts).verdict(&token, now);
+                // If the queue is full, the connection ends at its deadline.
+                let _ = remote.note(AppNote::new(AppIndex::default(), AnswerNote(conn, verdict.into())));
+            }));
             if self.wanted.try_send(wanted).is_ok() {
                 return Verdict::Pending;
             }
@@ -113,7 +111,7 @@ impl Provider<AppNote> for SharedAccounts {
     }
 
     fn account(&mut self, conn: ConnId, user: &str) -> Lookup {
-        match (self.current().account(user), &self.users, &self.remote) {
+        match (Self::current(self).account(user), &self.users, &self.remote) {
             (None, Some(users), Some(remote)) => users.look_up(conn, user, remote),
             (account, ..) => account.into(),
         }
@@ -124,7 +122,7 @@ impl Provider<AppNote> for SharedAccounts {
     /// The account of another user stays as it was looked up, a moment ago: a change of the store
     /// applies to the next login.
     fn confirm(&mut self, account: Account) -> Option<Account> {
-        let current = self.current();
+        let current = Self::current(self);
         if self.users.is_some() && current.credentials(&account.identity.user).is_none() {
             return Some(account);
         }
@@ -133,12 +131,12 @@ impl Provider<AppNote> for SharedAccounts {
 
     /// Returns the iterations of a user who registers, if there is a store.
     fn iterations(&mut self) -> u32 {
-        self.users.as_ref().map_or_else(|| self.current().iterations(), Users::iterations)
+        self.users.as_ref().map_or_else(|| Self::current(self).iterations(), Users::iterations)
     }
 
     fn register(&mut self, conn: ConnId, user: &str, password: &str) -> Registration {
         match (&self.users, &self.remote) {
-            (Some(users), Some(remote)) => users.register(conn, (user, password), self.current(), remote),
+            (Some(users), Some(remote)) => users.register(conn, (user, password), Self::current(self), remote),
             _ => Registration::Refused("nobody can register here".into()),
         }
     }

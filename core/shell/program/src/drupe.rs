@@ -1,11 +1,13 @@
 //! The program `drupe`, on any runtime.
 
-use crate::Program;
+use crate::{Program, SharedKeySet};
 use drupe_core::app::{Chat, Echo, Relay};
-use drupe_core::kit::pubsub::{PubSub, PubSubOptions, Session};
+use drupe_core::kit::auth::KeySet;
+use drupe_core::kit::pubsub::{Hooks, PubSub, PubSubOptions, Session};
 use drupe_core::settings::{PubSubSettings, RelaySettings};
 use drupe_core::{Event, Handler, Hub, NoNote};
 use drupe_shell::Runtime;
+use std::sync::Arc;
 
 /// Returns the program `drupe`, with the applications `chat`, `relay`, `echo` and `pubsub`.
 #[must_use]
@@ -16,7 +18,10 @@ pub fn drupe<R: Runtime + 'static>(version: &'static str) -> Program<R> {
         .app("chat", |_| Chat::default())
         .app("relay", |start| ConfiguredRelay(Relay::new(start.settings::<RelaySettings>().envelope.into())))
         .app("echo", |_| Echo)
-        .app("pubsub", |start| ConfiguredPubSub(PubSub::new(options(&start.settings()), ())))
+        .app("pubsub", |start| {
+            let keys = FetchedKeys(start.key_set::<PubSubSettings>());
+            ConfiguredPubSub(PubSub::new(options(&start.settings()), keys))
+        })
         .with_api()
         .section::<RelaySettings>()
         .section::<PubSubSettings>()
@@ -43,7 +48,20 @@ impl Handler for ConfiguredRelay {
 }
 
 /// Channels whose rules follow the configuration.
-struct ConfiguredPubSub(PubSub);
+struct ConfiguredPubSub(PubSub<FetchedKeys>);
+
+/// The public keys of tokens, from the file or the URL that the configuration names.
+struct FetchedKeys(SharedKeySet);
+
+impl Hooks for FetchedKeys {
+    fn key_set(&mut self) -> Option<Arc<KeySet>> {
+        self.0.current()
+    }
+
+    fn key_is_unknown(&mut self) -> bool {
+        self.0.refresh()
+    }
+}
 
 /// Returns the options in a section. Its check has refused an invalid key before.
 fn options(settings: &PubSubSettings) -> PubSubOptions {

@@ -1,10 +1,11 @@
 //! The handler of the server: the applications, and the layers around them.
 
-use crate::accounts::{SharedAccounts, Wanted};
+use crate::accounts::SharedAccounts;
 use crate::connections::LogConnections;
 use crate::failure::Failure;
 use crate::keys;
 use crate::logs::Logs;
+use crate::shared_keys::{Keys, SectionKeys, SharedKeySet, State, Wanted};
 use crate::start::AppMakers;
 use crate::tunnels;
 use crate::users::{self, Users};
@@ -37,6 +38,8 @@ pub(crate) struct Parts {
     sections: Sections,
     authentication: Option<AuthenticationPlan>,
     pub(crate) accounts: SharedAccounts,
+    /// The sets of public keys of sections.
+    pub(crate) keys: SectionKeys,
     /// The hashed passwords, which only threads that load a configuration use.
     hashed: Arc<Mutex<HashedPasswords>>,
     monitor: Option<MonitorPlan>,
@@ -66,8 +69,9 @@ impl Crypto {
     pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
         let mut plan = resolved.plan.clone();
         tunnels::check(resolved)?;
-        if let Some(source) = keys::source(&resolved.plan) {
-            keys::check(&source, &self.provider).map_err(|words| resolved.blame(source.key(), words))?;
+        for (tokens, source) in resolved.plan.key_sets() {
+            let blame = |words| resolved.blame(&format!("{tokens}.{}", source.key()), words);
+            keys::check(source, &self.provider).map_err(blame)?;
         }
         users::check(resolved)?;
         let loaded = plan.load_tls(|files| files.load(&self.provider, &self.tickets));
@@ -94,19 +98,24 @@ impl Parts {
         catalog: Arc<Catalog>,
         logs: Logs,
         crypto: Crypto,
-        wanted: SyncSender<Wanted>,
+        (wanted, keys): (SyncSender<Wanted>, SectionKeys),
         users: Option<Users>,
     ) -> Result<Self, Failure> {
         // The secret of the store stays the same over restarts, and so do the tokens that it signs.
         let secret = users.as_ref().map_or_else(secret, |users| Ok(users.secret()))?;
         let mut hashed = HashedPasswords::new(secret);
-        let keys = key_set(plan, &crypto, &logs)?;
+        for (tokens, set) in keys.iter() {
+            let loaded = keys::of_plan(plan, tokens, &crypto.provider, &logs)?;
+            drop(set.exchange(State { keys: loaded, is_fetched: keys::url(plan, tokens).is_some() }));
+        }
+        let of_accounts = keys::of_plan(plan, keys::OF_ACCOUNTS, &crypto.provider, &logs)?;
         Ok(Self {
             makers,
             catalog,
             sections: plan.config.sections.clone(),
             authentication: plan.authentication.clone(),
-            accounts: SharedAccounts::new(accounts(plan, &mut hashed, keys)?, wanted, users),
+            accounts: SharedAccounts::new(accounts(plan, &mut hashed, of_accounts)?, wanted, users),
+            keys,
             hashed: Arc::new(Mutex::new(hashed)),
             monitor: plan.monitor,
             tail: logs.tail(),
@@ -121,7 +130,8 @@ impl Parts {
         let authentication = self.authentication.as_ref().map(|plan| self.authentication(plan, remote));
         let monitor = self.monitor.map(|plan| self.monitor(plan, authentication.is_some()));
         let log = LogConnections::new(self.logs.clone());
-        self.makers.make(&self.sections, remote).within(Greeting).within(authentication).within(log).within(monitor)
+        let apps = self.makers.make(&self.sections, &self.keys, remote);
+        apps.within(Greeting).within(authentication).within(log).within(monitor)
     }
 
     fn authentication(&self, plan: &AuthenticationPlan, remote: &Remote<AppNote>) -> Authentication<SharedAccounts> {
@@ -150,22 +160,39 @@ impl Parts {
         if plan.dialogue { layer.dialogue() } else { layer }
     }
 
-    /// Returns the accounts of a plan, after hashing its new passwords on this thread.
-    ///
-    /// The result is for [`SharedAccounts::exchange`]. It is `None` if the plan has no
-    /// authentication; the previous accounts then stay until a restart.
-    pub(crate) fn prepare(&self, plan: &Plan, before: &Plan) -> Result<Option<Arc<Accounts>>, Failure> {
+    /// Returns what a plan changes besides the machine's configuration, after hashing its new passwords and loading its
+    /// keys on this thread.
+    pub(crate) fn prepare(&self, plan: &Plan, before: &Plan) -> Result<Prepared, Failure> {
+        let sets = self.keys.iter().map(|(tokens, set)| {
+            let keys = self.keys_after(plan, before, tokens, set)?;
+            Ok((set.clone(), State { keys, is_fetched: keys::url(plan, tokens).is_some() }))
+        });
+        let sets = sets.collect::<Result<_, Failure>>()?;
         if plan.authentication.is_none() {
-            return Ok(None);
+            return Ok(Prepared { accounts: None, sets });
         }
-        let keys = match (keys::source(plan), keys::source(before)) {
-            // The keys of the same URL stay until the next fetch.
-            (Some(KeySetSource::Url(after)), Some(KeySetSource::Url(before))) if after.url == before.url => None,
-            _ => key_set(plan, &self.crypto, &self.logs)?,
-        };
-        let keys = keys.or_else(|| self.accounts.current().token_verifier()?.shared_keys());
+        let keys = self.keys_after(plan, before, keys::OF_ACCOUNTS, &self.accounts)?;
         let mut hashed = self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Some(Arc::new(accounts(plan, &mut hashed, keys)?)))
+        Ok(Prepared { accounts: Some(Arc::new(accounts(plan, &mut hashed, keys)?)), sets })
+    }
+
+    /// Returns the keys of a plan, after loading them, unless they come from the same URL as before.
+    fn keys_after(
+        &self,
+        plan: &Plan,
+        before: &Plan,
+        tokens: &str,
+        keys: &dyn Keys,
+    ) -> Result<Option<Arc<KeySet>>, Failure> {
+        match (keys::source(plan, tokens), keys::source(before, tokens), keys.current()) {
+            // The keys of the same URL stay until the next fetch.
+            (Some(KeySetSource::Url(after)), Some(KeySetSource::Url(before)), Some(keys))
+                if after.url == before.url =>
+            {
+                Ok(Some(keys))
+            }
+            _ => keys::of_plan(plan, tokens, &self.crypto.provider, &self.logs),
+        }
     }
 
     fn monitor(&self, plan: MonitorPlan, is_authenticated: bool) -> Monitor {
@@ -196,12 +223,22 @@ impl Parts {
     }
 }
 
-/// Reads or fetches the public keys of tokens, if the plan has a set of them.
-fn key_set(plan: &Plan, crypto: &Crypto, logs: &Logs) -> Result<Option<Arc<KeySet>>, Failure> {
-    let Some(source) = keys::source(plan) else { return Ok(None) };
-    let keys = keys::load(&source, &crypto.provider).map_err(|words| format!("{}: {words}", source.key()))?;
-    keys::warn(&source, &keys, logs);
-    Ok(Some(keys))
+/// What a reload changes besides the machine's configuration.
+pub(crate) struct Prepared {
+    /// The accounts. `None` if the plan has no authentication; the previous ones then stay until a restart.
+    accounts: Option<Arc<Accounts>>,
+    sets: Vec<(SharedKeySet, State)>,
+}
+
+impl Prepared {
+    /// Puts everything in its place. Returns what was there, which no serving thread should drop.
+    pub(crate) fn apply(self, shared: &SharedAccounts) -> Self {
+        let sets = self.sets.into_iter().map(|(set, state)| {
+            let before = set.exchange(state);
+            (set, before)
+        });
+        Self { sets: sets.collect(), accounts: self.accounts.map(|accounts| shared.exchange(accounts)) }
+    }
 }
 
 fn accounts(plan: &Plan, hashed: &mut HashedPasswords, keys: Option<Arc<KeySet>>) -> Result<Accounts, Failure> {

@@ -1,15 +1,15 @@
 //! The public keys of tokens: read from a file, or fetched and refreshed on a thread of their own.
 
-use crate::accounts::{SharedAccounts, Wanted};
-use crate::answer::AnswerNote;
+use crate::failure::Failure;
 #[cfg(feature = "jwks")]
 use crate::fetch;
 use crate::logs::Logs;
-use drupe_core::app::{AppIndex, AppNote};
+use crate::shared_keys::{Keys, Wanted};
+use drupe_core::Command;
+use drupe_core::app::AppNote;
 use drupe_core::files;
 use drupe_core::kit::auth::{KEY_SET_MAX_BYTES, KeySet, RustlsSignatures, SignatureVerifier};
 use drupe_core::settings::{KeySetSource, KeySetUrl, Plan};
-use drupe_core::{Command, UnixTime};
 use drupe_shell::Remote;
 use rustls::crypto::CryptoProvider;
 use std::io;
@@ -17,20 +17,37 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use tracing::Level;
 
-/// Returns the source of a plan's key set, if it has one.
-pub(crate) fn source(plan: &Plan) -> Option<KeySetSource> {
-    plan.authentication.as_ref()?.key_set()
+/// The key of the settings for the tokens of accounts.
+pub(crate) const OF_ACCOUNTS: &str = "authentication.tokens";
+
+/// Returns the source of the key set of these settings for tokens, if a plan has one.
+pub(crate) fn source<'a>(plan: &'a Plan, tokens: &str) -> Option<&'a KeySetSource> {
+    plan.key_sets().find(|(key, _)| *key == tokens).map(|(_, source)| source)
 }
 
-/// Returns the URL of a plan's key set, if it has one.
-pub(crate) fn url(plan: &Plan) -> Option<KeySetUrl> {
-    match source(plan)? {
-        KeySetSource::Url(url) => Some(url),
+/// Returns the URL of the key set of these settings for tokens, if a plan has one.
+pub(crate) fn url(plan: &Plan, tokens: &str) -> Option<KeySetUrl> {
+    match source(plan, tokens)? {
+        KeySetSource::Url(url) => Some(url.clone()),
         _ => None,
     }
+}
+
+/// Reads or fetches the key set of these settings for tokens, if a plan has one.
+pub(crate) fn of_plan(
+    plan: &Plan,
+    tokens: &str,
+    provider: &Arc<CryptoProvider>,
+    logs: &Logs,
+) -> Result<Option<Arc<KeySet>>, Failure> {
+    let Some(source) = source(plan, tokens) else { return Ok(None) };
+    let key = format!("{tokens}.{}", source.key());
+    let keys = load(source, provider).map_err(|words| format!("{key}: {words}"))?;
+    warn(&key, &keys, logs);
+    Ok(Some(keys))
 }
 
 /// Reads or fetches a key set, and parses it.
@@ -78,9 +95,11 @@ const WITHOUT: &str =
 
 /// The thread that refreshes the keys of a URL. The last good keys stay if a fetch fails.
 pub(crate) struct Refresher {
+    /// The key of the settings for tokens.
+    pub(crate) tokens: String,
     pub(crate) url: Option<KeySetUrl>,
     pub(crate) provider: Arc<CryptoProvider>,
-    pub(crate) accounts: SharedAccounts,
+    pub(crate) keys: Box<dyn Keys>,
     pub(crate) logs: Logs,
     pub(crate) wanted: Receiver<Wanted>,
     /// The server, whose metrics count the fetches.
@@ -111,15 +130,17 @@ impl Refresher {
                     is_due = true;
                     self.url = url;
                 }
-                Ok(Wanted::Verdict { conn, token, remote }) => {
+                Ok(Wanted::Now(then)) => {
                     if self.url.as_ref().is_some_and(|url| last.elapsed() >= url.refresh_min) {
                         (last, is_due) = (self.refresh(), false);
                     }
-                    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-                    let now = now.map(|since| UnixTime::from_secs(since.as_secs()));
-                    let verdict = self.accounts.current().verdict(&token, now);
-                    // If the queue is full, the connection ends at its deadline.
-                    let _ = remote.note(AppNote::new(AppIndex::default(), AnswerNote(conn, verdict.into())));
+                    then();
+                }
+                Ok(Wanted::Soon) => {
+                    is_due = true;
+                    if self.url.as_ref().is_some_and(|url| last.elapsed() >= url.refresh_min) {
+                        (last, is_due) = (self.refresh(), false);
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => (last, is_due) = (self.refresh(), false),
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -131,23 +152,21 @@ impl Refresher {
     fn refresh(&self) -> Instant {
         let Some(url) = &self.url else { return Instant::now() };
         let source = KeySetSource::Url(url.clone());
+        let key = format!("{}.{}", self.tokens, source.key());
         let loaded = load(&source, &self.provider);
         // If the server's queue is full, this fetch is not counted.
         let _ = self.remote.command(Command::KeySetFetched { succeeded: loaded.is_ok() });
         match loaded {
             Ok(keys) => {
-                let before = self.accounts.current();
-                let before = before.token_verifier().and_then(|tokens| tokens.keys());
-                if before.is_none_or(|before| !before.kids().eq(keys.kids())) {
-                    let words =
-                        format!("{}: {} keys were fetched, which are others than before", source.key(), keys.len());
+                if self.keys.current().is_none_or(|before| !before.kids().eq(keys.kids())) {
+                    let words = format!("{key}: {} keys were fetched, which are others than before", keys.len());
                     self.logs.operation(Level::INFO, &words);
-                    warn(&source, &keys, &self.logs);
+                    warn(&key, &keys, &self.logs);
                 }
-                self.accounts.replace_keys(&keys);
+                self.keys.replace(&keys);
             }
             Err(words) => {
-                let words = format!("{}: {words}; the previous keys stay", source.key());
+                let words = format!("{key}: {words}; the previous keys stay");
                 self.logs.operation(Level::WARN, &words);
             }
         }
@@ -156,8 +175,8 @@ impl Refresher {
 }
 
 /// Logs a warning about the keys of a set that were skipped, if there are any.
-pub(crate) fn warn(source: &KeySetSource, keys: &KeySet, logs: &Logs) {
+fn warn(key: &str, keys: &KeySet, logs: &Logs) {
     if let Some(warning) = keys.warning() {
-        logs.operation(Level::WARN, &format!("{}: {warning}", source.key()));
+        logs.operation(Level::WARN, &format!("{key}: {warning}"));
     }
 }

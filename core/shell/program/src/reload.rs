@@ -55,13 +55,16 @@ impl Reload {
         let accounts = self.parts.accounts.clone();
         self.remote.reconfigure(config, move |outcome| {
             // This runs on a serving thread, so it only swaps what is ready.
-            let outcome = outcome.map(|addresses| (addresses, prepared.map(|prepared| accounts.exchange(prepared))));
+            let outcome = outcome.map(|addresses| (addresses, prepared.apply(&accounts)));
             let _ = send.send(outcome);
         })?;
         // The server may end before it has applied the configuration.
         let Ok(outcome) = outcome.recv() else { return Ok(()) };
         let (addresses, _) = outcome?;
-        self.parts.accounts.source_changed(keys::url(&newer.plan));
+        self.parts.accounts.source_changed(keys::url(&newer.plan, keys::OF_ACCOUNTS));
+        for (tokens, set) in self.parts.keys.iter() {
+            set.source_changed(keys::url(&newer.plan, tokens));
+        }
         if let Some(authentication) = &newer.plan.authentication {
             self.parts.accounts.set_iterations(authentication.iterations);
         }

@@ -6,9 +6,10 @@ use crate::handler::{Crypto, Parts};
 use crate::keys::{self, Refresher};
 use crate::logs::{Logs, refuse_to_start};
 use crate::reload::{Reload, listened_at};
+use crate::shared_keys::{self, Keys, SectionKeys};
 use crate::start::AppMakers;
 use crate::tunnels::Tunnels;
-use crate::{accounts, concerns, descriptors, systemd, users};
+use crate::{concerns, descriptors, systemd, users};
 use drupe_core::settings::{Catalog, Resolved};
 use drupe_core::{Address, Config, Metrics};
 use drupe_shell::{OsListener, Runtime, Server};
@@ -49,9 +50,10 @@ impl Serve<'_> {
     fn serve<R: Runtime + 'static>(&self, resolved: Resolved, logs: &Logs) -> Result<Metrics, Failure> {
         descriptors::raise_limit(logs);
         let (makers, catalog) = (self.makers.clone(), Arc::clone(self.catalog));
-        let (sender, wanted) = accounts::queue();
+        let (sender, wanted) = shared_keys::queue();
+        let (keys, queues) = SectionKeys::new(&catalog);
         let users = users::open(&resolved, logs)?;
-        let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new(), sender, users)?;
+        let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new(), (sender, keys), users)?;
         let config = parts.crypto().load(&resolved)?;
         concerns::log(&resolved, logs);
         let workers = resolved.plan.workers;
@@ -62,15 +64,18 @@ impl Serve<'_> {
         let inherited = systemd::listeners()?;
         warn_of_unused(&config, &inherited, logs);
         let server = Server::<_, R>::bind_inheriting(config.clone(), workers, make, inherited)?.drain_on_signals()?;
-        let refresher = Refresher {
-            url: keys::url(&resolved.plan),
-            provider: Arc::clone(&parts.crypto().provider),
-            accounts: parts.accounts.clone(),
-            logs: logs.clone(),
-            wanted,
-            remote: server.remote(),
-        };
-        refresher.start()?;
+        let of_accounts: Box<dyn Keys> = Box::new(parts.accounts.clone());
+        let mut keys = vec![(keys::OF_ACCOUNTS.to_owned(), of_accounts, wanted)];
+        for (tokens, wanted) in queues {
+            if let Some((_, set)) = parts.keys.iter().find(|(key, _)| *key == tokens) {
+                keys.push((tokens, Box::new(set.clone()), wanted));
+            }
+        }
+        for (tokens, keys, wanted) in keys {
+            let (url, provider) = (keys::url(&resolved.plan, &tokens), Arc::clone(&parts.crypto().provider));
+            let (logs, remote) = (logs.clone(), server.remote());
+            Refresher { tokens, url, provider, keys, logs, wanted, remote }.start()?;
+        }
         let tunnels = Tunnels::default();
         let mut reload = Reload::new(self.arguments.clone(), resolved, parts, tunnels.clone(), server.remote());
         let server = server.on_hangup(move || reload.run())?;

@@ -1,5 +1,6 @@
 //! The start of an application, and the list of a program's applications.
 
+use crate::shared_keys::{SectionKeys, SharedKeySet};
 use drupe_core::app::{AppIndex, AppNote, Apps};
 use drupe_core::settings::Section;
 use drupe_core::{Handler, Sections};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 /// `N` is the type of its [notes](Handler::Note).
 pub struct Start<'a, N> {
     sections: &'a Sections,
+    keys: &'a SectionKeys,
     remote: Remote<N>,
 }
 
@@ -23,6 +25,15 @@ impl<N> Start<'_, N> {
     #[must_use]
     pub fn settings<T: Section>(&self) -> Arc<T> {
         self.sections.get().unwrap_or_default()
+    }
+
+    /// Returns the set of public keys that the section [names](Section::key_set), now and after each reload.
+    ///
+    /// It stays empty for a section that the program [does not have](crate::Program::section), or that has no
+    /// [settings for tokens](Section::TOKENS).
+    #[must_use]
+    pub fn key_set<T: Section>(&self) -> SharedKeySet {
+        self.keys.of::<T>()
     }
 
     /// Returns a handle to the server. Its notes go to this application on this worker, and it names
@@ -37,7 +48,7 @@ impl<N> Start<'_, N> {
 #[derive(Clone, Default)]
 pub(crate) struct AppMakers(Vec<Maker>);
 
-type Maker = Arc<dyn Fn(Apps, &Sections, &Remote<AppNote>) -> Apps + Send + Sync>;
+type Maker = Arc<dyn Fn(Apps, &Sections, &SectionKeys, &Remote<AppNote>) -> Apps + Send + Sync>;
 
 impl AppMakers {
     pub(crate) fn add<H, F>(&mut self, name: &'static str, make: F)
@@ -45,17 +56,17 @@ impl AppMakers {
         F: Fn(&Start<'_, H::Note>) -> H + Send + Sync + 'static,
         H: Handler<Context: 'static, Note: Send + 'static> + 'static,
     {
-        self.0.push(Arc::new(move |apps, sections, remote| {
+        self.0.push(Arc::new(move |apps, sections, keys, remote| {
             let index: AppIndex = apps.next_index();
             let remote = remote.converting(move |note| AppNote::new(index, note)).of_app(index);
-            let handler = make(&Start { sections, remote });
+            let handler = make(&Start { sections, keys, remote });
             apps.with(name, handler)
         }));
     }
 
     /// Creates the applications of one worker.
-    pub(crate) fn make(&self, sections: &Sections, remote: &Remote<AppNote>) -> Apps {
-        self.0.iter().fold(Apps::new(), |apps, add| add(apps, sections, remote))
+    pub(crate) fn make(&self, sections: &Sections, keys: &SectionKeys, remote: &Remote<AppNote>) -> Apps {
+        self.0.iter().fold(Apps::new(), |apps, add| add(apps, sections, keys, remote))
     }
 }
 

@@ -9,7 +9,7 @@ use super::service::{CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PubSub, disconnect
 use super::session::{Connecting, Phase, Session};
 use super::subscribing::{Begin, Begun};
 use super::timing::{expire_at, seconds_until};
-use super::tokens::{self, ConnectionToken, TokenChannel};
+use super::tokens::{self, Bad, ConnectionToken, TokenChannel};
 use crate::base::{ConnId, Identity, Representation};
 use crate::handler::Hub;
 use crate::history::Position;
@@ -80,8 +80,7 @@ impl<K: Hooks> PubSub<K> {
     ) -> Result<ConnectionToken, Failed> {
         let now = hub.unix_time();
         if !connect.token.is_empty() {
-            let token = tokens::connection(self.options.tokens.as_ref(), &connect.token, now);
-            return token.map_err(tokens::Bad::of_connection);
+            return self.connection_token(&connect.token, now).map_err(Bad::of_connection);
         }
         let data = connect.data.map(serde_json::value::RawValue::get);
         if self.options.backend.as_ref().is_some_and(|backend| backend.connect) {

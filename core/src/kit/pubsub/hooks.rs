@@ -1,7 +1,9 @@
 //! What an application decides itself.
 
 use super::codes::Refusal;
+use crate::kit::auth::KeySet;
 use alloc::string::String;
+use alloc::sync::Arc;
 
 /// The application around the channels: it decides, changes and answers.
 ///
@@ -51,6 +53,20 @@ pub trait Hooks {
 
     /// Handles a message for the application itself. Returns `false` if it takes none, which closes the connection.
     fn message(&mut self, _caller: Caller<'_>, _data: &str) -> bool {
+        false
+    }
+
+    /// Returns the set of public keys that verifies tokens now. `None`: that of the options.
+    ///
+    /// It is asked for each token, if the [tokens](super::PubSubOptions::tokens) have a set of keys.
+    fn key_set(&mut self) -> Option<Arc<KeySet>> {
+        None
+    }
+
+    /// A token is signed with a key that is not in the set. Returns `true` if the key may be in it soon.
+    ///
+    /// Then the client is told to try again later. Otherwise, the token is refused.
+    fn key_is_unknown(&mut self) -> bool {
         false
     }
 

@@ -8,7 +8,6 @@ use super::json::Object;
 use super::service::{EXPIRY_TIMER, PubSub, SUBSCRIPTION_TIMER};
 use super::session::Session;
 use super::timing::{expire_at, seconds_until};
-use super::tokens::{self, Bad};
 use crate::base::ConnId;
 use crate::handler::Hub;
 use crate::state::Timer;
@@ -16,7 +15,7 @@ use alloc::string::String;
 
 impl<K: Hooks> PubSub<K> {
     pub(super) fn refresh(
-        &self,
+        &mut self,
         hub: &mut Hub<'_, Session>,
         conn: ConnId,
         token: &str,
@@ -24,12 +23,8 @@ impl<K: Hooks> PubSub<K> {
         if token.is_empty() {
             return Err(Disconnect::BAD_REQUEST.into());
         }
-        let token = tokens::connection(self.options.tokens.as_ref(), token, hub.unix_time());
-        let token = token.map_err(|bad| match bad {
-            // An error would make clients stay away.
-            Bad::Expired | Bad::Ended => Disconnect::EXPIRED,
-            Bad::Invalid => Disconnect::INVALID_TOKEN,
-        })?;
+        let token = self.connection_token(token, hub.unix_time());
+        let token = token.map_err(|bad| bad.of_refresh(Disconnect::EXPIRED))?;
         let Some(session) = hub.context(conn) else { return Ok(None) };
         if token.user != session.user {
             return Err(Disconnect::INVALID_TOKEN.into());
@@ -42,7 +37,7 @@ impl<K: Hooks> PubSub<K> {
     }
 
     pub(super) fn sub_refresh(
-        &self,
+        &mut self,
         hub: &mut Hub<'_, Session>,
         conn: ConnId,
         refresh: &SubRefresh<'_>,
@@ -50,11 +45,8 @@ impl<K: Hooks> PubSub<K> {
         if refresh.token.is_empty() {
             return Err(Refusal::BAD_REQUEST.into());
         }
-        let token = tokens::channel(self.options.tokens.as_ref(), &refresh.token, hub.unix_time());
-        let token = token.map_err(|bad| match bad {
-            Bad::Expired | Bad::Ended => Disconnect::SUBSCRIPTION_EXPIRED,
-            Bad::Invalid => Disconnect::INVALID_TOKEN,
-        })?;
+        let token = self.channel_token(&refresh.token, hub.unix_time());
+        let token = token.map_err(|bad| bad.of_refresh(Disconnect::SUBSCRIPTION_EXPIRED))?;
         let channel: String =
             if refresh.channel.is_empty() { token.channel.clone() } else { (*refresh.channel).into() };
         let Some(session) = hub.context(conn) else { return Ok(None) };

@@ -9,7 +9,7 @@ use super::rules::{Who, needs_token};
 use super::service::{PubSub, SUBSCRIPTION_TIMER, fail, forget};
 use super::session::{Grant, Session, State, Subscription};
 use super::timing::{expire_at, seconds_until};
-use super::tokens;
+use super::tokens::Bad;
 use crate::base::ConnId;
 use crate::config::{JoinError, JoinOptions};
 use crate::handler::Hub;
@@ -117,7 +117,7 @@ impl<K: Hooks> PubSub<K> {
         let Some(session) = hub.context(conn) else { return Err(Refusal::INTERNAL.into()) };
         session.may_add(channel, max)?;
         if !token.is_empty() && !asks {
-            let token = tokens::channel(self.options.tokens.as_ref(), token, now).map_err(tokens::Bad::of_channel)?;
+            let token = self.channel_token(token, now).map_err(Bad::of_channel)?;
             if token.user != session.user || token.channel != channel {
                 return Err(Disconnect::INVALID_TOKEN.into());
             }

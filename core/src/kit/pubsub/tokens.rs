@@ -1,8 +1,10 @@
 //! Tokens of connections and of channels (JSON Web Tokens, RFC 7519).
 
 use super::codes::{Disconnect, Failed, Refusal};
+use super::hooks::Hooks;
+use super::service::PubSub;
 use crate::base::UnixTime;
-use crate::kit::auth::{Claims, TokenError, Tokens};
+use crate::kit::auth::{Claims, TokenError};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -47,6 +49,8 @@ pub(super) enum Bad {
     Expired,
     /// What it gives has ended, whatever the token itself says.
     Ended,
+    /// The key that it is signed with may become known.
+    Later,
     Invalid,
 }
 
@@ -56,6 +60,7 @@ impl Bad {
         match self {
             Self::Expired => Refusal::TOKEN_EXPIRED.into(),
             Self::Ended => Refusal::EXPIRED.into(),
+            Self::Later => Refusal::INTERNAL.into(),
             Self::Invalid => Disconnect::INVALID_TOKEN.into(),
         }
     }
@@ -65,21 +70,56 @@ impl Bad {
         match self {
             Self::Expired => Refusal::TOKEN_EXPIRED.into(),
             Self::Ended => Refusal::EXPIRED.into(),
+            Self::Later => Refusal::INTERNAL.into(),
             Self::Invalid => Refusal::PERMISSION_DENIED.into(),
+        }
+    }
+
+    /// Returns what follows for a client that refreshes a right, which ends with this code if its token is too old.
+    pub(super) fn of_refresh(self, expired: Disconnect) -> Failed {
+        match self {
+            // An error would make clients stay away.
+            Self::Expired | Self::Ended => expired.into(),
+            Self::Later => Refusal::INTERNAL.into(),
+            Self::Invalid => Disconnect::INVALID_TOKEN.into(),
         }
     }
 }
 
-/// Verifies the token of a connection.
-pub(super) fn connection(tokens: Option<&Tokens>, token: &str, now: Option<UnixTime>) -> Result<ConnectionToken, Bad> {
-    let claims = verified(tokens, token, now)?;
-    // A token of a channel is no token of a connection.
-    if claims.others.contains_key("channel") {
-        return Err(Bad::Invalid);
+impl<K: Hooks> PubSub<K> {
+    /// Verifies the token of a connection.
+    pub(super) fn connection_token(&mut self, token: &str, now: Option<UnixTime>) -> Result<ConnectionToken, Bad> {
+        let claims = self.verified(token, now)?;
+        // A token of a channel is no token of a connection.
+        if claims.others.contains_key("channel") {
+            return Err(Bad::Invalid);
+        }
+        let channels = channels_of(&claims.others)?;
+        let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
+        Ok(ConnectionToken { user: claims.sub, info, expires_at, data: None, channels })
     }
-    let channels = channels_of(&claims.others)?;
-    let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
-    Ok(ConnectionToken { user: claims.sub, info, expires_at, data: None, channels })
+
+    /// Verifies the token of a channel.
+    pub(super) fn channel_token(&mut self, token: &str, now: Option<UnixTime>) -> Result<ChannelToken, Bad> {
+        let claims = self.verified(token, now)?;
+        let channel = claims.others.get("channel").and_then(Value::as_str).ok_or(Bad::Invalid)?.to_owned();
+        let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
+        Ok(ChannelToken { user: claims.sub, channel, info, expires_at })
+    }
+
+    fn verified(&mut self, token: &str, now: Option<UnixTime>) -> Result<Claims, Bad> {
+        let tokens = self.options.tokens.as_ref().ok_or(Bad::Invalid)?;
+        let verified = match tokens.keys().and_then(|_| self.hooks.key_set()) {
+            Some(keys) => tokens.clone().key_set(keys).verify(token, now),
+            None => tokens.verify(token, now),
+        };
+        verified.map_err(|error| match error {
+            TokenError::Expired => Bad::Expired,
+            TokenError::UnknownKey if self.hooks.key_is_unknown() => Bad::Later,
+            // Not valid yet: a client that is told to fetch a new token would do so without end.
+            _ => Bad::Invalid,
+        })
+    }
 }
 
 /// Reads what the backend says of a client instead of a token: the same fields, with the user in `user`.
@@ -110,23 +150,6 @@ fn channels_of(others: &Map<String, Value>) -> Result<BTreeMap<String, TokenChan
     }
 }
 
-/// Verifies the token of a channel.
-pub(super) fn channel(tokens: Option<&Tokens>, token: &str, now: Option<UnixTime>) -> Result<ChannelToken, Bad> {
-    let claims = verified(tokens, token, now)?;
-    let channel = claims.others.get("channel").and_then(Value::as_str).ok_or(Bad::Invalid)?.to_owned();
-    let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
-    Ok(ChannelToken { user: claims.sub, channel, info, expires_at })
-}
-
-fn verified(tokens: Option<&Tokens>, token: &str, now: Option<UnixTime>) -> Result<Claims, Bad> {
-    let tokens = tokens.ok_or(Bad::Invalid)?;
-    tokens.verify(token, now).map_err(|error| match error {
-        TokenError::Expired => Bad::Expired,
-        // Not valid yet: a client that is told to fetch a new token would do so without end.
-        _ => Bad::Invalid,
-    })
-}
-
 fn info(claims: &Claims) -> Result<Option<String>, Bad> {
     if let Some(text) = claims.others.get("b64info") {
         let text = text.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or(Bad::Invalid)?;
@@ -145,5 +168,46 @@ fn expiry(claims: &Claims, now: Option<UnixTime>) -> Result<Option<u64>, Bad> {
             at if now.is_none_or(|now| at <= now.as_secs()) => Err(Bad::Ended),
             at => Ok(Some(at)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Hooks, PubSub, PubSubOptions};
+    use crate::kit::auth::{Claims, KeySet, TokenKey, Tokens};
+    use crate::testing::TestHub;
+    use alloc::format;
+    use alloc::sync::Arc;
+
+    /// An application whose set of keys is still empty.
+    struct Application {
+        is_fetching: bool,
+    }
+
+    impl Hooks for Application {
+        fn key_set(&mut self) -> Option<Arc<KeySet>> {
+            Some(Arc::default())
+        }
+
+        fn key_is_unknown(&mut self) -> bool {
+            self.is_fetching
+        }
+    }
+
+    #[test]
+    fn client_with_an_unknown_key_tries_again_only_if_the_key_may_come() {
+        let token = TokenKey::ed25519(&[9; 32]).sign(&Claims::of("ann")).expect("it signs");
+        let connect = format!("{{\"id\":1,\"connect\":{{\"token\":\"{token}\"}}}}");
+        for (is_fetching, expected) in [
+            (true, r#"{"id":1,"error":{"code":100,"message":"internal server error","temporary":true}}"#),
+            (false, r#"{"push":{"disconnect":{"code":3500,"reason":"invalid token"}}}"#),
+        ] {
+            let tokens = Tokens::of_key_set(Arc::default()).optional_expiry();
+            let options = PubSubOptions::default().tokens(Some(tokens));
+            let mut hub = TestHub::new(PubSub::new(options, Application { is_fetching }));
+            let client = hub.connect();
+            hub.line(client, &connect);
+            assert_eq!(hub.lines(client), [expected]);
+        }
     }
 }

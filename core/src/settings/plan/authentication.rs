@@ -1,16 +1,15 @@
 //! Validation of the authentication settings, and their conversion to accounts and limits.
 
-use crate::base::bytes_32;
 use crate::config::PageLogin;
 use crate::kit::auth::scram::{Credentials, ScramError};
 use crate::kit::auth::{
-    Accounts, AuthenticationLimits, DuplicateLogin, IssuedTokens, KeySet, RegistrationRules, TokenKey, Tokens, scram,
+    Accounts, AuthenticationLimits, DuplicateLogin, IssuedTokens, KeySet, RegistrationRules, Tokens, scram,
 };
 use crate::settings::passwords::HashedPasswords;
-use crate::settings::plan::key_sets::{self, KeySetSource};
 use crate::settings::plan::problems::Problems;
 use crate::settings::secret::Secret;
-use crate::settings::tree::{AuthenticationSettings, DuplicateChoice, Settings, TokenSettings};
+use crate::settings::token_keys::{KeySetSource, ONE_KEY, TokenProblem};
+use crate::settings::tree::{AuthenticationSettings, DuplicateChoice, Settings};
 use crate::settings::units::Maybe;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -59,7 +58,7 @@ impl AuthenticationPlan {
     /// The caller reads or fetches the set, and passes it to [`accounts`](Self::accounts).
     #[must_use]
     pub fn key_set(&self) -> Option<KeySetSource> {
-        self.settings.tokens.as_ref().and_then(key_sets::source)
+        self.settings.tokens.as_ref().and_then(|tokens| tokens.keys().source())
     }
 
     /// Creates the accounts: the users, the shared password, and the keys for tokens.
@@ -150,35 +149,22 @@ impl AuthenticationPlan {
     }
 
     fn tokens(&self, keys: Option<Arc<KeySet>>) -> Result<Option<Tokens>, (String, String)> {
-        if let Some(settings) = &self.settings.tokens {
-            let blame = |key: &str, words: String| (format!("authentication.tokens.{key}"), words);
-            let tokens = if let Some(source) = key_sets::source(settings) {
-                let words = "this program does not read sets of keys";
-                Tokens::of_key_set(keys.ok_or_else(|| (source.key().into(), words.into()))?)
-            } else if settings.hs256_secret.is_empty() {
-                let bytes = bytes_32(settings.ed25519_public.as_bytes());
-                let bytes = bytes.ok_or_else(|| blame("ed25519_public", "it takes 64 hexadecimal digits".into()))?;
-                Tokens::new(
-                    TokenKey::ed25519_public(&bytes).map_err(|error| blame("ed25519_public", error.to_string()))?,
-                )
-            } else {
-                let secret = settings.hs256_secret.reveal().as_bytes();
-                Tokens::new(TokenKey::hs256(secret).map_err(|error| blame("hs256_secret", error.to_string()))?)
-            };
-            let mut tokens = tokens.leeway(settings.leeway.0.as_secs()).scopes_claim(&settings.scopes_claim);
-            if !settings.issuer.is_empty() {
-                tokens = tokens.issuer(&settings.issuer);
-            }
-            if !settings.audience.is_empty() {
-                tokens = tokens.audience(&settings.audience);
-            }
-            if let Maybe(Some(most)) = settings.single_use_max {
-                tokens = tokens.single_use(most.get());
-            }
-            return Ok(Some(tokens));
-        }
-        Ok(None)
+        let Some(settings) = &self.settings.tokens else { return Ok(None) };
+        let tokens = settings.keys().tokens(keys).map_err(blamed)?;
+        let tokens = tokens.leeway(settings.leeway.0.as_secs()).scopes_claim(&settings.scopes_claim);
+        Ok(Some(match settings.single_use_max {
+            Maybe(Some(most)) => tokens.single_use(most.get()),
+            Maybe(None) => tokens,
+        }))
     }
+}
+
+/// The key of the settings for tokens.
+pub(super) const TOKENS: &str = "authentication.tokens";
+
+/// Returns the whole key of a problem with tokens, and the problem.
+fn blamed((key, words): TokenProblem) -> (String, String) {
+    (format!("{TOKENS}.{key}"), words)
 }
 
 /// Returns how the page with the WebSocket client logs its user in.
@@ -223,13 +209,15 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
         problems.add("authentication.issue_tokens", "it must be at most 1d: whoever finds a token can use it");
     }
     if let Some(tokens) = &auth.tokens {
-        let TokenSettings { hs256_secret, ed25519_public, jwks_file, jwks_url, .. } = tokens;
-        let texts = [hs256_secret.reveal(), ed25519_public, jwks_file, jwks_url];
-        if texts.iter().filter(|text| !text.is_empty()).count() != 1 {
-            let words = "it takes exactly one of hs256_secret, ed25519_public, jwks_file and jwks_url";
-            problems.add("authentication.tokens", words);
+        if tokens.keys().count() != 1 {
+            problems.add(TOKENS, ONE_KEY);
         }
-        key_sets::check(tokens, problems);
+        if tokens.scopes_claim.is_empty() {
+            problems.add("authentication.tokens.scopes_claim", "it is empty; remove it for the claim `scope`");
+        }
+        for (key, words) in tokens.keys().problems().into_iter().map(blamed) {
+            problems.add(&key, words);
+        }
     }
     if let Some(tokens) = auth.tokens.as_ref().filter(|tokens| tokens.leeway.0 > LEEWAY_MAX) {
         let words = format!("it must be at most 5m, not {}: clocks differ by less", tokens.leeway);

@@ -1,14 +1,12 @@
 //! The plan for a server: settings that are checked against each other and converted.
 
 mod authentication;
-mod key_sets;
 pub(super) mod limits;
 mod parts;
 pub(super) mod problems;
 pub(super) mod rooms;
 
 pub use crate::settings::plan::authentication::AuthenticationPlan;
-pub use crate::settings::plan::key_sets::{KeySetSource, KeySetUrl};
 pub use crate::settings::plan::parts::MonitorPlan;
 
 use crate::config::{Closing, Config, PageOptions, Part, QuarantineLimits, TicketLimits};
@@ -16,11 +14,11 @@ use crate::settings::SettingsError;
 use crate::settings::catalog::Catalog;
 use crate::settings::layers::Layers;
 use crate::settings::listeners::Credentials;
-use crate::settings::plan::authentication::{authentication, page_login};
+use crate::settings::plan::authentication::{TOKENS, authentication, page_login};
 use crate::settings::plan::limits::{connections, drain, networks, outbound, peer_limits, u32_of};
 use crate::settings::plan::parts::{credential, log, metrics, metrics_credential, unapplied};
 use crate::settings::plan::problems::Problems;
-
+use crate::settings::token_keys::KeySetSource;
 use crate::settings::tree::{LogSettings, MonitorSettings, Settings};
 use crate::tls::{Tls, TlsFiles};
 use crate::wire::Protocol;
@@ -68,6 +66,8 @@ pub struct Plan {
     pub workers: NonZeroU8,
     /// The authentication of peers; `None` if peers do not authenticate.
     pub authentication: Option<AuthenticationPlan>,
+    /// The sources of sets of public keys for tokens, each with the key of the settings for these tokens.
+    pub(in crate::settings) key_sets: Vec<(String, KeySetSource)>,
     /// The settings of the monitor; `None` if `monitor.credential` is not set.
     pub monitor: Option<MonitorPlan>,
     /// The settings of the log.
@@ -79,6 +79,12 @@ impl Plan {
     pub fn tls(&self) -> impl Iterator<Item = (String, &TlsFiles)> {
         let listeners = self.config.listeners.iter().zip(&self.tls);
         listeners.filter_map(|(listen, files)| Some((format!("listeners.{}.tls", listen.name), files.as_ref()?)))
+    }
+
+    /// Returns the sources of sets of public keys for tokens, each with the key of the settings for these tokens:
+    /// `authentication.tokens`, or that of a [`Section`](crate::settings::Section).
+    pub fn key_sets(&self) -> impl Iterator<Item = (&str, &KeySetSource)> {
+        self.key_sets.iter().map(|(tokens, source)| (&**tokens, source))
     }
 
     /// Loads the TLS files of every listener with TLS, by calling `load`.
@@ -198,10 +204,12 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
     if interval.0 < Duration::from_millis(100) {
         problems.add("monitor.interval", "it must be at least 100ms");
     }
+    let key_set = authentication.as_ref().and_then(AuthenticationPlan::key_set);
     Plan {
         config,
         tls,
         workers: settings.workers,
+        key_sets: key_set.map(|source| (TOKENS.into(), source)).into_iter().collect(),
         authentication,
         monitor: monitor_credential.map(|_| MonitorPlan {
             watchers_max: watchers_max.get(),

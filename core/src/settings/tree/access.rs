@@ -2,15 +2,15 @@
 
 use super::choices::DuplicateChoice;
 use super::declare::settings;
-use super::values::{count, secs, timeout};
+use super::tokens::TokenSettings;
+use super::values::{count, timeout};
 use crate::settings::formats::PATH;
 use crate::settings::secret::Secret;
-use crate::settings::units::{Maybe, RateText, Span, Timeout};
+use crate::settings::units::{Maybe, RateText, Timeout};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
-use core::time::Duration;
 
 settings! {
     /// Authentication of peers.
@@ -83,46 +83,5 @@ settings! {
         /// `chat`, `relay` and `echo` check none and are open to all users. A user without scopes
         /// may do nothing that needs one.
         scopes: Vec<String> = Vec::new();
-    }
-
-    /// Settings for tokens.
-    /// Set exactly one of `hs256_secret`, `ed25519_public`, `jwks_file` and `jwks_url`.
-    TokenSettings {
-        /// The secret for HS256 tokens, at least 32 bytes.
-        hs256_secret: Secret = Secret::default();
-        /// A file whose first line is the secret for HS256 tokens.
-        #[schemars(extend("format" = PATH))]
-        hs256_secret_file: String = String::new();
-        /// The public key for EdDSA tokens (Ed25519), 32 bytes in hexadecimal digits.
-        ed25519_public: String = String::new();
-        /// A file with the public keys for RS256, ES256 and EdDSA tokens (JWKS, RFC 7517).
-        #[schemars(extend("format" = PATH))]
-        jwks_file: String = String::new();
-        /// The URL of a set of public keys (JWKS), fetched at the start and then regularly.
-        /// It begins with `https://`, or with `http://` for a server on this machine.
-        jwks_url: String = String::new();
-        /// A file with the CA certificates (PEM) for the server of `jwks_url`; if empty, the system's.
-        #[schemars(extend("format" = PATH))]
-        jwks_authorities: String = String::new();
-        /// Interval between fetches of `jwks_url`.
-        jwks_refresh: Timeout = timeout(300);
-        /// Minimum time between fetches.
-        /// A token that is signed with an unknown key causes a fetch, but not sooner.
-        jwks_refresh_min: Span = secs(30);
-        /// Time limit for a fetch, at the start as well. At most 1m.
-        jwks_timeout: Timeout = timeout(5);
-        /// The claim with the permissions (scopes) of a user: text with spaces, or a list.
-        /// Dots separate the names of claims within others, such as `realm_access.roles`.
-        /// A user without this claim has no permissions.
-        scopes_claim: String = String::from("scope");
-        /// The required issuer of tokens (`iss`); if empty, any issuer is accepted.
-        issuer: String = String::new();
-        /// The required audience of tokens (`aud`); if empty, tokens that have one are refused.
-        audience: String = String::new();
-        /// Tolerated clock difference, at most 5m.
-        leeway: Span = Span(Duration::ZERO);
-        /// Maximum number of used tokens stored until they expire, so that none is accepted twice.
-        /// They stay stored after a reload. `never`: tokens can be reused.
-        single_use_max: Maybe<NonZeroU32> = Maybe(None);
     }
 }

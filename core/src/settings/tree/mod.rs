@@ -11,6 +11,7 @@ mod operation;
 mod pubsub;
 mod relay;
 mod rooms;
+mod tokens;
 mod tunnels;
 mod values;
 
@@ -24,6 +25,7 @@ pub use operation::*;
 pub use pubsub::*;
 pub use relay::*;
 pub use rooms::*;
+pub use tokens::*;
 pub use tunnels::*;
 
 use alloc::collections::BTreeMap;

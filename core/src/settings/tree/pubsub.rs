@@ -1,19 +1,22 @@
 //! Settings of the application `pubsub`.
 
 use super::declare::settings;
+use super::tokens::PubSubTokenSettings;
 use super::values::{count, secs, timeout};
 use crate::config::RoomOptions;
-use crate::kit::auth::{TokenKey, Tokens};
+use crate::kit::auth::Tokens;
 use crate::kit::pubsub::{ChannelRules, Channels, PubSubBackend, PubSubOptions};
 use crate::settings::dials::DialSettings;
 use crate::settings::formats::PATH;
 use crate::settings::secret::Secret;
 use crate::settings::section::{Section, SectionError};
+use crate::settings::token_keys::{KeySetSource, ONE_KEY};
 use crate::settings::units::{Size, Span, Timeout};
 use crate::wire::http::Http;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::{NonZeroU16, NonZeroU32};
 
@@ -45,21 +48,6 @@ settings! {
         /// The rules of channels by their namespaces: the part of a name before its first `:`.
         /// Channels of other namespaces do not exist.
         namespaces: BTreeMap<String, ChannelSettings> = BTreeMap::new();
-    }
-
-    /// Tokens of clients. Set one of `hs256_secret` and `ed25519_public`.
-    PubSubTokenSettings {
-        /// The secret for HS256 tokens, at least 32 bytes.
-        hs256_secret: Secret = Secret::default();
-        /// A file whose first line is the secret for HS256 tokens.
-        #[schemars(extend("format" = PATH))]
-        hs256_secret_file: String = String::new();
-        /// The public key for EdDSA tokens (Ed25519), 32 bytes in hexadecimal digits.
-        ed25519_public: String = String::new();
-        /// The required issuer of tokens (`iss`); if empty, any issuer is accepted.
-        issuer: String = String::new();
-        /// The required audience of tokens (`aud`); if empty, tokens that have one are refused.
-        audience: String = String::new();
     }
 
     /// A backend: a server that answers `POST PREFIX/connect`, `/subscribe`, `/publish` and `/rpc`.
@@ -141,6 +129,7 @@ settings! {
 
 impl Section for PubSubSettings {
     const NAME: &'static str = "pubsub";
+    const TOKENS: Option<&'static str> = Some("tokens");
 
     fn check(&self) -> Result<(), SectionError> {
         self.tokens()?;
@@ -169,6 +158,19 @@ impl Section for PubSubSettings {
         alloc::vec![("backend.connection", &mut self.backend.connection)]
     }
 
+    fn check_unauthenticated(&self) -> Result<(), SectionError> {
+        if self.allow_anonymous || self.backend.connect || self.tokens.keys().count() > 0 {
+            return Ok(());
+        }
+        let words =
+            "no client could connect: set a key in pubsub.tokens, allow_anonymous, backend.connect, or authentication";
+        Err(SectionError::new("allow_anonymous", words))
+    }
+
+    fn key_set(&self) -> Option<KeySetSource> {
+        self.tokens.keys().source()
+    }
+
     fn rooms(&self) -> Vec<RoomOptions> {
         self.channels().rooms()
     }
@@ -176,6 +178,9 @@ impl Section for PubSubSettings {
 
 impl PubSubSettings {
     /// Returns the options of the application.
+    ///
+    /// If the settings name a set of public keys, it is empty until [`Hooks::key_set`](crate::kit::pubsub::Hooks::key_set)
+    /// returns it.
     ///
     /// # Errors
     /// If the key of tokens is invalid.
@@ -200,30 +205,21 @@ impl PubSubSettings {
         }
     }
 
+    /// Returns the verifier of tokens. Its set of keys is empty, because the application gives it.
     fn tokens(&self) -> Result<Option<Tokens>, SectionError> {
-        let PubSubTokenSettings { hs256_secret, ed25519_public, issuer, audience, .. } = &self.tokens;
-        let key = match (hs256_secret.reveal(), &**ed25519_public) {
-            ("", "") => return Ok(None),
-            (secret, "") => {
-                let key = TokenKey::hs256(secret.as_bytes());
-                key.map_err(|error| SectionError::new("tokens.hs256_secret", error.to_string()))?
-            }
-            ("", public) => {
-                let blame = |words: String| SectionError::new("tokens.ed25519_public", words);
-                let bytes = crate::base::bytes_32(public.as_bytes())
-                    .ok_or_else(|| blame("it takes 64 hexadecimal digits".into()))?;
-                TokenKey::ed25519_public(&bytes).map_err(|error| blame(error.to_string()))?
-            }
-            _ => return Err(SectionError::new("tokens", "set one of hs256_secret and ed25519_public")),
-        };
-        let mut tokens = Tokens::new(key).optional_expiry().optional_subject();
-        if !issuer.is_empty() {
-            tokens = tokens.issuer(issuer);
+        let keys = self.tokens.keys();
+        let blame = |key: &str, words: String| SectionError::new(format!("tokens.{key}"), words);
+        if let Some((key, words)) = keys.problems().into_iter().next() {
+            return Err(blame(key, words));
         }
-        if !audience.is_empty() {
-            tokens = tokens.audience(audience);
+        match keys.count() {
+            0 => Ok(None),
+            1 => {
+                let tokens = keys.tokens(Some(Arc::default())).map_err(|(key, words)| blame(key, words))?;
+                Ok(Some(tokens.optional_expiry().optional_subject()))
+            }
+            _ => Err(SectionError::new("tokens", ONE_KEY)),
         }
-        Ok(Some(tokens))
     }
 }
 
