@@ -12,6 +12,7 @@ mod operating_hostile;
 mod operating_world;
 mod requests_world;
 mod routes;
+mod streams;
 mod tungstenite;
 mod ws_telnet;
 mod ws_telnet_cuts;

@@ -1,0 +1,95 @@
+//! What is queued: a message that the wire encodes, or bytes that are encoded already.
+
+use super::{MESSAGE_MAX_BYTES, Outbound, PRIVATE};
+use crate::base::Payload;
+use crate::config::SlowPolicy;
+use crate::wire::events::EventFormat;
+use crate::wire::{EncodeError, Encoder, Encoding};
+use alloc::vec::Vec;
+
+/// A message, or the bytes of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content<'a> {
+    Message(Payload<'a>),
+    /// A message in the encoding of its recipients.
+    Encoded(&'a [u8]),
+}
+
+impl<'a> From<Payload<'a>> for Content<'a> {
+    fn from(payload: Payload<'a>) -> Self {
+        Self::Message(payload)
+    }
+}
+
+impl<'a> Content<'a> {
+    /// Returns the message, or the bytes of one.
+    pub(super) const fn payload(self) -> Payload<'a> {
+        match self {
+            Self::Message(payload) => payload,
+            Self::Encoded(bytes) => Payload::Binary(bytes),
+        }
+    }
+
+    pub(super) fn write(self, encoder: &mut Encoder, encoding: Encoding, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        match self {
+            Self::Message(payload) => encoder.encode(encoding, payload, out)?,
+            Self::Encoded(bytes) => out.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+}
+
+/// A message with its position, in the formats of streams of events.
+#[derive(Debug, Default)]
+pub(crate) struct Streamed {
+    event: Option<Vec<u8>>,
+    line: Option<Vec<u8>>,
+}
+
+impl Streamed {
+    pub(crate) fn set(&mut self, format: EventFormat, bytes: Option<Vec<u8>>) {
+        match format {
+            EventFormat::EventSource => self.event = bytes,
+            EventFormat::JsonLines => self.line = bytes,
+        }
+    }
+
+    /// Returns the bytes for a stream of this format, if there are any.
+    pub(crate) fn of(&self, format: Option<EventFormat>) -> Option<&[u8]> {
+        match format? {
+            EventFormat::EventSource => self.event.as_deref(),
+            EventFormat::JsonLines => self.line.as_deref(),
+        }
+    }
+
+    /// Returns what recipients get: the bytes for their format, or `payload`.
+    pub(crate) fn content<'a>(&'a self, format: Option<EventFormat>, payload: Payload<'a>) -> Content<'a> {
+        self.of(format).map_or(Content::Message(payload), Content::Encoded)
+    }
+}
+
+impl Outbound {
+    /// Returns the format of an encoding, if it is that of a stream of events.
+    pub(crate) fn format(&self, number: u16) -> Option<EventFormat> {
+        match self.encoding(number) {
+            Encoding::Events(format) => Some(format),
+            _ => None,
+        }
+    }
+
+    /// Queues a direct message that is encoded already. Returns false if it could not be queued.
+    pub(crate) fn send_encoded(&mut self, index: u32, bytes: &[u8]) -> bool {
+        let number = self.queues[index as usize].encoding;
+        let segment = self.append_message(number, super::Class::Private, PRIVATE, Content::Encoded(bytes));
+        segment.is_ok_and(|segment| self.push_private(index, segment, Some(SlowPolicy::Close)))
+    }
+}
+
+/// Checks the length of a message. Returns it.
+pub(super) fn check_length(payload: Payload<'_>) -> Result<usize, EncodeError> {
+    let bytes = payload.as_bytes().len();
+    if bytes as u64 > MESSAGE_MAX_BYTES {
+        return Err(EncodeError::TooLong { bytes, max: MESSAGE_MAX_BYTES });
+    }
+    Ok(bytes)
+}
