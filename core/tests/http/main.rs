@@ -13,6 +13,7 @@ mod operating_world;
 mod requests_world;
 mod routes;
 mod streams;
+mod streams_shards;
 mod tungstenite;
 mod ws_telnet;
 mod ws_telnet_cuts;

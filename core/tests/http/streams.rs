@@ -15,9 +15,9 @@ use std::time::Duration;
 
 /// Lets everybody see the room `news`, and publishes there what a client sends to `/publish`.
 #[derive(Default)]
-struct News {
+pub(crate) struct News {
     tickets: Vec<Option<RequestTicket>>,
-    seen: Vec<String>,
+    pub(crate) seen: Vec<String>,
     recovery: Vec<Recovery>,
 }
 
@@ -71,7 +71,7 @@ impl Handler for News {
     }
 }
 
-fn with_rooms(config: Config) -> Config {
+pub(crate) fn with_rooms(config: Config) -> Config {
     let memory = RoomMemory::default().rooms(vec![RoomOptions::new("news", Keep::messages(5))]);
     config.memory(memory).unlimited()
 }
@@ -84,7 +84,7 @@ fn hub() -> TestHub<News> {
     hub_with(Http::default())
 }
 
-fn get(path: &str, fields: &str) -> String {
+pub(crate) fn get(path: &str, fields: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
 }
 

@@ -22,11 +22,12 @@ mod queue;
 mod recount;
 mod segment;
 mod slow;
+mod streamed;
 mod watermark;
 mod write;
 mod write_buffer;
 
-pub(crate) use content::Streamed;
+pub(crate) use streamed::Streamed;
 pub(crate) use watermark::WatermarkEvent;
 
 use crate::base::lazy_box::LazyBox;
@@ -54,9 +55,6 @@ pub(crate) const PRIVATE: u32 = u32::MAX;
 
 /// The tag of raw bytes, which belong to no application message and are never skipped.
 const RAW: u32 = u32::MAX - 1;
-
-/// Maximum length of an application's message, in bytes: offsets in a log have 32 bits.
-const MESSAGE_MAX_BYTES: u64 = 1 << 30;
 
 #[derive(Debug)]
 pub(crate) struct Outbound {
