@@ -210,7 +210,7 @@ pub use config::{
     Address, AddressOrder, Closing, Config, Dial, DialError, DialProtocol, Drain, FormPart, Home, JoinError,
     JoinOptions, Listen, ListenError, ListenProblem, MessageForm, MetricLabelError, MetricLabels, MetricsOptions,
     PageLogin, PageOptions, Part, PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections,
-    SocketAccess, TicketError, TicketLimits, TlsStart, Unapplied,
+    SocketAccess, StreamForm, TicketError, TicketLimits, TlsStart, Unapplied,
 };
 pub use facts::{
     Addressee, Command, HistoryPage, HistoryRange, Input, PresencePage, PresentName, PublishRefusal, Published,

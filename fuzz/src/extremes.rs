@@ -11,8 +11,8 @@ use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
 use drupe_core::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, RawMode, Wire};
 use drupe_core::{
     AddressOrder, Backoff, Closing, Config, Dial, Drain, FormPart, Home, Listen, MessageForm, MetricsOptions,
-    PageLogin, PageOptions, PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, TicketLimits,
-    TlsStart, Unapplied,
+    PageLogin, PageOptions, PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, StreamForm,
+    TicketLimits, TlsStart, Unapplied,
 };
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -165,13 +165,18 @@ impl<'a> Draw<'a> {
             .age(self.maybe(|draw| draw.duration(Duration::from_secs(10))))
             .key_window(self.duration(Duration::from_secs(10)));
         let presence = [Presence::Off, Presence::Counts, Presence::Names][usize::from(self.pick() % 3)];
-        let options = RoomOptions::new(if self.flag() { "*" } else { "a*" }, keep)
+        let options = |has_parts: bool, options: RoomOptions| {
+            let parts = StreamForm::default().event(PARTS).line(PARTS);
+            let options = options.stream(if has_parts { parts } else { StreamForm::default() });
+            options.form(if has_parts { MessageForm::Parts(PARTS) } else { MessageForm::Positioned })
+        };
+        let drawn = RoomOptions::new(if self.flag() { "*" } else { "a*" }, keep)
             .home(if self.pick() == 0 { Home::None } else { Home::Memory })
             .keep(keep)
             .presence(presence)
             .tells_gaps(self.flag())
-            .positions(self.flag())
-            .form(if self.flag() { MessageForm::Positioned } else { MessageForm::Parts(PARTS) });
+            .positions(self.flag());
+        let options = options(!self.flag(), drawn);
         let bytes_max = self.maybe(|draw| u64::from(draw.count(2_000))).unwrap_or(u64::MAX);
         RoomMemory::default().rooms(vec![options]).bytes_max(bytes_max).recover_max(self.count(3))
     }
@@ -314,8 +319,14 @@ impl<'a> Draw<'a> {
 const CARRIED: usize = 5;
 
 /// A form of messages with all parts.
-const PARTS: &[FormPart] =
-    &[FormPart::Text("{\"a\":"), FormPart::Room, FormPart::Offset, FormPart::Data, FormPart::Text("}")];
+const PARTS: &[FormPart] = &[
+    FormPart::Text("{\"a\":"),
+    FormPart::Room,
+    FormPart::Position,
+    FormPart::Offset,
+    FormPart::Data,
+    FormPart::Text("}"),
+];
 /// One listener of each kind.
 const ADDRESSES: [&str; 10] = [
     "tcp://127.0.0.1:1",

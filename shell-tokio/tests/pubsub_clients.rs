@@ -56,14 +56,16 @@ impl Server<'_> {
     }
 
     /// Runs a script, does to the server what it asks for, and expects that it finds everything good.
-    fn run(&self, interpreter: &str, arguments: &[&str], script: &str) {
+    ///
+    /// `more`: its arguments behind the ports.
+    fn run(&self, interpreter: &str, arguments: &[&str], script: &str, more: &[&str]) {
         let mut program = self.start(0, 0);
         // The listeners are in the order of their names.
         let (lines, web) = (program.port_of(0), program.port_of(1));
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pubsub_clients").join(script);
         let (path, ports) = (path.display().to_string(), [web.to_string(), lines.to_string()]);
         let socket = self.directory.0.join("backend").display().to_string();
-        let arguments = [arguments, &[&path, &ports[0], &ports[1], &socket]].concat();
+        let arguments = [arguments, &[&path, &ports[0], &ports[1]], more, &[&socket]].concat();
         let mut client = Client::start(interpreter, &arguments).expect("it is installed");
         loop {
             match client.hear().as_str() {
@@ -87,13 +89,14 @@ impl Server<'_> {
 }
 
 /// Runs a script on one worker and on two.
-fn on_one_and_two_workers(interpreter: &str, arguments: &[&str], script: &str, anonymous: bool) {
+fn on_one_and_two_workers(interpreter: &str, arguments: &[&str], script: &str, anonymous: bool, more: &[&str]) {
     for workers in [1, 2] {
         let directory = Directory::new(&format!("pubsub-{script}-{workers}"));
         Server { directory: &directory, anonymous, workers, has_backend: script.starts_with("backend") }.run(
             interpreter,
             arguments,
             script,
+            more,
         );
     }
 }
@@ -109,17 +112,42 @@ fn node(script: &str, anonymous: bool) {
     if !found.is_ok_and(|output| output.status.success()) {
         return skip("node has no centrifuge and ws");
     }
-    on_one_and_two_workers("node", &[], script, anonymous);
+    on_one_and_two_workers("node", &[], script, anonymous, &[]);
 }
 
 /// Runs a script in Python, if it has the Centrifuge client.
-fn centrifuge_python(script: &str, anonymous: bool) {
+fn centrifuge_python(script: &str, anonymous: bool, more: &[&str]) {
     if python("jwt").is_none() {
         return;
     }
     let Some(python) = python("centrifuge") else { return };
     // Nothing compiled is left beside the scripts.
-    on_one_and_two_workers(&python, &["-B"], script, anonymous);
+    on_one_and_two_workers(&python, &["-B"], script, anonymous, more);
+}
+
+#[test]
+fn curl_gets_streams_of_events() {
+    if !support::is_installed("curl") {
+        return skip("there is no curl on this machine");
+    }
+    centrifuge_python("events_curl.py", true, &[]);
+}
+
+#[test]
+fn event_source_of_a_browser_comes_back_and_misses_nothing() {
+    let Some((_, browser)) = support::browser() else { return };
+    centrifuge_python("events.py", true, &[browser]);
+}
+
+#[test]
+fn javascript_client_recovers_in_a_browser() {
+    let Some((_, browser)) = support::browser() else { return };
+    let modules = std::env::var("DRUPE_TEST_NODE_MODULES").unwrap_or_default();
+    let library = format!("{modules}/centrifuge/dist/centrifuge.js");
+    if !Path::new(&library).exists() {
+        return skip("there is no centrifuge for browsers on this machine");
+    }
+    centrifuge_python("centrifuge_browser.py", true, &[browser, &library]);
 }
 
 #[test]
@@ -144,29 +172,29 @@ fn people_on_plain_sockets_share_channels_with_javascript_client() {
 
 #[test]
 fn python_client_publishes_reads_and_is_refused() {
-    centrifuge_python("channels.py", true);
+    centrifuge_python("channels.py", true, &[]);
 }
 
 #[test]
 fn python_client_recovers_what_it_missed_or_is_told() {
-    centrifuge_python("recovery.py", true);
+    centrifuge_python("recovery.py", true, &[]);
 }
 
 #[test]
 fn backend_decides_who_may_do_what() {
     if python("aiohttp").is_some() {
-        centrifuge_python("backend.py", false);
+        centrifuge_python("backend.py", false, &[]);
     }
 }
 
 #[test]
 fn backend_uses_the_http_api() {
     if python("cent").is_some() {
-        centrifuge_python("api.py", true);
+        centrifuge_python("api.py", true, &[]);
     }
 }
 
 #[test]
 fn python_client_renews_its_tokens() {
-    centrifuge_python("tokens.py", false);
+    centrifuge_python("tokens.py", false, &[]);
 }

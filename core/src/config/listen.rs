@@ -195,8 +195,9 @@ impl Listen {
         let protocol = protocol.into();
         let notices = !matches!(
             protocol,
-            Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::Raw(_) | Wire::Delimited(_) | Wire::Custom(_))
-                | Protocol::Http(_)
+            Protocol::Spoken(
+                Wire::LengthPrefixed(_) | Wire::Raw(_) | Wire::Delimited(_) | Wire::Events(_) | Wire::Custom(_)
+            ) | Protocol::Http(_)
         );
         Self {
             name: String::new(),
@@ -284,6 +285,7 @@ impl Listen {
             (_, Protocol::Spoken(Wire::Delimited(_)), None) => "delimited",
             (_, Protocol::Spoken(Wire::Delimited(_)), Some(_)) => "delimiteds",
             (_, Protocol::Spoken(Wire::Custom(custom)), _) => custom.name(),
+            (_, Protocol::Spoken(Wire::Events(_)), _) => "events",
             (_, Protocol::Auto(_), None) => "auto",
             (_, Protocol::Auto(_), Some(_)) => "autos",
         };
@@ -291,8 +293,8 @@ impl Listen {
             Protocol::Http(http) => http.path.as_deref().unwrap_or_default(),
             _ => "",
         };
-        let is_custom = matches!(self.protocol, Protocol::Spoken(Wire::Custom(_)));
-        let over_tls = if is_custom && self.tls.is_some() { "s" } else { "" };
+        let has_own_name = matches!(self.protocol, Protocol::Spoken(Wire::Custom(_) | Wire::Events(_)));
+        let over_tls = if has_own_name && self.tls.is_some() { "s" } else { "" };
         let tunnel = address.forward().map(|forward| alloc::format!("?tunnel={}", forward.tunnel)).unwrap_or_default();
         alloc::format!("{scheme}{over_tls}://{address}{path}{tunnel}")
     }

@@ -48,6 +48,19 @@ pub struct RoomOptions {
     pub positions: bool,
     /// How messages that carry their position are written. Default: [`MessageForm::Positioned`].
     pub form: MessageForm,
+    /// How they are written for members whose wire is a [stream of events](crate::wire::events).
+    pub stream: StreamForm,
+}
+
+/// How a message with a position is written for members whose wire is a [stream of
+/// events](crate::wire::events).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamForm {
+    /// The data of an event of an `EventSource`, whose `id` is the position. Default: the message.
+    pub event: &'static [FormPart],
+    /// A line of JSON. Default: `{"position":"7.1.2f","data":...}`.
+    pub line: &'static [FormPart],
 }
 
 /// How a message with a position is written for members of [`Representation::Json`](crate::Representation).
@@ -68,6 +81,8 @@ pub enum FormPart {
     Text(&'static str),
     /// The name of the room, as a JSON string.
     Room,
+    /// The [position](crate::history::Position) of the message, as a JSON string.
+    Position,
     /// The [offset](crate::history::Position::offset) of the message, as a number.
     Offset,
     /// The message. Text that is the same for all members becomes a JSON string.
@@ -109,11 +124,26 @@ setters!(RoomOptions {
     tells_gaps: bool,
     positions: bool,
     form: MessageForm,
+    stream: StreamForm,
 });
+setters!(StreamForm { event: &'static [FormPart], line: &'static [FormPart] });
 
 impl Default for RoomMemory {
     fn default() -> Self {
         Self { rooms: Vec::new(), bytes_max: 64 << 20, recover_max: 300 }
+    }
+}
+
+impl Default for StreamForm {
+    fn default() -> Self {
+        const LINE: &[FormPart] = &[
+            FormPart::Text("{\"position\":"),
+            FormPart::Position,
+            FormPart::Text(",\"data\":"),
+            FormPart::Data,
+            FormPart::Text("}"),
+        ];
+        Self { event: &[FormPart::Data], line: LINE }
     }
 }
 
@@ -130,6 +160,7 @@ impl RoomOptions {
             tells_gaps: true,
             positions: true,
             form: MessageForm::Positioned,
+            stream: StreamForm::default(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub use dial::{AddressOrder, Dial, DialError, DialProtocol, TlsStart};
 pub use ladder::{Action, Ladder};
 pub use listen::{Address, Listen, SocketAccess};
 pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
-pub use memory::{FormPart, Home, MessageForm, Presence, RoomMemory, RoomOptions};
+pub use memory::{FormPart, Home, MessageForm, Presence, RoomMemory, RoomOptions, StreamForm};
 pub use metrics::{MetricLabelError, MetricLabels, MetricsOptions};
 pub use pages::{PageLogin, PageOptions};
 pub use peer::{PeerLimits, Rates};

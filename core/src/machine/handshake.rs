@@ -65,22 +65,24 @@ impl<H: Handler> Machine<H> {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         let mut held = found.held.take();
         let (mut used, mut search) = (0, found.head_search);
-        let socket = self.answer_requests(conn, http, input, &held, (&mut used, &mut search));
+        let wire = self.answer_requests(conn, http, input, &held, (&mut used, &mut search));
         if let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
             held.consume(used);
             found.held.keep(held);
             found.head_search = search;
         }
-        if let Some((socket, request)) = socket {
-            let wire = match http.telnet {
-                Some(telnet) if !request.opens_monitor() => Wire::WsTelnet(WsTelnet { telnet, socket }),
-                _ => Wire::WebSocket(socket),
+        if let Some((wire, request)) = wire {
+            let wire = match (wire, http.telnet) {
+                (Wire::WebSocket(socket), Some(telnet)) if !request.opens_monitor() => {
+                    Wire::WsTelnet(WsTelnet { telnet, socket })
+                }
+                (wire, _) => wire,
             };
             self.start_protocol(conn, wire, Some(&request));
         }
     }
 
-    /// Answers HTTP requests, no faster than the peer reads, until one upgrades to WebSocket.
+    /// Answers HTTP requests, no faster than the peer reads, until one begins another protocol.
     fn answer_requests(
         &mut self,
         conn: ConnId,
@@ -88,7 +90,7 @@ impl<H: Handler> Machine<H> {
         input: ProbeInput,
         held: &[u8],
         (used, search): (&mut usize, &mut HeadSearch),
-    ) -> Option<(WebSocket, Request)> {
+    ) -> Option<(Wire, Request)> {
         let index = conn.slot();
         let mut answered = false;
         while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
@@ -109,6 +111,7 @@ impl<H: Handler> Machine<H> {
                 }
                 // What follows the request waits for the response.
                 Some(Exchange::Waiting(_)) => return None,
+                Some(Exchange::Streaming(_)) => return self.begin_stream(conn, http),
                 None => {}
             }
             let (request, length) = match parse_head(rest, search, http.body_limit()) {
@@ -144,8 +147,8 @@ impl<H: Handler> Machine<H> {
                 }
                 continue;
             }
-            if let Some(socket) = self.answer(conn, http, request) {
-                return Some(socket);
+            if let Some((socket, request)) = self.answer(conn, http, request) {
+                return Some((Wire::WebSocket(socket), request));
             }
         }
         None
@@ -237,7 +240,7 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Returns the scheme of a request, or `None` if only a proxy knows it and does not report it.
-    fn scheme(&self, conn: ConnId, http: &Http, request: &Request) -> Option<Scheme> {
+    pub(super) fn scheme(&self, conn: ConnId, http: &Http, request: &Request) -> Option<Scheme> {
         let found = self.state.conns.get(conn)?;
         // A mount is like a proxy: only the other server knows whether it spoke TLS.
         let is_mounted = self.state.listen_of(conn).is_some_and(|listen| matches!(listen.address, Address::Mounted(_)));
@@ -283,7 +286,7 @@ impl<H: Handler> Machine<H> {
     /// Admits or refuses the client that a proxy reports. Returns `true` if the client is admitted.
     ///
     /// If the proxy reports no readable client, its own address counts.
-    fn told_by_proxy(&mut self, conn: ConnId, forwarded: &Forwarded, request: &Request) -> bool {
+    pub(super) fn told_by_proxy(&mut self, conn: ConnId, forwarded: &Forwarded, request: &Request) -> bool {
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| !found.readmitted) else { return true };
         // The first shard may answer later, and its answer is then for an HTTP client.
         found.is_http = true;

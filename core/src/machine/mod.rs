@@ -17,6 +17,7 @@ mod request;
 mod serve;
 mod settle;
 mod shards;
+mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]

@@ -75,8 +75,8 @@ impl<H: Handler> Machine<H> {
         let exchange = &mut self.state.conns.get_mut(conn)?.exchange;
         match *exchange.take()? {
             Exchange::Reading(reading) => Some(reading),
-            waiting @ Exchange::Waiting(_) => {
-                *exchange = Some(waiting.into());
+            other => {
+                *exchange = Some(other.into());
                 None
             }
         }
@@ -120,12 +120,13 @@ impl<H: Handler> Machine<H> {
         match state {
             RequestState::Answered(response) => self.state.send_response(reply, &response),
             RequestState::Open(_) => self.send_refusal(reply, refused, Some(request)),
+            RequestState::Streamed(events, ticket) => self.stream_is_wanted(reply, http, request, (events, ticket)),
             RequestState::None => {}
         }
     }
 
     /// Refuses a request that the handler has not responded to.
-    fn send_refusal(&mut self, reply: Reply, refused: Refused, request: Option<&Request>) {
+    pub(super) fn send_refusal(&mut self, reply: Reply, refused: Refused, request: Option<&Request>) {
         let Reply { conn, is_head, keeps_alive, timeout } = reply;
         let Answer { bytes, is_last, .. } = refused.answer_for_handler(is_head, keeps_alive);
         self.state.outbound.control(conn.slot(), &bytes);

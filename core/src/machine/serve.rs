@@ -5,6 +5,7 @@ use crate::base::{ConnId, Failure, Reason, TlsFault};
 use crate::config::Action;
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
+use crate::state::conn::Conn;
 use crate::wire::telnet::Signal;
 use crate::wire::{DecodeError, Decoded, Item};
 use alloc::boxed::Box;
@@ -223,7 +224,12 @@ impl<H: Handler> Machine<H> {
         self.scratch = scratch;
         // The application may have answered the last message by closing our half.
         let finished = self.state.conns.get(conn).is_some_and(|found| found.finished);
-        if half_open && !finished && reason == Reason::PeerClosed && self.state.open_slot(conn).is_some() {
+        let found = self.state.conns.get(conn).filter(|found| found.is_open());
+        let goes_on = found.filter(|_| !finished && reason == Reason::PeerClosed).map(Conn::only_receives);
+        if goes_on == Some(true) {
+            // If the peer is gone, its host answers a keep-alive with a reset.
+            self.state.keep_alive(conn.slot());
+        } else if half_open && goes_on.is_some() {
             self.emit(Event::InputEnded { conn });
         } else {
             self.state.end(conn.slot(), reason, Ending::Flush);

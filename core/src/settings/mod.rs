@@ -103,6 +103,7 @@ mod secret;
 mod secret_files;
 mod secrets;
 mod section;
+mod section_paths;
 mod sections;
 mod sources;
 mod template;

@@ -1,6 +1,7 @@
 //! Parts of a configuration that belong to an application.
 
 use super::dials::{DialSettings, LoadClientTls};
+use super::section_paths::SectionPath;
 use super::token_keys::KeySetSource;
 use crate::config::{RoomOptions, Sections};
 use alloc::format;
@@ -104,6 +105,14 @@ pub trait Section:
         None
     }
 
+    /// Returns the paths of HTTP listeners that the application whose name is that of the section
+    /// answers, each with the key that asks for it. None by default.
+    ///
+    /// Each needs a listener of the application that serves HTTP, and that has no WebSocket there.
+    fn http_paths(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
     /// Returns the outgoing connections in the section, with their keys. None by default.
     ///
     /// Their values are checked, and their TLS files are loaded with the configuration.
@@ -155,6 +164,8 @@ pub(super) struct ReadSection {
     pub(super) shown: Value,
     /// Options of the rooms of the section's application.
     pub(super) rooms: Vec<RoomOptions>,
+    /// Paths that the section's application answers.
+    pub(super) paths: Vec<SectionPath>,
     pub(super) checked: Result<(), SectionError>,
     /// The result of the check for peers whom no authentication names.
     pub(super) unauthenticated: Result<(), SectionError>,
@@ -177,8 +188,10 @@ impl SectionType {
                 let checked = prepared.and_then(|()| section.check());
                 let (rooms, unauthenticated) = (section.rooms(), section.check_unauthenticated());
                 let key_set = section.key_set();
+                let of = |(key, path)| SectionPath { app: T::NAME, key, path };
+                let paths = section.http_paths().into_iter().map(of).collect();
                 sections.set(section);
-                Ok(ReadSection { shown, rooms, checked, unauthenticated, key_set })
+                Ok(ReadSection { shown, rooms, paths, checked, unauthenticated, key_set })
             },
         }
     }

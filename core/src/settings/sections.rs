@@ -6,6 +6,7 @@ use super::layers::{Layers, overlay};
 use super::schema::{is_secret, resolve};
 use super::secret_files::SecretFiles;
 use super::section::SectionType;
+use super::section_paths::SectionPath;
 use super::token_keys::KeySetSource;
 use super::typed::{PROBLEMS_MAX, no_such_key, not_a_map, problem, remove};
 use super::{SettingsError, SettingsErrors};
@@ -28,6 +29,8 @@ pub(super) struct TypedSections {
     pub(super) key_sets: Vec<(String, KeySetSource)>,
     /// The applications that nobody can use without authentication, each with the key that would change this, and why.
     pub(super) closed: Vec<(&'static str, String, String)>,
+    /// Paths that the sections' applications answer.
+    pub(super) paths: Vec<SectionPath>,
 }
 
 /// Converts the merged layers to sections.
@@ -103,6 +106,7 @@ impl Reader<'_> {
                     // A section of another name than any application has no rooms.
                     if let Some(app) = self.catalog.index_of_app(name) {
                         typed.rooms.extend(read.rooms.into_iter().map(|rooms| rooms.app(Some(app))));
+                        typed.paths.extend(read.paths);
                     }
                     return;
                 }

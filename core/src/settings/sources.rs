@@ -19,7 +19,7 @@ use crate::settings::tree::{
 };
 use crate::settings::typed::typed;
 use crate::settings::{SettingsError, SettingsErrors};
-use crate::settings::{environment, follow, listeners, paths, warnings};
+use crate::settings::{environment, follow, listeners, paths, section_paths, warnings};
 use crate::tls::ClientTls;
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -221,6 +221,7 @@ impl Sources {
                 problems.push(layers.blame(key, words.clone()));
             }
         }
+        problems.extend(section_paths::problems(&sections.paths, &plan.config.listeners, &layers));
         none(&mut problems)?;
         warnings.extend(warnings::warnings(&settings, &plan, &layers));
         if self.unlimited && settings.profile == Profile::Production {

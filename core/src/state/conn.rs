@@ -240,6 +240,7 @@ impl Conn {
             Decoder::WsTelnet(_) => "ws+telnet",
             Decoder::Raw(_) => "raw",
             Decoder::Delimited(_) => "delimited",
+            Decoder::Events(_) => "events",
             Decoder::Custom(custom) => custom.name(),
         }
     }
@@ -247,6 +248,11 @@ impl Conn {
     /// Returns the peer under whose address the connection is counted. `Local` if under none.
     pub(crate) fn counted_as(&self) -> Peer {
         if self.uncounted { Peer::Local } else { self.peer }
+    }
+
+    /// Returns `true` if the peer has nothing to send: the connection is a stream of events to it.
+    pub(crate) const fn only_receives(&self) -> bool {
+        matches!(self.decoder, Decoder::Events(_))
     }
 
     pub(crate) fn is_undecided(&self) -> bool {
@@ -261,7 +267,7 @@ impl Conn {
     pub(crate) fn waiting(&self) -> Option<&Waiting> {
         match self.exchange.as_deref() {
             Some(Exchange::Waiting(waiting)) => Some(waiting),
-            Some(Exchange::Reading(_)) | None => None,
+            Some(Exchange::Reading(_) | Exchange::Streaming(_)) | None => None,
         }
     }
 
@@ -276,10 +282,12 @@ impl Conn {
             (Some(socket), _) => socket.ping_interval(),
             (None, Decoder::Telnet(session)) => session.keep_alive_interval(),
             (None, Decoder::TelnetClient(session)) => session.keep_alive_interval(),
+            (None, Decoder::Events(events)) => events.ping_interval(),
             _ => None,
         };
         let interval = some_time(interval)?.max(INTERVAL_MIN);
-        Some(self.last_byte_at.max(self.kept_alive_at) + interval)
+        let heard_at = if self.only_receives() { self.kept_alive_at } else { self.last_byte_at };
+        Some(heard_at.max(self.kept_alive_at) + interval)
     }
 
     /// Restarts the silence, idle and message time limits after a period without reading.

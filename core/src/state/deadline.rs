@@ -98,6 +98,7 @@ impl State {
                 let waits = self.must_wait(index);
                 let unserved = conn.is_unserved();
                 let speaks = !waits && !unserved;
+                let sends = speaks && !conn.only_receives();
                 let limits = self.limits_of(conn);
                 let after = |since: Time, span: Option<Duration>| some_time(span).map(|span| since + span);
                 let candidates = [
@@ -108,10 +109,10 @@ impl State {
                         conn.message_since.filter(|_| speaks).map(|since| since + limits.budget.message_deadline),
                         Why::Message,
                     ),
-                    at(after(conn.last_message_at, limits.idle).filter(|_| speaks), Why::Idle),
-                    at(self.idle_warning_at(conn).filter(|_| speaks), Why::IdleWarning),
+                    at(after(conn.last_message_at, limits.idle).filter(|_| sends), Why::Idle),
+                    at(self.idle_warning_at(conn).filter(|_| sends), Why::IdleWarning),
                     // A peer that has ended its half can send nothing.
-                    at(after(conn.last_byte_at, limits.silence).filter(|_| speaks && !conn.input_ended), Why::Silence),
+                    at(after(conn.last_byte_at, limits.silence).filter(|_| sends && !conn.input_ended), Why::Silence),
                     at(after(conn.opened_at, limits.lifetime), Why::Expiry),
                     at(conn.decoder_due.filter(|_| speaks), Why::Key),
                     at(conn.keep_alive_at(), Why::KeepAlive),

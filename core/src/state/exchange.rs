@@ -2,6 +2,7 @@
 
 use crate::base::{ConnId, ConnIdError, Time};
 use crate::state::Ticket;
+use crate::wire::events::Events;
 use crate::wire::http::{Body, HttpResponse, Refused, Request};
 use core::fmt;
 use core::str::FromStr;
@@ -54,6 +55,16 @@ pub(crate) enum Exchange {
     Reading(Reading),
     /// The handler responds later.
     Waiting(Waiting),
+    /// The handler responds with a stream of events, which has not begun.
+    Streaming(Streaming),
+}
+
+/// A request whose response is a stream of events, once its client is admitted.
+#[derive(Debug)]
+pub(crate) struct Streaming {
+    pub(crate) ticket: RequestTicket,
+    pub(crate) request: Request,
+    pub(crate) events: Events,
 }
 
 /// A request whose body is not complete.
@@ -95,6 +106,8 @@ pub(crate) enum RequestState {
     /// The handler has not responded.
     Open(Reply),
     Answered(HttpResponse),
+    /// The handler responds with a stream of events. There is no ticket if only the head is sent.
+    Streamed(Events, Option<RequestTicket>),
 }
 
 #[cfg(test)]

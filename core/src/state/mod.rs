@@ -45,7 +45,7 @@ pub(crate) use closing::Ending;
 pub use conn::{RoundTrip, Traffic};
 pub use deadline::{Deadline, Why};
 pub use exchange::RequestTicket;
-pub(crate) use exchange::{Exchange, Reading, Reply, RequestState, Waiting};
+pub(crate) use exchange::{Exchange, Reading, Reply, RequestState, Streaming, Waiting};
 pub(crate) use links::Tunnels;
 pub(crate) use listeners::Listeners;
 pub(crate) use memory::Memory;
@@ -409,12 +409,12 @@ impl State {
         conn.phase = Phase::Open;
         conn.step = HandshakeStep::Speech;
         conn.decoder = wire.decoder();
-        if !matches!(wire, Wire::Lines(_) | Wire::Telnet(_)) && is_auto {
-            // As on a listener of that protocol.
-            conn.notices = false;
-        }
+        // As on a listener of that protocol. On a stream, a notice would be an event of the application.
+        let has_notices = matches!(wire, Wire::Lines(_) | Wire::Telnet(_)) || !is_auto;
+        conn.notices &= has_notices && !matches!(wire, Wire::Events(_));
         conn.encoding = number;
         conn.may_speak_again(now);
+        conn.kept_alive_at = now;
         self.outbound.set_encoding(id.slot(), number);
         self.outbound.changed.insert(id.slot());
         self.speak_first(id.slot());

@@ -6,6 +6,7 @@ use crate::base::{ConnId, Origin, Reason};
 use crate::state::Pending;
 use crate::state::conn::{Conn, Phase};
 use crate::web::{Answer, Endpoint, answer_of};
+use crate::wire::events::Events;
 use crate::wire::http::{HttpResponse, RespondError};
 use core::time::Duration;
 
@@ -35,6 +36,19 @@ impl State {
         conn.exchange = Some(Exchange::Waiting(Waiting { ticket, reply, until }).into());
         self.outbound.changed.insert(reply.conn.slot());
         self.schedule(reply.conn.slot());
+        Ok(ticket)
+    }
+
+    /// Makes a stream of events the response to the request of the current event.
+    ///
+    /// There is no ticket if the client asks for the head alone.
+    pub(crate) fn respond_stream(&mut self, events: Events) -> Result<Option<RequestTicket>, RespondError> {
+        let RequestState::Open(reply) = self.request else { return Err(RespondError::NoRequest) };
+        let ticket = (!reply.is_head).then(|| {
+            self.requests_promised += 1;
+            RequestTicket::new(reply.conn, self.requests_promised)
+        });
+        self.request = RequestState::Streamed(events, ticket);
         Ok(ticket)
     }
 
@@ -103,7 +117,11 @@ impl State {
     /// Drops the request of a connection that ends. Queues an event if its response was awaited.
     pub(super) fn drop_request(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let ticket = conn.waiting().map(|waiting| waiting.ticket);
+        let ticket = match conn.exchange.as_deref() {
+            Some(Exchange::Waiting(waiting)) => Some(waiting.ticket),
+            Some(Exchange::Streaming(streaming)) => Some(streaming.ticket),
+            Some(Exchange::Reading(_)) | None => None,
+        };
         conn.exchange = None;
         if let (Some(ticket), Origin::Listener(listener)) = (ticket, conn.origin) {
             self.pending.push_back(Pending::RequestExpired(ticket, listener));

@@ -5,8 +5,9 @@ use crate::base::{ConnId, Outgoing, Payload, Reason};
 use crate::config::SlowPolicy;
 use crate::history::Gap;
 use crate::state::conn::Conn;
-use crate::state::outbound::{PRIVATE, WatermarkEvent};
+use crate::state::outbound::{PRIVATE, Streamed, WatermarkEvent};
 use crate::state::room::{RoomNumber, WAITING, is_tag_of_home};
+use crate::wire::events::{EventFormat, StreamEvent};
 use alloc::vec::Vec;
 
 /// Number of bytes queued in one turn above which to write before reading more.
@@ -25,12 +26,40 @@ impl State {
         sent == Ok(true)
     }
 
+    /// Sends an event with its fields. Returns false if the wire is no stream of events.
+    pub(crate) fn send_event(&mut self, id: ConnId, event: &StreamEvent<'_>) -> bool {
+        let Some(index) = self.sending_slot(id) else { return false };
+        let Some(format) = self.conns.get(id).and_then(|conn| self.outbound.format(conn.encoding)) else {
+            return false;
+        };
+        let mut bytes = Vec::new();
+        format.write(event, &mut bytes);
+        let sent = self.outbound.send_encoded(index, &bytes);
+        if let Some(data) = event.data.filter(|_| sent) {
+            self.copy_sent(id, Payload::Text(data));
+        }
+        self.count_out(u64::from(sent), 0);
+        self.settle_watermarks();
+        sent
+    }
+
     /// Returns the slot of a connection, if messages can be sent to it.
     fn sending_slot(&self, id: ConnId) -> Option<u32> {
         self.open_slot(id).filter(|_| self.conns.get(id).is_some_and(|conn| !conn.finished))
     }
 
     pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
+        self.publish_streamed(room, except, message, &Streamed::default())
+    }
+
+    /// Publishes a message. `streamed`: the message for members whose wire is a stream of events.
+    pub(crate) fn publish_streamed(
+        &mut self,
+        room: &str,
+        except: &[ConnId],
+        message: Outgoing<'_>,
+        streamed: &Streamed,
+    ) -> usize {
         let Some(number) = self.rooms.number(room) else { return 0 };
         // Connections that are gone or on other shards are no members here.
         let mut except: Vec<u32> = except.iter().filter_map(|&id| self.conns.get(id).map(|_| id.slot())).collect();
@@ -57,7 +86,9 @@ impl State {
                 &group.members
             };
             let payload = message.as_payload(self.outbound.representation(group.encoding));
-            let published = self.outbound.publish(members, one, group.encoding, room.tag, policy, payload);
+            let format = self.outbound.format(group.encoding);
+            let (content, policy) = (streamed.content(format, payload), policy_for(format, policy));
+            let published = self.outbound.publish(members, one, group.encoding, room.tag, policy, content);
             if let Ok(recipients) = published {
                 sent += recipients;
                 copied.extend(self.outbound.taken_by(&watched, group.encoding));
@@ -82,7 +113,9 @@ impl State {
     }
 
     /// Sends a message of a room to one of its members, which may still be waiting.
-    pub(crate) fn send_from_room(&mut self, number: RoomNumber, slot: u32, message: Outgoing<'_>) {
+    ///
+    /// `streamed`: the message for a member whose wire is a stream of events.
+    pub(crate) fn send_from_room(&mut self, number: RoomNumber, slot: u32, message: Outgoing<'_>, streamed: &Streamed) {
         let (Some(room), Some(conn)) = (self.rooms.get(number), self.conns.at(slot)) else { return };
         if !conn.is_open() || conn.finished {
             return;
@@ -93,7 +126,9 @@ impl State {
             return;
         }
         let payload = message.as_payload(self.outbound.representation(conn.encoding));
-        match self.outbound.publish(&[slot], None, conn.encoding, room.tag, policy, payload) {
+        let format = self.outbound.format(conn.encoding);
+        let (content, policy) = (streamed.content(format, payload), policy_for(format, policy));
+        match self.outbound.publish(&[slot], None, conn.encoding, room.tag, policy, content) {
             Ok(1..) => {
                 self.copy_sent(self.conns.id(slot), payload);
                 self.count_out(1, 0);
@@ -240,6 +275,13 @@ impl State {
         self.metrics.messages_out += sent;
         self.metrics.messages_unsendable += unsendable;
     }
+}
+
+/// Returns the policy for recipients of this format.
+///
+/// A later position would tell the client of a stream that it has all messages before it.
+const fn policy_for(format: Option<EventFormat>, policy: SlowPolicy) -> SlowPolicy {
+    if format.is_some() { SlowPolicy::Close } else { policy }
 }
 
 /// Returns the members that are not in `except`, which must be sorted.

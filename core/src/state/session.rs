@@ -182,6 +182,8 @@ impl State {
         conn.kept_alive_at = at;
         if let Some(socket) = conn.decoder.socket_mut() {
             socket.send_ping(now, &mut self.outbound.encoder.masks);
+        } else if let Decoder::Events(events) = &mut conn.decoder {
+            events.keep_alive();
         } else if let Some(session) = conn.decoder.session() {
             session.keep_alive();
         } else if let Some(session) = conn.decoder.client_session() {

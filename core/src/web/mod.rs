@@ -2,5 +2,7 @@
 
 mod answer;
 mod response;
+mod stream;
 
 pub(crate) use answer::{Answer, Endpoint, Outcome, Site, answer, answer_of};
+pub(crate) use stream::stream_head;

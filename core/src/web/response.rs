@@ -76,8 +76,8 @@ impl<'a> Response<'a> {
     pub(super) fn bytes(&self, is_head: bool, keeps_alive: bool) -> Vec<u8> {
         let (code, phrase) = (self.status.code(), self.status.phrase());
         let mut head = format!("HTTP/1.1 {code} {phrase}\r\n");
-        // A 304 has no body, and the length would be that of the file (RFC 9110 section 8.6).
-        if self.status != Status::NOT_MODIFIED {
+        // They have no body. The length would be that of the file, or forbidden (RFC 9110 section 8.6).
+        if !matches!(self.status, Status::NOT_MODIFIED | Status::NO_CONTENT) {
             let _ = write!(head, "Content-Type: {}\r\nContent-Length: {}\r\n", self.content_type, self.body.len());
         }
         let _ = write!(head, "Cache-Control: {}\r\n", if self.is_stored { "no-cache" } else { "no-store" });

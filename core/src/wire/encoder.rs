@@ -35,6 +35,7 @@ impl Encoder {
             }
             Encoding::Raw => out.extend_from_slice(payload.as_bytes()),
             Encoding::Delimited(delimiter) => delimiter.encode(payload, out)?,
+            Encoding::Events(format) => format.encode(payload, out)?,
             Encoding::Custom(custom) => custom.encode(payload, out)?,
             Encoding::LengthPrefixed(prefix) => prefix.encode(payload, out)?,
             Encoding::WebSocket { role, deflate } => {

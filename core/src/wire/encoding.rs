@@ -1,3 +1,4 @@
+use super::events::EventFormat;
 use super::{Custom, Delimiter, LengthPrefix, LineEnding};
 use crate::base::{Payload, Representation};
 use crate::wire::telnet;
@@ -35,6 +36,8 @@ pub enum Encoding {
     Raw,
     /// The content, followed by a delimiter.
     Delimited(Delimiter),
+    /// An event of a stream in one direction.
+    Events(EventFormat),
     /// The frame of a [`Codec`](super::Codec) of the application.
     Custom(Custom),
 }
@@ -59,7 +62,9 @@ impl Encoding {
     /// Returns the representation with which a connection of this encoding begins.
     pub(crate) const fn representation(self) -> Representation {
         match self {
-            Self::WebSocket { .. } | Self::LengthPrefixed(_) | Self::Delimited(_) => Representation::Json,
+            Self::WebSocket { .. } | Self::LengthPrefixed(_) | Self::Delimited(_) | Self::Events(_) => {
+                Representation::Json
+            }
             Self::Lines(_) | Self::Telnet { .. } | Self::Raw => Representation::Text,
             Self::Custom(custom) => custom.representation(),
         }
@@ -72,7 +77,11 @@ impl Encoding {
             Self::Telnet { charset, path } => {
                 telnet_by(path, out, |out| telnet::encode(payload, charset, out));
             }
-            Self::LengthPrefixed(_) | Self::Delimited(_) | Self::WebSocket { .. } | Self::Custom(_) => return false,
+            Self::LengthPrefixed(_)
+            | Self::Delimited(_)
+            | Self::WebSocket { .. }
+            | Self::Events(_)
+            | Self::Custom(_) => return false,
         }
         true
     }

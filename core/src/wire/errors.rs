@@ -119,6 +119,9 @@ pub enum EncodeError {
         /// The offset in the message, in bytes, at which the delimiter begins.
         offset: usize,
     },
+    /// The message is not text, which is all that this wire carries.
+    #[error("the message is not text")]
+    NotText,
     /// The application's [codec](super::Codec) refuses the message.
     #[error("the codec refuses the message: {0}")]
     Codec(CodecError),

@@ -36,6 +36,7 @@ mod delimited;
 mod encoder;
 mod encoding;
 mod errors;
+pub mod events;
 mod length;
 mod line;
 mod protocol;
@@ -68,6 +69,7 @@ pub use raw::{Raw, RawDecoder, RawMode};
 pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
 use crate::base::Payload;
+use crate::wire::events::{Events, EventsDecoder};
 use crate::wire::telnet::{ClientSession, Replies, Session, Telnet, TelnetClient, Terminal};
 use crate::wire::websocket::{WebSocket, WebSocketDecoder};
 use alloc::boxed::Box;
@@ -94,6 +96,8 @@ pub enum Wire {
     Raw(Raw),
     /// Messages that end with a delimiter.
     Delimited(Delimited),
+    /// Events in one direction, after an HTTP request.
+    Events(Events),
     /// The protocol of a [`Codec`] of the application.
     Custom(Custom),
 }
@@ -111,6 +115,7 @@ impl Wire {
             Self::WsTelnet(wire) => Decoder::WsTelnet(Box::new(WsTelnetDecoder::new(wire))),
             Self::Raw(raw) => Decoder::Raw(RawDecoder::new(raw)),
             Self::Delimited(wire) => Decoder::Delimited(Box::new(DelimitedDecoder::new(wire))),
+            Self::Events(events) => Decoder::Events(EventsDecoder::new(events)),
             Self::Custom(custom) => Decoder::Custom(Box::new(CustomDecoder::new(custom))),
         }
     }
@@ -127,6 +132,7 @@ impl Wire {
             Self::WsTelnet(wire) => Encoding::Telnet { charset: wire.telnet.charset, path: TelnetPath::Framed },
             Self::Raw(_) => Encoding::Raw,
             Self::Delimited(wire) => Encoding::Delimited(wire.delimiter),
+            Self::Events(events) => Encoding::Events(events.format),
             Self::Custom(custom) => Encoding::Custom(custom),
         }
     }
@@ -159,6 +165,8 @@ pub enum Decoder {
     Raw(RawDecoder),
     /// The decoder of delimited messages.
     Delimited(Box<DelimitedDecoder>),
+    /// The decoder of a stream in one direction, which discards what it gets.
+    Events(EventsDecoder),
     /// The decoder of a [`Codec`] of the application.
     Custom(Box<CustomDecoder>),
 }
@@ -185,6 +193,7 @@ impl Decoder {
             Self::WsTelnet(stream) => stream.decode(input, buffer, budget),
             Self::Raw(raw) => Ok(raw.decode(input, budget)),
             Self::Delimited(wire) => wire.decode(input, buffer, budget),
+            Self::Events(events) => events.decode(input),
             Self::Custom(custom) => custom.decode(input, buffer, budget),
         }
     }
@@ -205,7 +214,7 @@ impl Decoder {
             Self::TelnetClient(session) => session.finish(buffer, budget),
             Self::WebSocket(socket) => socket.finish().map(|()| None),
             Self::WsTelnet(stream) => stream.finish(buffer, budget),
-            Self::Raw(_) => Ok(None),
+            Self::Raw(_) | Self::Events(_) => Ok(None),
             Self::Delimited(wire) => wire.finish(buffer, budget),
             Self::Custom(custom) => custom.finish(buffer, budget),
         }
@@ -221,7 +230,7 @@ impl Decoder {
             Self::TelnetClient(session) => session.is_partial(),
             Self::WebSocket(socket) => socket.is_partial(),
             Self::WsTelnet(stream) => stream.is_partial(),
-            Self::Raw(_) => false,
+            Self::Raw(_) | Self::Events(_) => false,
             Self::Delimited(wire) => wire.is_partial(),
             Self::Custom(custom) => custom.is_partial(),
         }
@@ -246,7 +255,7 @@ impl Decoder {
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self {
-            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Delimited(_) | Self::Custom(_) => false,
+            Self::Lines(_) | Self::LengthPrefixed(_) | Self::Delimited(_) | Self::Events(_) | Self::Custom(_) => false,
             Self::Telnet(session) => session.is_ahead(),
             Self::TelnetClient(session) => session.is_ahead(),
             Self::WebSocket(socket) => socket.is_ahead(),
@@ -292,6 +301,7 @@ impl Decoder {
             Self::WebSocket(socket) => socket.replies(),
             Self::WsTelnet(stream) if with_line => stream.replies(),
             Self::WsTelnet(stream) => stream.answers(),
+            Self::Events(events) => events.replies(),
             Self::Lines(_) | Self::LengthPrefixed(_) | Self::Raw(_) | Self::Delimited(_) | Self::Custom(_) => None,
         }
     }

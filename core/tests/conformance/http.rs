@@ -7,6 +7,7 @@ use crate::shell::core::http::{Files, Http, HttpResponse};
 use crate::shell::core::outbound::Marks;
 use crate::shell::core::telnet::Telnet;
 use crate::shell::core::wire::Protocol;
+use crate::shell::core::wire::events::Events;
 use crate::shell::core::{Config, Event, Handler, Hub, Listen, NoNote, Reason, RequestTicket, Timer};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -41,6 +42,60 @@ fn websocket_and_http_share_a_port() {
     let _ = server.remote.drain();
     assert_eq!(socket.rest_bytes(), b"\x88\x0a\x03\xe9shutdown");
     assert_eq!(server.thread.join().expect("no panic").http_ended.get(Reason::Answered), 1);
+}
+
+/// Sends each client of a stream of events what the number of clients is, and what another one requests.
+struct Crowd;
+
+impl Handler for Crowd {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        match event {
+            Event::Request { request, .. } if request.path() == "/events" => {
+                assert!(hub.respond_stream(Events::default()).expect("a request").is_some());
+            }
+            Event::Request { request, .. } => {
+                hub.publish("all", request.path());
+            }
+            Event::Opened { conn, .. } => {
+                hub.join(conn, "all").expect("few");
+                hub.send(conn, "welcome");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn stream_of_events_outlives_the_half_of_its_client_but_not_the_client() {
+    let config = Config::listening(["ws://127.0.0.1:0".parse().expect("well formed")]);
+    let server = run(config, Crowd, None);
+    let (mut ann, mut bob) = (server.connect(), server.connect());
+    for peer in [&mut ann, &mut bob] {
+        peer.send(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+        peer.hear("\r\nConnection: close\r\n\r\ndata: welcome\n\n");
+    }
+    ann.end();
+    // A comment, whose answer would say that the client is gone.
+    peer_hears(&mut ann, ":\n");
+    drop(bob);
+    server.until(|metrics| metrics.open == 1);
+    let mut other = server.connect();
+    other.send(b"GET /news HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    peer_hears(&mut ann, "data: /news\n\n");
+    assert!(other.rest().starts_with("HTTP/1.1 404 "));
+    server.remote.drain().expect("it runs");
+    let _ = server.remote.drain();
+    assert_eq!(ann.rest(), "");
+    assert_eq!(server.thread.join().expect("no panic").ended.get(Reason::Shutdown), 1);
+}
+
+fn peer_hears(peer: &mut super::Peer, words: &str) {
+    let mut heard = vec![0; words.len()];
+    peer.0.read_exact(&mut heard).expect("the server sends it");
+    assert_eq!(heard, words.as_bytes());
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod operating_hostile;
 mod operating_world;
 mod requests_world;
 mod routes;
+mod streams;
+mod streams_shards;
 mod tungstenite;
 mod ws_telnet;
 mod ws_telnet_cuts;

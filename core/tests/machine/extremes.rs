@@ -195,7 +195,7 @@ fn of_listeners() -> Vec<Change> {
 }
 
 /// Options that are no number, and what rates and marks consist of.
-const WITHOUT_EXTREMES: [&str; 57] = [
+const WITHOUT_EXTREMES: [&str; 60] = [
     "address",
     "allow",
     "api",
@@ -207,6 +207,7 @@ const WITHOUT_EXTREMES: [&str; 57] = [
     "deny",
     "dry_run",
     "ending",
+    "event",
     "exempt",
     "files",
     "form",
@@ -218,6 +219,7 @@ const WITHOUT_EXTREMES: [&str; 57] = [
     "home",
     "hosts",
     "labels",
+    "line",
     "lines",
     "listeners",
     "login",
@@ -245,6 +247,7 @@ const WITHOUT_EXTREMES: [&str; 57] = [
     "sections",
     "slow_policy",
     "socket",
+    "stream",
     "subprotocols",
     "tells_gaps",
     "title",

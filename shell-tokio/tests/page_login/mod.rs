@@ -1,6 +1,7 @@
 //! The built-in page logs its user in.
 
-use crate::support::{Client, Directory, Program, python, skip};
+pub(crate) use crate::support::browser;
+use crate::support::{Client, Directory, Program};
 use drupe_tokio::core::kit::auth::scram::Credentials;
 use drupe_tokio::core::kit::auth::{
     Account, Authentication, Claims, Lookup, Provider, Registration, RegistrationRules, TokenKey,
@@ -9,7 +10,6 @@ use drupe_tokio::core::kit::layer::Within;
 use drupe_tokio::core::{Config, ConnId, Event, Handler, Hub, Identity, NoNote, PageLogin, PageOptions};
 use drupe_tokio::{Remote, Server};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::mpsc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,16 +33,6 @@ fn page_scram_client_matches_the_rfc_7677_example() {
     });
     let Some(node) = Client::start("node", &[&vectors, &client]) else { return };
     assert_eq!(node.rest(), "good\n");
-}
-
-/// Returns Python with playwright, and a browser. `None`, with a word about it, without one of them.
-pub(crate) fn browser() -> Option<(String, &'static str)> {
-    let python = python("playwright")?;
-    let browser = ["/usr/bin/chromium", "/usr/bin/google-chrome"].into_iter().find(|path| Path::new(path).exists());
-    if browser.is_none() {
-        skip("there is no chromium on this machine");
-    }
-    Some((python, browser?))
 }
 
 /// Starts a scenario of the script.

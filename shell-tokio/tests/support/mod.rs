@@ -269,3 +269,13 @@ pub(crate) fn python(package: &str) -> Option<String> {
     skip(&format!("{python} has no {package}"));
     None
 }
+
+/// Returns Python with playwright, and a browser. `None`, with a word about it, without one of them.
+pub(crate) fn browser() -> Option<(String, &'static str)> {
+    let python = python("playwright")?;
+    let browser = ["/usr/bin/chromium", "/usr/bin/google-chrome"].into_iter().find(|path| Path::new(path).exists());
+    if browser.is_none() {
+        skip("there is no chromium on this machine");
+    }
+    Some((python, browser?))
+}

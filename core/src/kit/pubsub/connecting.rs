@@ -7,7 +7,7 @@ use super::hooks::{self, Hooks};
 use super::json::Object;
 use super::service::{CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PubSub, disconnect, forget, wake};
 use super::session::{Connecting, Phase, Session};
-use super::subscribing::{Begin, Begun};
+use super::subscribing::{Begin, Begun, position};
 use super::timing::{expire_at, seconds_until};
 use super::tokens::{self, Bad, ConnectionToken, TokenChannel};
 use crate::base::{ConnId, Identity, Representation};
@@ -89,10 +89,12 @@ impl<K: Hooks> PubSub<K> {
             }
         }
         let request = hooks::Connecting { data, name: &connect.name, version: &connect.version };
+        // A stream of events is admitted before its connection is open.
+        let certified = hub.secured(conn).and_then(|secured| secured.user.as_deref());
         let user = match self.hooks.connect(&request)? {
             Some(user) => user,
-            None => match hub.identity(conn) {
-                Some(identity) => identity.user.to_string(),
+            None => match hub.identity(conn).map(|identity| &*identity.user).or(certified) {
+                Some(user) => user.to_string(),
                 None if self.options.allow_anonymous => String::new(),
                 None => return Err(Disconnect::BAD_REQUEST.into()),
             },
@@ -164,7 +166,7 @@ impl<K: Hooks> PubSub<K> {
         let asked = Begin {
             id: 0,
             channel,
-            recover: known.recover.then_some((&*known.epoch, known.offset)),
+            recover: known.recover.then(|| position(&known.epoch, known.offset)),
             wants_error: false,
             asks_positioned: true,
             asks_recoverable: true,
@@ -224,7 +226,7 @@ impl<K: Hooks> PubSub<K> {
 }
 
 /// Returns the identifier of a client: a random UUID (version 4, RFC 9562 section 5.4).
-fn new_client(high: u64, low: u64) -> String {
+pub(super) fn new_client(high: u64, low: u64) -> String {
     let (high, low) = (high & !0xf000 | 0x4000, low & (u64::MAX >> 2) | 1 << 63);
     let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
     format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)

@@ -26,6 +26,8 @@ impl<K: Hooks> PubSub<K> {
             return;
         }
         match *event {
+            Event::Request { conn, request, .. } if self.stream_asked(hub, conn, request) => {}
+            Event::Opened { conn, .. } if self.stream_opened(hub, conn) => {}
             Event::Opened { conn, request, .. } => self.opened(hub, conn, request),
             Event::Message { conn, payload } => match payload.as_str() {
                 Some(text) => self.said(hub, conn, text),
@@ -45,7 +47,10 @@ impl<K: Hooks> PubSub<K> {
             }
             Event::Closed { conn, .. } => self.closed(hub, conn),
             Event::Request { request, body, .. } => self.called(hub, request, body),
-            Event::RequestExpired { ticket, .. } => self.call_expired(ticket),
+            Event::RequestExpired { ticket, .. } => {
+                self.stream_expired(ticket);
+                self.call_expired(ticket);
+            }
             Event::ShardMessage { from, topic: TOPIC, content } => self.from_shard(hub, from, content),
             Event::Started => self.started(hub),
             _ => {}
@@ -91,7 +96,7 @@ impl<K: Hooks> PubSub<K> {
         let is_websocket = hub.wire_name(conn) == Some("websocket");
         let Some(session) = hub.context(conn) else { return };
         match session.phase {
-            Phase::Over => {}
+            Phase::Over | Phase::Stream(_) => {}
             Phase::New if !is_websocket && !text.trim_ascii_start().starts_with('{') => {
                 session.phase = Phase::Lines;
                 hub.set_representation(conn, Representation::Text);

@@ -7,6 +7,7 @@ use super::json::Object;
 use super::publication::{kept, push};
 use super::service::{PubSub, disconnect, fail, reply};
 use super::session::{Phase, Session, State};
+use super::stream_output;
 use super::timing::seconds_until;
 use crate::base::text::neutralize;
 use crate::base::{ConnId, Outgoing, OutgoingBuf};
@@ -80,11 +81,11 @@ impl<K: Hooks> PubSub<K> {
             None => hub.members(channel).collect(),
         };
         for conn in members {
-            let session = hub.context(conn);
-            let found = session.and_then(|session| session.subscriptions.get(channel));
-            let Some(found) = found.filter(|found| found.grant.positioned && found.state == State::Live) else {
-                continue;
-            };
+            let Some(session) = hub.context(conn) else { continue };
+            // A later position would tell the client of a stream that it has all messages before it.
+            let is_stream = session.stream().is_some();
+            let found = session.subscriptions.get(channel).filter(|found| found.state == State::Live);
+            let Some(found) = found.filter(|found| found.grant.positioned || is_stream) else { continue };
             if found.is_of_server {
                 disconnect(hub, conn, Disconnect::INSUFFICIENT_STATE);
             } else {
@@ -113,6 +114,15 @@ impl<K: Hooks> PubSub<K> {
         channel: &str,
         why: Unsubscribe,
     ) {
+        if hub.context(conn).is_some_and(|session| session.stream().is_some()) {
+            // The stream has no other channel. Its client comes back, if it may.
+            let why = match why {
+                Unsubscribe::INSUFFICIENT_STATE => Disconnect::INSUFFICIENT_STATE,
+                Unsubscribe::EXPIRED => Disconnect::SUBSCRIPTION_EXPIRED,
+                _ => Disconnect::FORCED,
+            };
+            return disconnect(hub, conn, why);
+        }
         match self.end_subscription(hub, conn, channel) {
             // The command has a reply all the same, after which its client does not try again.
             Some(State::Waiting { id: id @ 1.., .. }) => {
@@ -135,10 +145,13 @@ impl<K: Hooks> PubSub<K> {
     /// Sends a join or a leave to the subscribers that get them.
     pub(super) fn presence_changed(&self, hub: &mut Hub<'_, Session>, change: PresenceChange<'_>) {
         let Some(told) = self.told.get(change.room) else { return };
-        let told: Vec<ConnId> = told.iter().copied().collect();
+        let is_stream = |conn: &ConnId| hub.wire_name(*conn) == Some("events");
+        let (streams, told): (Vec<ConnId>, Vec<ConnId>) = told.iter().copied().partition(is_stream);
         let info = change.info.unwrap_or("{}");
         let (kind, verb) = if change.is_present { ("join", "has come") } else { ("leave", "has gone") };
-        let json = push(change.room, kind, &Object::new().raw("info", info).end());
+        let json = Object::new().raw("info", info).end();
+        streams.into_iter().for_each(|conn| stream_output::presence(hub, conn, kind, &json));
+        let json = push(change.room, kind, &json);
         let text = format!("[{}] * {} {verb}", neutralize(change.room), super::answer::shown_user(info));
         hub.send_each(&told, Outgoing::Negotiated { json: &json, text: &text });
     }

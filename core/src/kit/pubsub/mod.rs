@@ -29,6 +29,15 @@
 //!
 //! The rooms need their options in the configuration: see [`Channels::rooms`].
 //!
+//! # Streams of events
+//!
+//! With [`Channels::events`], `GET /events?channel=news:1` on an HTTP listener is answered with a
+//! [stream of events](crate::wire::events) of one channel: for browsers without a library, and for
+//! networks without WebSocket. The tokens of the connection and of the channel are in the field
+//! `Authorization` or the parameters `token` and `channel_token`. The first event, `subscribed`, says
+//! whether the client, which gives its position in `Last-Event-ID`, has missed messages. Publications
+//! follow as `{"data":...,"info":...}`.
+//!
 //! # What differs from Centrifugo
 //!
 //! - An epoch changes whenever continuity is not proved. A client without an epoch does not recover.
@@ -68,10 +77,15 @@ mod members;
 mod operations;
 mod options;
 mod publication;
+mod query;
 mod refreshing;
 mod rules;
 mod service;
 mod session;
+mod stream_output;
+#[cfg(test)]
+mod stream_tests;
+mod streaming;
 mod subscribing;
 #[cfg(test)]
 mod tests;

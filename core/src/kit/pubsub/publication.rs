@@ -6,6 +6,7 @@ use crate::base::text::{json_string, neutralize};
 use crate::base::{OutgoingBuf, PayloadBuf};
 use crate::history::Position;
 use crate::kit::compact_json::compact;
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -74,16 +75,20 @@ impl Session {
 
 /// Returns a kept message as a publication.
 pub(super) fn kept(position: Position, message: &OutgoingBuf) -> String {
-    let data = match message {
+    format!("{{\"data\":{},\"offset\":{}}}", data_of(message), position.offset)
+}
+
+/// Returns the data of a kept message, and what follows them in a publication.
+pub(super) fn data_of(message: &OutgoingBuf) -> Cow<'_, str> {
+    match message {
         OutgoingBuf::Negotiated { json, .. } => json.as_ref().into(),
         OutgoingBuf::Same(PayloadBuf::Text(text)) => {
             let mut json = String::new();
             json_string(text, &mut json);
-            json
+            json.into()
         }
         OutgoingBuf::Same(PayloadBuf::Binary(_)) => "null".into(),
-    };
-    format!("{{\"data\":{data},\"offset\":{}}}", position.offset)
+    }
 }
 
 /// Returns a push: what the server sends without having been asked.

@@ -2,7 +2,7 @@
 
 use super::codes::Refusal;
 use crate::base::text::neutralize;
-use crate::config::{FormPart, MessageForm, Presence, RoomOptions};
+use crate::config::{FormPart, MessageForm, Presence, RoomOptions, StreamForm};
 use crate::history::Keep;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -138,14 +138,15 @@ impl ChannelRules {
     }
 
     /// Returns the options of the rooms that these channels are.
-    fn room(&self, rooms: &str) -> Option<RoomOptions> {
+    fn room(&self, rooms: &str, has_streams: bool) -> Option<RoomOptions> {
         let has_history = self.has_history();
-        if !has_history && !self.has_names() {
+        if !has_history && !self.has_names() && !has_streams {
             return None;
         }
         let (size, ttl) = if has_history { (self.history_size, Some(self.history_ttl)) } else { (0, None) };
         let options = RoomOptions::new(rooms, Keep::messages(size).age(ttl)).tells_gaps(false);
         let presence = if self.has_names() { Presence::Names } else { Presence::Off };
+        let options = options.stream(StreamForm::default().event(EVENT));
         Some(options.presence(presence).form(MessageForm::Parts(if has_history { NUMBERED } else { PLAIN })))
     }
 }
@@ -170,6 +171,9 @@ const PLAIN: &[FormPart] = &[
     FormPart::Text("}}}"),
 ];
 
+/// A publication as the data of an event of a stream.
+const EVENT: &[FormPart] = &[FormPart::Text("{\"data\":"), FormPart::Data, FormPart::Text("}")];
+
 /// The rules of all channels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -182,6 +186,10 @@ pub struct Channels {
     pub namespaces: BTreeMap<String, ChannelRules>,
     /// Maximum length of the name of a channel, in bytes. Default: 0, which means 128.
     pub name_max_bytes: u32,
+    /// Whether clients get the events of a channel over HTTP, in one direction, at `/events`.
+    ///
+    /// Each channel then has a [home](crate::Home), also where nothing is kept: it numbers the messages.
+    pub events: bool,
 }
 
 impl Channels {
@@ -209,13 +217,13 @@ impl Channels {
     /// Returns the options of the rooms that these channels are, for [`RoomMemory`](crate::RoomMemory).
     #[must_use]
     pub fn rooms(&self) -> Vec<RoomOptions> {
-        let mut rooms: Vec<RoomOptions> = self.without_namespace.room("*").into_iter().collect();
+        let mut rooms: Vec<RoomOptions> = self.without_namespace.room("*", self.events).into_iter().collect();
         for (namespace, rules) in &self.namespaces {
             for prefix in ["", "$"] {
                 let pattern = alloc::format!("{prefix}{namespace}:*");
                 // Without a home, unlike the channels without a namespace.
                 let none = || RoomOptions::new(&pattern, Keep::messages(0)).home(crate::config::Home::None);
-                rooms.push(rules.room(&pattern).unwrap_or_else(none));
+                rooms.push(rules.room(&pattern, self.events).unwrap_or_else(none));
             }
         }
         rooms

@@ -6,7 +6,9 @@ use super::codes::{Disconnect, Failed};
 use super::hooks::Hooks;
 use super::json::Object;
 use super::options::PubSubOptions;
-use super::session::{Phase, Session};
+use super::session::{Phase, Session, Stream};
+use super::stream_output;
+use super::tokens::ConnectionToken;
 use crate::base::{ConnId, Outgoing, Reason};
 use crate::handler::{Close, Hub};
 use crate::kit::backend::Backend;
@@ -32,6 +34,8 @@ pub struct PubSub<K = ()> {
     pub(super) hooks: K,
     /// The requests to homes, each with who waits for the answer.
     pub(super) asked: BTreeMap<RoomRequest, (Asker, Asked)>,
+    /// The streams of events that are about to begin, by the slot of the connection.
+    pub(super) opening: BTreeMap<usize, (ConnId, Opening)>,
     /// The subscribers that get joins and leaves, by channel.
     pub(super) told: BTreeMap<String, BTreeSet<ConnId>>,
     /// The connections of clients, by user. Those of anonymous ones are under the empty name.
@@ -55,6 +59,7 @@ impl<K: Hooks> PubSub<K> {
             options,
             hooks,
             asked: BTreeMap::new(),
+            opening: BTreeMap::new(),
             told: BTreeMap::new(),
             clients: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -86,6 +91,22 @@ pub(super) enum Asker {
     Api(Place),
 }
 
+/// A stream of events whose client may have it.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// The identifier of the client.
+    pub(super) client: String,
+    pub(super) admitted: ConnectionToken,
+    pub(super) channel: String,
+    /// What the tokens say of the user in the channel, as JSON.
+    pub(super) info: Option<String>,
+    /// Data for the client, as JSON.
+    pub(super) data: Option<String>,
+    /// When the right to the channel ends, in seconds since 1970.
+    pub(super) expires_at: Option<u64>,
+    pub(super) stream: Stream,
+}
+
 /// What was asked of the home of a channel.
 #[derive(Debug)]
 pub(super) enum Asked {
@@ -112,6 +133,12 @@ pub(super) fn forget(named: &mut BTreeMap<String, BTreeSet<ConnId>>, name: &str,
 
 /// Answers a command.
 pub(super) fn reply(hub: &mut Hub<'_, Session>, conn: ConnId, id: u32, answer: &Answer) {
+    if let Some(stream) = hub.context(conn).and_then(|session| session.stream()) {
+        if let Answer::Subscribed(subscribed) = answer {
+            stream_output::subscribed(hub, conn, stream, subscribed);
+        }
+        return;
+    }
     if hub.context(conn).is_some_and(|session| matches!(session.phase, Phase::Lines)) {
         answer.lines().iter().for_each(|line| {
             hub.send(conn, line);
@@ -153,6 +180,7 @@ pub(super) fn disconnect(hub: &mut Hub<'_, Session>, conn: ConnId, why: Disconne
     // A WebSocket carries the code itself.
     match was {
         Phase::Over => return,
+        Phase::Stream(_) => stream_output::ended(hub, conn, &why),
         Phase::Lines => close = close.farewell(Outgoing::from(&text)),
         _ if !is_websocket => close = close.farewell(Outgoing::from(&push)),
         _ => {}

@@ -4,6 +4,7 @@ use super::codes::Refusal;
 use super::json::Object;
 use super::rules::Who;
 use crate::history::Position;
+use crate::wire::events::EventFormat;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -47,6 +48,8 @@ pub(super) enum Phase {
     Connected,
     /// It writes commands as a person does.
     Lines,
+    /// It gets the events of one channel.
+    Stream(Stream),
     /// It is about to be closed, and nothing that it sends counts.
     Over,
 }
@@ -62,6 +65,14 @@ pub(super) struct Asking {
     pub(super) later: Vec<String>,
     /// The answer, while the command is run again.
     pub(super) answer: Option<String>,
+}
+
+/// What a stream of events of one channel needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream {
+    pub(super) format: EventFormat,
+    /// The position from which the client comes back.
+    pub(super) since: Option<Position>,
 }
 
 /// A reply to `connect` that waits.
@@ -124,6 +135,14 @@ pub(super) struct Grant {
 }
 
 impl Session {
+    /// Returns what the session needs as a stream of events, if it is one.
+    pub(super) const fn stream(&self) -> Option<Stream> {
+        match self.phase {
+            Phase::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
     /// Returns who the client is, as far as the rules of a channel ask for it.
     pub(super) fn who(&self, channel: &str) -> Who<'_> {
         // Also while it waits for its reply, because clients send the next command at once.

@@ -10,7 +10,7 @@ use super::service::{PubSub, SUBSCRIPTION_TIMER, fail, forget};
 use super::session::{Grant, Session, State, Subscription};
 use super::timing::{expire_at, seconds_until};
 use super::tokens::Bad;
-use crate::base::ConnId;
+use crate::base::{ConnId, UnixTime};
 use crate::config::{JoinError, JoinOptions};
 use crate::handler::Hub;
 use crate::history::Position;
@@ -24,8 +24,8 @@ pub(super) struct Begin<'a> {
     /// The number of the command. 0: the server begins it.
     pub(super) id: u32,
     pub(super) channel: &'a str,
-    /// The epoch and the offset from which the client wants to recover.
-    pub(super) recover: Option<(&'a str, u64)>,
+    /// The position from which the client wants to recover.
+    pub(super) recover: Option<Position>,
     pub(super) wants_error: bool,
     pub(super) asks_positioned: bool,
     pub(super) asks_recoverable: bool,
@@ -60,10 +60,10 @@ impl<'a> Begin<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Allowed {
     /// What others see of the user in the channel, as JSON.
-    info: Option<String>,
+    pub(super) info: Option<String>,
     /// Data for the client, as JSON.
-    data: Option<String>,
-    expires_at: Option<u64>,
+    pub(super) data: Option<String>,
+    pub(super) expires_at: Option<u64>,
 }
 
 /// Whether a subscription has begun.
@@ -88,7 +88,7 @@ impl<K: Hooks> PubSub<K> {
         let asked = Begin {
             id,
             channel: &subscribe.channel,
-            recover: subscribe.recover.then_some((&*subscribe.epoch, subscribe.offset)),
+            recover: subscribe.recover.then(|| position(&subscribe.epoch, subscribe.offset)),
             wants_error: subscribe.flag & WANTS_ERROR > 0,
             asks_positioned: subscribe.positioned,
             asks_recoverable: subscribe.recoverable,
@@ -110,29 +110,43 @@ impl<K: Hooks> PubSub<K> {
         conn: ConnId,
         subscribe: &command::Subscribe<'_>,
     ) -> Result<Allowed, Failed> {
-        let (channel, token) = (&*subscribe.channel, &*subscribe.token);
-        let rules = self.options.channels.rules(channel)?;
-        let (asks, max) = (rules.subscribe_proxy_enabled, self.options.channels_max);
+        let channel = &*subscribe.channel;
+        let (asks, max) = (self.options.channels.rules(channel)?.subscribe_proxy_enabled, self.options.channels_max);
         let now = hub.unix_time();
         let Some(session) = hub.context(conn) else { return Err(Refusal::INTERNAL.into()) };
         session.may_add(channel, max)?;
-        if !token.is_empty() && !asks {
+        if asks {
+            if self.options.is_of_another(channel, &session.user) {
+                return Err(Refusal::PERMISSION_DENIED.into());
+            }
+            return self.allowed_by_backend(hub, conn, subscribe);
+        }
+        let caller = Caller { client: &session.client, user: &session.user };
+        self.may_subscribe(now, caller, channel, &subscribe.token)
+    }
+
+    /// Decides whether a client may subscribe to a channel to which it does not, where the backend does not decide.
+    pub(super) fn may_subscribe(
+        &mut self,
+        now: Option<UnixTime>,
+        caller: Caller<'_>,
+        channel: &str,
+        token: &str,
+    ) -> Result<Allowed, Failed> {
+        let rules = self.options.channels.rules(channel)?;
+        if !token.is_empty() {
             let token = self.channel_token(token, now).map_err(Bad::of_channel)?;
-            if token.user != session.user || token.channel != channel {
+            if token.user != caller.user || token.channel != channel {
                 return Err(Disconnect::INVALID_TOKEN.into());
             }
             return Ok(Allowed { info: token.info, data: None, expires_at: token.expires_at });
         }
-        if self.options.is_of_another(channel, &session.user) {
+        if self.options.is_of_another(channel, caller.user) {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
-        if asks {
-            return self.allowed_by_backend(hub, conn, subscribe);
-        }
-        let caller = Caller { client: &session.client, user: &session.user };
         let may = match self.hooks.subscribe(caller, channel)? {
             Some(may) => may,
-            None => !needs_token(channel) && rules.may_subscribe(&session.user, channel),
+            None => !needs_token(channel) && rules.may_subscribe(caller.user, channel),
         };
         if may { Ok(Allowed::default()) } else { Err(Refusal::PERMISSION_DENIED.into()) }
     }
@@ -178,7 +192,7 @@ impl<K: Hooks> PubSub<K> {
         let grant = Grant { positioned, recoverable, join_leave };
         let recover = recover.filter(|_| recoverable);
         let number = session.next_number();
-        let wanted = recover.map(|(_, offset)| offset);
+        let wanted = recover.map(|position| position.offset);
         let state = if has_home { State::Waiting { id, recover: wanted, wants_error } } else { State::Live };
         let is_of_server = id == 0;
         let subscription = Subscription { number, state, is_of_server, grant, info, data: data.clone(), expires_at };
@@ -186,8 +200,7 @@ impl<K: Hooks> PubSub<K> {
         let about = session.client_info(channel);
         let client = session.client.clone();
         let (name, about) = if has_home && rules.has_names() { (Some(&*client), Some(&*about)) } else { (None, None) };
-        let since = recover.map(|(epoch, offset)| position(epoch, offset));
-        let options = JoinOptions::new().since(since).name(name).info(about).missed_to_handler(true);
+        let options = JoinOptions::new().since(recover).name(name).info(about).missed_to_handler(true);
         if let Err(error) = hub.join_with(conn, channel, options) {
             if let Some(session) = hub.context(conn) {
                 session.subscriptions.remove(channel);

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub(super) const NOW: u64 = 1_800_000_000;
 pub(super) const API_KEY: &str = "0123456789abcdef";
 
-fn key() -> TokenKey {
+pub(super) fn key() -> TokenKey {
     TokenKey::hs256(&[7; 32]).expect("long enough")
 }
 

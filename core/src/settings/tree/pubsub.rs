@@ -29,6 +29,8 @@ settings! {
         allow_anonymous: bool = false;
         /// Whether each user is subscribed to the channel `#USER` by the server.
         personal_channels: bool = false;
+        /// Whether WebSocket listeners of the application have streams of events of a channel, at `/events`.
+        events: bool = false;
         /// Interval at which each client is asked whether it is there. 0s: never.
         ping_interval: Span = secs(25);
         /// Time within which a client must answer. 0s: it need not.
@@ -171,6 +173,10 @@ impl Section for PubSubSettings {
         self.tokens.keys().source()
     }
 
+    fn http_paths(&self) -> Vec<(&'static str, &'static str)> {
+        if self.events { [("events", "/events")].into() } else { Vec::new() }
+    }
+
     fn rooms(&self) -> Vec<RoomOptions> {
         self.channels().rooms()
     }
@@ -201,6 +207,7 @@ impl PubSubSettings {
         Channels {
             without_namespace: (&self.without_namespace).into(),
             namespaces: self.namespaces.iter().map(|(name, rules)| (name.clone(), rules.into())).collect(),
+            events: self.events,
             name_max_bytes: u32::try_from(self.name_max.0).unwrap_or(u32::MAX),
         }
     }

@@ -5,8 +5,11 @@ use crate::base::{AppIndex, OutgoingBuf, PayloadBuf, Representation};
 use crate::config::{FormPart, MessageForm};
 use crate::history::Position;
 use crate::state::State;
+use crate::state::outbound::Streamed;
 use crate::state::room::{RoomNumber, WAITING};
-use alloc::string::String;
+use crate::wire::events::EventFormat;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::Write;
 
 /// Usual length of what surrounds a message, in bytes.
@@ -17,7 +20,41 @@ impl State {
     pub(super) fn is_read_as_json(&self, room: &str) -> bool {
         let room = self.rooms.number(room).and_then(|number| self.rooms.get(number));
         let mut live = room.into_iter().flat_map(|room| &room.groups).filter(|group| group.encoding != WAITING);
-        live.any(|group| self.outbound.representation(group.encoding) == Representation::Json)
+        let is_json = |number| self.outbound.representation(number) == Representation::Json;
+        live.any(|group| is_json(group.encoding) && self.outbound.format(group.encoding).is_none())
+    }
+
+    /// Returns a message with its position for the members of a room whose wire is a stream of events.
+    pub(super) fn streamed_to_all(&self, room: &str, position: Position, message: &OutgoingBuf) -> Streamed {
+        let room_of_members = self.rooms.number(room).and_then(|number| self.rooms.get(number));
+        let live = room_of_members.into_iter().flat_map(|room| &room.groups).filter(|group| group.encoding != WAITING);
+        let mut streamed = Streamed::default();
+        for format in live.filter_map(|group| self.outbound.format(group.encoding)) {
+            if streamed.of(Some(format)).is_none() {
+                streamed.set(format, self.streamed(room, position, message, format));
+            }
+        }
+        streamed
+    }
+
+    /// Returns a message with its position as an event of a stream.
+    ///
+    /// `None` if the messages of the room do not carry their position, or if the message is binary.
+    fn streamed(&self, room: &str, position: Position, message: &OutgoingBuf, format: EventFormat) -> Option<Vec<u8>> {
+        let options = self.room_options(room).filter(|options| options.positions)?;
+        if matches!(message, OutgoingBuf::Same(PayloadBuf::Binary(_))) {
+            return None;
+        }
+        let parts = match format {
+            EventFormat::EventSource => options.stream.event,
+            EventFormat::JsonLines => options.stream.line,
+        };
+        let mut json = String::with_capacity(message.as_outgoing().len() + room.len() + ENVELOPE_BYTES);
+        write_parts(parts, AppIndex::of_room(room).1, position, message, &mut json);
+        let mut bytes = Vec::with_capacity(json.len() + ENVELOPE_BYTES);
+        let text = position.to_string();
+        format.write_positioned(&text, &json, &mut bytes);
+        Some(bytes)
     }
 
     /// Returns a message that carries its position for members that receive JSON.
@@ -45,12 +82,7 @@ impl State {
                 write_data(message, &mut json);
                 json.push('}');
             }
-            MessageForm::Parts(parts) => parts.iter().for_each(|part| match part {
-                FormPart::Text(text) => json.push_str(text),
-                FormPart::Room => json_string(room, &mut json),
-                FormPart::Offset => drop(write!(json, "{}", position.offset)),
-                FormPart::Data => write_data(message, &mut json),
-            }),
+            MessageForm::Parts(parts) => write_parts(parts, room, position, message, &mut json),
         }
         Some(OutgoingBuf::Negotiated { json: json.into(), text })
     }
@@ -64,9 +96,28 @@ impl State {
         position: Position,
         message: &OutgoingBuf,
     ) {
-        let carrying = self.carrying_position(room, position, message);
+        let format = self.conns.at(slot).and_then(|conn| self.outbound.format(conn.encoding));
+        let mut streamed = Streamed::default();
+        if let Some(format) = format {
+            streamed.set(format, self.streamed(room, position, message, format));
+        }
+        let carrying = if format.is_none() { self.carrying_position(room, position, message) } else { None };
         let message = carrying.as_ref().unwrap_or(message);
-        self.send_from_room(number, slot, message.as_outgoing());
+        self.send_from_room(number, slot, message.as_outgoing(), &streamed);
+    }
+}
+
+/// Writes the parts of a message.
+fn write_parts(parts: &[FormPart], room: &str, position: Position, message: &OutgoingBuf, json: &mut String) {
+    for part in parts {
+        match part {
+            FormPart::Text(text) => json.push_str(text),
+            FormPart::Room => json_string(room, json),
+            // Writing to a string cannot fail.
+            FormPart::Position => drop(write!(json, "\"{position}\"")),
+            FormPart::Offset => drop(write!(json, "{}", position.offset)),
+            FormPart::Data => write_data(message, json),
+        }
     }
 }
 

@@ -136,8 +136,9 @@ impl State {
             self.tell_gap(room, Gap::Rewritten, before);
         }
         let carrying = if self.is_read_as_json(room) { self.carrying_position(room, position, message) } else { None };
+        let streamed = self.streamed_to_all(room, position, message);
         let message = carrying.as_ref().unwrap_or(message);
-        self.publish(room, except, message.as_outgoing());
+        self.publish_streamed(room, except, message.as_outgoing(), &streamed);
     }
 
     /// Publishes a message to a room with a home. Returns its number of members on this shard.

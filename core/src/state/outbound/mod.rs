@@ -13,6 +13,7 @@
 //! them.
 
 mod compact;
+mod content;
 mod earlier;
 mod log;
 mod notices;
@@ -21,10 +22,12 @@ mod queue;
 mod recount;
 mod segment;
 mod slow;
+mod streamed;
 mod watermark;
 mod write;
 mod write_buffer;
 
+pub(crate) use streamed::Streamed;
 pub(crate) use watermark::WatermarkEvent;
 
 use crate::base::lazy_box::LazyBox;
@@ -35,6 +38,7 @@ use crate::state::room::is_tag_of_home;
 use crate::wire::{EncodeError, Encoder, Encoding};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use content::{Content, check_length};
 use log::{Logs, NOBODY};
 use queue::Queue;
 use segment::{NO_LOG, Segment, Tail};
@@ -51,9 +55,6 @@ pub(crate) const PRIVATE: u32 = u32::MAX;
 
 /// The tag of raw bytes, which belong to no application message and are never skipped.
 const RAW: u32 = u32::MAX - 1;
-
-/// Maximum length of an application's message, in bytes: offsets in a log have 32 bits.
-const MESSAGE_MAX_BYTES: u64 = 1 << 30;
 
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -203,7 +204,7 @@ impl Outbound {
         if self.is_buffered(number) {
             return self.buffer_for(&[index], None, number, policy, payload).map(|recipients| recipients > 0);
         }
-        let segment = self.append_message(number, Class::Private, PRIVATE, payload)?;
+        let segment = self.append_message(number, Class::Private, PRIVATE, payload.into())?;
         Ok(self.push_private(index, segment, policy))
     }
 
@@ -239,29 +240,30 @@ impl Outbound {
     /// Queues a message for all `members` other than `except`. Returns the number of recipients.
     ///
     /// All members have the encoding with this number.
-    pub(crate) fn publish(
+    pub(crate) fn publish<'c>(
         &mut self,
         members: &[u32],
         except: Option<u32>,
         number: u16,
         room: u32,
         policy: SlowPolicy,
-        payload: Payload<'_>,
+        content: impl Into<Content<'c>>,
     ) -> Result<usize, EncodeError> {
+        let content = content.into();
         self.refused.clear();
         // Encoding may compress, which needs recipients.
         if members.is_empty() || matches!(*members, [only] if Some(only) == except) {
             return Ok(0);
         }
         if self.is_buffered(number) {
-            return self.buffer_for(members, except, number, Some(policy), payload);
+            return self.buffer_for(members, except, number, Some(policy), content.payload());
         }
         // What is never skipped needs no tag of its own, so it merges across rooms. A room with a home may change its
         // policy, and all its messages behind a notice must be skipped before a message of another tag is.
         let is_never_skipped = policy == SlowPolicy::Close && !is_tag_of_home(room);
         let tag = if is_never_skipped { PRIVATE } else { room };
         work::step(members.len());
-        let segment = self.append_message(number, Class::Room, tag, payload)?;
+        let segment = self.append_message(number, Class::Room, tag, content)?;
         let mut recipients = 0;
         for &member in members {
             if Some(member) == except {
@@ -392,11 +394,12 @@ impl Outbound {
         number: u16,
         class: Class,
         room: u32,
-        payload: Payload<'_>,
+        content: Content<'_>,
     ) -> Result<Segment, EncodeError> {
         let encoding = self.encoding(number);
         let mut encoder = core::mem::take(&mut self.encoder);
-        let segment = self.append(number, class, room, payload, |out| encoder.encode(encoding, payload, out));
+        let write = |out: &mut Vec<u8>| content.write(&mut encoder, encoding, out);
+        let segment = self.append(number, class, room, content.payload(), write);
         self.encoder = encoder;
         segment
     }
@@ -478,14 +481,6 @@ impl Outbound {
             self.logs.remove(segment.log);
         }
     }
-}
-
-fn check_length(payload: Payload<'_>) -> Result<usize, EncodeError> {
-    let bytes = payload.as_bytes().len();
-    if bytes as u64 > MESSAGE_MAX_BYTES {
-        return Err(EncodeError::TooLong { bytes, max: MESSAGE_MAX_BYTES });
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

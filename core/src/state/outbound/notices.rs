@@ -18,7 +18,7 @@ impl Outbound {
     /// It is queued even if it is too much. There is only one for each room, which is short.
     pub(crate) fn notice_skipped(&mut self, index: u32, room: u32, notice: Payload<'_>) {
         let (at, number) = (index as usize, self.queues[index as usize].encoding);
-        let appended = self.append_message(number, Class::Private, tag_of_notices(room), notice);
+        let appended = self.append_message(number, Class::Private, tag_of_notices(room), notice.into());
         // What is skipped was sent to the same connection, so its encoding has messages like this one.
         let Ok(segment) = appended else { return };
         self.commit_tail(at);

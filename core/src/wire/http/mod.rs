@@ -13,7 +13,8 @@
 //! | any other | with [`Http::files`]: the file at this path; otherwise what the handler [responds](crate::Hub::respond) |
 //!
 //! The handler responds during [`Event::Request`](crate::Event::Request), or
-//! [later](crate::Hub::respond_later). Until then, further requests of the connection wait.
+//! [later](crate::Hub::respond_later). Until then, further requests of the connection wait. With a
+//! [stream of events](crate::Hub::respond_stream), the response lasts as long as the connection.
 //!
 //! With [`Http::body_max_bytes`], requests to the handler may have a body, with `Content-Length` or
 //! in chunks (RFC 9112 sections 6 and 7). The head is checked before the body is read: credentials,

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpResponse {
-    /// The status code, 200 to 599, except 204, 205 and 304, which have no body.
+    /// The status code, 200 to 599, except 205 and 304. With 204, there is no body.
     pub status: u16,
     /// The type of the body, such as `application/json`.
     pub content_type: String,
@@ -30,7 +30,7 @@ pub enum RespondError {
     #[error("no request waits for a response with this ticket")]
     NoTicket,
     /// The status code cannot be used.
-    #[error("the status {0} can't be used: it must be 200 to 599, and not 204, 205 or 304")]
+    #[error("the status {0} can't be used: it must be 200 to 599, and not 205 or 304, nor 204 with a body")]
     Status(u16),
     /// The content type is empty or not printable ASCII.
     #[error("the content type must be printable ASCII, such as text/plain")]
@@ -56,8 +56,17 @@ impl HttpResponse {
         Self::new("text/plain; charset=utf-8", body.into())
     }
 
+    /// Creates a response without content: the status 204.
+    ///
+    /// It has no body. The content type counts for nothing.
+    #[must_use]
+    pub fn no_content() -> Self {
+        Self { status: 204, ..Self::text("") }
+    }
+
     pub(crate) fn check(&self) -> Result<(), RespondError> {
-        if !(200..600).contains(&self.status) || matches!(self.status, 204 | 205 | 304) {
+        let is_without_body = self.status != 204 || self.body.is_empty();
+        if !(200..600).contains(&self.status) || matches!(self.status, 205 | 304) || !is_without_body {
             return Err(RespondError::Status(self.status));
         }
         let is_printable = self.content_type.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());

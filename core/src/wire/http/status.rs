@@ -18,6 +18,7 @@ impl Status {
     pub(crate) fn of(code: u16) -> Self {
         let known = [
             Self::OK,
+            Self::NO_CONTENT,
             Self::BAD_REQUEST,
             Self::UNAUTHORIZED,
             Self::FORBIDDEN,
@@ -41,6 +42,7 @@ impl Status {
     }
 
     pub(crate) const OK: Self = Self(200, "OK");
+    pub(crate) const NO_CONTENT: Self = Self(204, "No Content");
     pub(crate) const MOVED_PERMANENTLY: Self = Self(301, "Moved Permanently");
     pub(crate) const NOT_MODIFIED: Self = Self(304, "Not Modified");
     pub(crate) const BAD_REQUEST: Self = Self(400, "Bad Request");

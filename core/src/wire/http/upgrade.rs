@@ -51,14 +51,7 @@ pub(crate) fn check(
     if STANDARD.decode(key).map(|key| key.len()) != Ok(KEY_BYTES) {
         return bad("Sec-WebSocket-Key is not 16 bytes in base64");
     }
-    if request.fields.values("origin").count() > 1 {
-        return bad("there is more than one Origin field");
-    }
-    let origins = if is_monitor { &Origins::Same } else { &http.origins };
-    if request.fields.value("origin").is_some_and(|origin| !origins.allow(origin, request.host(), scheme)) {
-        let why = "pages of this origin may not connect (websocket.origins)";
-        return Err(Refused::new(Status::FORBIDDEN, Reason::OriginRefused, why));
-    }
+    check_origin(request, if is_monitor { &Origins::Same } else { &http.origins }, scheme)?;
     let offered = || request.fields.values("sec-websocket-protocol").flat_map(|value| value.split(',')).map(str::trim);
     let subprotocol = http.subprotocols.iter().find(|ours| offered().any(|offer| offer == ours.as_str())).cloned();
     // No limit on the size of messages applies to a byte stream, so inflating it is unbounded.
@@ -68,6 +61,18 @@ pub(crate) fn check(
         None
     };
     Ok(Upgrade { accept: accept(key), subprotocol, deflate })
+}
+
+/// Checks that the page that sends a request, if it is one, may connect.
+pub(crate) fn check_origin(request: &Request, origins: &Origins, scheme: Option<Scheme>) -> Result<(), Refused> {
+    if request.fields.values("origin").count() > 1 {
+        return Err(Refused::new(Status::BAD_REQUEST, Reason::BadRequest, "there is more than one Origin field"));
+    }
+    if request.fields.value("origin").is_some_and(|origin| !origins.allow(origin, request.host(), scheme)) {
+        let why = "pages of this origin may not connect (websocket.origins)";
+        return Err(Refused::new(Status::FORBIDDEN, Reason::OriginRefused, why));
+    }
+    Ok(())
 }
 
 /// Returns the `Sec-WebSocket-Accept` that proves that the server read the key.

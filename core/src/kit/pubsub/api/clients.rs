@@ -10,7 +10,7 @@ use crate::kit::pubsub::hooks::Hooks;
 use crate::kit::pubsub::json::Object;
 use crate::kit::pubsub::service::{EXPIRY_TIMER, PubSub, disconnect};
 use crate::kit::pubsub::session::{Phase, Session};
-use crate::kit::pubsub::subscribing::{Begin, Begun};
+use crate::kit::pubsub::subscribing::{Begin, Begun, position};
 use crate::kit::pubsub::timing::{expire_at, seconds_until};
 use crate::state::Timer;
 use alloc::format;
@@ -52,7 +52,7 @@ impl<K: Hooks> PubSub<K> {
         let mut found: Vec<ConnId> = of_user.into_iter().flatten().copied().collect();
         found.retain(|conn| {
             hub.context(*conn).is_some_and(|session| {
-                matches!(session.phase, Phase::Connecting(_) | Phase::Connected | Phase::Lines)
+                matches!(session.phase, Phase::Connecting(_) | Phase::Connected | Phase::Lines | Phase::Stream(_))
                     && (client.is_empty() || session.client == client)
             })
         });
@@ -78,11 +78,14 @@ impl<K: Hooks> PubSub<K> {
         };
         let expires_at = fields.number("expire_at")?.filter(|at| *at > 0);
         let mut done = Ok(());
-        for conn in targets {
+        // A stream of events has one channel.
+        let is_stream = |conn: &&ConnId| hub.wire_name(**conn) == Some("events");
+        let targets: Vec<ConnId> = targets.iter().filter(|conn| !is_stream(conn)).copied().collect();
+        for conn in &targets {
             let asked = Begin {
                 id: 0,
                 channel: &channel,
-                recover: since.as_ref().map(|(epoch, offset)| (&**epoch, *offset)),
+                recover: since.as_ref().map(|(epoch, offset)| position(epoch, *offset)),
                 wants_error: false,
                 asks_positioned: true,
                 asks_recoverable: true,

@@ -1,0 +1,67 @@
+//! Streams of events as responses to HTTP requests.
+
+use super::Machine;
+use crate::base::{ConnId, Origin, Reason};
+use crate::handler::{Event, Handler};
+use crate::state::{Exchange, Reply, RequestTicket, Streaming};
+use crate::web::{Endpoint, stream_head};
+use crate::wire::Wire;
+use crate::wire::events::Events;
+use crate::wire::http::{Http, Request, upgrade};
+
+impl<H: Handler> Machine<H> {
+    /// Checks that a stream may be the response to a request, and lets it begin next. Sends the head
+    /// alone if the client asks for no more.
+    pub(super) fn stream_is_wanted(
+        &mut self,
+        reply: Reply,
+        http: &Http,
+        request: &Request,
+        (events, ticket): (Events, Option<RequestTicket>),
+    ) {
+        let conn = reply.conn;
+        if let Err(refused) = upgrade::check_origin(request, &http.origins, self.scheme(conn, http, request)) {
+            self.send_refusal(Reply { keeps_alive: false, ..reply }, refused, Some(request));
+            if let (Some(ticket), Some(Origin::Listener(listener))) = (ticket, self.origin(conn)) {
+                self.emit(Event::RequestExpired { ticket, listener });
+            }
+            return;
+        }
+        let Some(ticket) = ticket else {
+            self.state.outbound.control(conn.slot(), &stream_head(request, events.format));
+            self.state.count_request(Endpoint::Page);
+            self.state.answered(conn);
+            return self.state.finish_request(conn, true, Reason::Answered, reply.timeout);
+        };
+        if let Some(found) = self.state.conns.get_mut(conn) {
+            found.exchange = Some(Exchange::Streaming(Streaming { ticket, request: request.clone(), events }).into());
+        }
+    }
+
+    /// Begins the stream of a connection, if its client is admitted. Returns its wire and its request.
+    pub(super) fn begin_stream(&mut self, conn: ConnId, http: &Http) -> Option<(Wire, Request)> {
+        if let Some(forwarded) = &http.forwarded {
+            // Kept where it is: the first shard may answer later, and a refusal ends the request.
+            let Exchange::Streaming(Streaming { request, .. }) = self.state.conns.get(conn)?.exchange.as_deref()?
+            else {
+                return None;
+            };
+            let request = request.clone();
+            if !self.told_by_proxy(conn, forwarded, &request) {
+                return None;
+            }
+        }
+        let Exchange::Streaming(Streaming { request, events, .. }) =
+            *self.state.conns.get_mut(conn)?.exchange.take()?
+        else {
+            return None;
+        };
+        // As control data, so that no keep-alive overtakes it.
+        self.state.outbound.control(conn.slot(), &stream_head(&request, events.format));
+        Some((Wire::Events(events), request))
+    }
+
+    fn origin(&self, conn: ConnId) -> Option<Origin> {
+        self.state.conns.get(conn).map(|found| found.origin)
+    }
+}

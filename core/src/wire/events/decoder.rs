@@ -1,0 +1,66 @@
+use super::{EventFormat, Events};
+use crate::base::work;
+use crate::wire::decoded::Decoded;
+use crate::wire::errors::DecodeError;
+use crate::wire::telnet::Replies;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Decoder of a stream in one direction: discards what the peer sends, and sends keep-alives.
+///
+/// A peer has nothing to send. What a client sent before it knew that, such as the next request, is
+/// discarded, up to 16 KiB over the whole connection.
+///
+/// # Memory
+/// None.
+#[derive(Debug)]
+pub struct EventsDecoder {
+    events: Events,
+    discarded: usize,
+    /// Whether a keep-alive is to be sent.
+    is_due: bool,
+}
+
+/// Number of bytes that a peer may send.
+const DISCARD_MAX_BYTES: usize = 16 << 10;
+
+impl EventsDecoder {
+    /// Creates a decoder at the start of a stream.
+    #[must_use]
+    pub const fn new(events: Events) -> Self {
+        Self { events, discarded: 0, is_due: false }
+    }
+
+    /// Discards `input`.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`] if the peer has sent more than 16 KiB.
+    pub fn decode(&mut self, input: &[u8]) -> Result<Decoded<'static>, DecodeError> {
+        work::step(1);
+        self.discarded = self.discarded.saturating_add(input.len());
+        if self.discarded > DISCARD_MAX_BYTES {
+            return Err(DecodeError::TooLarge { max: DISCARD_MAX_BYTES });
+        }
+        Ok(Decoded::nothing(input.len()))
+    }
+
+    /// Returns the format of the stream.
+    #[must_use]
+    pub const fn format(&self) -> EventFormat {
+        self.events.format
+    }
+
+    pub(crate) const fn ping_interval(&self) -> Option<Duration> {
+        self.events.ping
+    }
+
+    /// Makes a keep-alive follow.
+    pub(crate) const fn keep_alive(&mut self) {
+        self.is_due = true;
+    }
+
+    pub(crate) fn replies(&mut self) -> Option<Replies> {
+        let is_due = core::mem::take(&mut self.is_due);
+        is_due.then(|| Replies { control: self.events.format.keep_alive().to_vec(), output: Vec::new() })
+    }
+}
