@@ -127,8 +127,9 @@ impl State {
 
     /// Closes our half of a connection after its queued output, and removes it from its rooms.
     ///
-    /// The connection ends once the peer has ended its half, too. WebSocket has no halves and
-    /// telnet must answer negotiation, so those connections end at once.
+    /// The connection ends once the peer has ended its half, too. WebSocket has no halves, telnet must
+    /// answer negotiation and the peer of a stream of events has nothing to send, so those connections
+    /// end at once.
     pub(crate) fn finish(&mut self, id: ConnId) {
         let Some(index) = self.open_slot(id) else { return };
         let Some(conn) = self.conns.at_mut(index).filter(|conn| !conn.finished) else { return };

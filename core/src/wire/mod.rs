@@ -306,9 +306,12 @@ impl Decoder {
         }
     }
 
-    /// Returns `true` if the decoder can answer the peer without the application.
+    /// Returns `true` if the decoder can send to the peer without the application.
     pub(crate) const fn answers(&self) -> bool {
-        matches!(self, Self::Telnet(_) | Self::TelnetClient(_) | Self::WebSocket(_) | Self::WsTelnet(_))
+        matches!(
+            self,
+            Self::Telnet(_) | Self::TelnetClient(_) | Self::WebSocket(_) | Self::WsTelnet(_) | Self::Events(_)
+        )
     }
 
     /// Returns how long to wait for input before [`on_timeout`](Self::on_timeout), if at all.

@@ -36,6 +36,10 @@ impl Handler for News {
                         let response = drupe_core::http::HttpResponse::no_content();
                         return hub.respond(response).expect("a request");
                     }
+                    "/finish" => {
+                        let all: Vec<_> = hub.connections().collect();
+                        return all.into_iter().for_each(|conn| hub.finish(conn));
+                    }
                     "/binary" => {
                         hub.publish("news", &[0xff]);
                         return;
@@ -274,6 +278,15 @@ fn drain_ends_streams_and_lets_their_events_go_first() {
     assert!(hub.is_closed(conn) && hub.ended(Reason::Shutdown) == 1);
     // No notice of the server is among the events.
     assert!(text(&hub, conn).ends_with("\ndata: \"1\"\n\n"), "{}", text(&hub, conn));
+}
+
+#[test]
+fn stream_that_the_handler_finishes_ends_at_once() {
+    let mut hub = hub();
+    let conn = open(&mut hub, "/events", "");
+    open(&mut hub, "/finish", "");
+    assert!(hub.is_closed(conn) && hub.ended(Reason::Application) == 1);
+    assert!(text(&hub, conn).ends_with("\ndata: {}\n\n"));
 }
 
 #[test]

@@ -85,8 +85,8 @@ impl<C> Hub<'_, C> {
     /// Closes our half of a connection once its output is written, and still reads from the peer.
     ///
     /// The connection leaves its rooms, and messages to it are discarded. It ends as
-    /// [`Reason::PeerClosed`] once the peer has ended its half as well, in either order. WebSocket
-    /// and telnet have no halves: there, this is [`close`](Self::close).
+    /// [`Reason::PeerClosed`] once the peer has ended its half as well, in either order. WebSocket,
+    /// telnet and streams of events have no halves: there, this is [`close`](Self::close).
     pub fn finish(&mut self, conn: ConnId) {
         self.state.finish(conn);
     }
