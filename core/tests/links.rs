@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -17,6 +17,7 @@ const PAGES: [&str; 16] = [
     "shell-tokio/docs/program.md",
     "shell-tokio/docs/operating.md",
     "shell-tokio/docs/pubsub.md",
+    "shell-tokio/docs/pubsub-guide.md",
     "shell-tokio/docs/rooms.md",
     "shell-smol/README.md",
     "shell-mio/README.md",

@@ -117,7 +117,7 @@ class Network:
         self.server.close()
         self.cut()
 
-# Runs a scenario.
-def run(scenario):
-    asyncio.run(asyncio.wait_for(scenario(), 55))
+# Runs a scenario, which has this many seconds.
+def run(scenario, seconds=55):
+    asyncio.run(asyncio.wait_for(scenario(), seconds))
     print("good", flush=True)
