@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -16,6 +16,7 @@ const PAGES: [&str; 17] = [
     "shell-tokio/docs/applications.md",
     "shell-tokio/docs/program.md",
     "shell-tokio/docs/operating.md",
+    "shell-tokio/docs/pubsub-guide.md",
     "shell-tokio/docs/pubsub.md",
     "shell-tokio/docs/pubsub-guide.md",
     "shell-tokio/docs/rooms.md",

@@ -181,6 +181,29 @@ fn python_client_recovers_what_it_missed_or_is_told() {
 }
 
 #[test]
+fn guide_for_backends_is_true() {
+    let Some((_, browser)) = support::browser() else { return };
+    if python("jwt").is_none() || python("cent").is_none() {
+        return;
+    }
+    let Some(python) = python("centrifuge") else { return };
+    if !support::is_installed("node") || std::env::var_os("DRUPE_TEST_NODE_MODULES").is_none() {
+        return skip("there is no node with packages on this machine");
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pubsub_clients/guide.py").display().to_string();
+    let program = support::program_path();
+    // The script starts the server itself, with the configuration of the guide.
+    let output = Command::new(python)
+        .args(["-B", &script, "0", "0", program])
+        .env("DRUPE_TEST_BROWSER", browser)
+        .output()
+        .expect("it is installed");
+    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    said.lines().filter_map(|line| line.strip_prefix("skip: ")).for_each(skip);
+    assert!(said.lines().any(|line| line == "good"), "{said}{wrong}");
+}
+
+#[test]
 fn backend_decides_who_may_do_what() {
     if python("aiohttp").is_some() {
         centrifuge_python("backend.py", false, &[]);

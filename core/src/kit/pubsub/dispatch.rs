@@ -59,11 +59,9 @@ impl<K: Hooks> PubSub<K> {
 
     fn started(&mut self, hub: &mut Hub<'_, Session>) {
         self.uid = hub.random();
-        if self.backend.is_some() {
-            let name = "pubsub_backend_lost_total";
-            let series = Series::counter(name, "What the backend of pubsub was not told after all attempts.");
-            self.lost = hub.register(series).ok();
-        }
+        // A reload may add a backend, and counters exist from the start or never.
+        let help = "What the backend of pubsub was not told after all attempts.";
+        self.lost = hub.register(Series::counter("pubsub_backend_lost_total", help)).ok();
     }
 
     /// Handles an event of the connections to the backend. Returns `false` for other events.
