@@ -270,6 +270,13 @@ class Guide:
         await self.token_works(self.python().token_for(42))
         if "Ruby" in self.ways:
             await self.token_works(await self.folder.run("ruby", "-r./notifications", "-e", "puts Notifications.token_for(42)"))
+        # A backend that fails is asked again.
+        answers = [(500, ""), (200, self.python().token_for(42))]
+        async def fails_once():
+            return answers.pop(0)
+        async with self.token(fails_once):
+            await self.open()
+            same(answers, [])
         async def refused():
             return 401, ""
         async with self.token(refused):
