@@ -181,6 +181,13 @@ fn python_client_recovers_what_it_missed_or_is_told() {
 }
 
 #[test]
+fn page_shows_operators_the_channels() {
+    if support::browser().is_some() {
+        centrifuge_python("page.py", false, &[]);
+    }
+}
+
+#[test]
 fn guide_for_backends_is_true() {
     let Some((_, browser)) = support::browser() else { return };
     if python("jwt").is_none() || python("cent").is_none() {

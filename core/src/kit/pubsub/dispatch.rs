@@ -6,6 +6,7 @@ use super::codes::{Disconnect, Failed, Refusal};
 use super::command::{Command, Request};
 use super::hooks::{Caller, Hooks};
 use super::lines;
+use super::page;
 use super::service::{
     CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PONG_TIMER, PubSub, SUBSCRIPTION_TIMER, disconnect, fail, forget, reply,
     wake,
@@ -27,6 +28,7 @@ impl<K: Hooks> PubSub<K> {
         }
         match *event {
             Event::Request { conn, request, .. } if self.stream_asked(hub, conn, request) => {}
+            Event::Request { listener, request, .. } if page::asked(hub, listener, request) => {}
             Event::Opened { conn, .. } if self.stream_opened(hub, conn) => {}
             Event::Opened { conn, request, .. } => self.opened(hub, conn, request),
             Event::Message { conn, payload } => match payload.as_str() {

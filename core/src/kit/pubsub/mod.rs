@@ -76,6 +76,7 @@ mod lines;
 mod members;
 mod operations;
 mod options;
+mod page;
 mod publication;
 mod query;
 mod refreshing;
