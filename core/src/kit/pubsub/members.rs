@@ -31,17 +31,19 @@ impl<K: Hooks> PubSub<K> {
     ) {
         let Some(session) = hub.context(conn) else { return };
         let is_connecting = matches!(session.phase, Phase::Connecting(_));
+        // A reload may have removed the home or the history meanwhile.
+        let has_history = self.options.channels.rules(channel).is_ok_and(ChannelRules::has_history);
+        let has_position = position.is_some() && has_history;
         let Some(subscription) = session.subscriptions.get_mut(channel) else { return };
         let State::Waiting { id, recover, wants_error } = core::mem::replace(&mut subscription.state, State::Live)
         else {
             return;
         };
-        if position.is_none() {
-            // A reload has removed the home meanwhile.
+        if !has_position {
             (subscription.grant.positioned, subscription.grant.recoverable) = (false, false);
         }
         let (grant, data, expires_at) = (subscription.grant, subscription.data.clone(), subscription.expires_at);
-        let is_recovered = matches!(recovery, Recovery::Recovered { .. });
+        let is_recovered = has_position && matches!(recovery, Recovery::Recovered { .. });
         if recover.is_some() && !is_recovered && wants_error {
             self.end_subscription(hub, conn, channel);
             return fail(hub, conn, id, &Refusal::UNRECOVERABLE.into());
@@ -50,7 +52,7 @@ impl<K: Hooks> PubSub<K> {
             self.told.entry(channel.into()).or_default().insert(conn);
         }
         let ttl = expires_at.map(|at| seconds_until(hub, at));
-        let (channel, missed) = (channel.into(), missed.to_vec());
+        let (channel, missed) = (channel.into(), if is_recovered { missed.to_vec() } else { Vec::new() });
         let subscribed = Subscribed { channel, grant, position, wanted: recover, is_recovered, missed, data, ttl };
         if id > 0 {
             return reply(hub, conn, id, &Answer::Subscribed(subscribed));
