@@ -25,15 +25,15 @@ impl<'a> Draw<'a> {
         Self(bytes.iter())
     }
 
-    fn pick(&mut self) -> u8 {
+    pub(crate) fn pick(&mut self) -> u8 {
         self.0.next().copied().unwrap_or(u8::MAX)
     }
 
-    fn flag(&mut self) -> bool {
+    pub(crate) fn flag(&mut self) -> bool {
         self.pick() & 1 == 0
     }
 
-    fn duration(&mut self, between: Duration) -> Duration {
+    pub(crate) fn duration(&mut self, between: Duration) -> Duration {
         match self.pick() % 10 {
             0 => Duration::ZERO,
             1 => Duration::from_nanos(1),
@@ -45,7 +45,7 @@ impl<'a> Draw<'a> {
         }
     }
 
-    fn count(&mut self, between: u32) -> u32 {
+    pub(crate) fn count(&mut self, between: u32) -> u32 {
         match self.pick() % 9 {
             0 => 0,
             1 => 1,

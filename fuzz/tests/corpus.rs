@@ -118,6 +118,11 @@ fn calls() {
 }
 
 #[test]
+fn pubsub() {
+    replay("pubsub", drupe_fuzz::pubsub);
+}
+
+#[test]
 fn proxy() {
     replay("proxy", drupe_fuzz::proxy);
 }

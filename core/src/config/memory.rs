@@ -178,12 +178,23 @@ impl RoomMemory {
         self.options_of(AppIndex::default(), room)
     }
 
+    /// Returns `true` if members of a room with this [stored name](AppIndex::stored_room) are told of gaps, also while it
+    /// has no home.
+    pub(crate) fn tells_gaps(&self, stored: &str) -> bool {
+        let (app, room) = AppIndex::of_room(stored);
+        self.rooms.is_empty() || self.matching(app, room).is_none_or(|options| options.tells_gaps)
+    }
+
     fn options_of(&self, app: AppIndex, room: &str) -> Option<&RoomOptions> {
+        self.matching(app, room).filter(|options| options.home != Home::None)
+    }
+
+    fn matching(&self, app: AppIndex, room: &str) -> Option<&RoomOptions> {
         let is_of = |options: &&RoomOptions| options.app.is_none_or(|of| of == app) && covers(&options.rooms, room);
         let matching = self.rooms.iter().filter(is_of);
         // A name is longer than each prefix of it, and a prefix with its `*` may be as long.
         let rank = |options: &&RoomOptions| (&*options.rooms == room, options.rooms.len(), options.app.is_some());
-        matching.max_by_key(rank).filter(|options| options.home != Home::None)
+        matching.max_by_key(rank)
     }
 }
 
@@ -200,5 +211,13 @@ mod tests {
             assert_eq!(memory.options(room).map(|options| options.keep.messages), messages, "{room}");
         }
         assert_eq!(RoomMemory::default().options("abc"), None);
+    }
+
+    #[test]
+    fn rooms_without_a_home_have_their_say_on_notices_of_gaps() {
+        let silent = RoomOptions::new("a*", Keep::messages(0)).home(Home::None).tells_gaps(false);
+        let memory = RoomMemory::default().rooms(alloc::vec![silent]);
+        assert!(!memory.tells_gaps("abc") && memory.tells_gaps("b") && memory.options("abc").is_none());
+        assert!(RoomMemory::default().tells_gaps("abc"));
     }
 }

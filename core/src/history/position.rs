@@ -38,6 +38,19 @@ impl Position {
     pub const fn new(epoch: u64, offset: u64, mark: u64) -> Self {
         Self { epoch, offset, mark }
     }
+
+    /// Parses the text form, also with [`ANY_MARK`](Self::ANY_MARK).
+    ///
+    /// # Errors
+    /// If the text is no text form.
+    pub(crate) fn with_any_mark(text: &str) -> Result<Self, PositionError> {
+        let mut parts = text.splitn(3, '.').map(number);
+        let (Some(Some(epoch)), Some(Some(offset)), Some(Some(mark))) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(PositionError);
+        };
+        Ok(Self { epoch, offset, mark })
+    }
 }
 
 impl fmt::Display for Position {
@@ -51,15 +64,10 @@ impl FromStr for Position {
 
     /// Parses the text form. Each position has one text form, and other spellings are refused.
     fn from_str(text: &str) -> Result<Self, PositionError> {
-        let mut parts = text.splitn(3, '.').map(number);
-        let (Some(Some(epoch)), Some(Some(offset)), Some(Some(mark))) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(PositionError);
-        };
-        if mark == Self::ANY_MARK {
-            return Err(PositionError);
-        }
-        Ok(Self { epoch, offset, mark })
+        Self::with_any_mark(text).and_then(|position| match position.mark {
+            Self::ANY_MARK => Err(PositionError),
+            _ => Ok(position),
+        })
     }
 }
 

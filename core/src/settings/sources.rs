@@ -20,7 +20,7 @@ use crate::settings::tree::{
 use crate::settings::typed::typed;
 use crate::settings::{SettingsError, SettingsErrors};
 use crate::settings::{environment, follow, listeners, paths, section_paths, warnings};
-use crate::tls::ClientTls;
+use crate::tls::{ClientCertificates, ClientTls, TlsFiles};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -216,8 +216,14 @@ impl Sources {
                 format!("the application {} needs workers: 1, because one worker must know all peers", listen.app);
             problems.push(layers.blame("workers", words));
         }
+        // A certificate may say who a client is.
+        let takes_certificates = |files: &Option<TlsFiles>| {
+            files.as_ref().is_some_and(|files| !matches!(files.clients, ClientCertificates::None))
+        };
         for (app, key, words) in &sections.closed {
-            if !settings.authentication.enabled && plan.config.listeners.iter().any(|listen| listen.app == *app) {
+            let mut listeners = plan.config.listeners.iter().zip(&plan.tls).filter(|(listen, _)| listen.app == *app);
+            let is_closed = |(_, files): (&Listen, &Option<TlsFiles>)| !takes_certificates(files);
+            if !settings.authentication.enabled && listeners.any(is_closed) {
                 problems.push(layers.blame(key, words.clone()));
             }
         }

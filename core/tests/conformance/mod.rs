@@ -18,6 +18,7 @@ mod lines;
 mod listening;
 mod mounted;
 mod proxy_server;
+mod pubsub;
 mod reload;
 mod shards;
 mod telnet;

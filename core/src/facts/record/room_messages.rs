@@ -5,10 +5,11 @@ use crate::base::OutgoingBuf;
 use crate::facts::{
     HistoryPage, HistoryRange, PresencePage, PresentName, PublishRefusal, Published, RoomAnswer, RoomMessage,
 };
-use crate::history::{Gap, Position, PublishError};
+use crate::history::{Gap, Position, PositionError, PublishError};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use core::str::FromStr;
 
 pub(super) fn write_room_message(out: &mut String, message: &RoomMessage) -> fmt::Result {
     match message {
@@ -100,6 +101,17 @@ fn write_messages(out: &mut String, messages: &[(Position, OutgoingBuf)]) -> fmt
     messages.iter().try_for_each(|(position, message)| write!(out, " {position} {}", Message(message)))
 }
 
+/// A position from which a member or a reader wants to go on. It may stand for any mark.
+struct Wanted(Position);
+
+impl FromStr for Wanted {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        Position::with_any_mark(text).map(Self)
+    }
+}
+
 /// Parses the rest of a line after the word `room`.
 pub(super) fn parse_room_message(words: &mut Words<'_>) -> Result<RoomMessage, &'static str> {
     const SHARD: &str = "a shard's number";
@@ -122,7 +134,7 @@ pub(super) fn parse_room_message(words: &mut Words<'_>) -> Result<RoomMessage, &
             room: words.text()?.into(),
             from: words.parsed(SHARD)?,
             number: words.parsed("the number of a question")?,
-            since: or_none(words, POSITION)?,
+            since: or_none::<Wanted>(words, POSITION)?.map(|wanted| wanted.0),
             bytes_max: words.parsed("a number of bytes")?,
         },
         "told" => {
@@ -141,7 +153,7 @@ pub(super) fn parse_room_message(words: &mut Words<'_>) -> Result<RoomMessage, &
             let range = match words.word() {
                 "oldest" => HistoryRange::Oldest,
                 "latest" => HistoryRange::Latest,
-                position => HistoryRange::After(position.parse().map_err(|_| POSITION)?),
+                position => HistoryRange::After(position.parse::<Wanted>().map_err(|_| POSITION)?.0),
             };
             RoomMessage::Read { room, from, request, range, max }
         }
@@ -210,7 +222,7 @@ fn gap(name: &str) -> Result<Gap, &'static str> {
 }
 
 /// Parses a value, or `-` for none.
-fn or_none<T: core::str::FromStr>(words: &mut Words<'_>, expected: &'static str) -> Result<Option<T>, &'static str> {
+fn or_none<T: FromStr>(words: &mut Words<'_>, expected: &'static str) -> Result<Option<T>, &'static str> {
     match words.word() {
         "-" => Ok(None),
         word => word.parse().map(Some).map_err(|_| expected),

@@ -35,7 +35,7 @@ pub(super) fn room_messages() -> impl Strategy<Value = RoomMessage> {
             }
         ),
         (any::<u64>(), answer()).prop_map(|(request, answer)| RoomMessage::Answer { request, answer }),
-        (room(), any::<(u8, u64, u32)>(), prop::option::of(position())).prop_map(
+        (room(), any::<(u8, u64, u32)>(), prop::option::of(wanted())).prop_map(
             |(room, (from, number, bytes_max), since)| RoomMessage::Ask { room, from, number, since, bytes_max }
         ),
         (room(), any::<u64>(), position(), prop_oneof![messages().prop_map(Ok), gap().prop_map(Err)])
@@ -91,12 +91,18 @@ fn position() -> impl Strategy<Value = Position> {
     any::<(u64, u64, u64)>().prop_map(|(epoch, offset, mark)| Position::new(epoch, offset, mark))
 }
 
+/// Returns a position from which somebody wants to go on, which may stand for any mark.
+fn wanted() -> impl Strategy<Value = Position> {
+    let any_mark = |position: Position| Position { mark: Position::ANY_MARK, ..position };
+    prop_oneof![position(), position().prop_map(any_mark)]
+}
+
 fn gap() -> impl Strategy<Value = Gap> {
     prop::sample::select(Gap::ALL.to_vec())
 }
 
 fn range() -> impl Strategy<Value = HistoryRange> {
-    prop_oneof![Just(HistoryRange::Oldest), Just(HistoryRange::Latest), position().prop_map(HistoryRange::After)]
+    prop_oneof![Just(HistoryRange::Oldest), Just(HistoryRange::Latest), wanted().prop_map(HistoryRange::After)]
 }
 
 fn answer() -> impl Strategy<Value = RoomAnswer> {

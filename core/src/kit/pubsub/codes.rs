@@ -132,3 +132,30 @@ impl From<Disconnect> for Failed {
         Self::Disconnect(disconnect)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn clients_understand_each_reason() {
+        let all = [
+            Disconnect::SHUTDOWN,
+            Disconnect::EXPIRED,
+            Disconnect::SUBSCRIPTION_EXPIRED,
+            Disconnect::INSUFFICIENT_STATE,
+            Disconnect::NO_PONG,
+            Disconnect::INVALID_TOKEN,
+            Disconnect::BAD_REQUEST,
+            Disconnect::STALE,
+            Disconnect::CHANNEL_LIMIT,
+            Disconnect::NOT_AVAILABLE,
+        ];
+        for Disconnect { code, reason } in all {
+            assert!((3_000..4_000).contains(&code), "{code}");
+            assert!(!reason.is_empty() && reason.len() <= 123, "{reason:?} fits in a Close frame");
+            assert!(serde_json::from_str::<Value>(&reason).is_err(), "{reason:?} is no JSON");
+        }
+    }
+}

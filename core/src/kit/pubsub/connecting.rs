@@ -5,7 +5,7 @@ use super::codes::{Disconnect, Failed, Refusal};
 use super::command::{Connect, Known};
 use super::hooks::{self, Hooks};
 use super::json::Object;
-use super::service::{CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PubSub, disconnect, forget, wake};
+use super::service::{CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PubSub, disconnect, fail, forget, wake};
 use super::session::{Connecting, Phase, Session};
 use super::subscribing::{Begin, Begun, position};
 use super::timing::{expire_at, seconds_until};
@@ -30,16 +30,22 @@ impl<K: Hooks> PubSub<K> {
         connect: &Connect<'_>,
     ) -> Result<Option<Answer>, Failed> {
         let done = self.begin_session(hub, conn, id, connect);
-        if let (Err(Failed::Refused(_)), Some(session)) = (&done, hub.context(conn)) {
-            session.phase = Phase::Refused;
-            let channels: Vec<String> = session.subscriptions.keys().cloned().collect();
-            for channel in channels {
-                self.end_subscription(hub, conn, &channel);
-            }
-            // The client should end the connection itself.
-            wake(hub, conn, CONNECT_TIMER, self.options.connect_timeout);
+        if let Err(Failed::Refused(_)) = &done {
+            self.refused(hub, conn);
         }
         done
+    }
+
+    /// Ends the session of a client whose `connect` is refused.
+    fn refused(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId) {
+        let Some(session) = hub.context(conn) else { return };
+        session.phase = Phase::Refused;
+        let channels: Vec<String> = session.subscriptions.keys().cloned().collect();
+        for channel in channels {
+            self.end_subscription(hub, conn, &channel);
+        }
+        // The client should end the connection itself.
+        wake(hub, conn, CONNECT_TIMER, self.options.connect_timeout);
     }
 
     fn begin_session(
@@ -53,19 +59,20 @@ impl<K: Hooks> PubSub<K> {
         let data = admitted.data.clone();
         hub.set_representation(conn, Representation::Json);
         let channels = self.admitted(hub, conn, admitted);
-        let (mut waiting, mut subs) = (0, BTreeMap::new());
+        let (mut waiting, mut later) = (0, Vec::new());
         for (channel, of_token) in channels {
             let known = connect.subs.get(&channel).cloned().unwrap_or_default();
-            match self.subscribe_for_server(hub, conn, &channel, &of_token, &known) {
-                Ok(Begun::Waits) => waiting += 1,
-                Ok(Begun::Live(subscribed)) => drop(subs.insert(channel, subscribed.json())),
-                Err(refusal) if refusal == Refusal::LIMIT_EXCEEDED => return Err(Disconnect::CHANNEL_LIMIT.into()),
-                Err(refusal) => return Err(refusal.into()),
+            if hub.room_options(&channel).is_none() {
+                later.push((channel, of_token, known.recover));
+                continue;
+            }
+            if let Begun::Waits = self.subscribe_for_server(hub, conn, &channel, &of_token, &known)? {
+                waiting += 1;
             }
         }
         if let Some(session) = hub.context(conn) {
-            let (positions, commands) = (BTreeMap::new(), Vec::new());
-            session.phase = Phase::Connecting(Connecting { id, data, waiting, subs, positions, commands });
+            let (subs, positions, commands) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+            session.phase = Phase::Connecting(Connecting { id, data, waiting, subs, positions, later, commands });
         }
         self.connected(hub, conn);
         Ok(None)
@@ -162,7 +169,7 @@ impl<K: Hooks> PubSub<K> {
         channel: &str,
         of_token: &TokenChannel,
         known: &Known<'_>,
-    ) -> Result<Begun, Refusal> {
+    ) -> Result<Begun, Failed> {
         let asked = Begin {
             id: 0,
             channel,
@@ -175,19 +182,54 @@ impl<K: Hooks> PubSub<K> {
             data: of_token.data.as_ref().map(ToString::to_string),
             expires_at: None,
         };
-        self.begin(hub, conn, asked)
+        self.begin(hub, conn, asked).map_err(|refusal| match refusal {
+            refusal if refusal == Refusal::LIMIT_EXCEEDED => Disconnect::CHANNEL_LIMIT.into(),
+            refusal => refusal.into(),
+        })
+    }
+
+    /// Subscribes a client that waits for nothing else to the channels without a home. Returns `true` if it still waits
+    /// for nothing.
+    fn begin_later(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId) -> Result<bool, Failed> {
+        let Some(Session { phase: Phase::Connecting(connecting), .. }) = hub.context(conn) else { return Ok(false) };
+        if connecting.waiting > 0 {
+            return Ok(false);
+        }
+        for (channel, of_token, recover) in core::mem::take(&mut connecting.later) {
+            // No home has the position that the client knows.
+            let known = Known { recover, ..Known::default() };
+            let begun = self.subscribe_for_server(hub, conn, &channel, &of_token, &known)?;
+            if let Some(Session { phase: Phase::Connecting(connecting), .. }) = hub.context(conn) {
+                match begun {
+                    Begun::Live(subscribed) => drop(connecting.subs.insert(channel, subscribed.json())),
+                    // A reload has given it a home.
+                    Begun::Waits => connecting.waiting += 1,
+                }
+            }
+        }
+        let waits = |session: &mut Session| matches!(&session.phase, Phase::Connecting(of) if of.waiting > 0);
+        Ok(!hub.context(conn).is_some_and(waits))
     }
 
     /// Answers a client that has connected, once it has the subscriptions of the server.
     pub(super) fn connected(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId) {
+        let Some(Session { phase: Phase::Connecting(Connecting { id, .. }), .. }) = hub.context(conn) else { return };
+        let id = *id;
+        match self.begin_later(hub, conn) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(failed) => {
+                if let Failed::Refused(_) = failed {
+                    self.refused(hub, conn);
+                }
+                return fail(hub, conn, id, &failed);
+            }
+        }
         let ping = self.options.ping_interval;
         let ttl = hub.context(conn).and_then(|session| session.expires_at);
         let ttl = ttl.map(|at| seconds_until(hub, at));
         let Some(session) = hub.context(conn) else { return };
         let Phase::Connecting(connecting) = &mut session.phase else { return };
-        if connecting.waiting > 0 {
-            return;
-        }
         // Messages that came while another channel was waiting came before this reply, and its client drops them.
         let positions = core::mem::take(&mut connecting.positions);
         let is_behind = |(channel, position): (&String, &Position)| hub.room_position(channel) != Some(*position);
@@ -209,8 +251,12 @@ impl<K: Hooks> PubSub<K> {
         if !ping.is_zero() {
             result = result.number("ping", ping.as_secs().max(1)).flag("pong", !self.options.pong_timeout.is_zero());
         }
-        let (id, commands) = (connecting.id, core::mem::take(&mut connecting.commands));
+        let commands = core::mem::take(&mut connecting.commands);
         session.phase = Phase::Connected;
+        // Before the reply, no push may come.
+        for (channel, _) in session.subscriptions.iter().filter(|(_, found)| found.grant.join_leave) {
+            self.told.entry(channel.clone()).or_default().insert(conn);
+        }
         hub.send(conn, &Object::new().number("id", id.into()).raw("connect", &result.end()).end());
         // Clients that connect at the same time are not pinged at the same time.
         let half = ping / 2;

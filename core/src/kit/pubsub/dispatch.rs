@@ -41,6 +41,7 @@ impl<K: Hooks> PubSub<K> {
             }
             Event::RoomAnswered { request, answer } => self.answered(hub, request, answer),
             Event::RoomGap(gap) => self.gap(hub, gap.conn, gap.room),
+            Event::Reconfigured => self.reconfigured(hub),
             Event::PresenceChanged(change) => self.presence_changed(hub, change),
             Event::Draining => {
                 let is_client = |conn: &ConnId| !self.backend.as_ref().is_some_and(|backend| backend.has(*conn));

@@ -5,6 +5,7 @@ use super::codes::{Disconnect, Refusal, Unsubscribe};
 use super::hooks::Hooks;
 use super::json::Object;
 use super::publication::{kept, push};
+use super::rules::ChannelRules;
 use super::service::{PubSub, disconnect, fail, reply};
 use super::session::{Phase, Session, State};
 use super::stream_output;
@@ -14,6 +15,7 @@ use crate::base::{ConnId, Outgoing, OutgoingBuf};
 use crate::handler::{Hub, PresenceChange};
 use crate::history::{Position, Recovery};
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 impl<K: Hooks> PubSub<K> {
@@ -28,22 +30,29 @@ impl<K: Hooks> PubSub<K> {
         missed: &[(Position, OutgoingBuf)],
     ) {
         let Some(session) = hub.context(conn) else { return };
+        let is_connecting = matches!(session.phase, Phase::Connecting(_));
+        // A reload may have removed the home or the history meanwhile.
+        let has_history = self.options.channels.rules(channel).is_ok_and(ChannelRules::has_history);
+        let has_position = position.is_some() && has_history;
         let Some(subscription) = session.subscriptions.get_mut(channel) else { return };
         let State::Waiting { id, recover, wants_error } = core::mem::replace(&mut subscription.state, State::Live)
         else {
             return;
         };
+        if !has_position {
+            (subscription.grant.positioned, subscription.grant.recoverable) = (false, false);
+        }
         let (grant, data, expires_at) = (subscription.grant, subscription.data.clone(), subscription.expires_at);
-        let is_recovered = matches!(recovery, Recovery::Recovered { .. });
+        let is_recovered = has_position && matches!(recovery, Recovery::Recovered { .. });
         if recover.is_some() && !is_recovered && wants_error {
             self.end_subscription(hub, conn, channel);
             return fail(hub, conn, id, &Refusal::UNRECOVERABLE.into());
         }
-        if grant.join_leave {
+        if grant.join_leave && !is_connecting {
             self.told.entry(channel.into()).or_default().insert(conn);
         }
         let ttl = expires_at.map(|at| seconds_until(hub, at));
-        let (channel, missed) = (channel.into(), missed.to_vec());
+        let (channel, missed) = (channel.into(), if is_recovered { missed.to_vec() } else { Vec::new() });
         let subscribed = Subscribed { channel, grant, position, wanted: recover, is_recovered, missed, data, ttl };
         if id > 0 {
             return reply(hub, conn, id, &Answer::Subscribed(subscribed));
@@ -90,6 +99,22 @@ impl<K: Hooks> PubSub<K> {
                 disconnect(hub, conn, Disconnect::INSUFFICIENT_STATE);
             } else {
                 self.unsubscribed_by_server(hub, conn, channel, Unsubscribe::INSUFFICIENT_STATE);
+            }
+        }
+    }
+
+    /// Ends the subscriptions whose channels have no history since a reload, because no position is true there any more.
+    pub(super) fn reconfigured(&mut self, hub: &mut Hub<'_, Session>) {
+        let all: Vec<ConnId> = hub.connections().collect();
+        for conn in all {
+            let Some(session) = hub.context(conn) else { continue };
+            let positioned = session.subscriptions.iter().filter(|(_, found)| found.grant.positioned);
+            let channels: Vec<String> = positioned.map(|(channel, _)| channel.clone()).collect();
+            for channel in channels {
+                let has_history = self.options.channels.rules(&channel).is_ok_and(ChannelRules::has_history);
+                if !has_history || hub.room_options(&channel).is_none() {
+                    self.gap(hub, Some(conn), &channel);
+                }
             }
         }
     }

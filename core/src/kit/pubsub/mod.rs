@@ -47,6 +47,9 @@
 //! - The protocol's Protobuf form, deltas, filters by tags, maps and shared polls do not exist. `delta`
 //!   and `tf` are ignored, so clients get whole publications, and unfiltered ones.
 //! - Names of channels have at most 128 bytes by default.
+//! - A slow client whose subscription has a position is closed, whatever the
+//!   [slow policy](crate::outbound::OutboundLimits) says: skipped messages would look received.
+//! - The history of a channel that was never used has the epoch `0`, which no room has.
 //!
 //! # Commands for people
 //!
@@ -92,6 +95,7 @@ mod subscribing;
 mod tests;
 mod timing;
 mod tokens;
+mod verifying;
 
 pub use backend::PubSubBackend;
 pub use codes::Refusal;

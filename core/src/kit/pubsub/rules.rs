@@ -2,7 +2,7 @@
 
 use super::codes::Refusal;
 use crate::base::text::neutralize;
-use crate::config::{FormPart, MessageForm, Presence, RoomOptions, StreamForm};
+use crate::config::{FormPart, Home, MessageForm, Presence, RoomOptions, StreamForm};
 use crate::history::Keep;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -217,16 +217,14 @@ impl Channels {
     /// Returns the options of the rooms that these channels are, for [`RoomMemory`](crate::RoomMemory).
     #[must_use]
     pub fn rooms(&self) -> Vec<RoomOptions> {
-        let mut rooms: Vec<RoomOptions> = self.without_namespace.room("*", self.events).into_iter().collect();
-        for (namespace, rules) in &self.namespaces {
-            for prefix in ["", "$"] {
-                let pattern = alloc::format!("{prefix}{namespace}:*");
-                // Without a home, unlike the channels without a namespace.
-                let none = || RoomOptions::new(&pattern, Keep::messages(0)).home(crate::config::Home::None);
-                rooms.push(rules.room(&pattern, self.events).unwrap_or_else(none));
-            }
-        }
-        rooms
+        let patterns = self
+            .namespaces
+            .iter()
+            .flat_map(|(namespace, rules)| ["", "$"].map(|prefix| (alloc::format!("{prefix}{namespace}:*"), rules)));
+        let all = patterns.chain([("*".into(), &self.without_namespace)]);
+        // What has no home may have had one before a reload, and clients do not understand the notice of a gap.
+        let none = |pattern: &str| RoomOptions::new(pattern, Keep::messages(0)).home(Home::None).tells_gaps(false);
+        all.map(|(pattern, rules)| rules.room(&pattern, self.events).unwrap_or_else(|| none(&pattern))).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::codes::Refusal;
 use super::json::Object;
 use super::rules::Who;
+use super::tokens::TokenChannel;
 use crate::history::Position;
 use crate::wire::events::EventFormat;
 use alloc::collections::BTreeMap;
@@ -87,6 +88,8 @@ pub(super) struct Connecting {
     pub(super) subs: BTreeMap<String, String>,
     /// The positions from which these get messages.
     pub(super) positions: BTreeMap<String, Position>,
+    /// The channels without a home, whose messages would come before the reply, and whether the client wants to recover.
+    pub(super) later: Vec<(String, TokenChannel, bool)>,
     /// Commands that came meanwhile.
     pub(super) commands: Vec<String>,
 }

@@ -11,7 +11,7 @@ use super::session::{Grant, Session, State, Subscription};
 use super::timing::{expire_at, seconds_until};
 use super::tokens::Bad;
 use crate::base::{ConnId, UnixTime};
-use crate::config::{JoinError, JoinOptions};
+use crate::config::{JoinError, JoinOptions, SlowPolicy};
 use crate::handler::Hub;
 use crate::history::Position;
 use crate::kit::compact_json::compact;
@@ -206,6 +206,10 @@ impl<K: Hooks> PubSub<K> {
                 session.subscriptions.remove(channel);
             }
             return Err(refusal(error));
+        }
+        if positioned {
+            // A slow client that skipped messages would count itself as having them.
+            let _ = hub.set_slow_policy(channel, SlowPolicy::Close);
         }
         if expires_at.is_some() {
             expire_at(hub, Timer::of(conn, SUBSCRIPTION_TIMER).keyed(number), expires_at);

@@ -425,3 +425,27 @@ fn people_on_lines_share_the_channels() {
     assert_eq!(said[..5], expected, "{said:?}");
     assert!(said[5].starts_with("* /sub CHANNEL") && hub.is_closed(bob));
 }
+
+#[test]
+fn reload_without_a_history_ends_subscriptions_that_have_a_position() {
+    let mut hub = hub();
+    let clients = [
+        client(&mut hub, json!({})),
+        client(&mut hub, json!({})),
+        client(&mut hub, json!({ "token": token("ann", json!({ "channels": ["news:1"] })) })),
+    ];
+    for (conn, recoverable) in [(clients[0], true), (clients[1], false)] {
+        subscribe(&mut hub, conn, json!({ "channel": "news:1", "recoverable": recoverable }));
+    }
+    hub.clear();
+    let mut channels = channels();
+    channels.namespaces.insert("news".into(), ChannelRules::default());
+    let config = hub.machine().config().clone();
+    hub.reconfigure(config.memory(RoomMemory::default().rooms(channels.rooms())));
+    let ended = json!({ "channel": "news:1", "unsubscribe": { "code": 2500, "reason": "insufficient state" } });
+    assert_eq!(heard(&hub, clients[0]), [json!({ "push": ended })]);
+    // Neither a position is wrong there, nor does the client understand a notice of a gap.
+    assert_eq!(heard(&hub, clients[1]), [json!(null); 0]);
+    let ended = heard(&hub, clients[2]).remove(0);
+    assert_eq!(ended["push"]["disconnect"]["code"], 3010, "the server's subscription begins with the next connection");
+}

@@ -1,11 +1,8 @@
 //! Tokens of connections and of channels (JSON Web Tokens, RFC 7519).
 
 use super::codes::{Disconnect, Failed, Refusal};
-use super::hooks::Hooks;
-use super::service::PubSub;
 use crate::base::UnixTime;
-use crate::kit::auth::{Claims, TokenError};
-use alloc::borrow::ToOwned;
+use crate::kit::auth::Claims;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use base64::Engine;
@@ -86,42 +83,6 @@ impl Bad {
     }
 }
 
-impl<K: Hooks> PubSub<K> {
-    /// Verifies the token of a connection.
-    pub(super) fn connection_token(&mut self, token: &str, now: Option<UnixTime>) -> Result<ConnectionToken, Bad> {
-        let claims = self.verified(token, now)?;
-        // A token of a channel is no token of a connection.
-        if claims.others.contains_key("channel") {
-            return Err(Bad::Invalid);
-        }
-        let channels = channels_of(&claims.others)?;
-        let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
-        Ok(ConnectionToken { user: claims.sub, info, expires_at, data: None, channels })
-    }
-
-    /// Verifies the token of a channel.
-    pub(super) fn channel_token(&mut self, token: &str, now: Option<UnixTime>) -> Result<ChannelToken, Bad> {
-        let claims = self.verified(token, now)?;
-        let channel = claims.others.get("channel").and_then(Value::as_str).ok_or(Bad::Invalid)?.to_owned();
-        let (info, expires_at) = (info(&claims)?, expiry(&claims, now)?);
-        Ok(ChannelToken { user: claims.sub, channel, info, expires_at })
-    }
-
-    fn verified(&mut self, token: &str, now: Option<UnixTime>) -> Result<Claims, Bad> {
-        let tokens = self.options.tokens.as_ref().ok_or(Bad::Invalid)?;
-        let verified = match tokens.keys().and_then(|_| self.hooks.key_set()) {
-            Some(keys) => tokens.clone().key_set(keys).verify(token, now),
-            None => tokens.verify(token, now),
-        };
-        verified.map_err(|error| match error {
-            TokenError::Expired => Bad::Expired,
-            TokenError::UnknownKey if self.hooks.key_is_unknown() => Bad::Later,
-            // Not valid yet: a client that is told to fetch a new token would do so without end.
-            _ => Bad::Invalid,
-        })
-    }
-}
-
 /// Reads what the backend says of a client instead of a token: the same fields, with the user in `user`.
 pub(super) fn given(json: &str, now: Option<UnixTime>) -> Result<ConnectionToken, Bad> {
     let Ok(Value::Object(mut others)) = serde_json::from_str::<Value>(json) else { return Err(Bad::Invalid) };
@@ -138,7 +99,8 @@ pub(super) fn given(json: &str, now: Option<UnixTime>) -> Result<ConnectionToken
     Ok(ConnectionToken { user: claims.sub, info, expires_at, data, channels })
 }
 
-fn channels_of(others: &Map<String, Value>) -> Result<BTreeMap<String, TokenChannel>, Bad> {
+/// Reads the channels to which the server subscribes a client.
+pub(super) fn channels_of(others: &Map<String, Value>) -> Result<BTreeMap<String, TokenChannel>, Bad> {
     let read = |value: &Value| serde_json::from_value::<alloc::vec::Vec<String>>(value.clone());
     match (others.get("subs"), others.get("channels")) {
         (Some(subs), _) => serde_json::from_value(subs.clone()).map_err(|_| Bad::Invalid),
@@ -150,7 +112,8 @@ fn channels_of(others: &Map<String, Value>) -> Result<BTreeMap<String, TokenChan
     }
 }
 
-fn info(claims: &Claims) -> Result<Option<String>, Bad> {
+/// Returns what other clients see with the user, as JSON.
+pub(super) fn info(claims: &Claims) -> Result<Option<String>, Bad> {
     if let Some(text) = claims.others.get("b64info") {
         let text = text.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or(Bad::Invalid)?;
         let info: Value = serde_json::from_slice(&text).map_err(|_| Bad::Invalid)?;
@@ -160,7 +123,7 @@ fn info(claims: &Claims) -> Result<Option<String>, Bad> {
 }
 
 /// Returns when the right that a token gives ends. `expire_at` replaces `exp`, and 0 means never.
-fn expiry(claims: &Claims, now: Option<UnixTime>) -> Result<Option<u64>, Bad> {
+pub(super) fn expiry(claims: &Claims, now: Option<UnixTime>) -> Result<Option<u64>, Bad> {
     match claims.others.get("expire_at") {
         None => Ok(claims.exp),
         Some(at) => match at.as_u64().ok_or(Bad::Invalid)? {
@@ -168,46 +131,5 @@ fn expiry(claims: &Claims, now: Option<UnixTime>) -> Result<Option<u64>, Bad> {
             at if now.is_none_or(|now| at <= now.as_secs()) => Err(Bad::Ended),
             at => Ok(Some(at)),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Hooks, PubSub, PubSubOptions};
-    use crate::kit::auth::{Claims, KeySet, TokenKey, Tokens};
-    use crate::testing::TestHub;
-    use alloc::format;
-    use alloc::sync::Arc;
-
-    /// An application whose set of keys is still empty.
-    struct Application {
-        is_fetching: bool,
-    }
-
-    impl Hooks for Application {
-        fn key_set(&mut self) -> Option<Arc<KeySet>> {
-            Some(Arc::default())
-        }
-
-        fn key_is_unknown(&mut self) -> bool {
-            self.is_fetching
-        }
-    }
-
-    #[test]
-    fn client_with_an_unknown_key_tries_again_only_if_the_key_may_come() {
-        let token = TokenKey::ed25519(&[9; 32]).sign(&Claims::of("ann")).expect("it signs");
-        let connect = format!("{{\"id\":1,\"connect\":{{\"token\":\"{token}\"}}}}");
-        for (is_fetching, expected) in [
-            (true, r#"{"id":1,"error":{"code":100,"message":"internal server error","temporary":true}}"#),
-            (false, r#"{"push":{"disconnect":{"code":3500,"reason":"invalid token"}}}"#),
-        ] {
-            let tokens = Tokens::of_key_set(Arc::default()).optional_expiry();
-            let options = PubSubOptions::default().tokens(Some(tokens));
-            let mut hub = TestHub::new(PubSub::new(options, Application { is_fetching }));
-            let client = hub.connect();
-            hub.line(client, &connect);
-            assert_eq!(hub.lines(client), [expected]);
-        }
     }
 }

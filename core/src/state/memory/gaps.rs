@@ -14,7 +14,7 @@ impl State {
     /// Tells the application and all live members of a room on this shard.
     pub(super) fn tell_gap(&mut self, room: &Arc<str>, why: Gap, position: Position) {
         self.metrics.memory.gap(why);
-        if self.room_options(room).is_none_or(|options| options.tells_gaps) {
+        if self.config.memory.tells_gaps(room) {
             let (json, text) = notice(room, why, Some(position));
             self.publish(room, &[], Outgoing::Negotiated { json: &json, text: &text });
         }
@@ -72,7 +72,7 @@ impl State {
     }
 
     fn tells_gaps(&self, number: RoomNumber) -> bool {
-        self.room_options(self.rooms.name(number)).is_none_or(|options| options.tells_gaps)
+        self.config.memory.tells_gaps(self.rooms.name(number))
     }
 
     /// Tells a member that is slow no longer of the rooms in which it has missed messages.
@@ -97,7 +97,7 @@ impl State {
     /// Tells one member, if the members of the room are told of gaps. Returns `false` if its queue
     /// has no place for that.
     pub(super) fn tell_member(&mut self, slot: u32, room: &str, why: Gap, position: Option<Position>) -> bool {
-        if self.room_options(room).is_some_and(|options| !options.tells_gaps) {
+        if !self.config.memory.tells_gaps(room) {
             return true;
         }
         let Some(conn) = self.conns.at(slot).filter(|conn| conn.is_open() && !conn.finished) else { return true };

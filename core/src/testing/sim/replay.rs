@@ -38,7 +38,8 @@ where
             let mut machine = Machine::shard(first, Watch::new(handler(shard)), shard);
             let mut written = Digest::default();
             let facts = parse_with::<H::Note>(node.machine.recorded(), configs).map_err(|error| error.to_string());
-            self.promise(facts.is_ok(), "a recorded trace can be parsed");
+            let wrong = facts.as_ref().err().map_or("", String::as_str);
+            self.promise(wrong.is_empty(), &format!("a recorded trace can be parsed: {wrong}"));
             for (now, input) in facts.unwrap_or_default() {
                 if let Input::Wrote { conn, bytes } = input
                     && let Some(intent) = machine.intent(conn)
