@@ -155,21 +155,6 @@ fn settings_errors_name_place_and_remedy() {
     assert!(problems.starts_with("--set drain.window: drain.window: \"soon\" is not a time"), "{problems}");
 }
 
-#[test]
-fn metrics_and_monitor_allow_several_workers() {
-    for (web, keys, is_watched) in [
-        ("metrics: credential", "metrics_credential: 0123456789abcdef", false),
-        ("monitor: true", "credential: 0123456789abcdef", true),
-    ] {
-        let text = format!(
-            "workers: 2\nlisteners: {{ a: {{ address: '127.0.0.1:0', app: echo, protocol: websocket, \
-             websocket: {{ {web} }} }} }}\nmonitor: {{ {keys} }}\n"
-        );
-        let plan = file(&text).resolve().expect("it is good").plan;
-        assert_eq!((plan.monitor.is_some(), plan.workers.get()), (is_watched, 2));
-    }
-}
-
 /// A value other than the default for every key: what stands before the arrow must be there for it to have a meaning.
 const EFFECTS: &str = "
 workers=2

@@ -90,3 +90,18 @@ fn mistakes_in_the_proxy_of_a_tunnel_are_named_without_its_password() {
         assert!(problems.contains(words) && !problems.contains("hush"), "{text}\n{words}\n{problems}");
     }
 }
+
+#[test]
+fn metrics_and_monitor_allow_several_workers() {
+    for (web, keys, is_watched) in [
+        ("metrics: credential", "metrics_credential: 0123456789abcdef", false),
+        ("monitor: true", "credential: 0123456789abcdef", true),
+    ] {
+        let text = format!(
+            "workers: 2\nlisteners: {{ a: {{ address: '127.0.0.1:0', app: echo, protocol: websocket, \
+             websocket: {{ {web} }} }} }}\nmonitor: {{ {keys} }}\n"
+        );
+        let plan = good(&file(&text)).plan;
+        assert_eq!((plan.monitor.is_some(), plan.workers.get()), (is_watched, 2));
+    }
+}
