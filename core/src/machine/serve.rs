@@ -227,8 +227,9 @@ impl<H: Handler> Machine<H> {
         let found = self.state.conns.get(conn).filter(|found| found.is_open());
         let goes_on = found.filter(|_| !finished && reason == Reason::PeerClosed).map(Conn::only_receives);
         if goes_on == Some(true) {
-            // If the peer is gone, its host answers a keep-alive with a reset.
+            // The peer may be gone.
             self.state.keep_alive(conn.slot());
+            self.state.schedule(conn.slot());
         } else if half_open && goes_on.is_some() {
             self.emit(Event::InputEnded { conn });
         } else {

@@ -214,7 +214,11 @@ impl Decoder {
             Self::TelnetClient(session) => session.finish(buffer, budget),
             Self::WebSocket(socket) => socket.finish().map(|()| None),
             Self::WsTelnet(stream) => stream.finish(buffer, budget),
-            Self::Raw(_) | Self::Events(_) => Ok(None),
+            Self::Raw(_) => Ok(None),
+            Self::Events(events) => {
+                events.finish();
+                Ok(None)
+            }
             Self::Delimited(wire) => wire.finish(buffer, budget),
             Self::Custom(custom) => custom.finish(buffer, budget),
         }

@@ -78,8 +78,8 @@ fn stream_of_events_outlives_the_half_of_its_client_but_not_the_client() {
         peer.hear("\r\nConnection: close\r\n\r\ndata: welcome\n\n");
     }
     ann.end();
-    // A comment, whose answer would say that the client is gone.
-    peer_hears(&mut ann, ":\n");
+    // Comments, of which the second would fail if the client were gone.
+    peer_hears(&mut ann, ":\n:\n");
     drop(bob);
     server.until(|metrics| metrics.open == 1);
     let mut other = server.connect();

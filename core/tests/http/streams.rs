@@ -231,8 +231,10 @@ fn half_closed_client_still_gets_the_stream() {
     let conn = open(&mut hub, "/events", "");
     hub.clear();
     hub.end(conn);
-    // Only a host whose client is gone answers that with a reset.
+    // A host whose client is gone answers that with a reset, and the next one fails.
     assert_eq!(text(&hub, conn), ":\n");
+    hub.advance(Duration::from_secs(1));
+    assert_eq!(text(&hub, conn), ":\n:\n");
     publish(&mut hub, "1");
     assert!(text(&hub, conn).ends_with("\ndata: \"1\"\n\n"));
     hub.advance(Duration::from_secs(20));

@@ -8,7 +8,6 @@ use super::json::Object;
 use super::options::PubSubOptions;
 use super::session::{Phase, Session, Stream};
 use super::stream_output;
-use super::tokens::ConnectionToken;
 use crate::base::{ConnId, Outgoing, Reason};
 use crate::handler::{Close, Hub};
 use crate::kit::backend::Backend;
@@ -96,9 +95,13 @@ pub(super) enum Asker {
 pub(super) struct Opening {
     /// The identifier of the client.
     pub(super) client: String,
-    pub(super) admitted: ConnectionToken,
+    pub(super) user: String,
+    /// What the token of the connection says of the user, as JSON.
+    pub(super) user_info: Option<String>,
+    /// When the connection ends, in seconds since 1970.
+    pub(super) connection_expires_at: Option<u64>,
     pub(super) channel: String,
-    /// What the tokens say of the user in the channel, as JSON.
+    /// What the token of the channel says of the user, as JSON.
     pub(super) info: Option<String>,
     /// Data for the client, as JSON.
     pub(super) data: Option<String>,

@@ -84,7 +84,8 @@ impl<K: Hooks> PubSub<K> {
             (info, data, expires_at)
         };
         let stream = Stream { format, since };
-        Ok(Opening { client, admitted, channel, info, data, expires_at, stream })
+        let ConnectionToken { user, info: user_info, expires_at: connection_expires_at, .. } = admitted;
+        Ok(Opening { client, user, user_info, connection_expires_at, channel, info, data, expires_at, stream })
     }
 
     /// Returns what the token of a connection says of a channel to which it subscribes the client.
@@ -98,12 +99,15 @@ impl<K: Hooks> PubSub<K> {
     pub(super) fn stream_opened(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId) -> bool {
         let found = self.opening.remove(&conn.index()).filter(|(of, _)| *of == conn);
         let Some((_, opening)) = found.filter(|_| hub.wire_name(conn) == Some("events")) else { return false };
-        let Opening { client, admitted, channel, info, data, expires_at, stream } = opening;
+        let Opening { client, user, user_info, connection_expires_at, channel, info, data, expires_at, stream } =
+            opening;
         if let Some(session) = hub.context(conn) {
             session.phase = Phase::Stream(stream);
             session.next_client = Some(client);
         }
         // The other channels of the token are for connections that can have several.
+        let (none, expires_with) = (ConnectionToken::default(), connection_expires_at);
+        let admitted = ConnectionToken { user, info: user_info, expires_at: expires_with, ..none };
         self.admitted(hub, conn, admitted);
         if hub.is_draining() {
             disconnect(hub, conn, Disconnect::SHUTDOWN);

@@ -19,16 +19,23 @@ pub struct EventsDecoder {
     discarded: usize,
     /// Whether a keep-alive is to be sent.
     is_due: bool,
+    /// Number of keep-alives that follow soon, because the peer has ended its half.
+    probes: u8,
 }
 
 /// Number of bytes that a peer may send.
 const DISCARD_MAX_BYTES: usize = 16 << 10;
+/// Number of keep-alives after the end of the input. If the peer is gone, its host answers the first one with a reset,
+/// and the next one fails.
+const PROBES: u8 = 2;
+/// Time between these.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl EventsDecoder {
     /// Creates a decoder at the start of a stream.
     #[must_use]
     pub const fn new(events: Events) -> Self {
-        Self { events, discarded: 0, is_due: false }
+        Self { events, discarded: 0, is_due: false, probes: 0 }
     }
 
     /// Discards `input`.
@@ -44,6 +51,11 @@ impl EventsDecoder {
         Ok(Decoded::nothing(input.len()))
     }
 
+    /// Notes that the peer has ended its half. It may be gone, which keep-alives will tell.
+    pub(crate) const fn finish(&mut self) {
+        self.probes = PROBES;
+    }
+
     /// Returns the format of the stream.
     #[must_use]
     pub const fn format(&self) -> EventFormat {
@@ -51,12 +63,13 @@ impl EventsDecoder {
     }
 
     pub(crate) const fn ping_interval(&self) -> Option<Duration> {
-        self.events.ping
+        if self.probes > 0 { Some(PROBE_INTERVAL) } else { self.events.ping }
     }
 
     /// Makes a keep-alive follow.
     pub(crate) const fn keep_alive(&mut self) {
         self.is_due = true;
+        self.probes = self.probes.saturating_sub(1);
     }
 
     pub(crate) fn replies(&mut self) -> Option<Replies> {
