@@ -1,4 +1,4 @@
-//! Channels for the clients of the Centrifuge protocol, in an application that decides what they say.
+//! Channels for the clients of the Centrifuge protocol, in an application that checks their messages.
 //!
 //! ```text
 //! channels tcp://127.0.0.1:7000 ws://127.0.0.1:7001
@@ -13,7 +13,7 @@ use drupe_tokio::core::{Config, RoomMemory};
 use std::error::Error;
 use std::time::Duration;
 
-/// Counts messages, and refuses those that shout.
+/// Counts messages, and refuses those in capital letters.
 #[derive(Clone, Copy, Default)]
 struct Calm {
     messages: u64,

@@ -48,7 +48,8 @@ pub struct RoomOptions {
     pub positions: bool,
     /// How messages that carry their position are written. Default: [`MessageForm::Positioned`].
     pub form: MessageForm,
-    /// How they are written for members whose wire is a [stream of events](crate::wire::events).
+    /// How messages that carry their position are written for members whose wire is a [stream of
+    /// events](crate::wire::events). Default: [`StreamForm::default`].
     pub stream: StreamForm,
 }
 
@@ -59,7 +60,7 @@ pub struct RoomOptions {
 pub struct StreamForm {
     /// The data of an event of an `EventSource`, whose `id` is the position. Default: the message.
     pub event: &'static [FormPart],
-    /// A line of JSON. Default: `{"position":"7.1.2f","data":...}`.
+    /// A line in the format of JSON lines. Default: `{"position":"7.1.2f","data":...}`.
     pub line: &'static [FormPart],
 }
 
@@ -178,8 +179,8 @@ impl RoomMemory {
         self.options_of(AppIndex::default(), room)
     }
 
-    /// Returns `true` if members of a room with this [stored name](AppIndex::stored_room) are told of gaps, also while it
-    /// has no home.
+    /// Returns `true` if members of a room with this [stored name](AppIndex::stored_room) get notices of gaps, even
+    /// if the room has no home.
     pub(crate) fn tells_gaps(&self, stored: &str) -> bool {
         let (app, room) = AppIndex::of_room(stored);
         self.rooms.is_empty() || self.matching(app, room).is_none_or(|options| options.tells_gaps)

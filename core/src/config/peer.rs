@@ -17,8 +17,8 @@ pub struct PeerLimits {
     ///
     /// The connection then ends as [`Idle`](crate::Reason::Idle). `None` and zero disable it: a
     /// peer that only listens is normal. The timer is suspended while the machine does not read
-    /// from the peer. It continues after a peer has ended its half. [Streams of
-    /// events](crate::wire::events) have none.
+    /// from the peer. It continues after a peer has ended its half. It does not apply to [streams of
+    /// events](crate::wire::events).
     pub idle: Option<Duration>,
     /// Time before the idle timeout at which the peer is warned. Default: `None`.
     ///
@@ -30,7 +30,7 @@ pub struct PeerLimits {
     /// The connection then ends as [`Silent`](crate::Reason::Silent). `None` and zero leave dead
     /// peers to the network: shells enable TCP keep-alive. The timer is suspended while the machine
     /// does not read from the peer. It ends when a peer ends its half, because the peer can then
-    /// send nothing. [Streams of events](crate::wire::events) have none.
+    /// send nothing. It does not apply to [streams of events](crate::wire::events).
     pub silence: Option<Duration>,
     /// Longest duration of a connection, even if it is active. Default: `None`.
     ///

@@ -39,10 +39,10 @@ impl Position {
         Self { epoch, offset, mark }
     }
 
-    /// Parses the text form, also with [`ANY_MARK`](Self::ANY_MARK).
+    /// Parses the text form of a position, including [`ANY_MARK`](Self::ANY_MARK).
     ///
     /// # Errors
-    /// If the text is no text form.
+    /// If the text is not the text form of a position.
     pub(crate) fn with_any_mark(text: &str) -> Result<Self, PositionError> {
         let mut parts = text.splitn(3, '.').map(number);
         let (Some(Some(epoch)), Some(Some(offset)), Some(Some(mark))) = (parts.next(), parts.next(), parts.next())

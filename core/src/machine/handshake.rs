@@ -206,7 +206,7 @@ impl<H: Handler> Machine<H> {
         };
         let answer = answer(&request, site);
         if let Some(refused) = answer.unserved(&request) {
-            // The answer would be another one without the credential.
+            // The credential was needed for this answer, and the handler must know that it was given.
             let guarded = http.guards(request.path());
             self.pass_to_handler(conn, http, request.admitted_to(guarded), refused);
             return None;

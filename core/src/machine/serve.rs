@@ -227,7 +227,7 @@ impl<H: Handler> Machine<H> {
         let found = self.state.conns.get(conn).filter(|found| found.is_open());
         let goes_on = found.filter(|_| !finished && reason == Reason::PeerClosed).map(Conn::only_receives);
         if goes_on == Some(true) {
-            // The peer may be gone.
+            // The peer may be gone. A keep-alive finds out.
             self.state.keep_alive(conn.slot());
             self.state.schedule(conn.slot());
         } else if half_open && goes_on.is_some() {

@@ -10,8 +10,8 @@ use crate::wire::events::Events;
 use crate::wire::http::{Http, Request, upgrade};
 
 impl<H: Handler> Machine<H> {
-    /// Checks that a stream may be the response to a request, and lets it begin next. Sends the head
-    /// alone if the client asks for no more.
+    /// Checks the origin of a request whose response is a stream, and lets the stream begin next. Sends
+    /// only the head if the method is `HEAD`.
     pub(super) fn stream_is_wanted(
         &mut self,
         reply: Reply,
@@ -41,7 +41,7 @@ impl<H: Handler> Machine<H> {
     /// Begins the stream of a connection, if its client is admitted. Returns its wire and its request.
     pub(super) fn begin_stream(&mut self, conn: ConnId, http: &Http) -> Option<(Wire, Request)> {
         if let Some(forwarded) = &http.forwarded {
-            // Kept where it is: the first shard may answer later, and a refusal ends the request.
+            // The exchange stays in place: the first shard may answer later, and a refusal ends the request.
             let Exchange::Streaming(Streaming { request, .. }) = self.state.conns.get(conn)?.exchange.as_deref()?
             else {
                 return None;
@@ -56,7 +56,7 @@ impl<H: Handler> Machine<H> {
         else {
             return None;
         };
-        // As control data, so that no keep-alive overtakes it.
+        // The head is control data, so that no keep-alive overtakes it.
         self.state.outbound.control(conn.slot(), &stream_head(&request, events.format));
         Some((Wire::Events(events), request))
     }

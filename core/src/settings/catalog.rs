@@ -100,7 +100,7 @@ impl Catalog {
         self
     }
 
-    /// Declares that the application added last answers requests of its [API](crate::http::Http::api).
+    /// Declares that the application added last responds to requests of the [API](crate::http::Http::api).
     ///
     /// Its listeners may then set `websocket.api`.
     #[must_use]
@@ -119,8 +119,8 @@ impl Catalog {
         self
     }
 
-    /// Returns the keys of the settings for tokens in sections that may name a set of public keys, such as
-    /// `pubsub.tokens`.
+    /// Returns the keys of settings for tokens, such as `pubsub.tokens`, in the sections that may name a set of public
+    /// keys.
     pub fn tokens_of_sections(&self) -> impl Iterator<Item = String> {
         let keys = |section: &SectionType| section.tokens.map(|tokens| format!("{}.{tokens}", section.name));
         self.sections.iter().filter_map(keys)

@@ -74,7 +74,7 @@ impl Listen {
     }
 }
 
-/// The credentials that open parts of listeners, as far as the settings have them.
+/// The credentials for parts of listeners. `None`: the settings do not set it.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials<'a> {
     pub(super) monitor: Option<&'a Credential>,

@@ -87,28 +87,29 @@ pub trait Section:
         Vec::new()
     }
 
-    /// Checks that peers whom no authentication names can use the application of the section's name. The default
+    /// Checks that peers without a login can use the application with the name of the section. The default
     /// implementation accepts all values.
     ///
-    /// The check is made if a listener has this application and `authentication` is off.
+    /// The check applies if `authentication` is off, and a listener of the application asks for no client
+    /// certificates.
     ///
     /// # Errors
-    /// The key without which nobody can use the application.
+    /// The key that would admit peers, and the reason.
     fn check_unauthenticated(&self) -> Result<(), SectionError> {
         Ok(())
     }
 
-    /// Returns the file or the URL of the set of public keys in the settings for tokens, if they name one.
+    /// Returns the file or the URL of the set of public keys in the settings for tokens. Default: `None`.
     ///
     /// The program loads and refreshes the set.
     fn key_set(&self) -> Option<KeySetSource> {
         None
     }
 
-    /// Returns the paths of HTTP listeners that the application whose name is that of the section
-    /// answers, each with the key that asks for it. None by default.
+    /// Returns the HTTP paths that the application with the name of the section serves. Default: none.
     ///
-    /// Each needs a listener of the application that serves HTTP, and that has no WebSocket there.
+    /// Each item is the key of the section that enables the path, and the path. The application needs a
+    /// listener that serves HTTP. None of its listeners may have its WebSocket at the path.
     fn http_paths(&self) -> Vec<(&'static str, &'static str)> {
         Vec::new()
     }
@@ -164,10 +165,10 @@ pub(super) struct ReadSection {
     pub(super) shown: Value,
     /// Options of the rooms of the section's application.
     pub(super) rooms: Vec<RoomOptions>,
-    /// Paths that the section's application answers.
+    /// The HTTP paths that the section's application serves.
     pub(super) paths: Vec<SectionPath>,
     pub(super) checked: Result<(), SectionError>,
-    /// The result of the check for peers whom no authentication names.
+    /// The result of the check for peers without a login.
     pub(super) unauthenticated: Result<(), SectionError>,
     pub(super) key_set: Option<KeySetSource>,
 }

@@ -1,4 +1,4 @@
-//! Paths of HTTP listeners that applications answer.
+//! HTTP paths that applications serve.
 
 use super::SettingsError;
 use super::layers::Layers;
@@ -7,17 +7,17 @@ use crate::wire::Protocol;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// A path that an application answers.
+/// A path that an application serves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SectionPath {
     /// The name of the application, and of its section.
     pub(super) app: &'static str,
-    /// The key in the section that asks for it.
+    /// The key in the section that enables it.
     pub(super) key: &'static str,
     pub(super) path: &'static str,
 }
 
-/// Returns an error for each path that no listener of its application can serve, or that one of them has already.
+/// Returns an error for each path that no listener of its application can serve, or that is the path of a WebSocket.
 pub(super) fn problems(paths: &[SectionPath], listeners: &[Listen], layers: &Layers) -> Vec<SettingsError> {
     let mut found = Vec::new();
     for SectionPath { app, key, path } in paths {

@@ -25,11 +25,11 @@ pub(super) struct TypedSections {
     pub(super) shown: Map<String, Value>,
     /// Options of rooms of the sections' applications.
     pub(super) rooms: Vec<RoomOptions>,
-    /// The sources of sets of public keys, each with the key that names it.
+    /// The sources of sets of public keys, each with the key of its settings for tokens.
     pub(super) key_sets: Vec<(String, KeySetSource)>,
-    /// The applications that nobody can use without authentication, each with the key that would change this, and why.
+    /// The applications that peers without a login cannot use, each with the key to change and the reason.
     pub(super) closed: Vec<(&'static str, String, String)>,
-    /// Paths that the sections' applications answer.
+    /// The HTTP paths that the sections' applications serve.
     pub(super) paths: Vec<SectionPath>,
 }
 

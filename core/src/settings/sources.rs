@@ -216,7 +216,7 @@ impl Sources {
                 format!("the application {} needs workers: 1, because one worker must know all peers", listen.app);
             problems.push(layers.blame("workers", words));
         }
-        // A certificate may say who a client is.
+        // A client certificate can name the user.
         let takes_certificates = |files: &Option<TlsFiles>| {
             files.as_ref().is_some_and(|files| !matches!(files.clients, ClientCertificates::None))
         };

@@ -40,7 +40,7 @@ pub struct KeySetUrl {
 }
 
 impl KeySetSource {
-    /// Returns the name of the key that has the source, within the settings for tokens.
+    /// Returns the key of the source within the settings for tokens: `jwks_file` or `jwks_url`.
     #[must_use]
     pub const fn key(&self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// A key within the settings for tokens, and what is wrong with its value.
 pub(super) type TokenProblem = (&'static str, String);
 
-/// The settings for tokens that authentication and applications have in common.
+/// The settings for tokens that authentication and applications share.
 #[derive(Clone, Copy)]
 pub(super) struct TokenKeys<'a> {
     pub(super) hs256_secret: &'a str,
@@ -74,7 +74,7 @@ pub(super) struct TokenKeys<'a> {
 }
 
 impl TokenKeys<'_> {
-    /// Returns the number of keys that are set, of which there may be one.
+    /// Returns the number of keys that are set. More than one is an error.
     pub(super) fn count(&self) -> usize {
         let texts = [self.hs256_secret, self.ed25519_public, self.jwks_file, self.jwks_url];
         texts.iter().filter(|text| !text.is_empty()).count()
@@ -97,7 +97,7 @@ impl TokenKeys<'_> {
         })
     }
 
-    /// Returns what is wrong with the set of public keys.
+    /// Returns the problems of the settings for a set of public keys.
     pub(super) fn problems(&self) -> Vec<TokenProblem> {
         let mut problems = Vec::new();
         if self.jwks_timeout.0 > TIMEOUT_MAX {
@@ -107,7 +107,7 @@ impl TokenKeys<'_> {
         }
         if self.jwks_url.is_empty() {
             if !self.jwks_authorities.is_empty() {
-                problems.push(("jwks_authorities", "there is no jwks_url whose authorities these are".into()));
+                problems.push(("jwks_authorities", "there is no jwks_url, so it has no effect".into()));
             }
         } else if let Some(words) = fault(self.jwks_url) {
             problems.push((URL, words));

@@ -250,7 +250,7 @@ impl Conn {
         if self.uncounted { Peer::Local } else { self.peer }
     }
 
-    /// Returns `true` if the peer has nothing to send: the connection is a stream of events to it.
+    /// Returns `true` if the connection is a stream of events, so that the peer only receives.
     pub(crate) const fn only_receives(&self) -> bool {
         matches!(self.decoder, Decoder::Events(_))
     }

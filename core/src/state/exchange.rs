@@ -55,7 +55,7 @@ pub(crate) enum Exchange {
     Reading(Reading),
     /// The handler responds later.
     Waiting(Waiting),
-    /// The handler responds with a stream of events, which has not begun.
+    /// The handler has responded with a stream of events, which has not begun yet.
     Streaming(Streaming),
 }
 
@@ -106,7 +106,7 @@ pub(crate) enum RequestState {
     /// The handler has not responded.
     Open(Reply),
     Answered(HttpResponse),
-    /// The handler responds with a stream of events. There is no ticket if only the head is sent.
+    /// The handler responds with a stream of events. Without a ticket, only the head is sent.
     Streamed(Events, Option<RequestTicket>),
 }
 

@@ -409,7 +409,7 @@ impl State {
         conn.phase = Phase::Open;
         conn.step = HandshakeStep::Speech;
         conn.decoder = wire.decoder();
-        // As on a listener of that protocol. On a stream, a notice would be an event of the application.
+        // As on a listener of that protocol. On a stream, clients would take a notice for an event of the application.
         let has_notices = matches!(wire, Wire::Lines(_) | Wire::Telnet(_)) || !is_auto;
         conn.notices &= has_notices && !matches!(wire, Wire::Events(_));
         conn.encoding = number;

@@ -39,9 +39,9 @@ impl State {
         Ok(ticket)
     }
 
-    /// Makes a stream of events the response to the request of the current event.
+    /// Responds to the request of the current event with a stream of events.
     ///
-    /// There is no ticket if the client asks for the head alone.
+    /// Returns no ticket if the method is `HEAD`.
     pub(crate) fn respond_stream(&mut self, events: Events) -> Result<Option<RequestTicket>, RespondError> {
         let RequestState::Open(reply) = self.request else { return Err(RespondError::NoRequest) };
         let ticket = (!reply.is_head).then(|| {

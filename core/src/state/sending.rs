@@ -26,7 +26,7 @@ impl State {
         sent == Ok(true)
     }
 
-    /// Sends an event with its fields. Returns false if the wire is no stream of events.
+    /// Sends an event with its fields. Returns `false` if it was not queued, or the wire is not a stream of events.
     pub(crate) fn send_event(&mut self, id: ConnId, event: &StreamEvent<'_>) -> bool {
         let Some(index) = self.sending_slot(id) else { return false };
         let Some(format) = self.conns.get(id).and_then(|conn| self.outbound.format(conn.encoding)) else {
@@ -279,7 +279,7 @@ impl State {
 
 /// Returns the policy for recipients of this format.
 ///
-/// A later position would tell the client of a stream that it has all messages before it.
+/// Streams are always closed: their client takes a later position to mean that it has all earlier messages.
 const fn policy_for(format: Option<EventFormat>, policy: SlowPolicy) -> SlowPolicy {
     if format.is_some() { SlowPolicy::Close } else { policy }
 }

@@ -189,7 +189,7 @@ fn may_look<M, T>(request: &Request, guarded: Option<Guarded>, site: &Site<'_, M
         return Err(refused.answer(request, true));
     }
     let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is required");
-    // Nobody types the key of an API.
+    // Browsers must not ask for the key of an API.
     let response = Response { title: &site.pages.title, is_stored: !is_api, ..refused.response() };
     let answer = refused.answer_with(&response, request.is_head(), true);
     match shown {

@@ -13,7 +13,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 impl Status {
-    /// Returns the last response of a connection, with `words` as its body.
+    /// Returns the last response of a connection, with `words` and a line feed as its body.
     pub(crate) fn last_words_with(self, words: &str, is_head: bool) -> Vec<u8> {
         Response::text(self, &format!("{words}\n")).bytes(is_head, false)
     }
@@ -46,9 +46,9 @@ pub(super) struct Response<'a> {
     pub(super) cookie: Option<String>,
     /// Whether the response lists the allowed methods, as one with the status 405 always does.
     pub(super) allows: bool,
-    /// The title of the server, for the realm of credentials.
+    /// The title of the server, for the realm in `WWW-Authenticate`.
     pub(super) title: &'a str,
-    /// Whether a cache may store the response, if it asks for a newer one before each use.
+    /// Whether a cache may store the response, but must revalidate it before each use (`no-cache`).
     pub(super) is_stored: bool,
 }
 
@@ -76,7 +76,8 @@ impl<'a> Response<'a> {
     pub(super) fn bytes(&self, is_head: bool, keeps_alive: bool) -> Vec<u8> {
         let (code, phrase) = (self.status.code(), self.status.phrase());
         let mut head = format!("HTTP/1.1 {code} {phrase}\r\n");
-        // They have no body. The length would be that of the file, or forbidden (RFC 9110 section 8.6).
+        // These have no body. With 304, the length would be that of the file; with 204, it is forbidden (RFC 9110
+        // section 8.6).
         if !matches!(self.status, Status::NOT_MODIFIED | Status::NO_CONTENT) {
             let _ = write!(head, "Content-Type: {}\r\nContent-Length: {}\r\n", self.content_type, self.body.len());
         }
@@ -95,7 +96,7 @@ impl<'a> Response<'a> {
             head.push_str("Allow: GET, HEAD, OPTIONS\r\n");
         }
         if self.status == Status::UNAUTHORIZED {
-            // A browser would ask its user about `Basic`, of which the application knows nothing.
+            // With `Basic`, a browser would ask its user for a password, which the API does not accept.
             let (scheme, rest) = if self.is_stored { ("Basic", ", charset=\"UTF-8\"") } else { ("Bearer", "") };
             let _ = write!(head, "WWW-Authenticate: {scheme} realm=\"{}\"{rest}\r\n", realm(self.title));
         }

@@ -8,9 +8,9 @@ use core::fmt::Write;
 
 /// Returns the head of a stream. The stream lasts until the connection closes (RFC 9112 section 6.3).
 ///
-/// The page that sent the request, if one did, may read the stream: the origin has been checked.
+/// If a page sent the request, it may read the stream. The caller has checked the origin.
 pub(crate) fn stream_head(request: &Request, format: EventFormat) -> Vec<u8> {
-    // A proxy should pass on each event at once; nginx collects them otherwise.
+    // Without the field, nginx buffers events instead of forwarding each at once.
     let mut head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n\
          X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",

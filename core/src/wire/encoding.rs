@@ -36,7 +36,7 @@ pub enum Encoding {
     Raw,
     /// The content, followed by a delimiter.
     Delimited(Delimiter),
-    /// An event of a stream in one direction.
+    /// Events of a stream in one direction.
     Events(EventFormat),
     /// The frame of a [`Codec`](super::Codec) of the application.
     Custom(Custom),

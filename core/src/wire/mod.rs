@@ -96,7 +96,7 @@ pub enum Wire {
     Raw(Raw),
     /// Messages that end with a delimiter.
     Delimited(Delimited),
-    /// Events in one direction, after an HTTP request.
+    /// A stream of events in one direction, as the response to an HTTP request.
     Events(Events),
     /// The protocol of a [`Codec`] of the application.
     Custom(Custom),
@@ -165,7 +165,7 @@ pub enum Decoder {
     Raw(RawDecoder),
     /// The decoder of delimited messages.
     Delimited(Box<DelimitedDecoder>),
-    /// The decoder of a stream in one direction, which discards what it gets.
+    /// The decoder of a stream of events, which discards input.
     Events(EventsDecoder),
     /// The decoder of a [`Codec`] of the application.
     Custom(Box<CustomDecoder>),
@@ -310,7 +310,7 @@ impl Decoder {
         }
     }
 
-    /// Returns `true` if the decoder can send to the peer without the application.
+    /// Returns `true` if the decoder can send to the peer by itself.
     pub(crate) const fn answers(&self) -> bool {
         matches!(
             self,

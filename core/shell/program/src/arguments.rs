@@ -180,7 +180,7 @@ fn check_modes(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsErr
     Ok(())
 }
 
-/// Refuses a listener with an API whose application has none: nothing would answer there.
+/// Refuses `websocket.api` on a listener whose application has no API.
 fn check_apis(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsError> {
     let has_api = |listen: &&Listen| matches!(&listen.protocol, Protocol::Http(http) if http.api.is_some());
     let mut listeners = resolved.plan.config.listeners.iter().filter(has_api);

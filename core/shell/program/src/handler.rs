@@ -38,7 +38,7 @@ pub(crate) struct Parts {
     sections: Sections,
     authentication: Option<AuthenticationPlan>,
     pub(crate) accounts: SharedAccounts,
-    /// The sets of public keys of sections.
+    /// The sets of public keys that sections name.
     pub(crate) keys: SectionKeys,
     /// The hashed passwords, which only threads that load a configuration use.
     hashed: Arc<Mutex<HashedPasswords>>,
@@ -160,8 +160,8 @@ impl Parts {
         if plan.dialogue { layer.dialogue() } else { layer }
     }
 
-    /// Returns what a plan changes besides the machine's configuration, after hashing its new passwords and loading its
-    /// keys on this thread.
+    /// Prepares what a plan changes besides the machine's configuration. Hashes new passwords and loads keys on this
+    /// thread.
     pub(crate) fn prepare(&self, plan: &Plan, before: &Plan) -> Result<Prepared, Failure> {
         let sets = self.keys.iter().map(|(tokens, set)| {
             let keys = self.keys_after(plan, before, tokens, set)?;
@@ -176,7 +176,7 @@ impl Parts {
         Ok(Prepared { accounts: Some(Arc::new(accounts(plan, &mut hashed, keys)?)), sets })
     }
 
-    /// Returns the keys of a plan, after loading them, unless they come from the same URL as before.
+    /// Returns the keys of a plan. Loads them, unless they come from the same URL as before.
     fn keys_after(
         &self,
         plan: &Plan,
@@ -231,7 +231,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Puts everything in its place. Returns what was there, which no serving thread should drop.
+    /// Applies the accounts and the sets. Returns the previous ones, which no serving thread should drop.
     pub(crate) fn apply(self, shared: &SharedAccounts) -> Self {
         let sets = self.sets.into_iter().map(|(set, state)| {
             let before = set.exchange(state);

@@ -107,7 +107,7 @@ impl<R: Runtime + 'static> Program<R> {
 
     /// Allows listeners of the application that was added last to set `websocket.api`.
     ///
-    /// For applications that respond to requests below `/api/` which
+    /// The application must respond to requests below `/api/` that
     /// [have the key](drupe_core::http::Request::has_api_key).
     #[must_use]
     pub fn with_api(self) -> Self {

@@ -1,4 +1,4 @@
-//! The sets of public keys that all workers share, and the requests to the threads that refresh them.
+//! Sets of public keys that all workers share, and requests to the threads that refresh them.
 
 use drupe_core::kit::auth::KeySet;
 use drupe_core::settings::{Catalog, KeySetUrl, Section};
@@ -12,9 +12,9 @@ const WAITING_MAX: usize = 1_024;
 
 /// A request to the thread that refreshes a set of keys.
 pub(crate) enum Wanted {
-    /// Fetch the set, unless the last fetch is too recent, and call this in either case.
+    /// Fetch the set, unless the last fetch is too recent. Then call the function in either case.
     Now(Box<dyn FnOnce() + Send>),
-    /// Fetch the set as soon as the last fetch is not too recent.
+    /// Fetch the set once the minimum time since the last fetch has passed.
     Soon,
     /// Fetch the set from this URL from now on. `None`: fetch none.
     Source(Option<KeySetUrl>),
@@ -25,7 +25,7 @@ pub(crate) fn queue() -> (SyncSender<Wanted>, Receiver<Wanted>) {
     sync_channel(WAITING_MAX)
 }
 
-/// The place of a set of keys that a thread refreshes.
+/// A shared set of keys that a thread refreshes.
 pub(crate) trait Keys: Send {
     /// Returns the current set, if there is one.
     fn current(&self) -> Option<Arc<KeySet>>;
@@ -52,20 +52,20 @@ pub(crate) struct State {
 }
 
 impl SharedKeySet {
-    /// Returns the current set. `None`: the configuration names none.
+    /// Returns the current set. `None`: the configuration names no set.
     #[must_use]
     pub fn current(&self) -> Option<Arc<KeySet>> {
         self.lock().keys.clone()
     }
 
-    /// Fetches the set of a URL soon, because a token is signed with an unknown key. Returns `false` if no set is fetched.
+    /// Requests a fetch, because a token is signed with an unknown key. Returns `false` if the set has no URL.
     ///
     /// The minimum time between fetches applies.
     #[must_use]
     pub fn refresh(&self) -> bool {
         let is_fetched = self.lock().is_fetched;
         if let Some(wanted) = self.wanted.as_ref().filter(|_| is_fetched) {
-            // If the queue is full, a fetch is wanted already.
+            // If the queue is full, a fetch is due already.
             let _ = wanted.try_send(Wanted::Soon);
         }
         is_fetched
@@ -79,7 +79,7 @@ impl SharedKeySet {
     /// Sends a new source to the thread that fetches the set.
     pub(crate) fn source_changed(&self, source: Option<KeySetUrl>) {
         if let Some(wanted) = &self.wanted {
-            // The thread ends with the process only.
+            // The thread lives as long as the process.
             let _ = wanted.send(Wanted::Source(source));
         }
     }

@@ -27,7 +27,7 @@ impl<N> Start<'_, N> {
         self.sections.get().unwrap_or_default()
     }
 
-    /// Returns the set of public keys that the section [names](Section::key_set), now and after each reload.
+    /// Returns the shared set of public keys that the section [names](Section::key_set). Reloads and fetches update it.
     ///
     /// It stays empty for a section that the program [does not have](crate::Program::section), or that has no
     /// [settings for tokens](Section::TOKENS).

@@ -101,7 +101,7 @@ fn write_messages(out: &mut String, messages: &[(Position, OutgoingBuf)]) -> fmt
     messages.iter().try_for_each(|(position, message)| write!(out, " {position} {}", Message(message)))
 }
 
-/// A position from which a member or a reader wants to go on. It may stand for any mark.
+/// The position after which a member or a reader wants messages. It may have [`Position::ANY_MARK`].
 struct Wanted(Position);
 
 impl FromStr for Wanted {

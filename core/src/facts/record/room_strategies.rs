@@ -91,7 +91,7 @@ fn position() -> impl Strategy<Value = Position> {
     any::<(u64, u64, u64)>().prop_map(|(epoch, offset, mark)| Position::new(epoch, offset, mark))
 }
 
-/// Returns a position from which somebody wants to go on, which may stand for any mark.
+/// Returns a position after which a member or a reader wants messages. It may have [`Position::ANY_MARK`].
 fn wanted() -> impl Strategy<Value = Position> {
     let any_mark = |position: Position| Position { mark: Position::ANY_MARK, ..position };
     prop_oneof![position(), position().prop_map(any_mark)]

@@ -38,26 +38,26 @@ impl<C> Hub<'_, C> {
 
     /// Responds to the request of an [`Event::Request`](crate::Event::Request) with a stream of events.
     ///
-    /// [`Event::Opened`](crate::Event::Opened) follows with the request, and the connection is then
-    /// like any other: [`send`](Self::send), rooms, [`send_event`](Self::send_event) and
-    /// [`end`](Self::end) work on it. Its [`wire_name`](Self::wire_name) is `events`. The peer can
-    /// send nothing more; that it has ended its half does not end the stream.
+    /// [`Event::Opened`](crate::Event::Opened) follows with the request. From then on,
+    /// [`send`](Self::send), rooms, [`send_event`](Self::send_event) and [`end`](Self::end) work on the
+    /// connection as on any other. Its [`wire_name`](Self::wire_name) is `events`. Input of the peer is
+    /// discarded. The stream continues when the peer ends its half.
     ///
-    /// As for an upgrade to WebSocket, the client that a trusted proxy reports has to be admitted,
-    /// and a page has to have one of the accepted [origins](crate::http::Http::origins). If the stream
-    /// does not begin, [`Event::RequestExpired`](crate::Event::RequestExpired) follows instead, with
-    /// the ticket that this returns. If the method is `HEAD`, the client gets the head, there is no
-    /// ticket, and no event follows.
+    /// As for an upgrade to WebSocket, the client that a trusted proxy reports must be admitted, and a
+    /// page must have one of the accepted [origins](crate::http::Http::origins). If the stream does not
+    /// begin, [`Event::RequestExpired`](crate::Event::RequestExpired) follows with the returned ticket.
+    ///
+    /// Returns `None` for the method `HEAD`. The client then gets the head, and no event follows.
     ///
     /// # Errors
-    /// If there is no request, or the handler has responded to it.
+    /// If there is no request, or the handler has responded to it already.
     pub fn respond_stream(&mut self, events: Events) -> Result<Option<RequestTicket>, RespondError> {
         self.state.respond_stream(events)
     }
 
     /// Queues an event with its fields for a connection whose wire is a stream of events.
     ///
-    /// Returns `false` on any other wire, and where [`send`](Self::send) does.
+    /// Returns `false` on any other wire, and if [`send`](Self::send) would return `false`.
     pub fn send_event(&mut self, conn: ConnId, event: &StreamEvent<'_>) -> bool {
         self.state.send_event(conn, event)
     }

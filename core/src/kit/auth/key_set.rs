@@ -27,7 +27,7 @@ const KID_MAX_BYTES: usize = 256;
 ///
 /// A token names its key by its `kid`. A token without one is accepted only if the set has one key
 /// of its algorithm. Keys that cannot be used are [skipped](Self::skipped) (RFC 7517 section 5).
-/// Keys for other uses than signatures (`use`) are ignored. The default has no keys, and verifies no token.
+/// Keys for other uses than signatures (`use`) are ignored. The default set is empty, and verifies no token.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     keys: Vec<(Option<String>, TokenKey)>,

@@ -1,19 +1,21 @@
-//! When a server that fails is left alone for a while.
+//! A circuit breaker for requests to a server that fails.
 
 use crate::base::Time;
 use core::time::Duration;
 
-/// Number of failures in a row after which a server is left alone.
+/// Number of failures in a row that open the breaker.
 const FAILURES: u32 = 8;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// A circuit breaker: after 8 failures in a row, nothing is asked for 1 s, and twice as long after each
-/// failed trial, up to 30 s.
+/// A circuit breaker. After 8 failures in a row it opens, and admits no request for 1 s.
+///
+/// Then it admits one request as a trial. A success closes the breaker. After each failed trial, the
+/// next wait is twice as long, up to 30 s.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     failures: u32,
-    /// Since when it is closed to requests, until when, and for how long.
+    /// `Some` while the breaker is open.
     open: Option<Open>,
 }
 
@@ -21,12 +23,12 @@ pub(super) struct Breaker {
 struct Open {
     until: Time,
     wait: Duration,
-    /// Whether one request is on trial.
+    /// Whether the trial request is under way.
     is_trying: bool,
 }
 
 impl Breaker {
-    /// Returns `true` if a request may be made. While the server is left alone, one is admitted on trial after the wait.
+    /// Returns `true` if a request may be sent. While the breaker is open, only one is admitted after each wait.
     pub(super) fn admits(&mut self, now: Time) -> bool {
         match &mut self.open {
             None => true,
@@ -45,7 +47,7 @@ impl Breaker {
     pub(super) fn failed(&mut self, now: Time) {
         self.failures = self.failures.saturating_add(1);
         let wait = match self.open {
-            // A request from before has failed late.
+            // A request that was sent before the breaker opened has failed.
             Some(open) if !open.is_trying => return,
             Some(open) => (open.wait * 2).min(LONGEST_WAIT),
             None if self.failures < FAILURES => return,

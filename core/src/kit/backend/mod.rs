@@ -1,8 +1,9 @@
 //! Requests to an HTTP server over connections that the machine dials.
 //!
-//! A [`Backend`] is a part of a handler, which gives it the events of its connections. A question has a
-//! time limit, from the moment when it is asked, and its caller gets one answer. What is only told is
-//! repeated after a failure.
+//! A handler contains a [`Backend`], and passes events to it. There are two kinds of calls:
+//!
+//! - A question has a time limit, which includes the wait for a connection. Its caller gets one answer.
+//! - A notice has no answer. It is repeated after a failure, up to 5 attempts in all.
 
 mod breaker;
 mod options;
@@ -21,15 +22,16 @@ use alloc::vec::Vec;
 use breaker::Breaker;
 use core::time::Duration;
 
-/// Number of attempts to tell something.
+/// Maximum number of attempts to send a notice.
 const TRIES: u32 = 5;
-/// Wait after the first attempt, which doubles.
+/// Wait after the first failed attempt of a notice. It doubles after each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Time after which an unused connection is closed: less than the servers do, so that none is used as it closes.
+/// Time after which an unused connection is closed. Servers usually wait longer, so that no request meets a
+/// connection that its server is closing.
 const IDLE: Duration = Duration::from_secs(2);
 /// Maximum length of the body of a response, in bytes.
 const BODY_MAX: u32 = 64 << 10;
-/// Maximum number of requests that wait or are under way.
+/// Maximum number of calls that wait or are under way.
 const CALLS_MAX: usize = 1_000;
 
 const CALL_TIMER: &str = "backend call";
@@ -47,7 +49,7 @@ pub(in crate::kit) struct Backend {
     links: BTreeMap<ConnId, Link>,
     /// Number of calls so far.
     numbered: u64,
-    /// Number of things that could not be told, since that was last taken.
+    /// Number of lost notices since [`take_lost`](Self::take_lost) was called.
     lost: u64,
 }
 
@@ -63,8 +65,8 @@ struct Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Question,
-    /// Something that is told, after so many failed attempts.
-    News(u32),
+    /// A notice, with its number of failed attempts.
+    Notice(u32),
 }
 
 /// A connection to the server.
@@ -75,11 +77,11 @@ struct Link {
     call: Option<u64>,
 }
 
-/// Why a question has no answer.
+/// The error of a question without a response with the status 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::kit) struct Unanswered;
 
-/// The answer to a question with this number: the body of a response with the status 200.
+/// The number of a question, and its answer: the body of a response with the status 200.
 pub(in crate::kit) type Answered = (u64, Result<Vec<u8>, Unanswered>);
 
 impl Backend {
@@ -96,12 +98,12 @@ impl Backend {
         }
     }
 
-    /// Replaces the options. What is under way goes on.
+    /// Replaces the options. Calls that have begun continue.
     pub(in crate::kit) fn set_options(&mut self, options: BackendOptions) {
         self.options = options;
     }
 
-    /// Asks a question. Returns its number, or `None` if the server is left alone for now, or too many wait.
+    /// Asks a question. Returns its number, or `None` if the breaker is open or too many calls wait.
     pub(in crate::kit) fn ask<C>(
         &mut self,
         hub: &mut Hub<'_, C>,
@@ -118,27 +120,29 @@ impl Backend {
         Some(number)
     }
 
-    /// Tells something, and repeats it after a failure.
+    /// Sends a notice, and repeats it after a failure. It is lost at once if too many calls wait.
     pub(in crate::kit) fn tell<C>(&mut self, hub: &mut Hub<'_, C>, path: &str, fields: Fields<'_>, body: &str) {
         if self.calls.len() >= CALLS_MAX {
             self.lost += 1;
             return;
         }
-        let number = self.add(path, fields, body, Kind::News(0));
+        let number = self.add(path, fields, body, Kind::Notice(0));
         self.try_to_tell(hub, number);
     }
 
-    /// Returns the number of things that could not be told since the last call.
+    /// Returns the number of notices that were lost since the last call of this function.
     pub(in crate::kit) const fn take_lost(&mut self) -> u64 {
         core::mem::replace(&mut self.lost, 0)
     }
 
-    /// Returns `true` if a connection is one to this server.
+    /// Returns `true` if a connection leads to this server.
     pub(in crate::kit) fn has(&self, conn: ConnId) -> bool {
         self.links.contains_key(&conn)
     }
 
-    /// Handles an event. Returns whether it was one of this server, and the questions that have ended with it.
+    /// Handles an event. Returns the answers to the questions that it ends.
+    ///
+    /// `None`: the event does not belong to this server.
     pub(in crate::kit) fn on_event<C, N>(
         &mut self,
         hub: &mut Hub<'_, C>,
@@ -152,7 +156,7 @@ impl Backend {
                 hub.wake(Timer::of(conn, IDLE_TIMER), IDLE);
             }
             Event::DialFailed { dial, .. } if self.dials.remove(&dial) => {
-                // Whoever has waited the longest learns of it.
+                // The oldest waiting call fails.
                 if let Some(number) = self.queue.pop_front() {
                     self.fail(hub, number, &mut answered);
                 } else {
@@ -260,11 +264,11 @@ impl Backend {
         }
     }
 
-    /// Handles the end of a question's time, or the time to try again to tell something.
+    /// Handles the timer of a call: its time limit has passed, or a notice is due again.
     fn time_is_up<C>(&mut self, hub: &mut Hub<'_, C>, number: u64, answered: &mut Vec<Answered>) {
         let Some(call) = self.calls.get(&number) else { return };
         let is_queued = self.queue.contains(&number);
-        if let (Kind::News(1..), None, false) = (call.kind, call.conn, is_queued) {
+        if let (Kind::Notice(1..), None, false) = (call.kind, call.conn, is_queued) {
             self.queue.push_back(number);
             return self.try_to_tell(hub, number);
         }
@@ -277,7 +281,7 @@ impl Backend {
 
     /// Ends a call with a response.
     fn end<C>(&mut self, hub: &mut Hub<'_, C>, number: u64, response: Incoming, answered: &mut Vec<Answered>) {
-        // A server that refuses a request works.
+        // A server that refuses a request (4xx) works.
         if response.status >= 500 {
             return self.fail(hub, number, answered);
         }
@@ -294,7 +298,7 @@ impl Backend {
         let Some(call) = self.calls.get_mut(&number) else { return };
         call.conn = None;
         match &mut call.kind {
-            Kind::News(failed) if *failed + 1 < TRIES => {
+            Kind::Notice(failed) if *failed + 1 < TRIES => {
                 let wait = FIRST_WAIT * (1 << *failed);
                 *failed += 1;
                 hub.wake(timer, wait);
@@ -304,12 +308,12 @@ impl Backend {
                 self.calls.remove(&number);
                 match kind {
                     Kind::Question => answered.push((number, Err(Unanswered))),
-                    Kind::News(_) => self.lost += 1,
+                    Kind::Notice(_) => self.lost += 1,
                 }
             }
         }
     }
 }
 
-/// Header fields of a request besides its own.
+/// Header fields of one request, besides those of the options.
 pub(in crate::kit) type Fields<'a> = &'a [(String, String)];

@@ -1,4 +1,4 @@
-//! Where the requests go, and how they are written.
+//! The options of a backend, and the bytes of its requests.
 
 use crate::config::Dial;
 use alloc::format;
@@ -9,20 +9,20 @@ use core::time::Duration;
 /// The server, and the limits of requests to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::kit) struct BackendOptions {
-    /// How it is reached. Its protocol, limits and backoff do not matter.
+    /// The address, the proxy and TLS. The other fields of the dial have no effect.
     pub(in crate::kit) dial: Dial,
-    /// What the paths of all requests begin with, such as `/hooks`.
+    /// The prefix of the paths of all requests, such as `/hooks`.
     pub(in crate::kit) prefix: String,
     /// Fields of all requests, such as `Authorization`.
     pub(in crate::kit) fields: Vec<(String, String)>,
-    /// Time for an answer, and for each attempt to tell something.
+    /// Time limit for an answer, for a connection attempt, and for each attempt of a notice.
     pub(in crate::kit) timeout: Duration,
-    /// Maximum number of connections of this worker.
+    /// Maximum number of connections of this worker. 0 counts as 1.
     pub(in crate::kit) connections_max: u16,
 }
 
 impl BackendOptions {
-    /// Returns a request. Control characters become spaces, so that a value adds no field.
+    /// Returns the bytes of a request. Control characters become spaces, so that a value cannot add a field.
     pub(super) fn request(&self, path: &str, fields: &[(String, String)], body: &str) -> Vec<u8> {
         let mut head = format!("POST {}{path} HTTP/1.1\r\nHost: {}\r\n", clean(&self.prefix), clean(self.host()));
         for (name, value) in self.fields.iter().chain(fields) {
@@ -34,7 +34,7 @@ impl BackendOptions {
         request
     }
 
-    /// Returns the value of `Host`: the address, without a port that is the default.
+    /// Returns the value of `Host`: the address, without the default port of its scheme.
     fn host(&self) -> &str {
         let address = &*self.dial.address;
         let default = if self.dial.tls.is_some() { ":443" } else { ":80" };

@@ -18,7 +18,7 @@ use serde::Deserialize;
 pub(super) enum Answer {
     /// Nothing but that it was done.
     Done(&'static str),
-    /// A message was kept at this position.
+    /// The message was published at this position.
     Published(Position),
     /// The JSON of the result.
     Json(&'static str, String),
@@ -72,7 +72,7 @@ impl Answer {
         }
     }
 
-    /// Returns the JSON of the result for a backend, which learns where its message is.
+    /// Returns the JSON of the result for a backend, which includes the position of its message.
     pub(super) fn for_backend(&self) -> String {
         match self {
             Self::Published(position) => {
@@ -121,7 +121,7 @@ impl Subscribed {
         result.end()
     }
 
-    /// Returns what a client learns of a subscription that the server has begun.
+    /// Returns the push that tells a client of a subscription by the server.
     pub(super) fn pushed(&self) -> String {
         self.granted().optional("data", self.data.as_deref()).end()
     }

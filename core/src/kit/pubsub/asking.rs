@@ -1,4 +1,4 @@
-//! Questions to the backend, for which a command waits.
+//! Questions to the backend. A command waits for the answer, and is then run again.
 
 use super::codes::{Disconnect, Failed, Refusal};
 use super::fields::Fields;
@@ -11,14 +11,15 @@ use crate::handler::Hub;
 use crate::kit::backend::Unanswered;
 use alloc::string::String;
 
-/// The result that the backend gives, as JSON. Empty: it gives none.
+/// The result of the backend, as JSON. Empty: the backend gives no result.
 pub(super) type Given = String;
 
 impl<K: Hooks> PubSub<K> {
-    /// Returns what the backend says to a command, or asks it, after which the command is run again.
+    /// Returns the result of the backend for a command, if its answer has arrived. Otherwise asks the backend.
     ///
     /// # Errors
-    /// [`Failed::Waits`] if it was asked; otherwise what it says instead of a result.
+    /// [`Failed::Waits`] if the backend was asked: the command is run again after the answer. Otherwise the
+    /// error or the disconnection that the backend answered with, or the error 100.
     pub(super) fn ask_backend(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -38,12 +39,12 @@ impl<K: Hooks> PubSub<K> {
         let Some(number) = asked else { return Err(Refusal::INTERNAL.into()) };
         session.asking = Some(Asking { number, ..Asking::default() });
         self.questions.insert(number, conn);
-        // What the client sends meanwhile stays in the network.
+        // The server reads no more from the client until the answer.
         hub.pause(conn);
         Err(Failed::Waits)
     }
 
-    /// Keeps a command that waits, or follows one that does. Returns `false` if too many follow.
+    /// Keeps a command that waits for the backend, or one that follows it. Returns `false` if too many follow.
     pub(super) fn keep_command(&self, session: &mut Session, line: &str) -> bool {
         let Some(asking) = &mut session.asking else { return true };
         if asking.line.is_none() {
@@ -54,7 +55,7 @@ impl<K: Hooks> PubSub<K> {
         asking.later.len() <= self.options.commands_max()
     }
 
-    /// Runs a command again whose question has an answer, and then those that follow it.
+    /// Runs the command again that waited for this answer, and then the commands that followed it.
     pub(super) fn answered_by_backend(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -74,10 +75,10 @@ impl<K: Hooks> PubSub<K> {
     }
 }
 
-/// Reads an answer of the backend. An empty one is none.
+/// Reads an answer of the backend. An empty text is the error 100.
 fn read(answer: &str) -> Result<Given, Failed> {
     let fields = Fields::of(answer).ok_or(Refusal::INTERNAL)?;
-    // What it says of the connection counts more than what it says of the command.
+    // A disconnection takes precedence over an error of the command.
     if let Some(of) = fields.object("disconnect").map_err(|_| Refusal::INTERNAL)? {
         let (code, reason) = (of.number("code"), of.text("reason"));
         let why = code.and_then(|code| Disconnect::of_backend(code.unwrap_or(0), reason?));

@@ -1,4 +1,4 @@
-//! The backend that decides instead of the rules of the channels.
+//! Options of the backend that decides instead of the rules of the channels.
 
 use crate::base::setters;
 use crate::config::Dial;
@@ -7,33 +7,42 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// A server that is asked and told over HTTP: `POST PREFIX/HOOK` with a JSON object.
+/// A backend: a server that decides about clients over HTTP.
 ///
-/// It is asked about subscriptions and publications in channels whose
-/// [rules](super::ChannelRules::subscribe_proxy_enabled) say so. It answers with the status 200 and
-/// `{"result":{...}}`, `{"error":{"code":...,"message":...}}` or
-/// `{"disconnect":{"code":...,"reason":...}}`. If it does not, clients get the error 100, after which they
-/// try again.
+/// Each request is `POST PREFIX/HOOK` with a JSON object. The hooks are `connect`, `subscribe`, `publish`,
+/// `rpc` and `disconnect`. `subscribe` and `publish` are for channels whose
+/// [rules](super::ChannelRules::subscribe_proxy_enabled) enable them.
+///
+/// The backend answers with the status 200 and at most 64 KiB: `{"result":{...}}`,
+/// `{"error":{"code":...,"message":...}}` or `{"disconnect":{"code":...,"reason":...}}`. Otherwise the
+/// client gets the temporary error 100, after which it may try again.
+///
+/// After 8 failures in a row, commands fail at once for 1 s. After each further failure, that time is
+/// twice as long, up to 30 s.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PubSubBackend {
-    /// How the server is reached, such as `tcp://127.0.0.1:3000`. Only the address, the proxy and TLS count.
+    /// The dial to the server, such as `tcp://127.0.0.1:3000`. Only its address, its proxy and TLS are used.
     pub dial: Dial,
-    /// What the paths begin with, such as `/hooks`. Default: nothing.
+    /// The prefix of the paths, such as `/hooks`. Default: empty.
     pub prefix: String,
     /// Header fields of each request, such as `Authorization`.
     pub fields: Vec<(String, String)>,
-    /// The header fields of a WebSocket's request that the server gets as well, such as `Cookie`.
+    /// Names of header fields that are copied from the request of a client's WebSocket, such as `Cookie`.
     pub passed_fields: Vec<String>,
-    /// Time for an answer. Default: 1 s.
+    /// Time limit for an answer. For `disconnect`, it applies to each attempt. Default: 1 s.
     pub timeout: Duration,
-    /// Maximum number of connections to the server, for each [shard](crate::Shard). Default: 16.
+    /// Maximum number of connections to the server, for each [shard](crate::Shard). 0 counts as 1.
+    /// Default: 16.
     pub connections_max: u16,
-    /// Whether it is asked who a client without a token is (`connect`).
+    /// Whether the backend is asked who a client without a token is (`connect`). Default: no.
     pub connect: bool,
-    /// Whether it answers calls (`rpc`).
+    /// Whether the backend answers the calls of clients (`rpc`), instead of
+    /// [`Hooks::rpc`](super::Hooks::rpc). Default: no.
     pub rpc: bool,
-    /// Whether it is told of clients that have gone (`disconnect`): up to 5 times within 20 s.
+    /// Whether the backend is notified when a client has disconnected (`disconnect`). Default: no.
+    ///
+    /// A notice that fails is sent again after 1, 2, 4 and 8 s.
     pub disconnect: bool,
 }
 
@@ -49,7 +58,7 @@ setters!(PubSubBackend {
 });
 
 impl PubSubBackend {
-    /// Creates options for a server that is asked nothing yet.
+    /// Creates options with all hooks disabled.
     #[must_use]
     pub const fn new(dial: Dial) -> Self {
         Self {

@@ -77,15 +77,18 @@ impl Disconnect {
         Self { code, reason: Cow::Borrowed(reason) }
     }
 
-    /// Returns why a backend ends a connection, if clients understand it.
+    /// Creates a disconnection with the code and the reason of a backend.
+    ///
+    /// # Errors
+    /// If the code is not 3000 to 4999, or the reason is not 1 to 123 bytes of plain text without JSON.
     pub(super) fn of_backend(code: u64, reason: String) -> Result<Self, Refusal> {
         let code = u16::try_from(code).ok().filter(|code| (3000..5000).contains(code));
-        let code = code.ok_or_else(|| bad("the code of a disconnection is 3000 to 4999"))?;
-        // Clients that can read it as JSON would come back.
+        let code = code.ok_or_else(|| bad("the code of a disconnection must be 3000 to 4999"))?;
+        // Clients that can parse the reason as JSON would come back.
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&reason).is_ok();
         let is_plain = reason.chars().all(|c| !c.is_control());
         if reason.is_empty() || reason.len() > REASON_MAX || is_json || !is_plain {
-            return Err(bad("the reason of a disconnection has 1 to 123 bytes of plain text, and is no JSON"));
+            return Err(bad("the reason of a disconnection must be 1 to 123 bytes of plain text, and no JSON"));
         }
         Ok(Self { code, reason: reason.into() })
     }
@@ -94,7 +97,7 @@ impl Disconnect {
 /// Maximum length of the reason in a Close frame, in bytes (RFC 6455 section 5.5).
 const REASON_MAX: usize = 123;
 
-/// Returns the error for a request that cannot be carried out as it stands.
+/// Returns the error 107 with these words.
 pub(super) fn bad(words: &str) -> Refusal {
     Refusal { message: format!("bad request: {words}").into(), ..Refusal::BAD_REQUEST }
 }
@@ -117,7 +120,7 @@ impl Unsubscribe {
 pub(super) enum Failed {
     Refused(Refusal),
     Disconnect(Disconnect),
-    /// The backend was asked, and the command is run again once it has answered.
+    /// The backend was asked. The command is run again after the answer.
     Waits,
 }
 

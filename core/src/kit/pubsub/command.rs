@@ -1,4 +1,4 @@
-//! What clients send: commands, as JSON. A field that is `null` counts as left out.
+//! The commands of clients, as JSON. A field that is `null` counts as absent.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -221,14 +221,14 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(source: 
     Option::deserialize(source).map(Option::unwrap_or_default)
 }
 
-/// Reads text, or none in place of `null`. It is borrowed where it has no escapes.
+/// Reads text, or an empty one in place of `null`. Text without escapes is borrowed.
 fn text<'de, D: Deserializer<'de>>(source: D) -> Result<Cow<'de, str>, D::Error> {
     #[derive(Default, Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     or_default::<D, Text<'de>>(source).map(|text| text.0)
 }
 
-/// Reads what a client knows of channels. `null` in place of one is nothing.
+/// Reads the positions that a client has in channels. `null` in place of one is the default.
 fn positions<'de, D: Deserializer<'de>>(source: D) -> Result<BTreeMap<String, Known<'de>>, D::Error> {
     let all: BTreeMap<String, Option<Known<'de>>> = or_default(source)?;
     Ok(all.into_iter().map(|(channel, known)| (channel, known.unwrap_or_default())).collect())

@@ -109,7 +109,7 @@ impl<K: Hooks> PubSub<K> {
         Ok(ConnectionToken { user, ..ConnectionToken::default() })
     }
 
-    /// Asks the backend who a client is. `None`: the backend says nothing about it.
+    /// Asks the backend who a client is. `None`: the backend gives no result.
     fn admit_by_backend(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -188,15 +188,15 @@ impl<K: Hooks> PubSub<K> {
         })
     }
 
-    /// Subscribes a client that waits for nothing else to the channels without a home. Returns `true` if it still waits
-    /// for nothing.
+    /// Subscribes a client to the channels without a home, once it waits for no home. Returns `true` if it waits for
+    /// none afterwards.
     fn begin_later(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId) -> Result<bool, Failed> {
         let Some(Session { phase: Phase::Connecting(connecting), .. }) = hub.context(conn) else { return Ok(false) };
         if connecting.waiting > 0 {
             return Ok(false);
         }
         for (channel, of_token, recover) in core::mem::take(&mut connecting.later) {
-            // No home has the position that the client knows.
+            // Without a home, the channel has no positions.
             let known = Known { recover, ..Known::default() };
             let begun = self.subscribe_for_server(hub, conn, &channel, &of_token, &known)?;
             if let Some(Session { phase: Phase::Connecting(connecting), .. }) = hub.context(conn) {

@@ -63,7 +63,7 @@ impl<K: Hooks> PubSub<K> {
     fn started(&mut self, hub: &mut Hub<'_, Session>) {
         self.uid = hub.random();
         // A reload may add a backend, and counters exist from the start or never.
-        let help = "What the backend of pubsub was not told after all attempts.";
+        let help = "Disconnect notices that the backend of pubsub did not receive.";
         self.lost = hub.register(Series::counter("pubsub_backend_lost_total", help)).ok();
     }
 
@@ -154,7 +154,7 @@ impl<K: Hooks> PubSub<K> {
         true
     }
 
-    /// Runs a command that has waited for the backend, or followed one that did.
+    /// Runs a command that has waited for the backend, or for the command before it.
     pub(super) fn run_line(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, line: &str) {
         if hub.context(conn).is_some_and(|session| matches!(session.phase, Phase::Lines)) {
             lines::said(self, hub, conn, line);

@@ -9,12 +9,12 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// An object. A field that is `null` is as good as absent.
+/// The fields of an object. A field that is `null` counts as absent.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
 
 impl<'a> Fields<'a> {
-    /// Reads an object. `None`: it is none.
+    /// Reads an object. `None`: the text is not a JSON object.
     pub(super) fn of(json: &'a str) -> Option<Self> {
         // Otherwise, `null` would be an object without fields.
         let is_object = json.trim_ascii_start().starts_with('{');
@@ -25,16 +25,16 @@ impl<'a> Fields<'a> {
         self.0.get(name).map(|value| value.get()).filter(|json| *json != "null")
     }
 
-    /// Reads a field.
+    /// Reads a field. `None`: it is absent.
     ///
     /// # Errors
-    /// If it is there and no `what`.
+    /// If the field has another type. `what` names the expected one.
     fn read<T: Deserialize<'a>>(&self, name: &str, what: &str) -> Result<Option<T>, Refusal> {
         let read = |json| serde_json::from_str(json).map_err(|_| wrong(name, what));
         self.raw(name).map(read).transpose()
     }
 
-    /// Returns a text, which is empty if it is absent.
+    /// Returns a text, which is empty if the field is absent.
     pub(super) fn text(&self, name: &str) -> Result<String, Refusal> {
         Ok(self.read(name, "a string")?.unwrap_or_default())
     }
@@ -69,7 +69,7 @@ impl<'a> Fields<'a> {
         all.into_iter().map(|one| Self::of(one.get()).ok_or_else(|| wrong(name, "an array of objects"))).collect()
     }
 
-    /// Returns the only field.
+    /// Returns the name and the value of the only field. `None`: there are more, or none.
     pub(super) fn only(&self) -> Option<(&str, &'a str)> {
         let mut fields = self.0.iter();
         let first = fields.next().map(|(name, value)| (&**name, value.get()));
@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Returns the error for a field.
+/// Returns the error 107 for a field that is not `what`.
 pub(super) fn wrong(name: &str, what: &str) -> Refusal {
     bad(&format!("{name} must be {what}"))
 }

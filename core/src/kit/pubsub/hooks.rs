@@ -1,17 +1,18 @@
-//! What an application decides itself.
+//! Functions with which an application decides instead of the rules.
 
 use super::codes::Refusal;
 use crate::kit::auth::KeySet;
 use alloc::string::String;
 use alloc::sync::Arc;
 
-/// The application around the channels: it decides, changes and answers.
+/// The functions of an application that admit clients, and decide on and answer their commands.
 ///
-/// Each method has a default: the rules of the channels decide alone. `()` has all defaults.
+/// With the default of each function, the options and the rules of the channels decide. `()` has all
+/// defaults.
 pub trait Hooks {
-    /// Admits a client that has no token. `None`: as the options say.
+    /// Admits a client that has no token. Returns the name of its user, which is empty for an anonymous client.
     ///
-    /// The result is the name of the user; empty for an anonymous one.
+    /// `None`: the identity of the connection and the options decide.
     ///
     /// # Errors
     /// Why the client is refused.
@@ -21,13 +22,15 @@ pub trait Hooks {
 
     /// Decides on a subscription without a token. `None`: the rules of the channel decide.
     ///
+    /// Not called where the [backend](super::ChannelRules::subscribe_proxy_enabled) decides.
+    ///
     /// # Errors
     /// Why it is refused.
     fn subscribe(&mut self, _caller: Caller<'_>, _channel: &str) -> Result<Option<bool>, Refusal> {
         Ok(None)
     }
 
-    /// Decides on a message of a client. `None`: the rules of the channel decide.
+    /// Decides on a message of a client. `None`: the rules of the channel, or the backend, decide.
     ///
     /// # Errors
     /// Why it is refused.
@@ -35,10 +38,11 @@ pub trait Hooks {
         Ok(None)
     }
 
-    /// Answers a call with JSON.
+    /// Answers a call of a client with JSON. Not called if the [backend](super::PubSubBackend::rpc) answers
+    /// calls.
     ///
     /// # Errors
-    /// By default, no method exists.
+    /// Why the call is refused. By default, no method exists (104).
     fn rpc(&mut self, _caller: Caller<'_>, _method: &str, _data: &str) -> Result<String, Refusal> {
         Err(Refusal::METHOD_NOT_FOUND)
     }
@@ -46,37 +50,38 @@ pub trait Hooks {
     /// Answers a call of a backend (`POST /api/rpc`) with JSON.
     ///
     /// # Errors
-    /// By default, no method exists.
+    /// Why the call is refused. By default, no method exists (104).
     fn api(&mut self, _method: &str, _params: &str) -> Result<String, Refusal> {
         Err(Refusal::METHOD_NOT_FOUND)
     }
 
-    /// Handles a message for the application itself. Returns `false` if it takes none, which closes the connection.
+    /// Handles a message for the application itself (`send`). Returns `false` to close the connection (3508).
     fn message(&mut self, _caller: Caller<'_>, _data: &str) -> bool {
         false
     }
 
-    /// Returns the set of public keys that verifies tokens now. `None`: that of the options.
+    /// Returns the set of public keys that verifies tokens now. `None`: the set of the options.
     ///
-    /// It is asked for each token, if the [tokens](super::PubSubOptions::tokens) have a set of keys.
+    /// Called for each token, if the [tokens](super::PubSubOptions::tokens) have a set of keys.
     fn key_set(&mut self) -> Option<Arc<KeySet>> {
         None
     }
 
-    /// A token is signed with a key that is not in the set. Returns `true` if the key may be in it soon.
+    /// Handles a token that is signed with a key that is not in the set. Returns `true` if the set may have the
+    /// key soon.
     ///
-    /// Then the client is told to try again later. Otherwise, the token is refused.
+    /// The client then gets the temporary error 100, and tries again. Otherwise the token is refused.
     fn key_is_unknown(&mut self) -> bool {
         false
     }
 
-    /// A client that was connected has gone.
+    /// Handles the end of the connection of a client that had connected.
     fn disconnected(&mut self, _caller: Caller<'_>) {}
 }
 
 impl Hooks for () {}
 
-/// What a client without a token says of itself.
+/// The `connect` request of a client without a token.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Connecting<'a> {
@@ -88,7 +93,7 @@ pub struct Connecting<'a> {
     pub version: &'a str,
 }
 
-/// The client that asks for something.
+/// The client whose request a function decides on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller<'a> {

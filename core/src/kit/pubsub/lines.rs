@@ -36,7 +36,7 @@ pub(super) fn said<K: Hooks>(app: &mut PubSub<K>, hub: &mut Hub<'_, Session>, co
         return;
     }
     if hub.context(conn).is_some_and(|session| session.client.is_empty() && session.asking.is_some()) {
-        // The backend has said who it is.
+        // The backend has answered who the person is.
         begin(app, hub, conn);
     }
     let (verb, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));

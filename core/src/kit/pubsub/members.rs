@@ -31,7 +31,7 @@ impl<K: Hooks> PubSub<K> {
     ) {
         let Some(session) = hub.context(conn) else { return };
         let is_connecting = matches!(session.phase, Phase::Connecting(_));
-        // A reload may have removed the home or the history meanwhile.
+        // A reload may have removed the home or the history since the client joined.
         let has_history = self.options.channels.rules(channel).is_ok_and(ChannelRules::has_history);
         let has_position = position.is_some() && has_history;
         let Some(subscription) = session.subscriptions.get_mut(channel) else { return };
@@ -64,7 +64,8 @@ impl<K: Hooks> PubSub<K> {
         self.begun_by_server(hub, conn, subscribed);
     }
 
-    /// Tells a client of a subscription that the server has begun, in the reply to its `connect` if that waits.
+    /// Notifies a client of a subscription by the server: in the reply to `connect` if the client waits for it,
+    /// otherwise by a push.
     pub(super) fn begun_by_server(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, subscribed: Subscribed) {
         let Some(session) = hub.context(conn) else { return };
         if let Phase::Connecting(connecting) = &mut session.phase {
@@ -91,7 +92,7 @@ impl<K: Hooks> PubSub<K> {
         };
         for conn in members {
             let Some(session) = hub.context(conn) else { continue };
-            // A later position would tell the client of a stream that it has all messages before it.
+            // The client of a stream takes a later position to mean that it has all earlier messages.
             let is_stream = session.stream().is_some();
             let found = session.subscriptions.get(channel).filter(|found| found.state == State::Live);
             let Some(found) = found.filter(|found| found.grant.positioned || is_stream) else { continue };
@@ -103,7 +104,7 @@ impl<K: Hooks> PubSub<K> {
         }
     }
 
-    /// Ends the subscriptions whose channels have no history since a reload, because no position is true there any more.
+    /// Ends the subscriptions with a position in channels whose history a reload has removed.
     pub(super) fn reconfigured(&mut self, hub: &mut Hub<'_, Session>) {
         let all: Vec<ConnId> = hub.connections().collect();
         for conn in all {
@@ -131,7 +132,7 @@ impl<K: Hooks> PubSub<K> {
         }
     }
 
-    /// Ends a subscription, and tells its client.
+    /// Ends a subscription, and notifies its client. A stream of events ends with it.
     pub(super) fn unsubscribed_by_server(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -140,7 +141,7 @@ impl<K: Hooks> PubSub<K> {
         why: Unsubscribe,
     ) {
         if hub.context(conn).is_some_and(|session| session.stream().is_some()) {
-            // The stream has no other channel. Its client comes back, if it may.
+            // The stream has no other channel. Its client may come back, depending on the code.
             let why = match why {
                 Unsubscribe::INSUFFICIENT_STATE => Disconnect::INSUFFICIENT_STATE,
                 Unsubscribe::EXPIRED => Disconnect::SUBSCRIPTION_EXPIRED,
@@ -149,7 +150,7 @@ impl<K: Hooks> PubSub<K> {
             return disconnect(hub, conn, why);
         }
         match self.end_subscription(hub, conn, channel) {
-            // The command has a reply all the same, after which its client does not try again.
+            // The command still needs a reply. After this error, the client does not try again.
             Some(State::Waiting { id: id @ 1.., .. }) => {
                 return fail(hub, conn, id, &Refusal::PERMISSION_DENIED.into());
             }

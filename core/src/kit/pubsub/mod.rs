@@ -31,12 +31,12 @@
 //!
 //! # Streams of events
 //!
-//! With [`Channels::events`], `GET /events?channel=news:1` on an HTTP listener is answered with a
-//! [stream of events](crate::wire::events) of one channel: for browsers without a library, and for
-//! networks without WebSocket. The tokens of the connection and of the channel are in the field
-//! `Authorization` or the parameters `token` and `channel_token`. The first event, `subscribed`, says
-//! whether the client, which gives its position in `Last-Event-ID`, has missed messages. Publications
-//! follow as `{"data":...,"info":...}`.
+//! With [`Channels::events`], an HTTP listener answers `GET /events?channel=news:1` with a
+//! [stream of events](crate::wire::events) of one channel. It is for browsers without a library, and
+//! for networks without WebSocket. The connection token is in the field `Authorization` or the
+//! parameter `token`, and the channel token in the parameter `channel_token`. A client that comes back
+//! sends its position in `Last-Event-ID`. The first event, `subscribed`, tells whether the client was
+//! recovered. Publications follow as `{"data":...,"info":...}`.
 //!
 //! # What differs from Centrifugo
 //!
@@ -48,8 +48,9 @@
 //!   and `tf` are ignored, so clients get whole publications, and unfiltered ones.
 //! - Names of channels have at most 128 bytes by default.
 //! - A slow client whose subscription has a position is closed, whatever the
-//!   [slow policy](crate::outbound::OutboundLimits) says: skipped messages would look received.
-//! - The history of a channel that was never used has the epoch `0`, which no room has.
+//!   [slow policy](crate::outbound::OutboundLimits) says. Otherwise the client would count skipped
+//!   messages as received.
+//! - The history of a channel that was never used has the epoch `0`, which no channel in use has.
 //!
 //! # Commands for people
 //!

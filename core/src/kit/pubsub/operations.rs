@@ -69,7 +69,8 @@ impl<K: Hooks> PubSub<K> {
         Ok(None)
     }
 
-    /// Asks the backend about a message. Returns other data, tags and a key, as far as it gives them.
+    /// Asks the backend about a message. Returns the data, the tags and the idempotency key of its result, if it has
+    /// them.
     fn publication_of_backend(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -111,7 +112,7 @@ impl<K: Hooks> PubSub<K> {
         Ok(None)
     }
 
-    /// Asks the home of a channel for its history: at most so many messages, from a position, or backwards.
+    /// Asks the home of a channel for its history: at most `limit` messages, after a position, or the latest first.
     pub(super) fn ask_history(
         &mut self,
         hub: &mut Hub<'_, Session>,

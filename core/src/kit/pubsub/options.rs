@@ -29,7 +29,7 @@ pub struct PubSubOptions {
     pub channels_max: u32,
     /// Maximum number of messages that a client reads from a history at once, 1 to 1,000. Default: 300.
     pub history_page_max: u32,
-    /// The backend that is asked and told over HTTP. Default: none.
+    /// The backend that decides about clients over HTTP. Default: none.
     pub backend: Option<PubSubBackend>,
 }
 
@@ -67,7 +67,7 @@ impl Default for PubSubOptions {
 const COMMANDS: usize = 64;
 
 impl PubSubOptions {
-    /// Returns the maximum number of commands in a message, and of those that wait.
+    /// Returns the maximum number of commands in a message, and of commands that wait for the backend.
     pub(super) const fn commands_max(&self) -> usize {
         self.channels_max as usize + COMMANDS
     }

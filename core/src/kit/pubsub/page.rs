@@ -6,14 +6,14 @@ use crate::handler::Hub;
 use crate::wire::Protocol;
 use crate::wire::http::{HttpResponse, Request};
 
-/// The files of the page, each with its path and its type. The page asks its user for the key, and calls the API.
+/// The path, the media type and the text of each file. The page asks its user for the key, and calls the API.
 const FILES: [(&str, &str, &str); 3] = [
     ("/channels", "text/html; charset=utf-8", include_str!("page/channels.html")),
     ("/channels.js", "text/javascript; charset=utf-8", include_str!("page/channels.js")),
     ("/channels.css", "text/css; charset=utf-8", include_str!("page/channels.css")),
 ];
 
-/// Responds to a request for a file of the page. Returns whether it was one.
+/// Responds to a request for a file of the page. Returns whether the request was for one.
 pub(super) fn asked(hub: &mut Hub<'_, Session>, listener: ListenerId, request: &Request) -> bool {
     let Some((_, kind, text)) = FILES.iter().find(|(path, ..)| *path == request.path()) else { return false };
     let has_api = hub

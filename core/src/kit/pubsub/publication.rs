@@ -38,7 +38,7 @@ impl Publication {
         Some(Self { json, text })
     }
 
-    /// Adds tags, which clients get with the data.
+    /// Adds the tags, which clients get with the data.
     pub(super) fn with_tags(mut self, tags: &BTreeMap<String, String>) -> Self {
         if !tags.is_empty() {
             let tags = tags.iter().fold(Object::new(), |all, (name, text)| all.text(name, text));
@@ -78,7 +78,7 @@ pub(super) fn kept(position: Position, message: &OutgoingBuf) -> String {
     format!("{{\"data\":{},\"offset\":{}}}", data_of(message), position.offset)
 }
 
-/// Returns the data of a kept message, and what follows them in a publication.
+/// Returns the data of a kept message, with the fields that follow in a publication (`info`, `tags`).
 pub(super) fn data_of(message: &OutgoingBuf) -> Cow<'_, str> {
     match message {
         OutgoingBuf::Negotiated { json, .. } => json.as_ref().into(),

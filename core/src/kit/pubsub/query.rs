@@ -1,4 +1,4 @@
-//! What the request for a stream of events says.
+//! The parameters and fields of a request for a stream of events.
 
 use crate::history::Position;
 use crate::wire::events::EventFormat;
@@ -6,29 +6,29 @@ use crate::wire::http::Request;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// What the request for a stream of events says.
+/// The parameters and fields of a request for a stream of events.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Query {
     pub(super) channel: String,
-    /// The token of the connection. Empty: none.
+    /// The connection token. Empty: none.
     pub(super) token: String,
-    /// The token of the channel. Empty: none.
+    /// The channel token. Empty: none.
     pub(super) channel_token: String,
-    /// The position from which the client comes back.
+    /// The last position of a client that comes back.
     pub(super) since: Option<Position>,
     pub(super) format: EventFormat,
 }
 
-/// In place of a position that is none of ours: no room has this epoch, so nothing is recovered.
+/// Replaces a position that cannot be parsed. No room has this epoch, so nothing is recovered.
 const UNKNOWN: Position = Position::new(0, 0, 1);
 
 /// Reads a request.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the request.
 pub(super) fn query(request: &Request) -> Result<Query, &'static str> {
     let value = |name: &str| match request.query(name) {
-        Some(value) => decoded(value).ok_or("a value in the query is no percent-encoded text"),
+        Some(value) => decoded(value).ok_or("a value in the query is not percent-encoded UTF-8"),
         None => Ok(String::new()),
     };
     let channel = value("channel")?;
@@ -41,7 +41,7 @@ pub(super) fn query(request: &Request) -> Result<Query, &'static str> {
         Some(token) => token.into(),
         None => value("token")?,
     };
-    // A browser that comes back knows more than the URL with which it began.
+    // The field is newer than the URL, with which a browser began.
     let id = match request.field("last-event-id") {
         Some(id) => id.into(),
         None => value("last_event_id")?,
@@ -51,7 +51,7 @@ pub(super) fn query(request: &Request) -> Result<Query, &'static str> {
         "" if accepts_lines(request) => EventFormat::JsonLines,
         "" | "events" => EventFormat::EventSource,
         "json" => EventFormat::JsonLines,
-        _ => return Err("format is events or json"),
+        _ => return Err("format must be events or json"),
     };
     Ok(Query { channel, token, channel_token: value("channel_token")?, since, format })
 }
@@ -65,7 +65,7 @@ fn accepts_lines(request: &Request) -> bool {
     })
 }
 
-/// Decodes a value of a query (application/x-www-form-urlencoded). `None`: it is no text.
+/// Decodes a value of a query (application/x-www-form-urlencoded). `None`: it is not valid, or not UTF-8.
 fn decoded(value: &str) -> Option<String> {
     let (mut bytes, mut rest) = (Vec::with_capacity(value.len()), value.as_bytes());
     while let Some((&byte, behind)) = rest.split_first() {

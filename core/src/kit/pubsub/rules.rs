@@ -58,9 +58,10 @@ pub struct ChannelRules {
     pub allow_history_for_anonymous: bool,
     /// Whether a channel whose name ends with `#` and names of users, separated by commas, is for these users.
     pub allow_user_limited_channels: bool,
-    /// Whether the [backend](super::PubSubBackend) decides on subscriptions without a token.
+    /// Whether the [backend](super::PubSubBackend) decides on subscriptions, instead of channel tokens and these
+    /// rules.
     pub subscribe_proxy_enabled: bool,
-    /// Whether the backend decides on messages of clients, which it may change.
+    /// Whether the backend decides on the messages of clients, instead of these rules. It may change the messages.
     pub publish_proxy_enabled: bool,
 }
 
@@ -186,9 +187,9 @@ pub struct Channels {
     pub namespaces: BTreeMap<String, ChannelRules>,
     /// Maximum length of the name of a channel, in bytes. Default: 0, which means 128.
     pub name_max_bytes: u32,
-    /// Whether clients get the events of a channel over HTTP, in one direction, at `/events`.
+    /// Whether HTTP listeners serve streams of events of a channel at `/events`. Default: no.
     ///
-    /// Each channel then has a [home](crate::Home), also where nothing is kept: it numbers the messages.
+    /// Each channel then has a [home](crate::Home), which numbers its messages, even if it keeps none.
     pub events: bool,
 }
 
@@ -222,7 +223,7 @@ impl Channels {
             .iter()
             .flat_map(|(namespace, rules)| ["", "$"].map(|prefix| (alloc::format!("{prefix}{namespace}:*"), rules)));
         let all = patterns.chain([("*".into(), &self.without_namespace)]);
-        // What has no home may have had one before a reload, and clients do not understand the notice of a gap.
+        // A channel may have had a home before a reload. Clients do not understand the notice of a gap.
         let none = |pattern: &str| RoomOptions::new(pattern, Keep::messages(0)).home(Home::None).tells_gaps(false);
         all.map(|(pattern, rules)| rules.room(&pattern, self.events).unwrap_or_else(|| none(&pattern))).collect()
     }

@@ -31,22 +31,22 @@ pub(super) const SUBSCRIPTION_TIMER: &str = "pubsub subscription";
 pub struct PubSub<K = ()> {
     pub(super) options: PubSubOptions,
     pub(super) hooks: K,
-    /// The requests to homes, each with who waits for the answer.
+    /// The requests to homes, each with the asker that waits for the answer.
     pub(super) asked: BTreeMap<RoomRequest, (Asker, Asked)>,
     /// The streams of events that are about to begin, by the slot of the connection.
     pub(super) opening: BTreeMap<usize, (ConnId, Opening)>,
     /// The subscribers that get joins and leaves, by channel.
     pub(super) told: BTreeMap<String, BTreeSet<ConnId>>,
-    /// The connections of clients, by user. Those of anonymous ones are under the empty name.
+    /// The connections of clients, by user. Anonymous clients have the empty name.
     pub(super) clients: BTreeMap<String, BTreeSet<ConnId>>,
     /// The calls of the API that wait for homes and other workers.
     pub(super) calls: BTreeMap<RequestTicket, Call>,
     /// The connections whose commands wait for the backend, by the number of the question.
     pub(super) questions: BTreeMap<u64, ConnId>,
     pub(super) backend: Option<Backend>,
-    /// The counter of news that the backend did not get.
+    /// The counter of notices that the backend did not receive.
     pub(super) lost: Option<SeriesId>,
-    /// A random number of this worker.
+    /// The random number that identifies this worker in the result of `info`.
     pub(super) uid: u64,
 }
 
@@ -73,7 +73,7 @@ impl<K: Hooks> PubSub<K> {
     pub fn set_options(&mut self, options: PubSubOptions) {
         match (&mut self.backend, &options.backend) {
             (Some(backend), Some(new)) => backend.set_options(new.options()),
-            // What is under way gets its answer.
+            // Requests under way still get their answers.
             (Some(_), None) | (None, None) => {}
             (None, Some(new)) => self.backend = Some(Backend::new(new.options())),
         }
@@ -81,7 +81,7 @@ impl<K: Hooks> PubSub<K> {
     }
 }
 
-/// Who waits for the answer of a home.
+/// The receiver of the answer of a home.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Asker {
     /// A client, for the reply to the command with this number.
@@ -90,18 +90,18 @@ pub(super) enum Asker {
     Api(Place),
 }
 
-/// A stream of events whose client may have it.
+/// A stream of events that is allowed, but has not begun.
 #[derive(Debug)]
 pub(super) struct Opening {
     /// The identifier of the client.
     pub(super) client: String,
     pub(super) user: String,
-    /// What the token of the connection says of the user, as JSON.
+    /// The `info` of the connection token, as JSON.
     pub(super) user_info: Option<String>,
     /// When the connection ends, in seconds since 1970.
     pub(super) connection_expires_at: Option<u64>,
     pub(super) channel: String,
-    /// What the token of the channel says of the user, as JSON.
+    /// The `info` of the channel token, as JSON.
     pub(super) info: Option<String>,
     /// Data for the client, as JSON.
     pub(super) data: Option<String>,
@@ -124,7 +124,7 @@ pub(super) fn wake(hub: &mut Hub<'_, Session>, conn: ConnId, name: &'static str,
     }
 }
 
-/// Removes a connection from those under a name.
+/// Removes a connection from the set of a name.
 pub(super) fn forget(named: &mut BTreeMap<String, BTreeSet<ConnId>>, name: &str, conn: ConnId) {
     if let Some(conns) = named.get_mut(name) {
         conns.remove(&conn);

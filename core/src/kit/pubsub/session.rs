@@ -27,9 +27,9 @@ pub struct Session {
     pub(super) subscriptions: BTreeMap<String, Subscription>,
     /// The command that waits for the backend, if any.
     pub(super) asking: Option<Asking>,
-    /// The header fields that the backend gets.
+    /// The header fields of the client's request that the backend gets.
     pub(super) passed: Vec<(String, String)>,
-    /// The identifier that the connection gets if the backend admits it.
+    /// The identifier that the connection gets when it is admitted.
     pub(super) next_client: Option<String>,
     /// Number of subscriptions so far.
     pub(super) numbered: u64,
@@ -49,7 +49,7 @@ pub(super) enum Phase {
     Connected,
     /// It writes commands as a person does.
     Lines,
-    /// It gets the events of one channel.
+    /// It receives a stream of events of one channel.
     Stream(Stream),
     /// It is about to be closed, and nothing that it sends counts.
     Over,
@@ -68,11 +68,11 @@ pub(super) struct Asking {
     pub(super) answer: Option<String>,
 }
 
-/// What a stream of events of one channel needs.
+/// The options of a stream of events.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stream {
     pub(super) format: EventFormat,
-    /// The position from which the client comes back.
+    /// The last position of a client that comes back.
     pub(super) since: Option<Position>,
 }
 
@@ -88,7 +88,8 @@ pub(super) struct Connecting {
     pub(super) subs: BTreeMap<String, String>,
     /// The positions from which these get messages.
     pub(super) positions: BTreeMap<String, Position>,
-    /// The channels without a home, whose messages would come before the reply, and whether the client wants to recover.
+    /// The channels without a home, each with its options and whether the client wants to recover. They begin last,
+    /// so that none of their messages comes before the reply.
     pub(super) later: Vec<(String, TokenChannel, bool)>,
     /// Commands that came meanwhile.
     pub(super) commands: Vec<String>,
@@ -138,7 +139,7 @@ pub(super) struct Grant {
 }
 
 impl Session {
-    /// Returns what the session needs as a stream of events, if it is one.
+    /// Returns the options of the stream of events, if the session is one.
     pub(super) const fn stream(&self) -> Option<Stream> {
         match self.phase {
             Phase::Stream(stream) => Some(stream),
@@ -152,7 +153,7 @@ impl Session {
         Who { user: &self.user, is_subscribed: self.subscriptions.contains_key(channel) }
     }
 
-    /// Returns what the backend learns of the client in each question.
+    /// Returns the fields about the client in each request to the backend.
     pub(super) fn about(&self) -> Object {
         let client = self.next_client.as_ref().unwrap_or(&self.client);
         let about = Object::new().text("client", client).text("transport", "websocket");

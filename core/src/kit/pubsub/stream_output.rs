@@ -1,4 +1,4 @@
-//! What streams of events carry.
+//! The events of streams.
 
 use super::answer::Subscribed;
 use super::codes::Disconnect;
@@ -15,12 +15,13 @@ use core::time::Duration;
 
 /// Shortest time after which a client comes back.
 const RETRY: Duration = Duration::from_secs(1);
-/// Clients that lose the server at the same time come back over this time, and over twice as much after a shutdown.
+/// Clients that lose the server at the same time come back spread over this time, and over twice this time after a
+/// shutdown.
 const SPREAD: Duration = Duration::from_secs(2);
-/// In place of a position: the client may have missed messages, and is told so when it comes back.
+/// Replaces a position after lost messages. It cannot be parsed, so a client that comes back is not recovered.
 const GAP: &str = "gap";
 
-/// Begins a stream: with whether the client missed anything, and with all that it missed.
+/// Begins a stream: sends the event `subscribed`, and then the missed messages.
 pub(super) fn subscribed(hub: &mut Hub<'_, Session>, conn: ConnId, stream: Stream, subscribed: &Subscribed) {
     let Subscribed { channel, position, is_recovered, missed, data, ttl, .. } = subscribed;
     let Some(client) = hub.context(conn).map(|session| session.client.clone()) else { return };
@@ -33,7 +34,7 @@ pub(super) fn subscribed(hub: &mut Hub<'_, Session>, conn: ConnId, stream: Strea
     if let Some(ttl) = ttl {
         json = json.number("ttl", *ttl);
     }
-    // What was missed follows, so the client still is where it was.
+    // If missed messages follow, the client is still at its own position.
     let position = stream.since.filter(|_| *is_recovered).or(*position).map(|position| position.to_string());
     let retry = Some(RETRY + random(hub, SPREAD));
     let json = json.end();
@@ -43,7 +44,7 @@ pub(super) fn subscribed(hub: &mut Hub<'_, Session>, conn: ConnId, stream: Strea
     }
 }
 
-/// Sends a message that a client missed, as the channel's room writes those that follow.
+/// Sends a missed message, in the form in which the channel's room writes later ones.
 fn publication(
     hub: &mut Hub<'_, Session>,
     conn: ConnId,
@@ -63,7 +64,7 @@ fn publication(
     }
 }
 
-/// Sends the last event of a stream, which says why it ends.
+/// Sends the last event of a stream, with the reason of its end.
 pub(super) fn ended(hub: &mut Hub<'_, Session>, conn: ConnId, why: &Disconnect) {
     let json = Object::new().number("code", why.code.into()).text("reason", &why.reason).end();
     let mut event = StreamEvent::new(&json).name("disconnect");
@@ -81,7 +82,7 @@ pub(super) fn presence(hub: &mut Hub<'_, Session>, conn: ConnId, kind: &str, jso
     hub.send_event(conn, &StreamEvent::new(json).name(kind));
 }
 
-/// Returns a random time up to this one.
+/// Returns a random time below `span`, in whole milliseconds.
 fn random(hub: &mut Hub<'_, Session>, span: Duration) -> Duration {
     let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(hub.random() % millis.max(1))

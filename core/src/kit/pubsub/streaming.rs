@@ -22,11 +22,11 @@ use serde_json::Value;
 /// The path of streams.
 pub(super) const PATH: &str = "/events";
 
-/// The number of the one subscription of a stream.
+/// The command number of the only subscription of a stream.
 const ID: u32 = 1;
 
 impl<K: Hooks> PubSub<K> {
-    /// Responds to a request for a stream of events. Returns whether it was one.
+    /// Responds to a request for a stream of events. Returns whether the request was for one.
     pub(super) fn stream_asked(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, request: &Request) -> bool {
         if !self.options.channels.events || request.path() != PATH {
             return false;
@@ -51,7 +51,10 @@ impl<K: Hooks> PubSub<K> {
         true
     }
 
-    /// Decides whether a client may have a stream. Otherwise returns the response that says why not.
+    /// Decides whether a client may have a stream.
+    ///
+    /// # Errors
+    /// The response with the reason of the refusal.
     fn stream_allowed(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -66,7 +69,7 @@ impl<K: Hooks> PubSub<K> {
         if hub.room_options(&channel).is_none() || rules.subscribe_proxy_enabled {
             return Err(is_refused(Refusal::NOT_AVAILABLE.into()));
         }
-        // The backend is asked about connections, which this is not yet.
+        // The backend is not asked about streams: there is no open connection yet that could wait.
         let asks = self.options.backend.as_ref().is_some_and(|backend| backend.connect);
         if asks && token.is_empty() {
             return Err(response_of_connect(&Disconnect::BAD_REQUEST.into()));
@@ -88,7 +91,8 @@ impl<K: Hooks> PubSub<K> {
         Ok(Opening { client, user, user_info, connection_expires_at, channel, info, data, expires_at, stream })
     }
 
-    /// Returns what the token of a connection says of a channel to which it subscribes the client.
+    /// Returns the options of a channel to which the server subscribes the client: one of its connection token, or its
+    /// personal channel.
     fn of_connection(&self, admitted: &ConnectionToken, channel: &str) -> Option<TokenChannel> {
         let is_own = || channel.strip_prefix('#').is_some_and(|user| !user.is_empty() && user == admitted.user);
         let found = admitted.channels.get(channel).cloned();
@@ -105,7 +109,7 @@ impl<K: Hooks> PubSub<K> {
             session.phase = Phase::Stream(stream);
             session.next_client = Some(client);
         }
-        // The other channels of the token are for connections that can have several.
+        // A stream has one channel, so the other channels of the token do not apply.
         let (none, expires_with) = (ConnectionToken::default(), connection_expires_at);
         let admitted = ConnectionToken { user, info: user_info, expires_at: expires_with, ..none };
         self.admitted(hub, conn, admitted);
@@ -120,7 +124,7 @@ impl<K: Hooks> PubSub<K> {
             wants_error: false,
             asks_positioned: true,
             asks_recoverable: true,
-            // Only where all subscribers get them: the stream cannot ask.
+            // A stream cannot ask, so it gets them only if all subscribers do.
             asks_join_leave: false,
             info,
             data,
@@ -153,7 +157,7 @@ fn response_of_connect(failed: &Failed) -> HttpResponse {
     response(failed)
 }
 
-/// Returns the response to a request that is refused. An `EventSource` does not come back after it.
+/// Returns the response to a refused request. An `EventSource` does not come back after it.
 fn response(failed: &Failed) -> HttpResponse {
     match failed {
         Failed::Disconnect(why) => {

@@ -56,10 +56,10 @@ impl<'a> Begin<'a> {
     }
 }
 
-/// What a token or the backend says of a subscription.
+/// The properties that a token or the backend gives a subscription.
 #[derive(Debug, Default)]
 pub(super) struct Allowed {
-    /// What others see of the user in the channel, as JSON.
+    /// The `info` about the user that others get in the channel, as JSON.
     pub(super) info: Option<String>,
     /// Data for the client, as JSON.
     pub(super) data: Option<String>,
@@ -125,7 +125,7 @@ impl<K: Hooks> PubSub<K> {
         self.may_subscribe(now, caller, channel, &subscribe.token)
     }
 
-    /// Decides whether a client may subscribe to a channel to which it does not, where the backend does not decide.
+    /// Decides whether a client may subscribe, where the backend does not decide.
     pub(super) fn may_subscribe(
         &mut self,
         now: Option<UnixTime>,
@@ -208,7 +208,7 @@ impl<K: Hooks> PubSub<K> {
             return Err(refusal(error));
         }
         if positioned {
-            // A slow client that skipped messages would count itself as having them.
+            // Otherwise, a slow client would count skipped messages as received.
             let _ = hub.set_slow_policy(channel, SlowPolicy::Close);
         }
         if expires_at.is_some() {

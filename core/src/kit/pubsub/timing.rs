@@ -20,7 +20,7 @@ pub(super) fn expire_at(hub: &mut Hub<'_, Session>, timer: Timer, at: Option<u64
         Some(at) => {
             let left = Duration::from_secs(seconds_until(hub, at));
             let is_stream = timer.conn.and_then(|conn| hub.context(conn)).is_some_and(|found| found.stream().is_some());
-            // A stream of events cannot give another token.
+            // The client of a stream cannot send a new token.
             hub.wake(timer, if is_stream { left } else { left.saturating_add(GRACE) });
         }
     }

@@ -46,7 +46,7 @@ pub(super) enum Bad {
     Expired,
     /// What it gives has ended, whatever the token itself says.
     Ended,
-    /// The key that it is signed with may become known.
+    /// Its key is unknown, but may be fetched soon.
     Later,
     Invalid,
 }
@@ -72,7 +72,7 @@ impl Bad {
         }
     }
 
-    /// Returns what follows for a client that refreshes a right, which ends with this code if its token is too old.
+    /// Returns what happens to a client that sends this token as a refresh. `expired` is for an expired token.
     pub(super) fn of_refresh(self, expired: Disconnect) -> Failed {
         match self {
             // An error would make clients stay away.
@@ -83,7 +83,7 @@ impl Bad {
     }
 }
 
-/// Reads what the backend says of a client instead of a token: the same fields, with the user in `user`.
+/// Reads the result of the backend for `connect`: the claims of a connection token, with the user in `user`.
 pub(super) fn given(json: &str, now: Option<UnixTime>) -> Result<ConnectionToken, Bad> {
     let Ok(Value::Object(mut others)) = serde_json::from_str::<Value>(json) else { return Err(Bad::Invalid) };
     others.retain(|_, value| !value.is_null());

@@ -1,4 +1,4 @@
-//! Verifying the tokens of clients, with the keys that are known now.
+//! Verifies the tokens of clients with the current keys.
 
 use super::hooks::Hooks;
 use super::service::PubSub;
@@ -12,7 +12,7 @@ impl<K: Hooks> PubSub<K> {
     /// Verifies the token of a connection.
     pub(super) fn connection_token(&mut self, token: &str, now: Option<UnixTime>) -> Result<ConnectionToken, Bad> {
         let claims = self.verified(token, now)?;
-        // A token of a channel is no token of a connection.
+        // A channel token must not admit a connection.
         if claims.others.contains_key("channel") {
             return Err(Bad::Invalid);
         }

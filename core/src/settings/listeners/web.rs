@@ -15,7 +15,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Maximum size of the body of a request to an API, in bytes, if the settings name none.
+/// Default maximum size of the body of a request, in bytes, on a listener with an API.
 const API_BODY: u64 = 1 << 20;
 
 impl View<'_> {

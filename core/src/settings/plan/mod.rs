@@ -81,8 +81,9 @@ impl Plan {
         listeners.filter_map(|(listen, files)| Some((format!("listeners.{}.tls", listen.name), files.as_ref()?)))
     }
 
-    /// Returns the sources of sets of public keys for tokens, each with the key of the settings for these tokens:
-    /// `authentication.tokens`, or that of a [`Section`](crate::settings::Section).
+    /// Returns the sources of sets of public keys, each with the key of its settings for tokens.
+    ///
+    /// That key is `authentication.tokens`, or one of a [`Section`](crate::settings::Section), such as `pubsub.tokens`.
     pub fn key_sets(&self) -> impl Iterator<Item = (&str, &KeySetSource)> {
         self.key_sets.iter().map(|(tokens, source)| (&**tokens, source))
     }

@@ -175,7 +175,7 @@ settings! {
         /// Whether to serve `/monitor`, which shows the connections of all workers.
         /// It needs `monitor.credential`.
         monitor: bool = false;
-        /// Whether the application answers programs at `/api/`. It needs `api.key`.
+        /// Whether the application serves its HTTP API below `/api/`. It needs `api.key`.
         api: bool = false;
     }
 

@@ -62,7 +62,7 @@ settings! {
         authentication: AuthenticationSettings = AuthenticationSettings::default();
         /// The monitor: the page and the API that show connections.
         monitor: MonitorSettings = MonitorSettings::default();
-        /// The API of applications for programs, such as the backend of a web site.
+        /// The HTTP API of applications, for programs such as the backend of a web site.
         api: ApiSettings = ApiSettings::default();
         /// The metrics: labels, and the lists of recent errors and of durations.
         metrics: MetricsSettings = MetricsSettings::default();

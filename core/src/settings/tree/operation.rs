@@ -36,10 +36,10 @@ settings! {
         may_watch: bool = true;
     }
 
-    /// The API of applications for programs, such as the backend of a web site.
+    /// The HTTP API of applications, for programs such as the backend of a web site.
     ApiSettings {
         /// The key of the API, at least 16 characters.
-        /// Programs send it in the HTTP field `X-API-Key`.
+        /// Programs send it in the HTTP field `X-API-Key`, or in `Authorization` after `Bearer`.
         key: Secret = Secret::default();
         /// A file whose first line is the key of the API.
         #[schemars(extend("format" = PATH))]

@@ -29,7 +29,7 @@ settings! {
         allow_anonymous: bool = false;
         /// Whether each user is subscribed to the channel `#USER` by the server.
         personal_channels: bool = false;
-        /// Whether WebSocket listeners of the application have streams of events of a channel, at `/events`.
+        /// Whether WebSocket listeners of the application serve the events of a channel at `/events`.
         events: bool = false;
         /// Interval at which each client is asked whether it is there. 0s: never.
         ping_interval: Span = secs(25);
@@ -43,7 +43,7 @@ settings! {
         name_max: Size = Size(128);
         /// Maximum number of messages that a client reads from a history at once, at most 1000.
         history_page_max: NonZeroU32 = count(300);
-        /// A backend that is asked about clients over HTTP, and told of them.
+        /// A backend that decides about clients over HTTP.
         backend: PubSubBackendSettings = PubSubBackendSettings::default();
         /// The rules of channels whose names have no `:`.
         without_namespace: ChannelSettings = ChannelSettings::default();
@@ -52,29 +52,29 @@ settings! {
         namespaces: BTreeMap<String, ChannelSettings> = BTreeMap::new();
     }
 
-    /// A backend: a server that answers `POST PREFIX/connect`, `/subscribe`, `/publish` and `/rpc`.
+    /// A backend: a server that answers `POST PREFIX/connect`, `/subscribe`, `/publish`, `/rpc` and `/disconnect`.
     PubSubBackendSettings {
-        /// How it is reached, such as `{ address: 'tcp://127.0.0.1:3000' }`, or `tls://` for HTTPS.
+        /// The address of the backend, such as `{ address: 'tcp://127.0.0.1:3000' }`; `tls://` for HTTPS.
         /// Without an address, there is no backend.
         connection: DialSettings = DialSettings::default();
-        /// What the paths begin with, such as `/hooks`.
+        /// The prefix of the paths, such as `/hooks`.
         prefix: String = String::new();
-        /// The value of `Authorization` in each request; if empty, there is none.
+        /// The value of the field `Authorization` in each request; if empty, there is no such field.
         authorization: Secret = Secret::default();
         /// A file whose first line is the value of `Authorization`.
         #[schemars(extend("format" = PATH))]
         authorization_file: String = String::new();
-        /// The header fields of a WebSocket's request that the backend gets as well, such as `Cookie`.
+        /// Header fields that are copied from the request of a client's WebSocket, such as `Cookie`.
         http_headers: Vec<String> = Vec::new();
-        /// Time for an answer.
+        /// Time limit for an answer. For `disconnect`, it applies to each attempt.
         timeout: Timeout = timeout(1);
         /// Maximum number of connections to the backend, for each worker.
         connections_max: NonZeroU16 = sixteen();
-        /// Whether it is asked who a client without a token is.
+        /// Whether the backend is asked who a client without a token is.
         connect: bool = false;
-        /// Whether it answers the calls of clients.
+        /// Whether the backend answers the calls of clients (`rpc`).
         rpc: bool = false;
-        /// Whether it is told of clients that have gone: up to 5 times within 20 s.
+        /// Whether the backend is notified of clients that have disconnected, in up to 5 attempts.
         disconnect: bool = false;
     }
 
@@ -122,9 +122,9 @@ settings! {
         allow_history_for_anonymous: bool = false;
         /// Whether a channel whose name ends with `#` and names of users, separated by commas, is for these users only.
         allow_user_limited_channels: bool = false;
-        /// Whether the backend decides on subscriptions, instead of tokens of channels and these rules.
+        /// Whether the backend decides on subscriptions, instead of channel tokens and these rules.
         subscribe_proxy_enabled: bool = false;
-        /// Whether the backend decides on the messages of clients, which it may change.
+        /// Whether the backend decides on the messages of clients. It may change them.
         publish_proxy_enabled: bool = false;
     }
 }
@@ -185,8 +185,8 @@ impl Section for PubSubSettings {
 impl PubSubSettings {
     /// Returns the options of the application.
     ///
-    /// If the settings name a set of public keys, it is empty until [`Hooks::key_set`](crate::kit::pubsub::Hooks::key_set)
-    /// returns it.
+    /// If the settings name a set of public keys, the set in the options is empty:
+    /// [`Hooks::key_set`](crate::kit::pubsub::Hooks::key_set) must return the keys.
     ///
     /// # Errors
     /// If the key of tokens is invalid.
@@ -212,7 +212,7 @@ impl PubSubSettings {
         }
     }
 
-    /// Returns the verifier of tokens. Its set of keys is empty, because the application gives it.
+    /// Returns the verifier of tokens. Its set of public keys is empty, because the application provides the keys.
     fn tokens(&self) -> Result<Option<Tokens>, SectionError> {
         let keys = self.tokens.keys();
         let blame = |key: &str, words: String| SectionError::new(format!("tokens.{key}"), words);
@@ -246,7 +246,7 @@ impl PubSubBackendSettings {
         Some(backend)
     }
 
-    /// Checks that each key has an effect.
+    /// Checks that each key that is set has an effect.
     fn check(&self) -> Result<(), SectionError> {
         let used = Self { connection: DialSettings::default(), ..self.clone() };
         if self.connection.address.is_empty() && used != Self::default() {
@@ -266,7 +266,7 @@ impl PubSubBackendSettings {
         Ok(())
     }
 
-    /// Checks that there is a backend if the rules of a channel ask one.
+    /// Checks that there is a backend if the rules of a channel need one.
     fn check_rules(&self, key: &str, rules: &ChannelSettings) -> Result<(), SectionError> {
         let asked = [
             ("subscribe_proxy_enabled", rules.subscribe_proxy_enabled),

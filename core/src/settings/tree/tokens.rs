@@ -1,4 +1,4 @@
-//! Settings for tokens: the keys that verify them, and what they must say.
+//! Settings for tokens: the keys that verify them, and the required claims.
 
 use super::declare::settings;
 use super::values::{secs, timeout};
@@ -10,7 +10,7 @@ use alloc::string::String;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-/// Declares settings for tokens with the keys that all of them have, and with further ones.
+/// Declares settings for tokens: the common keys, and further ones.
 macro_rules! token_settings {
     ($($(#[$meta:meta])* $name:ident { $($rest:tt)* })*) => {$(
         settings! {
@@ -48,7 +48,7 @@ macro_rules! token_settings {
         }
 
         impl $name {
-            /// Returns the keys, and what tokens must say.
+            /// Returns the common keys.
             pub(in crate::settings) fn keys(&self) -> TokenKeys<'_> {
                 TokenKeys {
                     hs256_secret: self.hs256_secret.reveal(),

@@ -24,7 +24,7 @@ impl State {
         live.any(|group| is_json(group.encoding) && self.outbound.format(group.encoding).is_none())
     }
 
-    /// Returns a message with its position for the members of a room whose wire is a stream of events.
+    /// Encodes a message with its position in each format of streams that members of a room use.
     pub(super) fn streamed_to_all(&self, room: &str, position: Position, message: &OutgoingBuf) -> Streamed {
         let room_of_members = self.rooms.number(room).and_then(|number| self.rooms.get(number));
         let live = room_of_members.into_iter().flat_map(|room| &room.groups).filter(|group| group.encoding != WAITING);
@@ -37,7 +37,7 @@ impl State {
         streamed
     }
 
-    /// Returns a message with its position as an event of a stream.
+    /// Encodes a message with its position as an event of a stream.
     ///
     /// `None` if the messages of the room do not carry their position, or if the message is binary.
     fn streamed(&self, room: &str, position: Position, message: &OutgoingBuf, format: EventFormat) -> Option<Vec<u8>> {
@@ -107,7 +107,7 @@ impl State {
     }
 }
 
-/// Writes the parts of a message.
+/// Appends the parts of a message to `json`.
 fn write_parts(parts: &[FormPart], room: &str, position: Position, message: &OutgoingBuf, json: &mut String) {
     for part in parts {
         match part {

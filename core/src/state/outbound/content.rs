@@ -1,4 +1,4 @@
-//! What is queued: a message that the wire encodes, or bytes that are encoded already.
+//! The content of a queued message: a payload that the wire encodes, or encoded bytes.
 
 use crate::base::Payload;
 use crate::wire::{EncodeError, Encoder, Encoding};
@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 /// Maximum length of an application's message, in bytes: offsets in a log have 32 bits.
 const MESSAGE_MAX_BYTES: u64 = 1 << 30;
 
-/// A message, or the bytes of one.
+/// A message to be queued.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Content<'a> {
     Message(Payload<'a>),
-    /// A message in the encoding of its recipients.
+    /// A message that has the encoding of its recipients already.
     Encoded(&'a [u8]),
 }
 
@@ -22,7 +22,7 @@ impl<'a> From<Payload<'a>> for Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// Returns the message, or the bytes of one.
+    /// Returns the payload. Encoded bytes count as binary.
     pub(super) const fn payload(self) -> Payload<'a> {
         match self {
             Self::Message(payload) => payload,
@@ -39,7 +39,7 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Checks the length of a message. Returns it.
+/// Checks the length of a message against 1 GiB. Returns the length, in bytes.
 pub(super) fn check_length(payload: Payload<'_>) -> Result<usize, EncodeError> {
     let bytes = payload.as_bytes().len();
     if bytes as u64 > MESSAGE_MAX_BYTES {

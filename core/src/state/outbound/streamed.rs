@@ -38,7 +38,7 @@ impl Streamed {
 }
 
 impl Outbound {
-    /// Returns the format of an encoding, if it is that of a stream of events.
+    /// Returns the format of a numbered encoding, if it belongs to a stream of events.
     pub(crate) fn format(&self, number: u16) -> Option<EventFormat> {
         match self.encoding(number) {
             Encoding::Events(format) => Some(format),
@@ -46,7 +46,7 @@ impl Outbound {
         }
     }
 
-    /// Queues a direct message that is encoded already. Returns false if it could not be queued.
+    /// Queues a direct message that is encoded already. Returns `false` if it could not be queued.
     pub(crate) fn send_encoded(&mut self, index: u32, bytes: &[u8]) -> bool {
         let number = self.queues[index as usize].encoding;
         let segment = self.append_message(number, Class::Private, PRIVATE, Content::Encoded(bytes));

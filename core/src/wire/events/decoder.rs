@@ -6,10 +6,10 @@ use crate::wire::telnet::Replies;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Decoder of a stream in one direction: discards what the peer sends, and sends keep-alives.
+/// Decoder of a stream in one direction: discards input, and sends keep-alives.
 ///
-/// A peer has nothing to send. What a client sent before it knew that, such as the next request, is
-/// discarded, up to 16 KiB over the whole connection.
+/// A client may have sent input before it received the response, such as the next request. Up to 16 KiB
+/// over the whole connection are discarded; more is an error.
 ///
 /// # Memory
 /// None.
@@ -19,16 +19,16 @@ pub struct EventsDecoder {
     discarded: usize,
     /// Whether a keep-alive is to be sent.
     is_due: bool,
-    /// Number of keep-alives that follow soon, because the peer has ended its half.
+    /// Number of probes left: keep-alives at a short interval after the peer has ended its half.
     probes: u8,
 }
 
-/// Number of bytes that a peer may send.
+/// Maximum number of bytes that a peer may send.
 const DISCARD_MAX_BYTES: usize = 16 << 10;
 /// Number of keep-alives after the end of the input. If the peer is gone, its host answers the first one with a reset,
 /// and the next one fails.
 const PROBES: u8 = 2;
-/// Time between these.
+/// Interval of the keep-alives after the end of the input.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl EventsDecoder {
@@ -51,7 +51,7 @@ impl EventsDecoder {
         Ok(Decoded::nothing(input.len()))
     }
 
-    /// Notes that the peer has ended its half. It may be gone, which keep-alives will tell.
+    /// Notes that the peer has ended its half. Keep-alives then find out whether the peer is gone.
     pub(crate) const fn finish(&mut self) {
         self.probes = PROBES;
     }
@@ -66,7 +66,7 @@ impl EventsDecoder {
         if self.probes > 0 { Some(PROBE_INTERVAL) } else { self.events.ping }
     }
 
-    /// Makes a keep-alive follow.
+    /// Requests a keep-alive.
     pub(crate) const fn keep_alive(&mut self) {
         self.is_due = true;
         self.probes = self.probes.saturating_sub(1);

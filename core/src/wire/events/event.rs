@@ -10,9 +10,10 @@ use core::time::Duration;
 pub struct StreamEvent<'a> {
     /// The name of the event. Empty, which is the default: `message`.
     pub name: &'a str,
-    /// The position of the stream after this event. Default: as before.
+    /// The position of the stream after this event (`id`). Default: unchanged.
     pub position: Option<&'a str>,
-    /// Time after which an `EventSource` that lost the connection comes back, in whole milliseconds.
+    /// Time after which an `EventSource` that lost the connection comes back, in whole milliseconds. Default:
+    /// unchanged.
     pub retry: Option<Duration>,
     /// The data, which should be JSON.
     ///
@@ -96,7 +97,7 @@ impl<'a> StreamEvent<'a> {
     }
 }
 
-/// Writes a field on a line, without the characters that end a line or void the field.
+/// Writes a field on a line, without the characters that would end the line or make a browser ignore the field.
 fn field(name: &str, value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");

@@ -33,7 +33,7 @@ use core::time::Duration;
 pub struct Events {
     /// How events are written.
     pub format: EventFormat,
-    /// Interval of keep-alives, which tell the peer that the server is there. At least 10 ms.
+    /// Interval of keep-alives, which show the peer that the connection is alive. At least 10 ms.
     ///
     /// `None`, which is the default, and zero disable them.
     pub ping: Option<Duration>,
@@ -67,7 +67,7 @@ impl EventFormat {
         }
     }
 
-    /// Returns a keep-alive.
+    /// Returns the bytes of a keep-alive.
     pub(super) const fn keep_alive(self) -> &'static [u8] {
         match self {
             Self::EventSource => b":\n",
@@ -78,7 +78,7 @@ impl EventFormat {
     /// Appends `payload` to `out` as one event without a name or a position.
     ///
     /// # Errors
-    /// If it is not text. `out` is then unchanged.
+    /// If the payload is not text. `out` is then unchanged.
     pub(super) fn encode(self, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let text = payload.as_str().ok_or(EncodeError::NotText)?;
         match self {
@@ -88,7 +88,7 @@ impl EventFormat {
         Ok(())
     }
 
-    /// Appends a message with its position: the data of an event, or a line that has the position.
+    /// Appends a message with its position. In JSON lines, `json` must contain the position already.
     pub(crate) fn write_positioned(self, position: &str, json: &str, out: &mut Vec<u8>) {
         match self {
             Self::EventSource => self.write(&StreamEvent::new(json).position(Some(position)), out),
@@ -96,7 +96,7 @@ impl EventFormat {
         }
     }
 
-    /// Appends `event` to `out`.
+    /// Appends `event` to `out` in this format.
     pub fn write(self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
         match self {
             Self::EventSource => event.write_fields(out),

@@ -60,7 +60,7 @@ impl Credential {
         if is_good { Shown::Good } else { Shown::Wrong }
     }
 
-    /// Compares the key in a request of a program with this credential.
+    /// Compares the API key in a request with this credential.
     ///
     /// The key is in the field `X-API-Key`, or follows `apikey` or `bearer` in `Authorization`.
     pub(crate) fn check_key(&self, request: &Request) -> Shown {

@@ -2,7 +2,7 @@
 
 /// The path of the monitor.
 pub(crate) const MONITOR_PATH: &str = "/monitor";
-/// The beginning of the paths of the API.
+/// The prefix of the paths of the API.
 pub(crate) const API_PREFIX: &str = "/api/";
 
 /// A part of a listener to which a credential admits.

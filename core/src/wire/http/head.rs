@@ -62,7 +62,7 @@ pub struct Request {
     authority: Option<String>,
     /// How the end of its body is found.
     pub(crate) framing: Framing,
-    /// What the request was admitted to by its credential.
+    /// The part of the listener to which the request's credential admits it.
     pub(crate) admitted_to: Option<Guarded>,
 }
 
@@ -90,13 +90,13 @@ impl Request {
         matches!(self.admitted_to, Some(Guarded::Monitor))
     }
 
-    /// Returns `true` if the request has the key of the [API](crate::http::Http::api), and its path is of the API.
+    /// Returns `true` if the request has the key of the [API](crate::http::Http::api), and its path is below `/api/`.
     #[must_use]
     pub const fn has_api_key(&self) -> bool {
         matches!(self.admitted_to, Some(Guarded::Api))
     }
 
-    /// Sets what the request was admitted to.
+    /// Sets the part of the listener to which the request is admitted.
     pub(crate) const fn admitted_to(mut self, guarded: Option<Guarded>) -> Self {
         self.admitted_to = guarded;
         self

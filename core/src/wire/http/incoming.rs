@@ -1,4 +1,4 @@
-//! Responses to requests of this server, read piece by piece (RFC 9112 section 6.3).
+//! Responses to requests that this server sends. They are read piece by piece (RFC 9112 section 6.3).
 
 use super::body::{Body, BodyError};
 use super::client::INTERIM_MAX;
@@ -8,7 +8,7 @@ use super::head::{Head, HeadSearch, find_head};
 
 use alloc::vec::Vec;
 
-/// A response that has arrived.
+/// A complete response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Incoming {
     pub(crate) status: u16,
@@ -17,10 +17,10 @@ pub(crate) struct Incoming {
     pub(crate) keeps_alive: bool,
 }
 
-/// A response, as far as it has arrived. Its memory grows with what arrives.
+/// Reads one response. Its memory grows with the input.
 #[derive(Debug)]
 pub(crate) struct ResponseReader {
-    /// The bytes of the head.
+    /// The bytes of a head that is not complete.
     held: Vec<u8>,
     search: HeadSearch,
     step: Step,
@@ -41,10 +41,10 @@ impl ResponseReader {
         Self { held: Vec::new(), search: HeadSearch { searched: 0, interim: 0 }, step: Step::Head, body_max }
     }
 
-    /// Reads what has arrived. `None`: the response is not complete.
+    /// Reads more input. `None`: the response is not complete.
     ///
     /// # Errors
-    /// If it is none, or too long. Then the connection is of no use any more.
+    /// If the input is not an HTTP response, or is too long. The connection must then be closed.
     pub(crate) fn read(&mut self, input: &[u8]) -> Result<Option<Incoming>, &'static str> {
         let mut rest = input;
         let held;
@@ -61,7 +61,7 @@ impl ResponseReader {
                     BodyError::TooLong => TOO_LONG,
                     BodyError::Malformed(why) => why,
                 })?;
-                // What follows was not asked for.
+                // Input after the response belongs to no request.
                 let keeps_alive = *keeps_alive && used == rest.len();
                 let (status, body) = (*status, &*body);
                 Ok(body.is_complete().then(|| Incoming { status, body: body.content().to_vec(), keeps_alive }))
@@ -76,7 +76,7 @@ impl ResponseReader {
         }
     }
 
-    /// Ends the response with its connection. `None`: it was not complete.
+    /// Ends the response when its connection ends. `None`: the response is not complete.
     pub(crate) fn end(self) -> Option<Incoming> {
         match self.step {
             Step::UntilEnd(status, body) => Some(Incoming { status, body, keeps_alive: false }),
@@ -84,7 +84,7 @@ impl ResponseReader {
         }
     }
 
-    /// Reads the heads at the front of `held`. Returns where the body begins, or `None` if there is more to come.
+    /// Reads the heads at the front of `held`. Returns where the body begins, or `None` if the head is not complete.
     fn read_heads(&mut self, held: &[u8]) -> Result<Option<usize>, &'static str> {
         let mut at = 0;
         loop {

@@ -9,7 +9,7 @@
 //! | any, with the method `OPTIONS` | as `/readyz`, without the tunnels |
 //! | `/metrics` | the [`Metrics`](crate::Metrics) for Prometheus (text format 0.0.4) |
 //! | `/monitor` | with [`Http::monitor`]: a page that lists the connections, and its WebSocket |
-//! | `/api/...` | with [`Http::api`]: what the handler responds to a client that has the key |
+//! | `/api/...` | with [`Http::api`]: the response of the handler to a client that has the key |
 //! | any other | with [`Http::files`]: the file at this path; otherwise what the handler [responds](crate::Hub::respond) |
 //!
 //! The handler responds during [`Event::Request`](crate::Event::Request), or
@@ -99,11 +99,11 @@ pub struct Http {
     pub forwarded: Option<Forwarded>,
     /// The credential for `/monitor`. It gives access to nothing else. `None`: no monitor.
     pub monitor: Option<Credential>,
-    /// The key of the paths below `/api/`, to which the handler responds. `None`: they need no key.
+    /// The key for requests below `/api/`, to which the handler responds. Default: `None`.
     ///
-    /// Clients send it in the field `X-API-Key`, or in `Authorization` after `apikey` or `Bearer`. Without
-    /// it they get the status 401, before their body is read. A handler must check
-    /// [`Request::has_api_key`].
+    /// Clients send the key in the field `X-API-Key`, or in `Authorization` after `apikey` or `Bearer`.
+    /// Requests without the key get the status 401 before their body is read. Without a key in the
+    /// options, these paths are like all others, so a handler must check [`Request::has_api_key`].
     pub api: Option<Credential>,
     /// The access policy of `/metrics`. Its credential gives access to nothing else.
     pub metrics: Access,

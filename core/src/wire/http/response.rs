@@ -56,9 +56,9 @@ impl HttpResponse {
         Self::new("text/plain; charset=utf-8", body.into())
     }
 
-    /// Creates a response without content: the status 204.
+    /// Creates a response with the status 204, which has no body (RFC 9110 section 15.3.5).
     ///
-    /// It has no body. The content type counts for nothing.
+    /// The content type has no effect.
     #[must_use]
     pub fn no_content() -> Self {
         Self { status: 204, ..Self::text("") }

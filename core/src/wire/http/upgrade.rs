@@ -63,7 +63,7 @@ pub(crate) fn check(
     Ok(Upgrade { accept: accept(key), subprotocol, deflate })
 }
 
-/// Checks that the page that sends a request, if it is one, may connect.
+/// Checks the origin of a request that a page sends. Requests without an origin pass.
 pub(crate) fn check_origin(request: &Request, origins: &Origins, scheme: Option<Scheme>) -> Result<(), Refused> {
     if request.fields.values("origin").count() > 1 {
         return Err(Refused::new(Status::BAD_REQUEST, Reason::BadRequest, "there is more than one Origin field"));

@@ -1,4 +1,4 @@
-//! What all workers of a server do for a call.
+//! Parts of calls that all workers do: the messages between them.
 
 use super::call::Place;
 use super::gathered::Gathered;
@@ -23,7 +23,7 @@ struct Across<'a> {
     #[serde(borrow)]
     ticket: Cow<'a, str>,
     part: usize,
-    /// What the worker should do, and with what.
+    /// In a question: the method and its fields.
     #[serde(borrow)]
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -40,7 +40,7 @@ struct Failure {
 }
 
 impl<K: Hooks> PubSub<K> {
-    /// Does something on this worker, and asks the others to do it.
+    /// Runs a method on this worker, and asks the other workers to run it.
     pub(super) fn do_everywhere(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -93,7 +93,7 @@ impl<K: Hooks> PubSub<K> {
     }
 }
 
-/// Returns the beginning of a message about a part of a call.
+/// Begins a message about a part of a call.
 fn about(place: Place) -> Object {
     Object::new().text("ticket", &place.ticket.to_string()).number("part", place.part as u64)
 }

@@ -1,4 +1,4 @@
-//! A call of the API that waits for homes and workers, and its answer.
+//! Calls of the API that wait for homes and other workers, and their answers.
 
 use super::gathered::Gathered;
 use crate::kit::pubsub::codes::Refusal;
@@ -9,30 +9,30 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// A call: the parts that homes and workers do, and how their results become an answer.
+/// A call: its parts, and how their results become the answer.
 #[derive(Debug, Default)]
 pub(in crate::kit::pubsub) struct Call {
     parts: Vec<Part>,
     shape: Shape,
-    /// Number of bytes of the results.
+    /// Total length of the results, in bytes.
     bytes: usize,
 }
 
-/// Where the result of a part belongs.
+/// Identifies a part of a call.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::kit::pubsub) struct Place {
     pub(in crate::kit::pubsub) ticket: RequestTicket,
     pub(in crate::kit::pubsub) part: usize,
 }
 
-/// The result of a part: the JSON of the result, or the error.
+/// The result of a part, as JSON, or its error.
 pub(super) type Outcome = Result<String, Refusal>;
 
 #[derive(Debug)]
 enum Part {
-    /// It waits for a home.
+    /// The part waits for the home of a channel.
     Waits,
-    /// It waits for this many other workers.
+    /// The part waits for this many other workers.
     Gathers(u8, Gathered),
     Done(Outcome),
 }
@@ -42,11 +42,11 @@ enum Part {
 pub(super) enum Shape {
     /// The result of this part.
     Part(usize),
-    /// The results of several, as those of a broadcast.
+    /// The results of these parts, for a broadcast.
     Responses(Vec<usize>),
-    /// Those of several methods.
+    /// The results of several methods, each with its name.
     Batch(Vec<(String, Self)>),
-    /// The call is not understood yet.
+    /// The call has not been read yet.
     #[default]
     None,
 }
@@ -62,7 +62,7 @@ impl Call {
         self.shape = shape;
     }
 
-    /// Makes a part wait for other workers, with what this one has gathered.
+    /// Makes a part wait for other workers. `gathered` is the result of this worker.
     pub(super) fn gather(&mut self, part: usize, others: u8, gathered: Gathered) {
         if others == 0 {
             return self.finish(part, gathered.into_outcome());
@@ -72,7 +72,7 @@ impl Call {
         }
     }
 
-    /// Adds what another worker has gathered for a part.
+    /// Adds the result of another worker to a part.
     pub(super) fn gathered(&mut self, part: usize, other: Result<&str, Refusal>) {
         let Some(Part::Gathers(left, gathered)) = self.parts.get_mut(part) else { return };
         gathered.add(other);
@@ -83,7 +83,7 @@ impl Call {
         }
     }
 
-    /// Sets the result of a part. An answer that would be too long becomes an error.
+    /// Sets the result of a part. If all results are too long together, it becomes the error 106.
     pub(super) fn finish(&mut self, part: usize, outcome: Outcome) {
         let Some(found) = self.parts.get_mut(part).filter(|part| !matches!(part, Part::Done(_))) else { return };
         let bytes = outcome.as_ref().map_or(0, String::len);
@@ -131,7 +131,7 @@ impl Call {
     }
 }
 
-/// Maximum number of bytes of all results of a call, of which the rest of the answer adds a few.
+/// Maximum length of all results of a call, in bytes. The rest of the answer needs the remaining 64 KiB.
 const ANSWER_MAX: usize = HttpResponse::BODY_MAX_BYTES - (64 << 10);
 
 fn too_long() -> Refusal {

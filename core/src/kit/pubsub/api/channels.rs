@@ -22,7 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 impl<K: Hooks> PubSub<K> {
-    /// Runs a method. `None`: the result follows.
+    /// Runs a method. `None`: the result follows later.
     pub(super) fn run_method(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -70,7 +70,7 @@ impl<K: Hooks> PubSub<K> {
         }
     }
 
-    /// Publishes what a backend sends.
+    /// Publishes a message of a backend. `None`: the result follows later.
     pub(super) fn publish_for(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -114,7 +114,7 @@ impl<K: Hooks> PubSub<K> {
         if found.len() > CHANNELS_MAX { Gathered::Failed(too_many()) } else { Gathered::Channels(found) }
     }
 
-    /// Returns what this worker says of itself.
+    /// Returns this worker's entry for `info`.
     pub(super) fn node_here(&self, hub: &Hub<'_, Session>) -> Gathered {
         let number = hub.shard().number();
         let (channels, subscriptions) =
@@ -147,7 +147,7 @@ fn data_of<'a>(fields: &Fields<'a>) -> Result<Cow<'a, str>, Refusal> {
     decoded.map(Cow::Owned).ok_or_else(|| wrong("b64data", "JSON in base64"))
 }
 
-/// Returns the error for a field that this server does not have, and without which the call would mean something else.
+/// Returns the error for a field that this server does not support, and that must not be ignored.
 pub(super) fn not_available(what: &str) -> Refusal {
     Refusal { message: format!("not available: {what}").into(), ..Refusal::NOT_AVAILABLE }
 }

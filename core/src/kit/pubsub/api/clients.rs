@@ -17,7 +17,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 impl<K: Hooks> PubSub<K> {
-    /// Does something to connections of a user on this worker.
+    /// Runs a method on the connections of a user on this worker.
     pub(super) fn do_to_clients(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -39,14 +39,17 @@ impl<K: Hooks> PubSub<K> {
         }
     }
 
-    /// Returns the connections of a user, or the one with an identifier.
+    /// Returns the connections of a user on this worker. With `client`, only the one with this identifier.
+    ///
+    /// # Errors
+    /// If neither `user` nor `client` is set.
     fn targets(&self, hub: &mut Hub<'_, Session>, fields: &Fields<'_>) -> Result<Vec<ConnId>, Refusal> {
         let (user, client) = (fields.text("user")?, fields.text("client")?);
-        // Without a name, it would be everybody who is anonymous.
+        // Otherwise, it would mean all anonymous clients.
         if user.is_empty() && client.is_empty() {
             return Err(bad("user must not be empty"));
         }
-        // There are no sessions besides connections.
+        // This server has no sessions, so no connection matches one.
         let has_session = !fields.text("session")?.is_empty();
         let of_user = self.clients.get(&user).filter(|_| !has_session);
         let mut found: Vec<ConnId> = of_user.into_iter().flatten().copied().collect();
@@ -70,7 +73,7 @@ impl<K: Hooks> PubSub<K> {
         if fields.raw("override").is_some() {
             return Err(not_available("override"));
         }
-        let json = |name| fields.raw(name).map(|json| compact(json).ok_or_else(|| bad("it is nested too deeply")));
+        let json = |name| fields.raw(name).map(|json| compact(json).ok_or_else(|| bad("a field is nested too deeply")));
         let (info, data) = (json("info").transpose()?, json("data").transpose()?);
         let since = match fields.object("recover_since")? {
             Some(since) => Some((since.text("epoch")?, since.number("offset")?.unwrap_or(0))),
@@ -97,7 +100,7 @@ impl<K: Hooks> PubSub<K> {
             match self.begin(hub, *conn, asked) {
                 Ok(Begun::Live(subscribed)) => self.begun_by_server(hub, *conn, subscribed),
                 Ok(Begun::Waits) => {
-                    // The reply to its `connect` contains it.
+                    // The reply to `connect` contains the subscription.
                     if let Some(Session { phase: Phase::Connecting(connecting), .. }) = hub.context(*conn) {
                         connecting.waiting += 1;
                     }

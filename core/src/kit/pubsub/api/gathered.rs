@@ -1,4 +1,4 @@
-//! What the workers of a server know together.
+//! The results of all workers of a server for one method.
 
 use crate::kit::pubsub::codes::Refusal;
 use crate::kit::pubsub::json::{Object, array};
@@ -7,16 +7,16 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde_json::value::RawValue;
 
-/// What several workers have found, or done.
+/// The combined results of several workers.
 #[derive(Debug)]
 pub(super) enum Gathered {
-    /// They have done it.
+    /// The method has no result.
     Nothing,
     /// Each channel with subscribers.
     Channels(BTreeMap<String, Channel>),
-    /// What each says of itself, as JSON.
+    /// The entry of each worker, as JSON.
     Nodes(Vec<String>),
-    /// One of them could not do it.
+    /// A worker returned an error.
     Failed(Refusal),
 }
 
@@ -27,7 +27,7 @@ pub(super) type Channel = (u64, Option<u64>);
 pub(super) const CHANNELS_MAX: usize = 10_000;
 
 impl Gathered {
-    /// Adds what another worker has sent.
+    /// Adds the result of another worker.
     pub(super) fn add(&mut self, other: Result<&str, Refusal>) {
         let json = match other {
             Ok(json) => json,
@@ -53,7 +53,7 @@ impl Gathered {
         }
     }
 
-    /// Returns what is sent to the worker that asks.
+    /// Returns the answer to the worker that asked.
     pub(super) fn json(&self) -> Result<String, &Refusal> {
         match self {
             Self::Nothing => Ok("{}".into()),

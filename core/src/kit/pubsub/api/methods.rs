@@ -1,4 +1,4 @@
-//! Requests of the API, and how their calls begin and end.
+//! Requests of the API: reads them, begins their calls, and responds.
 
 use super::call::{Call, Place, Shape, failed};
 use crate::handler::Hub;
@@ -13,12 +13,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Maximum number of things that a call does.
+/// Maximum number of parts of a call.
 const PARTS_MAX: usize = 1_000;
-/// Maximum number of bytes of data that a call copies into messages.
+/// Maximum size of the commands that a `broadcast` copies, in bytes: the command's length times its channels.
 const COPIED_MAX: usize = 16 << 20;
 
-/// A method, and what it is given.
+/// A method and its fields.
 struct Command<'a> {
     method: &'a str,
     fields: Fields<'a>,
@@ -28,7 +28,7 @@ struct Command<'a> {
 }
 
 impl<K: Hooks> PubSub<K> {
-    /// Answers a request of the API, at once or later.
+    /// Responds to a request of the API, at once or later.
     pub(in crate::kit::pubsub) fn called(&mut self, hub: &mut Hub<'_, Session>, request: &Request, body: &[u8]) {
         let Some(method) = request.path().strip_prefix("/api/").filter(|_| request.has_api_key()) else { return };
         if request.method() != "POST" {
@@ -40,7 +40,7 @@ impl<K: Hooks> PubSub<K> {
             return refuse(hub, 400, "the body must be a JSON object\n");
         };
         if method != "batch" && !is_method(method) {
-            return refuse(hub, 404, "there is no such method\n");
+            return refuse(hub, 404, "unknown method\n");
         }
         let Ok(ticket) = hub.respond_later() else { return };
         self.calls.insert(ticket, Call::default());
@@ -56,7 +56,7 @@ impl<K: Hooks> PubSub<K> {
         self.end_call(hub, ticket);
     }
 
-    /// Ends the wait of a call to which nobody listens any more.
+    /// Forgets a call whose client is gone.
     pub(in crate::kit::pubsub) fn call_expired(&mut self, ticket: RequestTicket) {
         self.calls.remove(&ticket);
     }
@@ -79,7 +79,7 @@ impl<K: Hooks> PubSub<K> {
         let commands: Vec<Command<'_>> = objects
             .iter()
             .map(|object| {
-                let (method, json) = object.only().ok_or_else(|| bad("a command has one method"))?;
+                let (method, json) = object.only().ok_or_else(|| bad("each command must have exactly one method"))?;
                 if is_method(method) { Command::new(method, json) } else { Err(Refusal::METHOD_NOT_FOUND) }
             })
             .collect::<Result<_, _>>()?;
@@ -98,7 +98,7 @@ impl<K: Hooks> PubSub<K> {
         }
     }
 
-    /// Begins a command, and returns which parts its result consists of.
+    /// Begins a command. Returns how its result is made of the parts.
     fn begin_command(&mut self, hub: &mut Hub<'_, Session>, ticket: RequestTicket, command: &Command<'_>) -> Shape {
         if command.method != "broadcast" {
             return Shape::Part(self.begin_part(hub, ticket, |app, hub, place| {
@@ -125,7 +125,7 @@ impl<K: Hooks> PubSub<K> {
         part
     }
 
-    /// Sets the result of a part of a call, if somebody waits for it, and answers the call if that was the last.
+    /// Sets the result of a part of a call, and answers the call if no part is left.
     pub(in crate::kit::pubsub) fn part_done(
         &mut self,
         hub: &mut Hub<'_, Session>,
@@ -150,7 +150,7 @@ impl<K: Hooks> PubSub<K> {
 
 impl<'a> Command<'a> {
     fn new(method: &'a str, json: &'a str) -> Result<Self, Refusal> {
-        let fields = Fields::of(json).ok_or_else(|| bad("a method takes an object"))?;
+        let fields = Fields::of(json).ok_or_else(|| bad("the fields of a method must be an object"))?;
         let channels = if method == "broadcast" { fields.texts("channels")? } else { Vec::new() };
         if method == "broadcast" && channels.is_empty() {
             return Err(bad("channels must not be empty"));
@@ -159,12 +159,12 @@ impl<'a> Command<'a> {
     }
 }
 
-/// Checks, before anything is done, that commands do not ask for too much.
+/// Checks the limits of a call before it does anything.
 fn check(commands: &[Command<'_>]) -> Result<(), Refusal> {
     let parts: usize = commands.iter().map(|command| command.channels.len().max(1)).sum();
     let copied: usize = commands.iter().map(|command| command.json.len().saturating_mul(command.channels.len())).sum();
     let message = if parts > PARTS_MAX {
-        format!("limit exceeded: a call does at most {PARTS_MAX} things")
+        format!("limit exceeded: a call has at most {PARTS_MAX} parts")
     } else if copied > COPIED_MAX {
         format!("limit exceeded: a call copies at most {} MiB into messages", COPIED_MAX >> 20)
     } else {
@@ -173,7 +173,7 @@ fn check(commands: &[Command<'_>]) -> Result<(), Refusal> {
     Err(Refusal { message: message.into(), ..Refusal::LIMIT_EXCEEDED })
 }
 
-/// Returns `true` for a method of which several can be in a batch.
+/// Returns `true` for the name of a method, except `batch`.
 fn is_method(name: &str) -> bool {
     const METHODS: [&str; 13] = [
         "publish",
@@ -198,6 +198,6 @@ fn refuse(hub: &mut Hub<'_, Session>, status: u16, words: &str) {
 }
 
 fn respond(hub: &mut Hub<'_, Session>, ticket: RequestTicket, response: &HttpResponse) {
-    // If the client is gone, there is nobody to tell.
+    // An error means that the client is gone.
     let _ = hub.respond_to(ticket, response);
 }

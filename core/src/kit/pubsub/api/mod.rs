@@ -1,10 +1,11 @@
-//! The HTTP API for backends: `POST /api/METHOD` with a JSON object, as Centrifugo has it.
+//! The HTTP API for backends: `POST /api/METHOD` with a JSON object, compatible with Centrifugo's.
 //!
 //! The listener has checked the [key](crate::http::Http::api). The answer is
-//! `{"result":...}` or `{"error":{"code":...,"message":...}}`, with the status 200 in both cases. A body
-//! that is no JSON object gets the status 400, an unknown method 404.
+//! `{"result":...}` or `{"error":{"code":...,"message":...}}`, with the status 200 in both cases. A request
+//! that is not a `POST`, or whose body is not a JSON object, gets the status 400. An unknown method gets
+//! 404.
 //!
-//! | method | takes | gives |
+//! | method | fields | result |
 //! |---|---|---|
 //! | `publish` | `channel`, `data` or `b64data`, `tags`, `idempotency_key` | `offset`, `epoch` |
 //! | `broadcast` | `channels`, otherwise as `publish` | `responses` |
@@ -20,18 +21,29 @@
 //! | `rpc` | `method`, `params` | `data` |
 //! | `batch` | `commands` | `replies`, not within `result` |
 //!
-//! # Bounds
+//! `subscribe`, `unsubscribe`, `disconnect` and `refresh` apply to all connections of `user`, or to the one
+//! of them with the identifier `client`. An anonymous client has an empty `user`.
 //!
-//! A call does at most 1,000 things: channels of a `broadcast` and commands of a `batch` count. It copies
-//! at most 16 MiB of data into messages. An answer has at most 512 KiB, and `channels` and `presence` at
-//! most 10,000 entries; what is longer is the error 106. `history` gives at most as many messages as
-//! clients get, unless `limit` is less.
+//! # Limits
+//!
+//! If a call exceeds one of these, its result is the error 106:
+//!
+//! - 1,000 parts in a call. A channel of a `broadcast` and a command of a `batch` are a part each.
+//! - 16 MiB of copies: the length of a `broadcast` times its number of channels.
+//! - 448 KiB of results, and 512 KiB for the whole answer.
+//! - 10,000 entries in `channels`, `presence` and `presence_stats`.
+//!
+//! `history` returns at most `limit` messages,
+//! [`history_page_max`](super::PubSubOptions::history_page_max) messages and 256 KiB, but at least one
+//! message if `limit` is not 0. With the `limit` 0, it returns the position only. A negative `limit` is no
+//! limit.
 //!
 //! # Order
 //!
-//! What a call does begins in the order in which it is written, and the calls of one connection follow
-//! each other. `subscribe`, `unsubscribe`, `disconnect` and `refresh` are answered once all workers have
-//! done it, so what is published after the answer reaches who was subscribed before it.
+//! The parts of a call begin in the order in which they are written. The calls of one connection run one
+//! after the other. `subscribe`, `unsubscribe`, `disconnect` and `refresh` are answered once all workers
+//! have run them. So a message that is published after the answer reaches the clients that `subscribe`
+//! added.
 
 mod across;
 mod call;

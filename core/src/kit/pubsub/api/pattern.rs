@@ -6,7 +6,7 @@
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut at, mut of) = (0, 0);
-    // Where to go on after the last `*`, if what follows it matches elsewhere only.
+    // Where to continue after the last `*` if the attempt fails: in the pattern, and in the name.
     let mut again: Option<(usize, usize)> = None;
     while of < name.len() {
         match pattern.get(at) {

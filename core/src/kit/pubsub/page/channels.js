@@ -89,7 +89,7 @@ function askForKey(words) {
 
 // --- Calls
 
-// An error with words for the operator. `code`: of the API, or null. `status`: of HTTP, or 0.
+// An error with a message for the operator. `code`: the error code of the API, or null. `status`: the HTTP status, or 0.
 class Failure extends Error {
   constructor(words, { code = null, status = 0, seconds = 0 } = {}) {
     super(words);
@@ -97,7 +97,7 @@ class Failure extends Error {
   }
 }
 
-// Keeps a number with more digits than this page can hold as it was written, where the browser can.
+// Keeps numbers with too many digits for JavaScript as they were written, if the browser can.
 function exact(_, value, context) {
   const isExact = typeof value !== "number" || !Number.isInteger(value) || Number.isSafeInteger(value);
   return isExact || !context?.source || !JSON.rawJSON ? value : JSON.rawJSON(context.source);
@@ -119,7 +119,7 @@ async function answerOf(method, body) {
     });
     if (response.ok) return JSON.parse(await response.text(), exact);
   } catch (error) {
-    if (error instanceof SyntaxError) throw new Failure("the answer is no JSON");
+    if (error instanceof SyntaxError) throw new Failure("the answer is not JSON");
     throw new Failure(error.name === "TimeoutError" ? "no answer within " + ANSWER_MS / 1000 + " s" : "the server can't be reached");
   }
   const { status } = response;
@@ -138,14 +138,14 @@ async function call(method, body) {
     if (error.status === 401 && key === asked && key !== null) askForKey("The key is wrong.");
     throw error;
   });
-  // The answer to another key is not shown.
+  // The operator has entered another key since the call.
   if (key !== asked) throw new Failure("the key has changed");
   if (answer?.error) throw new Failure(clip(answer.error.message ?? "error", 300), { code: number(answer.error.code) });
   if (answer?.result === null || typeof answer?.result !== "object") throw new Failure("the answer has no result");
   return answer.result;
 }
 
-// --- Polling: one poll at a time, more rarely while it fails, and none while the tab is hidden
+// --- Polling: one poll at a time, less often while polls fail, and none while the tab is hidden
 
 let timer = null;
 let isPolling = false;
@@ -197,7 +197,7 @@ function pollFailed(error) {
   before = null;
   failures += 1;
   notBefore = performance.now() + error.seconds * 1000;
-  // More channels than an answer holds are no fault of the connection.
+  // Too many channels for one answer do not mean that the connection has failed.
   const words = error.code === 106 ? "too many channels: narrow the filter" : withCode(error);
   tell(words, "closed");
   if (at("main").hidden) put(at("key-error"), words.charAt(0).toUpperCase() + words.slice(1) + ".");
@@ -232,7 +232,7 @@ function showNodes(nodes) {
   const sum = (name) => nodes.reduce((all, node) => all + (number(node?.[name]) ?? 0), 0);
   const most = (name) => Math.max(0, ...nodes.map((node) => number(node?.[name]) ?? 0));
   put(tiles.Clients, whole(sum("num_clients")));
-  // A worker knows only its own users and channels, and several may have the same ones.
+  // A worker counts only its own users and channels, and several workers may count the same ones.
   const atLeast = (name) => (nodes.length > 1 && sum(name) > most(name) ? `${whole(most(name))} to ${whole(sum(name))}` : whole(sum(name)));
   put(tiles.Users, atLeast("num_users"));
   put(tiles.Channels, atLeast("num_channels"));
@@ -314,7 +314,7 @@ function showChannels(found, pattern) {
   arrange(false);
   put(at("count"), channels.length > kept.length ? `the first ${kept.length} of ${channels.length}` : String(channels.length));
   at("empty").hidden = channels.length > 0;
-  // Only what the operator asked for is announced, and not each change.
+  // Screen readers announce only the result of a new filter, and not each change.
   if (announced !== pattern) put(at("found"), channels.length === 1 ? "1 channel found" : channels.length + " channels found");
   announced = pattern;
   const of = channels.find(({ name }) => name === chosen);
@@ -369,7 +369,7 @@ filter.addEventListener("input", () => {
 // --- The chosen channel
 
 let chosen = null;
-// What the table said of it when it was shown.
+// The state of the channel in the table when it was last shown.
 let chosenState = null;
 let asks = 0;
 
@@ -405,7 +405,7 @@ function closeChosen() {
   (button ?? at("table")).focus();
 }
 
-// The words for an error, and for what a namespace does not have (108).
+// The message for an error. `missing`: the message if the namespace does not have the feature (108).
 const failed = (error, missing) => (error.code === 108 ? missing : error.code === 102 ? "no namespace is configured for this channel" : error.message);
 
 async function showChosen(state = chosenState) {
@@ -501,7 +501,7 @@ at("publish-form").addEventListener("submit", async (event) => {
   if (isPublishing) return;
   isPublishing = true;
   try {
-    // As it is written: a number may have more digits than this page can hold.
+    // The data are sent as they were written: a number may have too many digits for JavaScript.
     const { offset } = await call("publish", `{"channel":${JSON.stringify(channel)},"data":${dataInput.value}}`);
     put(at("published"), `published in ${clip(channel)}` + (number(offset) === null ? "" : ` at offset ${whole(offset)}`));
     if (channel === chosen) showChosen();
