@@ -68,7 +68,8 @@ pub struct MarksError {
 
 /// Policy for a room's message that would bring a slow member above [`Marks::max`].
 ///
-/// A member whose wire is a [stream of events](crate::wire::events) is always closed.
+/// The connection of a member whose wire is a [stream of events](crate::wire::events) is always closed,
+/// whatever the policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlowPolicy {

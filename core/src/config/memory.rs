@@ -49,7 +49,7 @@ pub struct RoomOptions {
     /// How messages that carry their position are written. Default: [`MessageForm::Positioned`].
     pub form: MessageForm,
     /// How messages that carry their position are written for members whose wire is a [stream of
-    /// events](crate::wire::events). Default: [`StreamForm::default`].
+    /// events](crate::wire::events). No effect without `positions`. Default: [`StreamForm::default`].
     pub stream: StreamForm,
 }
 

@@ -91,7 +91,7 @@ impl<K: Hooks> PubSub<K> {
         let key = fields.text("idempotency_key")?;
         if hub.room_options(channel).is_none() {
             if !key.is_empty() {
-                return Err(not_available("idempotency_key without history_size and presence"));
+                return Err(not_available("idempotency_key without history_size, presence or events"));
             }
             hub.publish(channel, &publication.into_push(channel));
             return Ok(Some("{}".into()));

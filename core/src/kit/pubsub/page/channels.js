@@ -1,7 +1,7 @@
 "use strict";
 
-// Names of channels and users, and what was published, come from untrusted peers. They are clipped,
-// their invisible characters are made visible, and they are inserted as text, never as markup.
+// Names of channels and users, and published data, come from untrusted peers. They are clipped, their
+// invisible characters are made visible, and they are inserted as text, never as markup.
 
 const CHANNELS_MAX = 500;
 const MEMBERS_MAX = 500;
@@ -11,7 +11,7 @@ const POLL_MS = 1500;
 const WAIT_MAX_MS = 30000;
 const ANSWER_MS = 10000;
 const TYPING_MS = 300;
-// A rate over a longer time, such as that in which the tab was hidden, says little about now.
+// A rate over a longer time, such as while the tab was hidden, is not shown.
 const RATE_SECONDS_MAX = 10;
 const KEY_NAME = "drupe-api-key";
 const NONE = "–";
@@ -126,7 +126,7 @@ async function answerOf(method, body) {
   const words = {
     401: "the key is wrong",
     404: "this listener has no API (websocket.api)",
-    413: "this is too long (websocket.body_max)",
+    413: "the request is too long (websocket.body_max)",
     429: "too many wrong keys came from your address; wait",
   };
   throw new Failure(words[status] ?? "the server answered with status " + status, { status, seconds: Number(response.headers.get("Retry-After")) || 0 });
