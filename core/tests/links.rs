@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 17] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -16,7 +16,6 @@ const PAGES: [&str; 18] = [
     "shell-tokio/docs/applications.md",
     "shell-tokio/docs/program.md",
     "shell-tokio/docs/operating.md",
-    "shell-tokio/docs/pubsub-guide.md",
     "shell-tokio/docs/pubsub.md",
     "shell-tokio/docs/pubsub-guide.md",
     "shell-tokio/docs/rooms.md",

@@ -24,6 +24,7 @@ struct Server<'a> {
     anonymous: bool,
     workers: usize,
     has_backend: bool,
+    has_events: bool,
 }
 
 /// The rules of channels on which the backend decides.
@@ -39,6 +40,7 @@ impl Server<'_> {
             .replace("WORKERS", &self.workers.to_string())
             .replace("LINES", &lines.to_string())
             .replace("BACKEND", &self.backend())
+            .replace("EVENTS", &self.has_events.to_string())
             .replace("ASKED", if self.has_backend { ASKED } else { "{}" })
             .replace("WEB", &web.to_string());
         Program::configured(&self.directory.0, &text, 2, |_| {})
@@ -92,12 +94,9 @@ impl Server<'_> {
 fn on_one_and_two_workers(interpreter: &str, arguments: &[&str], script: &str, anonymous: bool, more: &[&str]) {
     for workers in [1, 2] {
         let directory = Directory::new(&format!("pubsub-{script}-{workers}"));
-        Server { directory: &directory, anonymous, workers, has_backend: script.starts_with("backend") }.run(
-            interpreter,
-            arguments,
-            script,
-            more,
-        );
+        let (has_backend, has_events) = (script.starts_with("backend"), script.starts_with("events"));
+        let server = Server { directory: &directory, anonymous, workers, has_backend, has_events };
+        server.run(interpreter, arguments, script, more);
     }
 }
 

@@ -59,7 +59,7 @@ mod tests {
         ] {
             for events in [true, false] {
                 let text = format!(
-                    "listeners: {{ a: {{ address: '127.0.0.1:1', {rest} }} }}\npubsub: {{ events: {events} }}\n"
+                    "listeners: {{ a: {{ address: '127.0.0.1:1', {rest} }} }}\npubsub: {{ events: {events}, allow_anonymous: true }}\n"
                 );
                 let found = Sources::of(&catalog).file("drupe.yaml", &text).resolve().map(|_| ());
                 let found = found.map_err(|problems| problems.to_string());

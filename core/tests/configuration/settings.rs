@@ -356,7 +356,8 @@ ahead_max=7KiB
 ";
 
 /// What is read elsewhere than in the plan, and tested there.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 8] = [
+    "api.key_file",
     "authentication.shared_password_file",
     "authentication.tokens.hs256_secret_file",
     "authentication.users.*.password_file",

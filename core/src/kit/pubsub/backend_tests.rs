@@ -71,7 +71,7 @@ fn backend_says_who_a_client_is_and_where_it_is_subscribed() {
     let (path, asked) = question(&hub, link);
     assert!(String::from_utf8_lossy(hub.received(link)).contains("\r\nAuthorization: x\r\n"));
     assert_eq!((&*path, &asked["data"], &asked["name"]), ("/hooks/connect", &json!({ "a": 1 }), &json!("js")));
-    assert!(asked.get("user").is_none() && asked["transport"] == "websocket", "{asked}");
+    assert!(asked.get("user").is_none() && asked["transport"] == "lines", "{asked}");
     assert!(hub.lines(conn).is_empty(), "both wait");
     let given = json!({ "user": "ann", "channels": ["news:1"], "data": [1], "info": { "b": 2 }, "meta": null });
     answer(&mut hub, link, json!({ "result": given }));

@@ -82,12 +82,16 @@ impl<K: Hooks> PubSub<K> {
     }
 
     fn opened(&self, hub: &mut Hub<'_, Session>, conn: ConnId, request: Option<&HttpRequest>) {
+        let wire = hub.wire_name(conn).unwrap_or_default();
+        if let Some(session) = hub.context(conn) {
+            session.transport = wire;
+        }
         if let (Some(backend), Some(request), Some(session)) = (&self.options.backend, request, hub.context(conn)) {
             let values =
                 |name: &String| request.fields(name).map(|value| (name.clone(), value.into())).collect::<Vec<_>>();
             session.passed = backend.passed_fields.iter().flat_map(values).collect();
         }
-        if hub.wire_name(conn) == Some("websocket") {
+        if wire == "websocket" {
             wake(hub, conn, CONNECT_TIMER, self.options.connect_timeout);
         }
     }

@@ -14,6 +14,8 @@ use alloc::vec::Vec;
 #[derive(Debug, Default)]
 pub struct Session {
     pub(super) phase: Phase,
+    /// The name of its wire.
+    pub(super) transport: &'static str,
     /// The identifier of the connection, unique over all servers. Empty before it connects.
     pub(super) client: String,
     /// The name of the user. Empty: anonymous.
@@ -156,7 +158,7 @@ impl Session {
     /// Returns the fields about the client in each request to the backend.
     pub(super) fn about(&self) -> Object {
         let client = self.next_client.as_ref().unwrap_or(&self.client);
-        let about = Object::new().text("client", client).text("transport", "websocket");
+        let about = Object::new().text("client", client).text("transport", self.transport);
         let about = about.text("protocol", "json").text("encoding", "json");
         if self.client.is_empty() { about } else { about.text("user", &self.user) }
     }

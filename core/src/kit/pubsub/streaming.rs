@@ -107,6 +107,7 @@ impl<K: Hooks> PubSub<K> {
             opening;
         if let Some(session) = hub.context(conn) {
             session.phase = Phase::Stream(stream);
+            session.transport = "events";
             session.next_client = Some(client);
         }
         // A stream has one channel, so the other channels of the token do not apply.
