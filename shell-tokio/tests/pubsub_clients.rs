@@ -51,9 +51,10 @@ impl Server<'_> {
         let socket = self.directory.0.join("backend");
         let hooks = "connect: true, rpc: true, disconnect: true";
         let rest = "prefix: /hooks, authorization: Bearer of-drupe, http_headers: [Cookie]";
-        match self.has_backend {
-            true => format!("{{ connection: {{ address: 'unix://{}' }}, {hooks}, {rest} }}", socket.display()),
-            false => "{}".into(),
+        if self.has_backend {
+            format!("{{ connection: {{ address: 'unix://{}' }}, {hooks}, {rest} }}", socket.display())
+        } else {
+            "{}".into()
         }
     }
 

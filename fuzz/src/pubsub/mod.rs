@@ -85,10 +85,9 @@ pub fn pubsub(data: &[u8]) {
         let is_client = number < 5;
         let wire = match number {
             0 | 1 => Client::websocket(),
-            2 => Client::lines(),
+            2 | 5 => Client::lines(),
             3 => Client::length_prefixed(LengthPrefix::U32Be),
             4 => Client::delimited(b"\0"),
-            5 => Client::lines(),
             _ => Client::telnet(),
         };
         let peer = if is_client {

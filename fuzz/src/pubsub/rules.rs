@@ -77,7 +77,7 @@ impl Rules {
         channels.name_max_bytes = draw.count(20);
         Self {
             channels,
-            allow_anonymous: draw.pick() % 4 > 0,
+            allow_anonymous: !draw.pick().is_multiple_of(4),
             personal_channels: draw.flag(),
             ping_interval: draw.duration(Duration::from_secs(5)).max(Duration::from_millis(50)),
             pong_timeout: draw.duration(Duration::from_secs(2)),

@@ -4,6 +4,7 @@ use crate::config::Dial;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write;
 use core::time::Duration;
 
 /// The server, and the limits of requests to it.
@@ -26,9 +27,9 @@ impl BackendOptions {
     pub(super) fn request(&self, path: &str, fields: &[(String, String)], body: &str) -> Vec<u8> {
         let mut head = format!("POST {}{path} HTTP/1.1\r\nHost: {}\r\n", clean(&self.prefix), clean(self.host()));
         for (name, value) in self.fields.iter().chain(fields) {
-            head.push_str(&format!("{}: {}\r\n", clean(name), clean(value)));
+            let _ = write!(head, "{}: {}\r\n", clean(name), clean(value));
         }
-        head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len()));
+        let _ = write!(head, "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
         let mut request = head.into_bytes();
         request.extend_from_slice(body.as_bytes());
         request

@@ -3,6 +3,7 @@
 use super::tests::{API_KEY, ask, channels, heard, hub_with, options};
 use super::{Channels, PubSub, PubSubBackend};
 use crate::base::{ConnId, Failure, ListenerId};
+use crate::kit::backend::Backend;
 use crate::testing::TestHub;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -26,12 +27,12 @@ fn backend() -> PubSubBackend {
 
 /// Lets the oldest attempt to connect to the backend succeed.
 fn accept(hub: &mut Server) -> ConnId {
-    let dial = hub.handler().backend.as_ref().and_then(|backend| backend.first_dial()).expect("it dials");
+    let dial = hub.handler().backend.as_ref().and_then(Backend::first_dial).expect("it dials");
     hub.dialed(dial, "127.0.0.1:3000".parse().expect("an address")).expect("it connects")
 }
 
 fn refuse(hub: &mut Server) {
-    let dial = hub.handler().backend.as_ref().and_then(|backend| backend.first_dial()).expect("it dials");
+    let dial = hub.handler().backend.as_ref().and_then(Backend::first_dial).expect("it dials");
     hub.dial_failed(dial, Failure::Refused);
 }
 
@@ -170,7 +171,7 @@ fn backend_that_does_not_answer_costs_a_second_and_then_nothing() {
     assert!(ask(&mut hub, conn, &call).is_empty());
     let link = accept(&mut hub);
     hub.clear();
-    hub.advance(Duration::from_millis(1_000));
+    hub.advance(Duration::from_secs(1));
     assert!(heard(&hub, conn)[0]["error"] == internal && hub.is_closed(link));
     // One that is not there.
     for _ in 0..7 {
@@ -235,7 +236,7 @@ fn backend_is_told_of_clients_that_have_gone_until_it_hears_it() {
     assert_eq!(question(&hub, link).0, "/disconnect");
     answer(&mut hub, link, json!({}));
     hub.advance(Duration::from_secs(60));
-    assert!(hub.is_closed(link) && hub.handler().backend.as_ref().is_some_and(|backend| backend.is_idle()));
+    assert!(hub.is_closed(link) && hub.handler().backend.as_ref().is_some_and(Backend::is_idle));
     // After five failures, it is counted.
     let (conn, link) = ann(&mut hub);
     hub.end(conn);
@@ -244,7 +245,7 @@ fn backend_is_told_of_clients_that_have_gone_until_it_hears_it() {
         hub.advance(Duration::from_secs(wait));
         refuse(&mut hub);
     }
-    assert!(hub.handler().backend.as_ref().is_some_and(|backend| backend.is_idle()));
+    assert!(hub.handler().backend.as_ref().is_some_and(Backend::is_idle));
     let web = hub.try_connect(ListenerId(1), "127.0.0.1:9".parse().expect("an address")).expect("let in");
     hub.send(web, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
     let metrics = String::from_utf8_lossy(hub.received(web)).into_owned();
@@ -278,7 +279,8 @@ fn header_fields_are_passed_to_the_backend() {
     );
     // A masked text frame, whose mask is zero.
     let text = br#"{"id":1,"connect":{}}"#;
-    hub.send(web, &[&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0][..], text].concat());
+    let length = u8::try_from(text.len()).expect("it is short");
+    hub.send(web, &[&[0x81, 0x80 | length, 0, 0, 0, 0][..], text].concat());
     let link = accept(&mut hub);
     let request = String::from_utf8_lossy(hub.received(link)).into_owned();
     assert!(request.contains("\r\nCookie: session=7\r\n") && !request.contains("X-Other"), "{request}");

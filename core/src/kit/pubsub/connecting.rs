@@ -90,10 +90,10 @@ impl<K: Hooks> PubSub<K> {
             return self.connection_token(&connect.token, now).map_err(Bad::of_connection);
         }
         let data = connect.data.map(serde_json::value::RawValue::get);
-        if self.options.backend.as_ref().is_some_and(|backend| backend.connect) {
-            if let Some(admitted) = self.admit_by_backend(hub, conn, connect)? {
-                return Ok(admitted);
-            }
+        if self.options.backend.as_ref().is_some_and(|backend| backend.connect)
+            && let Some(admitted) = self.admit_by_backend(hub, conn, connect)?
+        {
+            return Ok(admitted);
         }
         let request = hooks::Connecting { data, name: &connect.name, version: &connect.version };
         // A stream of events is admitted before its connection is open.
@@ -234,7 +234,7 @@ impl<K: Hooks> PubSub<K> {
         let positions = core::mem::take(&mut connecting.positions);
         let is_behind = |(channel, position): (&String, &Position)| hub.room_position(channel) != Some(*position);
         if positions.iter().any(is_behind) {
-            return disconnect(hub, conn, Disconnect::INSUFFICIENT_STATE);
+            return disconnect(hub, conn, &Disconnect::INSUFFICIENT_STATE);
         }
         let Some(session) = hub.context(conn) else { return };
         let Phase::Connecting(connecting) = &mut session.phase else { return };
@@ -265,7 +265,7 @@ impl<K: Hooks> PubSub<K> {
         wake(hub, conn, PING_TIMER, half + random);
         for command in commands {
             if !self.command(hub, conn, &command, 0) {
-                return disconnect(hub, conn, Disconnect::BAD_REQUEST);
+                return disconnect(hub, conn, &Disconnect::BAD_REQUEST);
             }
         }
     }

@@ -33,7 +33,7 @@ impl<K: Hooks> PubSub<K> {
             Event::Opened { conn, request, .. } => self.opened(hub, conn, request),
             Event::Message { conn, payload } => match payload.as_str() {
                 Some(text) => self.said(hub, conn, text),
-                None => disconnect(hub, conn, Disconnect::BAD_REQUEST),
+                None => disconnect(hub, conn, &Disconnect::BAD_REQUEST),
             },
             Event::Timer(Timer { conn: Some(conn), name, key, .. }) => self.timer(hub, conn, name, key),
             Event::Joined { conn, room, position, recovery, missed } => {
@@ -46,7 +46,7 @@ impl<K: Hooks> PubSub<K> {
             Event::Draining => {
                 let is_client = |conn: &ConnId| !self.backend.as_ref().is_some_and(|backend| backend.has(*conn));
                 let all: Vec<ConnId> = hub.connections().filter(is_client).collect();
-                all.into_iter().for_each(|conn| disconnect(hub, conn, Disconnect::SHUTDOWN));
+                all.into_iter().for_each(|conn| disconnect(hub, conn, &Disconnect::SHUTDOWN));
             }
             Event::Closed { conn, .. } => self.closed(hub, conn),
             Event::Request { request, body, .. } => self.called(hub, request, body),
@@ -54,7 +54,7 @@ impl<K: Hooks> PubSub<K> {
                 self.stream_expired(ticket);
                 self.call_expired(ticket);
             }
-            Event::ShardMessage { from, topic: TOPIC, content } => self.from_shard(hub, from, content),
+            Event::ShardMessage { from, topic: TOPIC, content } => self.shard_said(hub, from, content),
             Event::Started => self.started(hub),
             _ => {}
         }
@@ -119,7 +119,7 @@ impl<K: Hooks> PubSub<K> {
         for (number, line) in text.split('\n').enumerate() {
             let is_fine = number < most && self.command(hub, conn, line, most);
             if !is_fine {
-                return disconnect(hub, conn, Disconnect::BAD_REQUEST);
+                return disconnect(hub, conn, &Disconnect::BAD_REQUEST);
             }
         }
     }
@@ -163,7 +163,7 @@ impl<K: Hooks> PubSub<K> {
         if hub.context(conn).is_some_and(|session| matches!(session.phase, Phase::Lines)) {
             lines::said(self, hub, conn, line);
         } else if !self.command(hub, conn, line, self.options.commands_max()) {
-            disconnect(hub, conn, Disconnect::BAD_REQUEST);
+            disconnect(hub, conn, &Disconnect::BAD_REQUEST);
         }
     }
 
@@ -212,13 +212,13 @@ impl<K: Hooks> PubSub<K> {
 
     fn timer(&mut self, hub: &mut Hub<'_, Session>, conn: ConnId, name: &'static str, key: u64) {
         match name {
-            CONNECT_TIMER => disconnect(hub, conn, Disconnect::STALE),
+            CONNECT_TIMER => disconnect(hub, conn, &Disconnect::STALE),
             // While the server waits for the backend, it does not read what the client answers.
             PONG_TIMER if hub.context(conn).is_some_and(|session| session.is_asking()) => {
                 wake(hub, conn, PONG_TIMER, self.options.pong_timeout);
             }
-            PONG_TIMER => disconnect(hub, conn, Disconnect::NO_PONG),
-            EXPIRY_TIMER => disconnect(hub, conn, Disconnect::EXPIRED),
+            PONG_TIMER => disconnect(hub, conn, &Disconnect::NO_PONG),
+            EXPIRY_TIMER => disconnect(hub, conn, &Disconnect::EXPIRED),
             SUBSCRIPTION_TIMER => self.subscription_expired(hub, conn, key),
             PING_TIMER => {
                 hub.send(conn, "{}");

@@ -97,7 +97,7 @@ impl<K: Hooks> PubSub<K> {
             let found = session.subscriptions.get(channel).filter(|found| found.state == State::Live);
             let Some(found) = found.filter(|found| found.grant.positioned || is_stream) else { continue };
             if found.is_of_server {
-                disconnect(hub, conn, Disconnect::INSUFFICIENT_STATE);
+                disconnect(hub, conn, &Disconnect::INSUFFICIENT_STATE);
             } else {
                 self.unsubscribed_by_server(hub, conn, channel, Unsubscribe::INSUFFICIENT_STATE);
             }
@@ -126,7 +126,7 @@ impl<K: Hooks> PubSub<K> {
         let found = session.subscriptions.iter().find(|(_, found)| found.number == number);
         let Some((channel, found)) = found.map(|(channel, found)| (channel.clone(), found)) else { return };
         if found.is_of_server {
-            disconnect(hub, conn, Disconnect::SUBSCRIPTION_EXPIRED);
+            disconnect(hub, conn, &Disconnect::SUBSCRIPTION_EXPIRED);
         } else {
             self.unsubscribed_by_server(hub, conn, &channel, Unsubscribe::EXPIRED);
         }
@@ -147,7 +147,7 @@ impl<K: Hooks> PubSub<K> {
                 Unsubscribe::EXPIRED => Disconnect::SUBSCRIPTION_EXPIRED,
                 _ => Disconnect::FORCED,
             };
-            return disconnect(hub, conn, why);
+            return disconnect(hub, conn, &why);
         }
         match self.end_subscription(hub, conn, channel) {
             // The command still needs a reply. After this error, the client does not try again.

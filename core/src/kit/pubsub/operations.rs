@@ -27,6 +27,16 @@ const NAMES_MAX: usize = 10_000;
 /// Number of names that are asked of a home at once.
 const NAMES: u32 = 1_000;
 
+/// What the backend makes of a message.
+#[derive(Default)]
+struct Changed {
+    /// Other data, as JSON.
+    data: Option<String>,
+    tags: BTreeMap<String, String>,
+    /// The key of a message that may be repeated. Empty: none.
+    key: String,
+}
+
 impl<K: Hooks> PubSub<K> {
     pub(super) fn publish(
         &mut self,
@@ -52,8 +62,8 @@ impl<K: Hooks> PubSub<K> {
         if !may {
             return Err(Refusal::PERMISSION_DENIED.into());
         }
-        let (changed, tags, key) =
-            if is_asked { self.publication_of_backend(hub, conn, channel, data)? } else { Default::default() };
+        let Changed { data: changed, tags, key } =
+            if is_asked { self.publication_of_backend(hub, conn, channel, data)? } else { Changed::default() };
         let Some(session) = hub.context(conn) else { return Ok(None) };
         let changed: Option<&RawValue> =
             changed.as_ref().map(|json| serde_json::from_str(json).map_err(|_| Refusal::INTERNAL)).transpose()?;
@@ -77,7 +87,7 @@ impl<K: Hooks> PubSub<K> {
         conn: ConnId,
         channel: &str,
         data: &RawValue,
-    ) -> Result<(Option<String>, BTreeMap<String, String>, String), Failed> {
+    ) -> Result<Changed, Failed> {
         let json = self.ask_backend(hub, conn, "/publish", |session| {
             session.about().text("channel", channel).raw("data", data.get())
         })?;
@@ -86,7 +96,9 @@ impl<K: Hooks> PubSub<K> {
         let wants_none_kept = fields.flag("skip_history");
         let (tags, key) = (fields.named_texts("tags"), fields.text("idempotency_key"));
         match (wants_none_kept, tags, key) {
-            (Ok(false), Ok(tags), Ok(key)) => Ok((fields.raw("data").map(ToString::to_string), tags, key)),
+            (Ok(false), Ok(tags), Ok(key)) => {
+                Ok(Changed { data: fields.raw("data").map(ToString::to_string), tags, key })
+            }
             _ => Err(Refusal::INTERNAL.into()),
         }
     }

@@ -74,7 +74,7 @@ impl<K: Hooks> PubSub<K> {
         match (&mut self.backend, &options.backend) {
             (Some(backend), Some(new)) => backend.set_options(new.options()),
             // Requests under way still get their answers.
-            (Some(_), None) | (None, None) => {}
+            (Some(_) | None, None) => {}
             (None, Some(new)) => self.backend = Some(Backend::new(new.options())),
         }
         self.options = options;
@@ -158,7 +158,7 @@ pub(super) fn fail(hub: &mut Hub<'_, Session>, conn: ConnId, id: u32, failed: &F
     match failed {
         // It is run again.
         Failed::Waits => {}
-        Failed::Disconnect(why) => disconnect(hub, conn, why.clone()),
+        Failed::Disconnect(why) => disconnect(hub, conn, why),
         Failed::Refused(refusal) if is_person => {
             hub.send(conn, &alloc::format!("* {}", refusal.message));
         }
@@ -169,7 +169,7 @@ pub(super) fn fail(hub: &mut Hub<'_, Session>, conn: ConnId, id: u32, failed: &F
 }
 
 /// Ends a connection, and tells the client whether to come back.
-pub(super) fn disconnect(hub: &mut Hub<'_, Session>, conn: ConnId, why: Disconnect) {
+pub(super) fn disconnect(hub: &mut Hub<'_, Session>, conn: ConnId, why: &Disconnect) {
     let is_websocket = hub.wire_name(conn) == Some("websocket");
     let Some(session) = hub.context(conn) else { return };
     let was = core::mem::replace(&mut session.phase, Phase::Over);
@@ -183,7 +183,7 @@ pub(super) fn disconnect(hub: &mut Hub<'_, Session>, conn: ConnId, why: Disconne
     // A WebSocket carries the code itself.
     match was {
         Phase::Over => return,
-        Phase::Stream(_) => stream_output::ended(hub, conn, &why),
+        Phase::Stream(_) => stream_output::ended(hub, conn, why),
         Phase::Lines => close = close.farewell(Outgoing::from(&text)),
         _ if !is_websocket => close = close.farewell(Outgoing::from(&push)),
         _ => {}

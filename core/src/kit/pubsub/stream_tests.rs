@@ -236,8 +236,9 @@ fn rules_and_tokens_decide_before_the_stream_begins() {
         assert_eq!(got(&mut hub, conn)[0].name, "subscribed", "{query}");
     }
     // The other path, and the option.
-    for (mut hub, target) in [(hub, "/event?channel=news:1"), (hub_with(without()), "/events?channel=news:1")] {
-        let conn = request(&mut hub, target, "");
+    let mut other = hub_with(without());
+    for (hub, target) in [(&mut hub, "/event?channel=news:1"), (&mut other, "/events?channel=news:1")] {
+        let conn = request(hub, target, "");
         assert!(hub.received(conn).starts_with(b"HTTP/1.1 404 "));
     }
 }

@@ -115,7 +115,7 @@ impl<K: Hooks> PubSub<K> {
         let admitted = ConnectionToken { user, info: user_info, expires_at: expires_with, ..none };
         self.admitted(hub, conn, admitted);
         if hub.is_draining() {
-            disconnect(hub, conn, Disconnect::SHUTDOWN);
+            disconnect(hub, conn, &Disconnect::SHUTDOWN);
             return true;
         }
         let asked = Begin {
@@ -135,7 +135,7 @@ impl<K: Hooks> PubSub<K> {
             Ok(Begun::Waits) => {}
             Ok(Begun::Live(subscribed)) => stream_output::subscribed(hub, conn, stream, &subscribed),
             // There are too many channels, or too many members.
-            Err(_) => disconnect(hub, conn, Disconnect::CHANNEL_LIMIT),
+            Err(_) => disconnect(hub, conn, &Disconnect::CHANNEL_LIMIT),
         }
         true
     }

@@ -114,7 +114,7 @@ impl Draw {
                 return Do::Wait;
             }
             if !view.has_asked {
-                return Do::Say(draw.connect(view, token.as_ref(), is_eager));
+                return Do::Say(Self::connect(view, token.as_ref(), is_eager));
             }
             if ends > 0 && draw.chance(ends) {
                 return [Do::Close, Do::End, Do::Leave, Do::Leave][draw.number(4)].clone();
@@ -139,7 +139,7 @@ impl Draw {
     }
 
     /// Connects as clients do: with the positions of the server's subscriptions, and some of them with all others at once.
-    fn connect(&mut self, view: &mut View, token: Option<&String>, is_eager: bool) -> String {
+    fn connect(view: &mut View, token: Option<&String>, is_eager: bool) -> String {
         let mut connect = json!({ "name": "model" });
         if let Some(token) = token {
             let of_server = view.known.iter().filter(|(channel, _)| OF_TOKEN.contains(&&***channel));

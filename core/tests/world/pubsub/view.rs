@@ -148,6 +148,7 @@ impl View {
     }
 
     /// Returns a command with the next number.
+    #[allow(clippy::needless_pass_by_value, reason = "json! makes values")]
     pub(crate) fn command(&mut self, kind: &str, request: Value) -> String {
         self.last_id += 1;
         json!({ "id": self.last_id, kind: request }).to_string()

@@ -67,7 +67,7 @@ impl<K: Hooks> PubSub<K> {
     }
 
     /// Handles a message of another worker.
-    pub(in crate::kit::pubsub) fn from_shard(&mut self, hub: &mut Hub<'_, Session>, from: u8, content: &str) {
+    pub(in crate::kit::pubsub) fn shard_said(&mut self, hub: &mut Hub<'_, Session>, from: u8, content: &str) {
         let Ok(across) = serde_json::from_str::<Across<'_>>(content) else { return };
         let Ok(ticket) = across.ticket.parse() else { return };
         let place = Place { ticket, part: across.part };

@@ -128,7 +128,7 @@ fn disconnect_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &F
     };
     for conn in targets {
         if hub.context(*conn).is_some_and(|session| !spared.contains(&session.client)) {
-            disconnect(hub, *conn, why.clone());
+            disconnect(hub, *conn, &why);
         }
     }
     Ok(())
@@ -141,7 +141,7 @@ fn refresh_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &Fiel
     let info = info.transpose()?;
     for conn in targets {
         if is_expired {
-            disconnect(hub, *conn, Disconnect::EXPIRED);
+            disconnect(hub, *conn, &Disconnect::EXPIRED);
             continue;
         }
         let ttl = expires_at.map(|at| seconds_until(hub, at));
