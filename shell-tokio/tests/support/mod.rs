@@ -17,6 +17,12 @@ pub(crate) fn program_path() -> &'static str {
     PROGRAM
         .get_or_init(|| std::env::var("DRUPE_TEST_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_drupe").to_owned()))
 }
+
+/// Returns `true` if the tests are about the program of this package, and not about that of another shell.
+pub(crate) fn is_own_program() -> bool {
+    std::env::var_os("DRUPE_TEST_PROGRAM").is_none()
+}
+
 /// A client that hangs is ended, so that its test fails.
 const CLIENT_SECONDS: &str = "60";
 
