@@ -21,7 +21,7 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
-#[cfg(feature = "json")]
+#[cfg(feature = "auth")]
 mod backend;
 #[cfg(feature = "auth")]
 pub mod client;

@@ -1,7 +1,7 @@
 //! Publishing, histories, presence, calls, and messages to the application.
 
 use super::answer::Answer;
-use super::codes::{Disconnect, Failed, Refusal};
+use super::codes::{Disconnect, Failed, Refusal, bad};
 use super::command::{History, Publish, Rpc, Send};
 use super::fields::Fields;
 use super::hooks::{Caller, Hooks};
@@ -279,10 +279,10 @@ fn page_for(
     Ok(Answer::History { messages, top: page.top })
 }
 
-const fn refusal(why: PublishRefusal) -> Refusal {
+fn refusal(why: PublishRefusal) -> Refusal {
     match why {
         PublishRefusal::TooManyRequests => Refusal::INTERNAL,
         PublishRefusal::NoHome => Refusal::NOT_AVAILABLE,
-        _ => Refusal::BAD_REQUEST,
+        why => bad(&why.to_string()),
     }
 }

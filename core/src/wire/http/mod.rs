@@ -42,6 +42,7 @@ mod forwarded;
 mod framing;
 mod guarded;
 mod head;
+#[cfg(feature = "auth")]
 mod incoming;
 mod origin;
 mod response;
@@ -62,6 +63,7 @@ pub(crate) use framing::BODY_TOO_LONG;
 pub(crate) use guarded::{API_PREFIX, Guarded, MONITOR_PATH};
 pub use head::Request;
 pub(crate) use head::{Bad, HEAD_MAX_BYTES, Head, HeadSearch, ParsedHead, find_head, parse_head};
+#[cfg(feature = "auth")]
 pub(crate) use incoming::{Incoming, ResponseReader};
 pub use origin::{OriginError, Origins, WebOrigin};
 pub use response::{HttpResponse, RespondError};

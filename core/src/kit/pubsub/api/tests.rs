@@ -118,6 +118,7 @@ fn errors_name_what_is_wrong() {
         ("publish", json!({ "channel": "news:1", "data": 1, "skip_history": true }), 108, "skip_history"),
         ("publish", json!({ "channel": "news:1", "data": 1, "tags": { "a": 1 } }), 107, "tags must be"),
         ("publish", json!({ "channel": "plain:1", "data": 1, "idempotency_key": "k" }), 108, "idempotency_key"),
+        ("publish", json!({ "channel": "news:1", "data": 1, "idempotency_key": "k".repeat(65) }), 107, "65 bytes"),
         ("broadcast", json!({ "channels": [], "data": 1 }), 107, "channels must not be empty"),
         ("presence", json!({ "channel": "plain:1" }), 108, "not available"),
         ("history", json!({ "channel": "plain:1" }), 108, "not available"),
