@@ -56,7 +56,8 @@ impl<'t> Line<'t> {
 
 /// Runs a script on clients of each wire, beside people, on one to three shards.
 ///
-/// The first line has the bytes from which the rules are drawn. See [`Line::parse`] for the others. In what a peer says, a
+/// The first line has the bytes from which the rules are drawn. Each other line is `0 TEXT`, which peer 0 says; `x0`, which
+/// cuts its connection; `+500`, which waits so many milliseconds; or `=BYTES`, which reloads rules. In what a peer says, a
 /// tabulator begins a new command, `@0` to `@4` are tokens, `$` is the epoch that the peer knows of `news:a`, `"#"` is the
 /// offset, and `%` is 100 opening brackets.
 ///
