@@ -350,7 +350,7 @@ fn path_of(http: &Http) -> &str {
 }
 
 /// Escapes text for HTML, inside and outside of attributes.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
         match c {

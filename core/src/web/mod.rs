@@ -4,5 +4,7 @@ mod answer;
 mod response;
 mod stream;
 
+#[cfg(feature = "auth")]
+pub(crate) use answer::escaped;
 pub(crate) use answer::{Answer, Endpoint, Outcome, Site, answer, answer_of};
 pub(crate) use stream::stream_head;

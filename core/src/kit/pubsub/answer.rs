@@ -1,17 +1,20 @@
 //! Results of commands, as JSON for clients and as lines for people.
 
+use super::codes::Refusal;
 use super::json::{Object, array};
 use super::publication::kept;
 use super::session::Grant;
 use crate::base::OutgoingBuf;
 use crate::base::text::neutralize;
 use crate::history::Position;
+use crate::kit::compact_json::compact;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// A result.
 #[derive(Debug)]
@@ -138,6 +141,16 @@ impl Subscribed {
             None => result,
         }
     }
+}
+
+/// Returns the result of a call, from what the application gave.
+///
+/// # Errors
+/// If that is no JSON, or nested so deeply that no client could read it.
+pub(super) fn called(given: &str) -> Result<String, Refusal> {
+    let is_json = serde_json::from_str::<&RawValue>(given).is_ok();
+    let data = compact(given).filter(|_| is_json).ok_or(Refusal::INTERNAL)?;
+    Ok(Object::new().raw("data", &data).end())
 }
 
 /// Returns the epoch as clients see it, which is never empty.

@@ -170,17 +170,12 @@ impl<K: Hooks> PubSub<K> {
         of_token: &TokenChannel,
         known: &Known<'_>,
     ) -> Result<Begun, Failed> {
+        let recover = known.recover.then(|| position(&known.epoch, known.offset));
+        let (info, data) = (&of_token.info, &of_token.data);
         let asked = Begin {
-            id: 0,
-            channel,
-            recover: known.recover.then(|| position(&known.epoch, known.offset)),
-            wants_error: false,
-            asks_positioned: true,
-            asks_recoverable: true,
-            asks_join_leave: true,
-            info: of_token.info.as_ref().map(ToString::to_string),
-            data: of_token.data.as_ref().map(ToString::to_string),
-            expires_at: None,
+            info: info.as_ref().map(ToString::to_string),
+            data: data.as_ref().map(ToString::to_string),
+            ..Begin::of_server(channel, recover)
         };
         self.begin(hub, conn, asked).map_err(|refusal| match refusal {
             refusal if refusal == Refusal::LIMIT_EXCEEDED => Disconnect::CHANNEL_LIMIT.into(),

@@ -60,6 +60,14 @@ impl<'a> Fields<'a> {
         Ok(self.read(name, "an object of strings")?.unwrap_or_default())
     }
 
+    /// Returns the epoch and the offset in an object.
+    pub(super) fn position(&self, name: &str) -> Result<Option<(String, u64)>, Refusal> {
+        match self.object(name)? {
+            Some(found) => Ok(Some((found.text("epoch")?, found.number("offset")?.unwrap_or(0)))),
+            None => Ok(None),
+        }
+    }
+
     pub(super) fn object(&self, name: &str) -> Result<Option<Self>, Refusal> {
         self.raw(name).map(|json| Self::of(json).ok_or_else(|| wrong(name, "an object"))).transpose()
     }

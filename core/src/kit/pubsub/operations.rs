@@ -1,20 +1,18 @@
 //! Publishing, histories, presence, calls, and messages to the application.
 
-use super::answer::Answer;
+use super::answer::{Answer, called};
 use super::codes::{Disconnect, Failed, Refusal, bad};
 use super::command::{History, Publish, Rpc, Send};
 use super::fields::Fields;
 use super::hooks::{Caller, Hooks};
-use super::json::Object;
-use super::publication::Publication;
+use super::publication::{Publication, keyed};
 use super::service::{Asked, Asker, PubSub, fail, reply};
 use super::session::Session;
 use super::subscribing::position;
 use crate::base::{ConnId, OutgoingBuf};
 use crate::facts::{HistoryPage, HistoryRange, PublishRefusal, Published, RoomAnswer};
-use crate::handler::{Hub, PublishOptions};
+use crate::handler::Hub;
 use crate::history::{Gap, Position};
-use crate::kit::compact_json::compact;
 use crate::state::RoomRequest;
 use crate::wire::http::HttpResponse;
 use alloc::collections::BTreeMap;
@@ -73,8 +71,7 @@ impl<K: Hooks> PubSub<K> {
             hub.publish(channel, &publication.into_push(channel));
             return Ok(Some(Answer::Done("publish")));
         }
-        let options = if key.is_empty() { PublishOptions::new() } else { PublishOptions::new().key(&key) };
-        let request = hub.publish_with(channel, &publication.into_message(), options);
+        let request = hub.publish_with(channel, &publication.into_message(), keyed(&key));
         self.asked.insert(request, (Asker::Client(conn, id), Asked::Publish));
         Ok(None)
     }
@@ -169,7 +166,7 @@ impl<K: Hooks> PubSub<K> {
         Ok(None)
     }
 
-    /// Asks the home of a channel who is in it.
+    /// Asks the home of a channel for its members.
     pub(super) fn ask_presence(&mut self, hub: &mut Hub<'_, Session>, asker: Asker, channel: &str, is_stats: bool) {
         let request = hub.read_presence(channel, None, NAMES);
         let (channel, found) = (channel.into(), Vec::new());
@@ -195,10 +192,7 @@ impl<K: Hooks> PubSub<K> {
         } else {
             self.hooks.rpc(caller, &rpc.method, data)?
         };
-        // What the application gave is no JSON, or no client could read it.
-        let is_json = serde_json::from_str::<&serde_json::value::RawValue>(&result).is_ok();
-        let result = compact(&result).filter(|_| is_json).ok_or(Refusal::INTERNAL)?;
-        Ok(Some(Answer::Json("rpc", Object::new().raw("data", &result).end())))
+        Ok(Some(Answer::Json("rpc", called(&result)?)))
     }
 
     pub(super) fn message(

@@ -3,6 +3,7 @@
 use super::session::Session;
 use crate::base::ListenerId;
 use crate::handler::Hub;
+use crate::web::escaped;
 use crate::wire::Protocol;
 use crate::wire::http::{HttpResponse, Request};
 
@@ -20,6 +21,6 @@ pub(super) fn asked(hub: &mut Hub<'_, Session>, listener: ListenerId, request: &
         .listener(listener)
         .is_some_and(|listen| matches!(&listen.protocol, Protocol::Http(http) if http.api.is_some()));
     let is_read = matches!(request.method(), "GET" | "HEAD");
-    let title = hub.config().pages.title.replace('&', "&amp;").replace('<', "&lt;");
+    let title = escaped(&hub.config().pages.title);
     has_api && is_read && hub.respond(HttpResponse::new(*kind, text.replace("%TITLE%", &title))).is_ok()
 }

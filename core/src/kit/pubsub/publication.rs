@@ -4,6 +4,7 @@ use super::json::Object;
 use super::session::Session;
 use crate::base::text::{json_string, neutralize};
 use crate::base::{OutgoingBuf, PayloadBuf};
+use crate::handler::PublishOptions;
 use crate::history::Position;
 use crate::kit::compact_json::compact;
 use alloc::borrow::Cow;
@@ -71,6 +72,11 @@ impl Session {
             .optional("chan_info", of_channel)
             .end()
     }
+}
+
+/// Returns the options of a message with a key. Empty: it has none.
+pub(super) const fn keyed(key: &str) -> PublishOptions<'_> {
+    if key.is_empty() { PublishOptions::new() } else { PublishOptions::new().key(key) }
 }
 
 /// Returns a kept message as a publication.

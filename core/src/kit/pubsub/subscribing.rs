@@ -37,6 +37,22 @@ pub(super) struct Begin<'a> {
 }
 
 impl<'a> Begin<'a> {
+    /// Returns a subscription that the server begins, with all that the rules allow.
+    pub(super) const fn of_server(channel: &'a str, recover: Option<Position>) -> Self {
+        Self {
+            id: 0,
+            channel,
+            recover,
+            wants_error: false,
+            asks_positioned: true,
+            asks_recoverable: true,
+            asks_join_leave: true,
+            info: None,
+            data: None,
+            expires_at: None,
+        }
+    }
+
     /// Returns a subscription of a person, who sees what is new.
     pub(super) const fn of_person(id: u32, channel: &'a str) -> Self {
         let (recover, wants_error, info, data, expires_at) = (None, false, None, None, None);

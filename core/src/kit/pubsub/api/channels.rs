@@ -3,13 +3,13 @@
 use super::call::Place;
 use super::gathered::{CHANNELS_MAX, Channel, Gathered, too_many};
 use super::pattern::matches;
-use crate::handler::{Hub, PublishOptions};
-use crate::kit::compact_json::compact;
+use crate::handler::Hub;
+use crate::kit::pubsub::answer::called;
 use crate::kit::pubsub::codes::{Refusal, bad};
 use crate::kit::pubsub::fields::{Fields, wrong};
 use crate::kit::pubsub::hooks::Hooks;
 use crate::kit::pubsub::json::Object;
-use crate::kit::pubsub::publication::Publication;
+use crate::kit::pubsub::publication::{Publication, keyed};
 use crate::kit::pubsub::service::{Asked, Asker, PubSub};
 use crate::kit::pubsub::session::Session;
 use alloc::borrow::Cow;
@@ -42,11 +42,7 @@ impl<K: Hooks> PubSub<K> {
                 Ok(None)
             }
             "history" => {
-                let since = fields.object("since")?;
-                let since = match &since {
-                    Some(since) => Some((since.text("epoch")?, since.number("offset")?.unwrap_or(0))),
-                    None => None,
-                };
+                let since = fields.position("since")?;
                 let since = since.as_ref().map(|(epoch, offset)| (&**epoch, *offset));
                 let limit = fields.integer("limit")?.unwrap_or(0);
                 self.ask_history(hub, asker, &channel, (limit, since, fields.flag("reverse")?))?;
@@ -62,9 +58,7 @@ impl<K: Hooks> PubSub<K> {
             "rpc" => {
                 let params = fields.raw("params").unwrap_or("null");
                 let result = self.hooks.api(&fields.text("method")?, params)?;
-                let is_json = serde_json::from_str::<&RawValue>(&result).is_ok();
-                let result = compact(&result).filter(|_| is_json).ok_or(Refusal::INTERNAL)?;
-                Ok(Some(Object::new().raw("data", &result).end()))
+                called(&result).map(Some)
             }
             _ => self.do_everywhere(hub, place, (method, json), fields).map(|()| None),
         }
@@ -96,8 +90,7 @@ impl<K: Hooks> PubSub<K> {
             hub.publish(channel, &publication.into_push(channel));
             return Ok(Some("{}".into()));
         }
-        let options = if key.is_empty() { PublishOptions::new() } else { PublishOptions::new().key(&key) };
-        let request = hub.publish_with(channel, &publication.into_message(), options);
+        let request = hub.publish_with(channel, &publication.into_message(), keyed(&key));
         self.asked.insert(request, (Asker::Api(place), Asked::Publish));
         Ok(None)
     }

@@ -75,28 +75,16 @@ impl<K: Hooks> PubSub<K> {
         }
         let json = |name| fields.raw(name).map(|json| compact(json).ok_or_else(|| bad("a field is nested too deeply")));
         let (info, data) = (json("info").transpose()?, json("data").transpose()?);
-        let since = match fields.object("recover_since")? {
-            Some(since) => Some((since.text("epoch")?, since.number("offset")?.unwrap_or(0))),
-            None => None,
-        };
+        let since = fields.position("recover_since")?;
+        let recover = since.map(|(epoch, offset)| position(&epoch, offset));
         let expires_at = fields.number("expire_at")?.filter(|at| *at > 0);
         let mut done = Ok(());
         // A stream of events has one channel.
         let is_stream = |conn: &&ConnId| hub.wire_name(**conn) == Some("events");
         let targets: Vec<ConnId> = targets.iter().filter(|conn| !is_stream(conn)).copied().collect();
         for conn in &targets {
-            let asked = Begin {
-                id: 0,
-                channel: &channel,
-                recover: since.as_ref().map(|(epoch, offset)| position(epoch, *offset)),
-                wants_error: false,
-                asks_positioned: true,
-                asks_recoverable: true,
-                asks_join_leave: true,
-                info: info.clone(),
-                data: data.clone(),
-                expires_at,
-            };
+            let (info, data) = (info.clone(), data.clone());
+            let asked = Begin { info, data, expires_at, ..Begin::of_server(&channel, recover) };
             match self.begin(hub, *conn, asked) {
                 Ok(Begun::Live(subscribed)) => self.begun_by_server(hub, *conn, subscribed),
                 Ok(Begun::Waits) => {
