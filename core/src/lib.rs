@@ -187,6 +187,7 @@ pub mod prelude {
 }
 
 mod base;
+mod cluster;
 mod config;
 mod facts;
 mod handler;

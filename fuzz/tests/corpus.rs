@@ -156,3 +156,8 @@ fn dial() {
 fn monitor() {
     replay("monitor", drupe_fuzz::monitor);
 }
+
+#[test]
+fn resp() {
+    replay("resp", drupe_fuzz::resp);
+}

@@ -56,6 +56,7 @@ mod node;
 mod peer;
 mod promise;
 mod replay;
+mod replies;
 mod rest;
 mod ssh_server;
 mod tunnel;
@@ -66,6 +67,7 @@ pub use crate::state::{Numbered, ToldPresence};
 pub use attempt::Attempt;
 pub use client::{Client, Do, Session};
 pub use peer::{Act, Actor, Link};
+pub use replies::{DecodedReply, ReplyStream};
 
 use crate::base::{ConnId, ListenerId, Peer, Random, Time, UnixTime};
 use crate::config::Config;
