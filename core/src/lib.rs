@@ -157,6 +157,11 @@ pub mod trace;
 pub mod tunnel;
 pub mod wire;
 
+/// The brokers of [shared](Home::Shared) rooms, for [`Cluster`].
+pub mod broker {
+    pub use crate::config::{BrokerLogin, Engine, Redis, Sentinel, WithoutBroker};
+}
+
 /// Limits on what one peer, one address or all peers together may use.
 pub mod limit {
     pub use crate::base::{Network, NetworkError};
@@ -208,7 +213,7 @@ pub use base::{
     TlsFault, UnixTime, text,
 };
 pub use config::{
-    Address, AddressOrder, Closing, Config, Dial, DialError, DialProtocol, Drain, FormPart, Home, JoinError,
+    Address, AddressOrder, Closing, Cluster, Config, Dial, DialError, DialProtocol, Drain, FormPart, Home, JoinError,
     JoinOptions, Listen, ListenError, ListenProblem, MessageForm, MetricLabelError, MetricLabels, MetricsOptions,
     PageLogin, PageOptions, Part, PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections,
     SocketAccess, StreamForm, TicketError, TicketLimits, TlsStart, Unapplied,
@@ -220,7 +225,7 @@ pub use facts::{
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError, PresenceChange, PublishOptions, RoomGap};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{
-    ByReason, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series, SeriesError,
+    ByReason, ClusterMetrics, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series, SeriesError,
     SeriesId, SeriesProblem, TunnelMetrics, WorkSummary,
 };
 pub use state::{Deadline, Job, Offloaded, RequestTicket, RoomRequest, RoundTrip, Ticket, Timer, Traffic, Why};

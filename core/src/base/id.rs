@@ -47,6 +47,16 @@ impl ConnId {
         Self { generation: self.generation.wrapping_sub(1), ..self }
     }
 
+    /// Returns the id as one number, for [`from_bits`](Self::from_bits).
+    pub(crate) const fn to_bits(self) -> u64 {
+        (self.place as u64) << 32 | self.generation as u64
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "each half fits")]
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self { place: (bits >> 32) as u32, generation: bits as u32 }
+    }
+
     pub(crate) const fn generation(self) -> u32 {
         self.generation
     }

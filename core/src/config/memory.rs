@@ -98,6 +98,11 @@ pub enum Home {
     None,
     /// The memory of the server. One shard is the home of a room, chosen by the name of the room.
     Memory,
+    /// The broker of the [cluster](crate::Cluster), which other hosts use too. [`Home::Memory`] if there is none.
+    ///
+    /// The broker keeps at most [`Keep::messages`], for [`Keep::age`]. [`Keep::bytes`] is a limit for each message, of
+    /// at most 4 MiB, and not for all together.
+    Shared,
 }
 
 /// What a room knows of the names of its members: see [`JoinOptions::name`](crate::JoinOptions).

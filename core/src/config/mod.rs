@@ -1,6 +1,7 @@
 //! Configuration of a machine.
 
 mod address;
+mod cluster;
 mod connections;
 mod dial;
 mod ladder;
@@ -18,6 +19,7 @@ mod tickets;
 mod unapplied;
 
 pub use address::{ListenError, ListenProblem};
+pub use cluster::{BrokerLogin, Cluster, Engine, Redis, Sentinel, WithoutBroker};
 pub use connections::{ConnectionLimits, EarlyDrop, EarlyDropError};
 pub use dial::{AddressOrder, Dial, DialError, DialProtocol, TlsStart};
 pub use ladder::{Action, Ladder};
@@ -83,6 +85,10 @@ pub struct Config {
     pub rooms: RoomLimits,
     /// Rooms that have a home, and the limits of their histories. By default, no room has one.
     pub memory: RoomMemory,
+    /// The broker that is the home of [shared](Home::Shared) rooms. `None`: they have the home of this server.
+    ///
+    /// A [reconfiguration](crate::Machine::reconfigured) does not change it.
+    pub cluster: Option<Cluster>,
     /// Limits on the number of unredeemed tickets.
     pub tickets: TicketLimits,
     /// Limits for closing a connection.
@@ -122,6 +128,7 @@ setters!(Config {
     outbound: OutboundLimits,
     rooms: RoomLimits,
     memory: RoomMemory,
+    cluster: Option<Cluster>,
     tickets: TicketLimits,
     closing: Closing,
     drain: Drain,
@@ -147,6 +154,7 @@ impl Default for Config {
             outbound: OutboundLimits::default(),
             rooms: RoomLimits::default(),
             memory: RoomMemory::default(),
+            cluster: None,
             tickets: TicketLimits::default(),
             closing: Closing::default(),
             drain: Drain::default(),

@@ -133,6 +133,15 @@ pub enum RoomMessage {
         /// Maximum number of names.
         max: u32,
     },
+    /// From the home: messages before this position may be missing, and all later ones follow.
+    Moved {
+        /// The room's name.
+        room: Arc<str>,
+        /// The position after which messages follow.
+        position: Position,
+        /// Why messages may be missing.
+        why: Gap,
+    },
     /// To the home: remove the history.
     Remove {
         /// The room's name.
@@ -239,6 +248,15 @@ pub enum PublishRefusal {
     /// 10,000 requests of this shard wait for their answers, the maximum.
     #[error("too many requests wait for their answers")]
     TooManyRequests,
+    /// The broker of [shared](crate::Home::Shared) rooms cannot be reached.
+    #[error("the broker cannot be reached")]
+    NoBroker,
+    /// 8 MiB of messages wait for the broker, the maximum.
+    #[error("too much waits for the broker")]
+    BrokerBehind,
+    /// The broker refused the message, such as for lack of memory. The log has its words.
+    #[error("the broker refused the message")]
+    Broker,
 }
 
 /// A page of the history of a room.
@@ -266,6 +284,33 @@ impl Published {
 }
 
 impl RoomMessage {
+    /// Returns the name of the room. `None`: an answer to a request.
+    pub(crate) const fn room(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Submit { room, .. }
+            | Self::Kept { room, .. }
+            | Self::Ask { room, .. }
+            | Self::Told { room, .. }
+            | Self::Emptied { room, .. }
+            | Self::Read { room, .. }
+            | Self::Entered { room, .. }
+            | Self::Exited { room, .. }
+            | Self::PresenceChanged { room, .. }
+            | Self::Who { room, .. }
+            | Self::Moved { room, .. }
+            | Self::Remove { room } => Some(room),
+            Self::Answer { .. } => None,
+        }
+    }
+
+    /// Returns the name of the room, if the message goes to its home.
+    pub(crate) const fn to_home(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Kept { .. } | Self::Told { .. } | Self::PresenceChanged { .. } | Self::Moved { .. } => None,
+            _ => self.room(),
+        }
+    }
+
     /// Returns the length of the content, in bytes.
     pub(super) fn content_bytes(&self) -> usize {
         let of_all = |messages: &[(Position, OutgoingBuf)]| -> usize {
@@ -292,7 +337,7 @@ impl RoomMessage {
             Self::Exited { room, name, .. } => room.len() + name.len(),
             Self::Who { room, after, .. } => room.len() + after.as_ref().map_or(0, |after| after.len()),
             Self::Told { room, missed, .. } => room.len() + missed.as_ref().map_or(0, |messages| of_all(messages)),
-            Self::Ask { room, .. } | Self::Emptied { room, .. } | Self::Read { room, .. } | Self::Remove { room } => {
+            Self::Ask { room, .. } | Self::Emptied { room, .. } | Self::Read { room, .. } | Self::Moved { room, .. } | Self::Remove { room } => {
                 room.len()
             }
         }

@@ -184,6 +184,16 @@ pub enum Event<'a, N> {
         /// The dial that ended.
         dial: DialId,
     },
+    /// The link to the broker of [shared](crate::Home::Shared) rooms works now, or has ended, or could not be made.
+    ///
+    /// Only the shard with the link gets it.
+    #[non_exhaustive]
+    Broker {
+        /// Whether the link works.
+        is_up: bool,
+        /// Why the link is of no use, in words for operators. `None` if it works, or only the connection has ended.
+        why: Option<&'a str>,
+    },
     /// A peer was refused, or its connection ended in the handshake; it had no `Opened` event.
     #[non_exhaustive]
     Refused {
@@ -361,6 +371,7 @@ impl<'a, N> Event<'a, N> {
             Self::Note(note) => return Err(note),
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
+            Self::Broker { is_up, why } => Event::Broker { is_up, why },
             Self::Refused { listener, peer, reason } => Event::Refused { listener, peer, reason },
             Self::Request { conn, listener, peer, request, body } => {
                 Event::Request { conn, listener, peer, request, body }
@@ -409,6 +420,7 @@ impl<'a, N> Event<'a, N> {
             | Self::RoomAnswered { .. }
             | Self::PresenceChanged(_)
             | Self::DialFailed { .. }
+            | Self::Broker { .. }
             | Self::DialEnded { .. }
             | Self::Refused { .. }
             | Self::Request { .. }

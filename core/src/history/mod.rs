@@ -34,6 +34,7 @@
 
 mod keep;
 mod keys;
+mod marks;
 mod position;
 mod recovery;
 mod room_histories;
@@ -42,6 +43,7 @@ mod room_log;
 mod tests;
 
 pub use keep::Keep;
+pub(crate) use marks::Marks;
 pub use position::{Position, PositionError};
 pub use recovery::Recovery;
 pub use room_histories::{Publication, PublishError, RoomHistories};

@@ -46,11 +46,14 @@ pub enum Gap {
     /// The room has no history, or has had none for a while.
     #[error("no_history")]
     NoHistory,
+    /// The broker that keeps the room could not be reached.
+    #[error("broker_away")]
+    BrokerAway,
 }
 
 impl Gap {
     /// All gaps, in the order of their discriminants.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OtherEpoch,
         Self::TooOld,
         Self::Rewritten,
@@ -58,6 +61,7 @@ impl Gap {
         Self::TooSlow,
         Self::Unsendable,
         Self::NoHistory,
+        Self::BrokerAway,
     ];
 
     /// Returns the name, such as `too_old`.
@@ -71,6 +75,7 @@ impl Gap {
             Self::TooSlow => "too_slow",
             Self::Unsendable => "unsendable",
             Self::NoHistory => "no_history",
+            Self::BrokerAway => "broker_away",
         }
     }
 }

@@ -13,6 +13,9 @@ impl<H: Handler> Machine<H> {
     /// Creates the context of a connection before `Opened`, and drops it after `Closed`. The caller
     /// handles the effects.
     pub(super) fn call(&mut self, event: Event<'_, H::Note>) {
+        if self.take_link_event(&event) {
+            return;
+        }
         let conn = event.conn();
         let closed = event.closes();
         if let Event::Opened { conn, .. } = event {

@@ -188,6 +188,7 @@ impl<H: Handler> Machine<H> {
             at(self.state.next_unanswered(), Why::RoomRequest),
             at(self.state.has_own_messages().then_some(self.state.now.plus_nanos(1)), Why::Backlog),
             at(self.state.dials.next(), Why::Dial),
+            at(self.state.link_deadline(), Why::Broker),
             at(self.state.tunnels.next(), Why::Tunnel),
             at(self.state.listeners.next(), Why::Accept),
             at(self.state.outbox.counts_at, Why::Counts),

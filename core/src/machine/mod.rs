@@ -17,6 +17,7 @@ mod request;
 mod serve;
 mod settle;
 mod shards;
+mod sharing;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
@@ -105,6 +106,7 @@ impl<H: Handler> Machine<H> {
     pub fn started(&mut self, now: Time) {
         self.begin(now, &Fact::Started);
         self.state.configure_tunnels();
+        self.state.start_sharing();
         self.emit(Event::Started);
         self.state.has_started = true;
         self.pass_time_for_tunnels();
@@ -323,6 +325,9 @@ impl<H: Handler> Machine<H> {
             if self.state.turn_is_full() {
                 break;
             }
+        }
+        if self.state.pass_time_for_link() {
+            self.settle();
         }
         if self.state.expire_requests() || self.state.has_own_messages() {
             self.settle();

@@ -96,7 +96,7 @@ impl<H: Handler> Machine<H> {
 
     fn emit_all_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
-            let (status, name, member, info, answer, handed_over);
+            let (status, name, member, info, answer, handed_over, reason);
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
                 Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
@@ -131,6 +131,10 @@ impl<H: Handler> Machine<H> {
                     Event::RoomAnswered { request, answer: &answer }
                 }
                 Pending::RequestExpired(ticket, listener) => Event::RequestExpired { ticket, listener },
+                Pending::Broker { is_up, why } => {
+                    reason = why;
+                    Event::Broker { is_up, why: reason.as_deref() }
+                }
                 Pending::DialEnded(dial) => Event::DialEnded { dial },
                 Pending::Tunnel(tunnel) => {
                     status = self.state.tunnel_status(tunnel);

@@ -1,6 +1,6 @@
 //! The `Debug` output of metrics, without zeros and empty lists.
 
-use super::{ByReason, Histogram, MemoryMetrics, Metrics, Series};
+use super::{ByReason, ClusterMetrics, Histogram, MemoryMetrics, Metrics, Series};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -43,6 +43,9 @@ impl fmt::Debug for Metrics {
         }
         if self.memory != MemoryMetrics::default() {
             out.field("memory", &self.memory);
+        }
+        if self.cluster != ClusterMetrics::default() {
+            out.field("cluster", &self.cluster);
         }
         if !self.tunnels.is_empty() {
             out.field("tunnels", &self.tunnels);

@@ -25,9 +25,9 @@ pub struct MemoryMetrics {
     /// Messages that returning members had missed and received (counter).
     pub recovered_messages: u64,
     /// Returning members that were not recovered (counter), by the [`Gap`](crate::history::Gap).
-    pub not_recovered: [u64; 7],
+    pub not_recovered: [u64; Gap::ALL.len()],
     /// Gaps of members that stayed (counter), by the [`Gap`](crate::history::Gap).
-    pub gaps: [u64; 7],
+    pub gaps: [u64; Gap::ALL.len()],
 }
 
 impl MemoryMetrics {
@@ -97,7 +97,7 @@ impl MemoryMetrics {
         put("room_requests_unanswered_total", "Requests to rooms that got no answer in time.", self.unknown);
         let help = "Messages that returning members had missed and received.";
         put("room_recovered_messages_total", help, self.recovered_messages);
-        let named = |counts: &[u64; 7]| Gap::ALL.map(Gap::name).into_iter().zip(*counts);
+        let named = |counts: &[u64; Gap::ALL.len()]| Gap::ALL.map(Gap::name).into_iter().zip(*counts);
         let joins = [("new", self.new), ("recovered", self.recovered)].into_iter().chain(named(&self.not_recovered));
         text.push_str(
             "# HELP drupe_room_joins_total Members that joined a room with a home: new, recovered, or why not.\n",

@@ -1,9 +1,11 @@
+mod cluster;
 mod debug;
 mod memory;
 mod prometheus;
 mod recent;
 mod series;
 
+pub use cluster::ClusterMetrics;
 pub use memory::MemoryMetrics;
 pub use recent::{ConnectionSummary, ErrorSummary, Recent, WorkSummary};
 pub(crate) use recent::{is_error, network_of};
@@ -52,6 +54,8 @@ pub struct Metrics {
     pub rooms: u64,
     /// Rooms that have a home.
     pub memory: MemoryMetrics,
+    /// The link to the broker of shared rooms. Only the shard with the link reports it.
+    pub cluster: ClusterMetrics,
     /// Unredeemed tickets (gauge); see [`Hub::ticket`](crate::Hub::ticket).
     pub tickets: u64,
     /// Addresses in quarantine (gauge).
@@ -258,6 +262,7 @@ impl Metrics {
             .chain(plain)
             .chain(&mut self.would_refuse.0)
             .chain(self.memory.numbers_mut())
+            .chain(self.cluster.numbers_mut())
             .chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
             // The same on all shards, because they are registered at the start.
             .chain(self.application.iter_mut().map(|series| &mut series.value))

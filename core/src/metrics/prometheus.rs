@@ -76,6 +76,7 @@ impl Metrics {
         self.ended.expose("connections_ended", "Ended connections, by reason.", &mut text);
         self.refused.expose("connections_refused", "Refused connections, by reason.", &mut text);
         self.memory.expose(&mut text);
+        self.cluster.expose(&mut text);
         TunnelMetrics::expose(&self.tunnels, &mut text);
         self.turn_messages.expose("turn_messages", "Messages served per turn of the loop.", 1.0, &mut text);
         let help = "Round-trip times of pings.";
@@ -193,7 +194,7 @@ impl ByReason {
 impl Histogram {
     /// Writes the histogram with bounds and sum multiplied by `scale`.
     #[expect(clippy::cast_precision_loss, reason = "a bound is a power of two, and a sum need not be exact")]
-    fn expose(&self, name: &str, help: &str, scale: f64, text: &mut String) {
+    pub(super) fn expose(&self, name: &str, help: &str, scale: f64, text: &mut String) {
         let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} histogram\n");
         let mut below = 0;
         for (bound, count) in self.buckets().take(BUCKETS - 1) {

@@ -55,6 +55,8 @@ pub enum Why {
     Timer,
     /// The next attempt to connect is due, or an attempt times out.
     Dial,
+    /// The link to the broker of shared rooms has something to do.
+    Broker,
     /// A tunnel connects, requests a forward again, sends a keep-alive or times out.
     Tunnel,
     /// A paused listener accepts again.

@@ -32,6 +32,7 @@ mod requests;
 pub(crate) mod room;
 mod sending;
 mod session;
+mod sharing;
 mod shards;
 mod slots;
 mod strikes;
@@ -73,6 +74,7 @@ use crate::wire::Budget;
 use crate::wire::telnet::{Side, option};
 use crate::wire::{Encoder, Protocol, ProxyHeader, Wire, may_be_proxy_header, parse_proxy_header};
 use admission::{Admission, Meters};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -84,6 +86,7 @@ use labels::Labels;
 use offload::Queue;
 use outbound::Outbound;
 use room::Rooms;
+use sharing::Sharing;
 use slots::Slots;
 use ticket::Tickets;
 use timer::{Agenda, Timers};
@@ -97,6 +100,8 @@ pub(crate) struct State {
     pub(crate) outbound: Outbound,
     pub(crate) rooms: Rooms,
     pub(crate) memory: Memory,
+    /// The link to the broker of shared rooms, on the shard that has it.
+    sharing: Option<Box<Sharing>>,
     pub(crate) timers: Timers,
     pub(crate) tickets: Tickets,
     pub(crate) agenda: Agenda,
@@ -166,6 +171,10 @@ pub(crate) enum Pending {
     AcceptResumed(ListenerId),
     DialFailed(DialId, Failure, Option<Time>),
     DialEnded(DialId),
+    Broker {
+        is_up: bool,
+        why: Option<Box<str>>,
+    },
     Tunnel(TunnelId),
     Joined {
         conn: ConnId,
@@ -200,6 +209,7 @@ impl State {
             outbound: Outbound::new(config.outbound, Encoder::new(seed)),
             rooms: Rooms::default(),
             memory: Memory::new(&config, seed, shard),
+            sharing: None,
             timers: Timers::default(),
             tickets: Tickets::default(),
             agenda: Agenda::default(),

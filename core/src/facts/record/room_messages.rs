@@ -63,6 +63,9 @@ pub(super) fn write_room_message(out: &mut String, message: &RoomMessage) -> fmt
             let after = QuotedOrNone(after.as_deref());
             write!(out, "who {} {from} {request} {max} {after}", Quoted(name.as_bytes()))
         }
+        RoomMessage::Moved { room: name, position, why } => {
+            write!(out, "moved {} {position} {}", Quoted(name.as_bytes()), why.name())
+        }
         RoomMessage::Remove { room: name } => write!(out, "remove {}", Quoted(name.as_bytes())),
     }
 }
@@ -79,6 +82,9 @@ fn write_answer(out: &mut String, answer: &RoomAnswer) -> fmt::Result {
             PublishRefusal::NoHome => out.write_str("no_home"),
             PublishRefusal::Name { bytes, max } => write!(out, "name {bytes} {max}"),
             PublishRefusal::TooManyRequests => out.write_str("too_many_requests"),
+            PublishRefusal::NoBroker => out.write_str("no_broker"),
+            PublishRefusal::BrokerBehind => out.write_str("broker_behind"),
+            PublishRefusal::Broker => out.write_str("broker"),
         },
         RoomAnswer::History(Ok(page)) => {
             write!(out, "page {} {}", page.top, page.has_more)?;
@@ -179,6 +185,11 @@ pub(super) fn parse_room_message(words: &mut Words<'_>) -> Result<RoomMessage, &
             max: words.parsed("a number of names")?,
             after: words.text_or_none()?.map(Into::into),
         },
+        "moved" => RoomMessage::Moved {
+            room: words.text()?.into(),
+            position: words.parsed(POSITION)?,
+            why: gap(words.word())?,
+        },
         "remove" => RoomMessage::Remove { room: words.text()?.into() },
         _ => return Err("the name of a message about a room"),
     })
@@ -195,6 +206,9 @@ fn parse_answer(words: &mut Words<'_>) -> Result<RoomAnswer, &'static str> {
         "no_home" => refused(PublishRefusal::NoHome),
         "name" => refused(PublishRefusal::Name { bytes: words.parsed(BYTES)?, max: words.parsed(BYTES)? }),
         "too_many_requests" => refused(PublishRefusal::TooManyRequests),
+        "no_broker" => refused(PublishRefusal::NoBroker),
+        "broker_behind" => refused(PublishRefusal::BrokerBehind),
+        "broker" => refused(PublishRefusal::Broker),
         "page" => {
             let (top, has_more) = (words.parsed("a position")?, words.parsed("true or false")?);
             RoomAnswer::History(Ok(HistoryPage::new(parse_messages(words)?, top, has_more)))

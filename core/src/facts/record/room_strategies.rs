@@ -65,6 +65,7 @@ pub(super) fn room_messages() -> impl Strategy<Value = RoomMessage> {
             after,
             max
         }),
+        (room(), position(), gap()).prop_map(|(room, position, why)| RoomMessage::Moved { room, position, why }),
         room().prop_map(|room| RoomMessage::Remove { room }),
     ]
 }
@@ -113,6 +114,9 @@ fn answer() -> impl Strategy<Value = RoomAnswer> {
         Just(PublishRefusal::NoHome),
         any::<(usize, u32)>().prop_map(|(bytes, max)| PublishRefusal::Name { bytes, max }),
         Just(PublishRefusal::TooManyRequests),
+        Just(PublishRefusal::NoBroker),
+        Just(PublishRefusal::BrokerBehind),
+        Just(PublishRefusal::Broker),
     ];
     let page = (messages(), position(), any::<bool>())
         .prop_map(|(messages, top, has_more)| HistoryPage::new(messages, top, has_more));

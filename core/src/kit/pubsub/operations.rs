@@ -252,6 +252,7 @@ fn page_for(
         Ok(page) => page,
         // Nothing was published there yet.
         Err(Gap::NoHistory) => return Ok(Answer::History { messages: Vec::new(), top: Position::new(0, 0, 0) }),
+        Err(Gap::BrokerAway) => return Err(Refusal::INTERNAL),
         Err(_) => return Err(Refusal::UNRECOVERABLE),
     };
     let (mut bytes, most) = match asker {
@@ -275,7 +276,10 @@ fn page_for(
 
 fn refusal(why: PublishRefusal) -> Refusal {
     match why {
-        PublishRefusal::TooManyRequests => Refusal::INTERNAL,
+        PublishRefusal::TooManyRequests
+        | PublishRefusal::NoBroker
+        | PublishRefusal::BrokerBehind
+        | PublishRefusal::Broker => Refusal::INTERNAL,
         PublishRefusal::NoHome => Refusal::NOT_AVAILABLE,
         why => bad(&why.to_string()),
     }

@@ -24,7 +24,7 @@ impl State {
     }
 
     /// Numbers and keeps a message, passes it on to all shards with members, and answers.
-    pub(super) fn keep(
+    pub(crate) fn keep(
         &mut self,
         room: &Arc<str>,
         (from, request): (u8, Option<u64>),
@@ -66,11 +66,14 @@ impl State {
 
     /// Returns the shards with members of a room.
     pub(super) fn holders_of(&self, room: &str) -> Vec<u8> {
+        if self.is_shared(room) {
+            return self.shared_holders(room);
+        }
         self.memory.holders.get(room).into_iter().flatten().copied().collect()
     }
 
     /// Sends a message of the home to a shard. This shard handles it at once.
-    pub(super) fn pass_to(&mut self, shard: u8, message: RoomMessage) {
+    pub(crate) fn pass_to(&mut self, shard: u8, message: RoomMessage) {
         if shard == self.outbox.shard.number() {
             self.handle_room_message(&message);
         } else {

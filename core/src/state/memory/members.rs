@@ -141,6 +141,13 @@ impl State {
         self.publish_streamed(room, except, message.as_outgoing(), &streamed);
     }
 
+    /// Tells the live members of this shard that messages before a position may be missing.
+    pub(super) fn moved(&mut self, room: &Arc<str>, position: Position, why: Gap) {
+        let Some(top) = self.memory.seats.by_room.get_mut(room).and_then(|seat| seat.top.as_mut()) else { return };
+        *top = position;
+        self.tell_gap(room, why, position);
+    }
+
     /// Publishes a message to a room with a home. Returns its number of members on this shard.
     pub(crate) fn submit(&mut self, room: &str, except: &[ConnId], message: OutgoingBuf) -> usize {
         let Some(shared) = self.name_in_history(room) else { return 0 };

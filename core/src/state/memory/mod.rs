@@ -11,7 +11,6 @@ mod gaps;
 mod home;
 #[cfg(feature = "sim")]
 mod ledger;
-mod marks;
 mod members;
 mod names;
 mod presence;

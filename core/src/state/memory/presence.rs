@@ -52,7 +52,7 @@ impl State {
         }
     }
 
-    fn tells_names(&self, room: &str) -> bool {
+    pub(crate) fn tells_names(&self, room: &str) -> bool {
         self.room_options(room).is_some_and(|options| options.presence == Presence::Names)
     }
 
@@ -105,10 +105,15 @@ impl State {
 
     /// Sends the names in a room to a shard: a page in alphabetical order, or only their number.
     pub(super) fn list_names(&mut self, room: &str, from: u8, request: u64, after: Option<&str>, max: u32) {
-        let names_are_told = self.room_options(room).is_none_or(|options| options.presence == Presence::Names);
-        let max = if names_are_told { max.min(PAGE_NAMES_MAX) as usize } else { 0 };
+        let max = self.names_in_page(room, max);
         let page = self.memory.present.page(room, after, max);
         self.pass_to(from, RoomMessage::Answer { request, answer: RoomAnswer::Present(Some(page)) });
+    }
+
+    /// Returns the maximum number of names in a page, of which a room has none if its names are not told.
+    pub(crate) fn names_in_page(&self, room: &str, max: u32) -> usize {
+        let names_are_told = self.room_options(room).is_none_or(|options| options.presence == Presence::Names);
+        if names_are_told { max.min(PAGE_NAMES_MAX) as usize } else { 0 }
     }
 
     /// Tells the names of rooms whose names are told now, and were not before.

@@ -21,8 +21,14 @@ impl State {
 
     /// Sends a message to the home of a room.
     pub(super) fn post_to_home(&mut self, room: &str, message: RoomMessage) {
-        let home = home_of(room, self.outbox.shard.count());
+        let home = self.home_shard(room);
         self.post_to(home, message);
+    }
+
+    /// Returns the number of the shard that is the home of a room, or has the link to it.
+    pub(super) fn home_shard(&self, room: &str) -> u8 {
+        let shard = self.outbox.shard;
+        if self.is_shared(room) { Self::link_shard(shard) } else { home_of(room, shard.count()) }
     }
 
     /// Sends a message about a room to a shard, which may be this one.
@@ -64,6 +70,9 @@ impl State {
     }
 
     pub(crate) fn handle_room_message(&mut self, message: &RoomMessage) {
+        if self.handle_shared(message) {
+            return;
+        }
         match message {
             RoomMessage::Submit { room, from, request, key, except, message } => {
                 self.keep(room, (*from, *request), key.as_deref(), except, message);
@@ -88,6 +97,7 @@ impl State {
             RoomMessage::Told { room, number, position, missed } => {
                 self.told(room, *number, *position, missed);
             }
+            RoomMessage::Moved { room, position, why } => self.moved(room, *position, *why),
             RoomMessage::Answer { request, answer } => self.answer_came(*request, answer.clone()),
         }
     }

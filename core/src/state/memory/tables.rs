@@ -2,13 +2,12 @@
 
 #[cfg(feature = "sim")]
 use super::ledger::Ledger;
-use super::marks::Marks;
 use super::names::{NamesHere, Present};
 use super::request::Requests;
 use super::seats::Seats;
 use crate::config::Config;
 use crate::facts::{RoomMessage, Shard};
-use crate::history::RoomHistories;
+use crate::history::{Marks, RoomHistories};
 use crate::metrics::MemoryMetrics;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -61,6 +60,11 @@ impl Memory {
         if let Some(seat) = self.seats.by_room.get_mut(room) {
             seat.forget(slot);
         }
+    }
+
+    /// Forgets the history of a room.
+    pub(crate) fn forget_history(&mut self, room: &str) {
+        self.histories.remove(room);
     }
 
     /// Sets the gauges of the rooms whose home this shard is.

@@ -77,6 +77,7 @@ impl RoomRefusal {
     pub(super) fn of_gap(gap: Gap) -> Self {
         let words = match gap {
             Gap::NoHistory => "the room has no history",
+            Gap::BrokerAway => "the broker that keeps the room cannot be reached; try again later",
             _ => "messages after that position may be missing; omit it to read what is kept",
         };
         Self::new(gap.name(), words)

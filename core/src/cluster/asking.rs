@@ -1,0 +1,217 @@
+//! Questions of this host's shards: what new members have missed, and parts of histories.
+
+use super::broker::{Answer, Page, Part, Request};
+use super::follow::{follow, is_old};
+use super::room::{Ask, Room, Step};
+use super::{Cluster, Output, Purpose, envelope};
+use crate::base::{OutgoingBuf, Time};
+use crate::facts::{HistoryPage, HistoryRange, RoomAnswer, RoomMessage};
+use crate::history::{Gap, Keep, Position};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Time after which new members are told that the broker cannot be reached.
+const ASKS_WAIT: Duration = Duration::from_secs(5);
+/// How often a question is asked again because the history was not that of the room's position.
+const TRIES_MAX: u8 = 3;
+/// Maximum number of messages in a page of a history.
+const PAGE_MESSAGES_MAX: u32 = 1_000;
+/// Number of bytes after which a page of a history ends.
+const PAGE_BYTES: u32 = 1 << 20;
+/// The position of a room that nobody knows.
+const UNKNOWN: Position = Position::new(0, 0, 0);
+
+impl Cluster {
+    /// Answers what a new member has missed, once that is known.
+    pub(crate) fn ask(&mut self, now: Time, name: &Arc<str>, keep: Keep, has_presence: bool, ask: Ask) {
+        self.hold(now, name, keep);
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.is_held = true;
+        }
+        if has_presence {
+            self.need_presence(now, name);
+        }
+        self.answer_or_wait(now, name, ask);
+    }
+
+    /// Notes that no shard of this host has members any more.
+    pub(crate) fn release(&mut self, now: Time, name: &str) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.is_held = false;
+            room.asks.clear();
+            self.drop_if_unused(now, name);
+        }
+    }
+
+    /// Reads a part of a history for a shard.
+    pub(crate) fn read_history(
+        &mut self,
+        now: Time,
+        (name, keep): (&Arc<str>, Keep),
+        (from, request): (u8, u64),
+        range: HistoryRange,
+        max: u32,
+    ) {
+        let max = max.min(PAGE_MESSAGES_MAX);
+        let (first, count) = match range {
+            HistoryRange::Oldest => (Some(1), max.max(1)),
+            HistoryRange::Latest => (None, max.max(1)),
+            HistoryRange::After(position) => (Some(position.offset), max + 1),
+        };
+        let part = Part { from: first, max: count, bytes_max: PAGE_BYTES, above: 0 };
+        let purpose = Purpose::History { keep, from, request, range, max };
+        self.read(now, Request::Read { room: Arc::clone(name), part }, purpose);
+    }
+
+    pub(super) fn history_read(
+        &mut self,
+        keep: Keep,
+        (from, request): (u8, u64),
+        range: HistoryRange,
+        max: u32,
+        answer: Answer,
+    ) {
+        let page = match answer {
+            Answer::Page(page) => history_page(page, range, max as usize, keep.age),
+            _ => Err(Gap::BrokerAway),
+        };
+        let answer = RoomAnswer::History(page);
+        self.output.push_back(Output::ToShard(from, RoomMessage::Answer { request, answer }));
+    }
+
+    /// Begins to hear a room, unless it is heard already.
+    pub(super) fn hold(&mut self, now: Time, name: &Arc<str>, keep: Keep) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.keep = keep;
+            return;
+        }
+        self.rooms.insert(Arc::clone(name), Room::new(now, keep));
+        if let Some(link) = self.link.as_mut().filter(|link| link.is_up()) {
+            link.subscribe(now, core::iter::once(&**name));
+            self.want(name);
+        }
+    }
+
+    pub(super) fn drop_if_unused(&mut self, now: Time, name: &str) {
+        if self.rooms.get(name).is_some_and(Room::is_unused)
+            && let Some((name, room)) = self.rooms.remove_entry(name)
+        {
+            self.forget_people(&name, &room.people);
+            if let Some(link) = self.link.as_mut().filter(|link| link.is_up()) {
+                link.unsubscribe(now, &name);
+            }
+        }
+    }
+
+    fn answer_or_wait(&mut self, now: Time, name: &Arc<str>, ask: Ask) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        match (room.top.filter(|_| room.step == Step::Live), ask.since) {
+            (Some(position), None) => self.tell(name, ask, position, Ok(Arc::default())),
+            (Some(_), Some(since)) => {
+                // One more than it may have, to see that there are more.
+                let max = ask.messages_max.saturating_add(2);
+                let part = Part { from: Some(since.offset), max, bytes_max: ask.bytes_max, above: ask.messages_max };
+                self.read(now, Request::Read { room: Arc::clone(name), part }, Purpose::Ask(Arc::clone(name), ask));
+            }
+            (None, _) => {
+                self.filling.asks.insert((ask.asked_at + ASKS_WAIT, Arc::clone(name)));
+                room.asks.push_back(ask);
+            }
+        }
+    }
+
+    /// Answers the questions that waited for the position of a room.
+    pub(super) fn tell_waiting(&mut self, now: Time, name: &Arc<str>) {
+        let asks = self.rooms.get_mut(name).map(|room| core::mem::take(&mut room.asks)).unwrap_or_default();
+        for ask in asks {
+            self.answer_or_wait(now, name, ask);
+        }
+    }
+
+    /// Handles the history that was read for a new member.
+    pub(super) fn ask_read(&mut self, now: Time, name: &Arc<str>, mut ask: Ask, answer: Answer) {
+        let Some(room) = self.rooms.get(name).filter(|room| room.is_held) else { return };
+        let (Some(top), age, is_live) = (room.top, room.keep.age, room.step == Step::Live) else { return };
+        match answer {
+            Answer::Page(page) if is_live && page.top == Some(top) => {
+                let missed = missed_by(ask, page, age);
+                self.tell(name, ask, top, missed);
+            }
+            Answer::Page(_) if ask.tries >= TRIES_MAX => self.tell(name, ask, top, Err(Gap::Rewritten)),
+            Answer::Refused(_) => self.tell(name, ask, top, Err(Gap::BrokerAway)),
+            _ => {
+                ask.tries += 1;
+                if is_live && self.is_up() {
+                    // The broker has another position than this host.
+                    self.want(name);
+                }
+                self.answer_or_wait(now, name, ask);
+            }
+        }
+    }
+
+    /// Answers questions that have waited too long.
+    pub(super) fn expire_asks(&mut self, now: Time) {
+        while self.filling.asks.first().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, name)) = self.filling.asks.pop_first() else { return };
+            let Some(room) = self.rooms.get_mut(&name) else { continue };
+            let position = *room.top.get_or_insert(UNKNOWN);
+            let is_due = |ask: &Ask| ask.asked_at + ASKS_WAIT <= now;
+            let (due, rest): (VecDeque<Ask>, _) = core::mem::take(&mut room.asks).into_iter().partition(is_due);
+            room.asks = rest;
+            for ask in due {
+                self.tell(&name, ask, position, Err(Gap::BrokerAway));
+            }
+        }
+    }
+
+    pub(super) fn asks_deadline(&self) -> Option<Time> {
+        self.filling.asks.first().map(|(due, _)| *due)
+    }
+
+    fn tell(&mut self, name: &Arc<str>, ask: Ask, position: Position, missed: Missed) {
+        let told = RoomMessage::Told { room: Arc::clone(name), number: ask.number, position, missed };
+        self.output.push_back(Output::ToShard(ask.from, told));
+    }
+}
+
+/// What a member has missed, or why some of it may be missing.
+type Missed = Result<Arc<[(Position, OutgoingBuf)]>, Gap>;
+
+fn missed_by(ask: Ask, page: Page, age: Option<Duration>) -> Missed {
+    let (Some(since), Some(top)) = (ask.since, page.top) else { return Ok(Arc::default()) };
+    let missed = top.offset.saturating_sub(since.offset);
+    let is_same_epoch = top.epoch == since.epoch;
+    if is_same_epoch && missed > u64::from(ask.messages_max) {
+        return Err(Gap::TooMany);
+    }
+    let messages = readable(follow(page, since, age)?)?;
+    let bytes: usize = messages.iter().map(|(_, message)| message.as_outgoing().len()).sum();
+    let is_all = messages.len() as u64 == missed;
+    if is_all && bytes <= ask.bytes_max as usize { Ok(messages.into()) } else { Err(Gap::TooMany) }
+}
+
+fn history_page(page: Page, range: HistoryRange, max: usize, age: Option<Duration>) -> Result<HistoryPage, Gap> {
+    let top = page.top.ok_or(Gap::NoHistory)?;
+    let now = page.now;
+    let messages: Vec<_> = match range {
+        HistoryRange::After(since) => follow(page, since, age)?.collect(),
+        HistoryRange::Oldest | HistoryRange::Latest => {
+            let is_kept = |message: &super::broker::Message| age.is_none_or(|age| !is_old(message, now, age));
+            page.messages.into_iter().filter(is_kept).collect()
+        }
+    };
+    let messages = readable(messages.into_iter().take(max))?;
+    let has_more = max > 0 && messages.last().is_some_and(|(position, _)| position.offset < top.offset);
+    Ok(HistoryPage::new(messages.into(), top, has_more))
+}
+
+fn readable(messages: impl Iterator<Item = super::broker::Message>) -> Result<Vec<(Position, OutgoingBuf)>, Gap> {
+    let read = |message: super::broker::Message| {
+        let found = envelope::decode(message.data).ok_or(Gap::Unsendable)?;
+        Ok((message.position, found.message))
+    };
+    messages.map(read).collect()
+}

@@ -1,0 +1,148 @@
+//! What a host asks of the broker, and what it hears from there: the same for all engines.
+
+use super::fault::{LinkFault, Refused};
+use crate::base::Time;
+use crate::history::{Keep, Position};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// A request to the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Number, keep and publish a message.
+    Publish {
+        room: Arc<str>,
+        key: Option<Arc<str>>,
+        keep: Keep,
+        /// The epoch, if the room has none.
+        epoch: u64,
+        mark: u64,
+        data: Arc<[u8]>,
+    },
+    /// Return the position of a room, which begins in this epoch if it has none.
+    Open { room: Arc<str>, epoch: u64 },
+    /// Return the position of a room.
+    Top { room: Arc<str> },
+    /// Return the position of a room, and kept messages.
+    Read { room: Arc<str>, part: Part },
+    /// Begin a new epoch in place of this one.
+    Renew { room: Arc<str>, epoch: u64, new: u64 },
+    /// Remove the kept messages of a room.
+    Remove { room: Arc<str> },
+    /// Change the names of this host in a room.
+    Names { room: Arc<str>, change: NamesChange },
+    /// Return the hosts with names in a room.
+    Hosts { room: Arc<str> },
+    /// Return a part of the names of a host in a room.
+    NamesOf { room: Arc<str>, host: u64, cursor: Box<[u8]> },
+    /// Remove the names of a host that is gone.
+    Forget { room: Arc<str>, host: u64 },
+    /// Renew the lease of this host.
+    Lease,
+    /// Return which hosts have leases.
+    Leases { hosts: Arc<[u64]> },
+    /// Remove the lease of this host.
+    EndLease,
+    /// Publish a message on this host's own channel.
+    Probe { number: u64 },
+    /// Publish a message to all hosts.
+    Tell { data: Arc<[u8]> },
+}
+
+/// A part of a history to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The first offset. `None`: the last messages.
+    pub(super) from: Option<u64>,
+    /// Maximum number of messages.
+    pub(super) max: u32,
+    /// Maximum number of bytes after the first message.
+    pub(super) bytes_max: u32,
+    /// The number of messages after the first offset above which none is returned. 0: any.
+    pub(super) above: u32,
+}
+
+/// A change of this host's names in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NamesChange {
+    /// Forget the earlier names, and set these.
+    All(Vec<Named>),
+    /// Set these as well.
+    More(Vec<Named>),
+    Add(Named),
+    Remove(Arc<str>),
+}
+
+/// A name, and information about it.
+pub(super) type Named = (Arc<str>, Option<Arc<str>>);
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A message was kept at this position, or an earlier one with the same key.
+    Published { position: Position, is_repeated: bool },
+    /// The position of a room. `None`: it has none.
+    Top(Option<Position>),
+    Page(Page),
+    Hosts(Vec<u64>),
+    /// Names, and where the next part begins. `None`: this was the last.
+    Names(Vec<Named>, Option<Box<[u8]>>),
+    /// Whether each host has a lease.
+    Leases(Vec<bool>),
+    /// Whether this host had a lease before.
+    Leased(bool),
+    Done,
+    /// The broker refused the request, and did nothing.
+    Refused(Refused),
+    /// The link was lost before the answer.
+    Lost,
+}
+
+/// A part of a history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    /// The position after the last message of the room. `None`: it has none.
+    pub(super) top: Option<Position>,
+    /// The broker's time, in milliseconds since 1970.
+    pub(super) now: u64,
+    /// The messages, oldest first.
+    pub(super) messages: Vec<Message>,
+}
+
+/// A message as the broker keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) position: Position,
+    /// The mark of the message before it.
+    pub(super) previous: u64,
+    /// When it was published, in milliseconds since 1970. 0 for live messages.
+    pub(super) at: u64,
+    pub(super) data: Bytes,
+}
+
+/// What comes from the broker. `P` says for what a request was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard<P> {
+    /// The link works.
+    Up,
+    /// The address of the master, from a Sentinel.
+    Master(String),
+    Answered { purpose: P, answer: Answer, asked_at: Time },
+    /// A message that was published to a room.
+    Message { room: String, message: Message },
+    /// A room has another epoch.
+    Renewed { room: String },
+    /// A name of another host came, changed or went.
+    Name { room: String, host: u64, name: Arc<str>, info: Option<Arc<str>>, is_present: bool },
+    /// The names of a host changed.
+    Names { room: String, host: u64 },
+    /// A message to all hosts.
+    Told(Bytes),
+    /// A message on this host's own channel.
+    Probed(u64),
+    /// The link is of no use, and must be closed.
+    Fault(LinkFault),
+}

@@ -1,0 +1,248 @@
+//! Reading the histories of rooms, to pass on what was missed.
+
+use super::broker::{Answer, Part, Request};
+use super::follow::{follow, is_contradicted, is_lost};
+use super::room::Step;
+use super::{Cluster, Output, Purpose};
+use crate::base::Time;
+use crate::facts::RoomMessage;
+use crate::history::{Gap, Keep, Position};
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::time::Duration;
+
+/// Maximum number of reads whose answers have not come. Together they stay far below the limits that a broker sets
+/// for readers of what is published (8 MiB for a minute, by default).
+const READS_MAX: usize = 16;
+/// Maximum number of messages, and of bytes after the first message, in one answer.
+const PART_MESSAGES: u32 = 500;
+const PART_BYTES: u32 = 128 << 10;
+/// Number of missed messages above which members are told of a gap in place of them.
+const FILL_MAX: u32 = 10_000;
+/// Longest random wait after the link is up, so that many hosts do not read at one moment.
+const SPREAD: Duration = Duration::from_millis(300);
+/// Wait after the broker refused to read.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
+/// The reads that wait, and how many are under way.
+#[derive(Debug, Default)]
+pub(super) struct Filling {
+    /// Rooms whose history must be read.
+    rooms: VecDeque<Arc<str>>,
+    /// Other reads.
+    reads: VecDeque<(Request, Purpose)>,
+    under_way: usize,
+    /// When the histories of rooms may be read.
+    from: Option<Time>,
+    /// When members that wait for the position of a room have waited too long.
+    pub(super) asks: BTreeSet<(Time, Arc<str>)>,
+}
+
+impl Filling {
+    /// Notes the answer to a request.
+    pub(super) const fn answered(&mut self, purpose: &Purpose) {
+        if purpose.is_read() {
+            self.under_way = self.under_way.saturating_sub(1);
+        }
+    }
+
+    /// Forgets all rooms. Returns the reads that waited.
+    pub(super) fn clear(&mut self) -> VecDeque<(Request, Purpose)> {
+        self.rooms.clear();
+        (self.under_way, self.from) = (0, None);
+        core::mem::take(&mut self.reads)
+    }
+}
+
+impl Cluster {
+    /// Reads the histories of all rooms, those with the most messages first.
+    pub(super) fn begin_filling(&mut self, now: Time) {
+        let mut rooms: Vec<_> = self.rooms.iter().map(|(name, room)| (Reverse(room.messages), name)).collect();
+        rooms.sort();
+        self.filling.rooms = rooms.into_iter().map(|(_, name)| Arc::clone(name)).collect();
+        self.filling.from = Some(now + self.random.within(SPREAD));
+        for room in self.rooms.values_mut() {
+            room.messages = 0;
+        }
+    }
+
+    /// Sends a read, once few enough are under way.
+    pub(super) fn read(&mut self, now: Time, request: Request, purpose: Purpose) {
+        if self.is_up() {
+            self.filling.reads.push_back((request, purpose));
+            self.fill_rooms(now);
+        } else {
+            self.answered(now, purpose, Answer::Lost);
+        }
+    }
+
+    /// Marks a room whose history must be read.
+    pub(super) fn want(&mut self, name: &Arc<str>) {
+        if let Some(room) = self.rooms.get_mut(name)
+            && room.step != Step::Reading
+        {
+            room.step = Step::Wanted;
+            self.filling.rooms.push_back(Arc::clone(name));
+        }
+    }
+
+    /// Sends the reads that may be sent now.
+    pub(super) fn fill_rooms(&mut self, now: Time) {
+        while self.is_up() && self.filling.under_way < READS_MAX {
+            let next = self.filling.reads.pop_front().or_else(|| self.next_fill(now));
+            let Some((request, purpose)) = next else { return };
+            self.filling.under_way += 1;
+            self.request(now, request, purpose);
+        }
+    }
+
+    pub(super) fn filling_deadline(&self) -> Option<Time> {
+        let waits = self.is_up() && !self.filling.rooms.is_empty() && self.filling.under_way < READS_MAX;
+        self.filling.from.filter(|_| waits)
+    }
+
+    fn next_fill(&mut self, now: Time) -> Option<(Request, Purpose)> {
+        if self.filling.from.is_some_and(|from| from > now) {
+            return None;
+        }
+        self.filling.from = None;
+        while let Some(name) = self.filling.rooms.pop_front() {
+            let Some(room) = self.rooms.get_mut(&name).filter(|room| room.step == Step::Wanted) else { continue };
+            room.step = Step::Reading;
+            let Some(top) = room.top else {
+                let open = Request::Open { room: Arc::clone(&name), epoch: self.marks.next() };
+                return Some((open, Purpose::Open(name)));
+            };
+            let part = Part { from: Some(top.offset), max: PART_MESSAGES, bytes_max: PART_BYTES, above: FILL_MAX };
+            self.metrics.fills += 1;
+            return Some((Request::Read { room: Arc::clone(&name), part }, Purpose::Fill(name)));
+        }
+        None
+    }
+
+    /// Handles the position of a room that was opened.
+    pub(super) fn opened(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
+        match answer {
+            Answer::Top(Some(top)) => match self.rooms.get(name).map(|room| room.top) {
+                Some(None) => self.is_live(now, name, top),
+                Some(Some(_)) => self.moved(now, name, top, Gap::OtherEpoch),
+                None => {}
+            },
+            _ => self.read_failed(now, name),
+        }
+    }
+
+    /// Handles the position of a room with a new epoch.
+    pub(super) fn renewed(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
+        match answer {
+            Answer::Top(Some(top)) => {
+                let was_local = self.rooms.get_mut(name).is_some_and(|room| core::mem::take(&mut room.must_renew));
+                self.moved(now, name, top, if was_local { Gap::BrokerAway } else { Gap::Rewritten });
+            }
+            Answer::Top(None) => self.reopen(now, name),
+            _ => self.read_failed(now, name),
+        }
+    }
+
+    /// Handles a part of the history of a room.
+    pub(super) fn filled(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
+        let Some(room) = self.rooms.get(name) else { return };
+        let (Some(top), age) = (room.top, room.keep.age) else { return };
+        let Answer::Page(page) = answer else { return self.read_failed(now, name) };
+        let Some(end) = page.top else { return self.reopen(now, name) };
+        let is_too_long = end.epoch == top.epoch && end.offset.saturating_sub(top.offset) > u64::from(FILL_MAX);
+        let kept = room.kept.filter(|kept| kept.offset > top.offset);
+        #[cfg(test)]
+        let (top, kept) = if self.offsets_only {
+            let offset = top.offset.min(end.offset);
+            (Position { offset, mark: Position::ANY_MARK, ..top }, None)
+        } else {
+            (top, kept)
+        };
+        if kept.is_some_and(|kept| is_lost(kept, &page)) {
+            // Nothing here may be missing, but what this host published is.
+            return self.begin_epoch(now, name, end.epoch);
+        }
+        match follow(page, top, age) {
+            Ok(messages) => {
+                let mut last = top;
+                for message in messages {
+                    last = message.position;
+                    self.metrics.filled += 1;
+                    self.deliver(name, message);
+                }
+                if last == end {
+                    self.is_live(now, name, end);
+                } else {
+                    self.read_further(name, last);
+                }
+            }
+            Err(_) if is_too_long => self.moved(now, name, end, Gap::TooMany),
+            Err(why) if is_contradicted(top, why) => {
+                self.begin_epoch(now, name, top.epoch);
+            }
+            Err(why) => self.moved(now, name, end, why),
+        }
+    }
+
+    fn begin_epoch(&mut self, now: Time, name: &Arc<str>, epoch: u64) {
+        let renew = Request::Renew { room: Arc::clone(name), epoch, new: self.marks.next() };
+        self.request(now, renew, Purpose::Renew(Arc::clone(name)));
+    }
+
+    /// Begins the history of a room that the broker does not know any more.
+    fn reopen(&mut self, now: Time, name: &Arc<str>) {
+        let open = Request::Open { room: Arc::clone(name), epoch: self.marks.next() };
+        self.request(now, open, Purpose::Open(Arc::clone(name)));
+    }
+
+    fn read_further(&mut self, name: &Arc<str>, from: Position) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            (room.top, room.step) = (Some(from), Step::Wanted);
+            self.filling.rooms.push_front(Arc::clone(name));
+        }
+    }
+
+    /// Tells members of a gap, after which messages follow this position.
+    fn moved(&mut self, now: Time, name: &Arc<str>, position: Position, why: Gap) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.top = Some(position);
+            self.metrics.gaps += 1;
+            self.output.push_back(Output::ToHolders(RoomMessage::Moved { room: Arc::clone(name), position, why }));
+            self.is_live(now, name, position);
+        }
+    }
+
+    /// Notes that the position of a room is that of the broker, and tells the members that wait for it.
+    fn is_live(&mut self, now: Time, name: &Arc<str>, position: Position) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        (room.top, room.confirmed_at) = (Some(position), now);
+        if room.must_renew {
+            return self.begin_epoch(now, name, position.epoch);
+        }
+        (room.step, room.must_check) = (Step::Live, false);
+        self.tell_waiting(now, name);
+        self.drop_if_unused(now, name);
+    }
+
+    /// Reads the history again: soon if the broker refused it, and otherwise once the link is up.
+    fn read_failed(&mut self, now: Time, name: &Arc<str>) {
+        let is_up = self.is_up();
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        room.step = Step::Wanted;
+        if is_up {
+            self.filling.rooms.push_back(Arc::clone(name));
+            self.filling.from = Some(now + AFTER_REFUSAL);
+        }
+    }
+
+    /// Begins a new epoch of a room to which messages were published that the broker does not have.
+    pub(crate) fn renew(&mut self, now: Time, name: &Arc<str>) {
+        self.hold(now, name, Keep::messages(0));
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.must_renew = true;
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether a page of a history follows a position without a gap. Pure decisions.
+
+use super::broker::{Message, Page};
+use crate::history::{Gap, Position};
+use core::time::Duration;
+
+/// Returns the messages of a page after a position, if none is missing between.
+///
+/// The page begins at the offset of the position, or later if the broker does not keep that message. It may end before
+/// the last message of the room.
+pub(super) fn follow(page: Page, since: Position, age: Option<Duration>) -> Result<impl Iterator<Item = Message>, Gap> {
+    let top = page.top.filter(|top| top.epoch == since.epoch).ok_or(Gap::OtherEpoch)?;
+    let is_same = |mark: u64| mark == since.mark || since.mark == Position::ANY_MARK;
+    if since.offset > top.offset || since.offset == top.offset && !is_same(top.mark) {
+        return Err(Gap::Rewritten);
+    }
+    let mut known = (since.offset == 0).then_some(since.mark);
+    let mut last = None;
+    for message in &page.messages {
+        let offset = message.position.offset;
+        if offset < since.offset {
+            continue;
+        }
+        if offset == since.offset {
+            known = Some(message.position.mark);
+            continue;
+        }
+        // The message after the position names its mark, if the broker does not keep the message there.
+        let before = last.unwrap_or((since.offset, known.unwrap_or(message.previous)));
+        if before.0.checked_add(1) != Some(offset) || age.is_some_and(|age| is_old(message, page.now, age)) {
+            return Err(Gap::TooOld);
+        }
+        if last.is_none() && known.is_none() {
+            known = Some(message.previous);
+        }
+        if before.1 != message.previous {
+            return Err(Gap::Rewritten);
+        }
+        last = Some((offset, message.position.mark));
+    }
+    if last.is_none() && since.offset < top.offset {
+        return Err(Gap::TooOld);
+    }
+    if known.is_some_and(|mark| !is_same(mark)) {
+        return Err(Gap::Rewritten);
+    }
+    Ok(page.messages.into_iter().filter(move |message| message.position.offset > since.offset))
+}
+
+/// Returns `true` if a position contradicts the history: the broker has lost what it published.
+pub(super) fn is_contradicted(since: Position, why: Gap) -> bool {
+    why == Gap::Rewritten && since.mark != Position::ANY_MARK
+}
+
+/// Returns `true` if a page shows that the broker has lost a message that it had kept.
+pub(super) fn is_lost(kept: Position, page: &Page) -> bool {
+    let Some(top) = page.top.filter(|top| top.epoch == kept.epoch) else { return false };
+    let mut positions = page.messages.iter().map(|message| message.position).chain([top]);
+    kept.offset > top.offset || positions.any(|found| found.offset == kept.offset && found.mark != kept.mark)
+}
+
+/// Returns `true` if a message is as old as `age` or older. The time is that of the broker.
+pub(super) fn is_old(message: &Message, now: u64, age: Duration) -> bool {
+    u128::from(now.saturating_sub(message.at)) >= age.as_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use bytes::Bytes;
+
+    /// A page of epoch 7 whose message at each offset has the mark 100 + offset.
+    fn page(offsets: core::ops::RangeInclusive<u64>, top: u64) -> Page {
+        let message = |offset| Message {
+            position: Position::new(7, offset, 100 + offset),
+            previous: if offset == 1 { 0 } else { 99 + offset },
+            at: offset * 1_000,
+            data: Bytes::new(),
+        };
+        let top = Position::new(7, top, if top == 0 { 0 } else { 100 + top });
+        Page { top: Some(top), now: 10_000, messages: offsets.map(message).collect() }
+    }
+
+    fn offsets(page: Page, since: (u64, u64, u64), age: Option<u64>) -> Result<Vec<u64>, Gap> {
+        let since = Position::new(since.0, since.1, since.2);
+        follow(page, since, age.map(Duration::from_secs)).map(|found| found.map(|message| message.position.offset).collect())
+    }
+
+    #[test]
+    fn page_follows_a_position_or_says_why_not() {
+        const NONE: core::ops::RangeInclusive<u64> = 1..=0;
+        let any = Position::ANY_MARK;
+        for (page, since, age, expected) in [
+            // With the message at the position, and with the one after it.
+            (page(3..=5, 5), (7, 3, 103), None, Ok([4, 5].to_vec())),
+            (page(4..=5, 5), (7, 3, 103), None, Ok([4, 5].to_vec())),
+            (page(3..=5, 5), (7, 3, any), None, Ok([4, 5].to_vec())),
+            (page(1..=2, 2), (7, 0, 0), None, Ok([1, 2].to_vec())),
+            // Nothing is missing.
+            (page(5..=5, 5), (7, 5, 105), None, Ok(Vec::new())),
+            (page(NONE, 5), (7, 5, 105), None, Ok(Vec::new())),
+            (page(NONE, 0), (7, 0, 0), None, Ok(Vec::new())),
+            // A part of what follows.
+            (page(3..=4, 9), (7, 3, 103), None, Ok([4].to_vec())),
+            // Another message is at the position, or before the one after it.
+            (page(3..=5, 5), (7, 3, 1), None, Err(Gap::Rewritten)),
+            (page(4..=5, 5), (7, 3, 1), None, Err(Gap::Rewritten)),
+            (page(NONE, 5), (7, 5, 1), None, Err(Gap::Rewritten)),
+            (page(1..=2, 2), (7, 0, 1), None, Err(Gap::Rewritten)),
+            // The position is beyond the end.
+            (page(3..=5, 5), (7, 6, 106), None, Err(Gap::Rewritten)),
+            (page(3..=5, 5), (7, u64::MAX, any), None, Err(Gap::Rewritten)),
+            // Not kept any more.
+            (page(5..=6, 6), (7, 3, 103), None, Err(Gap::TooOld)),
+            (page(NONE, 6), (7, 3, 103), None, Err(Gap::TooOld)),
+            (page(3..=5, 5), (7, 3, 103), Some(6), Err(Gap::TooOld)),
+            (page(3..=5, 5), (7, 3, 103), Some(7), Ok([4, 5].to_vec())),
+            // Another epoch.
+            (page(3..=5, 5), (8, 3, 103), None, Err(Gap::OtherEpoch)),
+            (Page { top: None, ..page(NONE, 0) }, (7, 3, 103), None, Err(Gap::OtherEpoch)),
+        ] {
+            assert_eq!(offsets(page.clone(), since, age), expected, "{since:?} in {page:?}");
+        }
+    }
+
+    #[test]
+    fn hole_inside_a_page_is_a_gap() {
+        let mut holed = page(3..=6, 6);
+        holed.messages.remove(2);
+        assert_eq!(offsets(holed, (7, 3, 103), None), Err(Gap::TooOld));
+        let mut foreign = page(3..=6, 6);
+        foreign.messages[2].previous = 1;
+        assert_eq!(offsets(foreign, (7, 3, 103), None), Err(Gap::Rewritten));
+    }
+}

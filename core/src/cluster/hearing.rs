@@ -1,0 +1,86 @@
+//! What the broker publishes.
+
+use super::broker::{Heard, Message};
+use super::room::Step;
+use super::{Cluster, Output, Purpose, envelope};
+use crate::base::Time;
+use crate::facts::RoomMessage;
+use crate::history::{Gap, Position};
+use alloc::sync::Arc;
+
+impl Cluster {
+    pub(super) fn hear(&mut self, now: Time, heard: Heard<Purpose>) {
+        match heard {
+            Heard::Message { room, message } => self.hear_message(now, &room, message),
+            Heard::Renewed { room } => {
+                let live = self.rooms.get_key_value(&*room).filter(|(_, room)| room.step == Step::Live);
+                if let Some(name) = live.map(|(name, _)| Arc::clone(name)) {
+                    self.want(&name);
+                }
+            }
+            Heard::Name { room, host, name, info, is_present } => {
+                self.hear_name(&room, host, &name, info.as_ref(), is_present);
+            }
+            Heard::Names { room, host } => self.hear_names(now, &room, host),
+            Heard::Told(data) => self.output.push_back(Output::FromHost(data)),
+            Heard::Up | Heard::Master(_) | Heard::Answered { .. } | Heard::Probed(_) | Heard::Fault(_) => {}
+        }
+    }
+
+    /// Passes a message on if it follows the position of its room. Otherwise the history is read.
+    fn hear_message(&mut self, now: Time, room: &str, message: Message) {
+        let Some((name, room)) = self.rooms.get_key_value(room) else { return };
+        // If the history is being read or must be read, it has this message.
+        let Some(top) = room.top.filter(|_| room.step == Step::Live) else { return };
+        let name = Arc::clone(name);
+        #[cfg(test)]
+        if self.offsets_only {
+            return self.hear_by_offset(&name, top, message);
+        }
+        if message.position == top {
+            return;
+        }
+        let Position { epoch, offset, .. } = message.position;
+        let follows = epoch == top.epoch && top.offset.checked_add(1) == Some(offset) && message.previous == top.mark;
+        if !follows {
+            return self.want(&name);
+        }
+        if let Some(room) = self.rooms.get_mut(&name) {
+            (room.top, room.confirmed_at) = (Some(message.position), now);
+            room.messages = room.messages.saturating_add(1);
+        }
+        self.deliver(&name, message);
+    }
+
+    /// Compares offsets only: the rule that the tests find out.
+    #[cfg(test)]
+    fn hear_by_offset(&mut self, name: &Arc<str>, top: Position, message: Message) {
+        if message.position.epoch != top.epoch || message.position.offset > top.offset + 1 {
+            return self.want(name);
+        }
+        if message.position.offset == top.offset + 1 {
+            if let Some(room) = self.rooms.get_mut(name) {
+                room.top = Some(message.position);
+            }
+            self.deliver(name, message);
+        }
+    }
+
+    /// Passes a message on to the shards with members.
+    pub(super) fn deliver(&mut self, name: &Arc<str>, message: Message) {
+        let Message { position, previous, data, .. } = message;
+        let room = Arc::clone(name);
+        let message = match envelope::decode(data) {
+            Some(found) => {
+                let except = if found.host == self.host { found.except } else { Arc::default() };
+                RoomMessage::Kept { room, position, previous, except, message: found.message }
+            }
+            // Nobody here can read it, such as a message of a later version.
+            None => {
+                self.metrics.unreadable += 1;
+                RoomMessage::Moved { room, position, why: Gap::Unsendable }
+            }
+        };
+        self.output.push_back(Output::ToHolders(message));
+    }
+}

@@ -1,0 +1,144 @@
+//! The commands that the link sends.
+
+use super::scripts::decimal;
+use super::{Client, ModelRedis, bulk};
+use crate::base::Time;
+use crate::cluster::redis::Script;
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+impl ModelRedis {
+    /// Runs one command, and sends its reply.
+    pub(super) fn run(&mut self, now: Time, client: u32, parts: &[Vec<u8>]) {
+        self.data.expire(now);
+        let words: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let before = self.clients.get(&client).map_or(0, |client| client.output.len());
+        let reply = self.reply(now, client, &words);
+        let Some(client) = self.clients.get_mut(&client) else { return };
+        let at = if self.faults.publishes_first { client.output.len() } else { before };
+        client.output.splice(at..at, reply);
+    }
+
+    fn reply(&mut self, now: Time, client: u32, words: &[&[u8]]) -> Vec<u8> {
+        match words {
+            [b"HELLO", b"3", ..] => {
+                let role = if self.faults.is_replica { "replica" } else { "master" };
+                let mut reply = b"%4\r\n".to_vec();
+                for word in ["server", "redis", "version", "7.2.4", "mode", "standalone", "role", role] {
+                    bulk(&mut reply, word.as_bytes());
+                }
+                reply
+            }
+            [b"SCRIPT", b"LOAD", text] => {
+                let script = Script::ALL.into_iter().find(|script| script.text().as_bytes() == *text);
+                let hash = script.expect("a script of the link").hash().into_bytes();
+                self.scripts.insert(hash.clone());
+                let mut reply = Vec::new();
+                bulk(&mut reply, &hash);
+                reply
+            }
+            [b"SUBSCRIBE", channels @ ..] => self.change_channels(client, b"subscribe", channels),
+            [b"UNSUBSCRIBE", channels @ ..] => self.change_channels(client, b"unsubscribe", channels),
+            [b"EVALSHA", hash, count, rest @ ..] => {
+                if !self.scripts.contains(*hash) {
+                    return b"-NOSCRIPT No matching script.\r\n".to_vec();
+                }
+                let script = Script::ALL.into_iter().find(|script| script.hash().as_bytes() == *hash);
+                self.eval(now, script.expect("a loaded script"), count, rest)
+            }
+            [b"EVAL", text, count, rest @ ..] => {
+                let script = Script::ALL.into_iter().find(|script| script.text().as_bytes() == *text);
+                let script = script.expect("a script of the link");
+                self.scripts.insert(script.hash().into_bytes());
+                self.eval(now, script, count, rest)
+            }
+            [b"HMGET", meta, b"e", b"o", b"k"] => self.top_reply(meta),
+            [b"DEL", key] => {
+                let existed = self.data.has(key);
+                self.data.remove(key);
+                format!(":{}\r\n", u8::from(existed)).into_bytes()
+            }
+            [b"SMEMBERS", key] => {
+                let members: Vec<_> = self.data.sets.get(*key).into_iter().flatten().cloned().collect();
+                let mut reply = format!("~{}\r\n", members.len()).into_bytes();
+                members.iter().for_each(|member| bulk(&mut reply, member));
+                reply
+            }
+            [b"HSCAN", key, cursor, b"COUNT", _] => self.scan(key, cursor),
+            [b"SET", key, value, b"PX", millis, b"GET"] => {
+                if self.faults.is_replica {
+                    return b"-READONLY You can't write against a read only replica.\r\n".to_vec();
+                }
+                let before = self.data.strings.insert(key.to_vec(), value.to_vec());
+                self.data.expires.insert(key.to_vec(), now + Duration::from_millis(decimal(millis)));
+                let mut reply = Vec::new();
+                match before {
+                    Some(before) => bulk(&mut reply, &before),
+                    None => reply.extend_from_slice(b"_\r\n"),
+                }
+                reply
+            }
+            [b"MGET", keys @ ..] => {
+                let mut reply = format!("*{}\r\n", keys.len()).into_bytes();
+                for key in keys {
+                    match self.data.strings.get(*key) {
+                        Some(value) => bulk(&mut reply, value),
+                        None => reply.extend_from_slice(b"_\r\n"),
+                    }
+                }
+                reply
+            }
+            [b"PUBLISH", channel, data] => format!(":{}\r\n", self.publish(channel, data)).into_bytes(),
+            _ => panic!("the link sent {words:?}"),
+        }
+    }
+
+    fn eval(&mut self, now: Time, script: Script, count: &[u8], rest: &[&[u8]]) -> Vec<u8> {
+        let writes = script != Script::Read;
+        if writes && self.faults.is_replica {
+            return b"-READONLY You can't write against a read only replica.\r\n".to_vec();
+        }
+        if writes && self.faults.is_full {
+            return b"-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_vec();
+        }
+        let count = usize::try_from(decimal(count)).expect("a count");
+        let (keys, arguments) = rest.split_at(count);
+        let owned = |parts: &[&[u8]]| -> Vec<Vec<u8>> { parts.iter().map(|part| part.to_vec()).collect() };
+        self.run_script(now, script, &owned(keys), &owned(arguments))
+    }
+
+    fn change_channels(&mut self, client: u32, verb: &[u8], channels: &[&[u8]]) -> Vec<u8> {
+        let Some(Client { channels: subscribed, .. }) = self.clients.get_mut(&client) else { return Vec::new() };
+        let mut reply = Vec::new();
+        for channel in channels {
+            if verb == b"subscribe" {
+                subscribed.insert(channel.to_vec());
+            } else {
+                subscribed.remove(*channel);
+            }
+            reply.extend_from_slice(b">3\r\n");
+            bulk(&mut reply, verb);
+            bulk(&mut reply, channel);
+            reply.extend_from_slice(format!(":{}\r\n", subscribed.len()).as_bytes());
+        }
+        reply
+    }
+
+    /// Returns two fields at a time, from the one whose number is the cursor.
+    fn scan(&self, key: &[u8], cursor: &[u8]) -> Vec<u8> {
+        let from = usize::try_from(decimal(cursor)).expect("a cursor");
+        let fields: Vec<_> = self.data.hashes.get(key).into_iter().flatten().collect();
+        let part = fields.get(from..).unwrap_or_default();
+        let next = if part.len() > 2 { from + 2 } else { 0 };
+        let part = &part[..part.len().min(2)];
+        let mut reply = b"*2\r\n".to_vec();
+        bulk(&mut reply, format!("{next}").as_bytes());
+        reply.extend_from_slice(format!("*{}\r\n", part.len() * 2).as_bytes());
+        for (name, value) in part {
+            bulk(&mut reply, name);
+            bulk(&mut reply, value);
+        }
+        reply
+    }
+}

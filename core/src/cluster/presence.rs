@@ -1,0 +1,288 @@
+//! Who is present in shared rooms. Each host owns the names of its members, and lives as long as its lease.
+
+use super::broker::{Answer, NamesChange, Request};
+use super::people::{Change, People, Who};
+use super::{Cluster, Output, Purpose};
+use crate::base::Time;
+use crate::facts::{RoomAnswer, RoomMessage};
+use crate::history::Keep;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Maximum number of names in one request.
+const NAMES_MAX: usize = 500;
+/// Time after which the names of this host are written again, before the broker forgets them.
+const WRITTEN_EVERY: Duration = Duration::from_secs(3_600);
+/// Time after the link is up in which a host without a lease may still renew it.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// The other hosts, as far as they have names in rooms of this one.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    /// The rooms with names of each host.
+    rooms: BTreeMap<u64, BTreeSet<Arc<str>>>,
+    /// Until when a host without a lease is not gone.
+    grace_until: Option<Time>,
+    written_at: Option<Time>,
+    /// Whether a change of names did not reach the broker.
+    has_unwritten: bool,
+}
+
+impl Cluster {
+    /// Makes a name present through members on a shard.
+    pub(crate) fn enter(
+        &mut self,
+        now: Time,
+        (name, keep): (&Arc<str>, Keep),
+        from: u8,
+        who: &Arc<str>,
+        info: Option<&Arc<str>>,
+    ) {
+        self.hold(now, name, keep);
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        let (must_write, change) = room.people.enter(from, who, info);
+        let info = room.people.info(who);
+        self.tell_change(name, change);
+        if must_write {
+            self.write_names(now, name, NamesChange::Add((Arc::clone(who), info)));
+        }
+    }
+
+    /// Removes a name whose last member on a shard has left.
+    pub(crate) fn exit(&mut self, now: Time, name: &Arc<str>, from: u8, who: &Arc<str>) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        let (must_write, change) = room.people.exit(from, who);
+        self.tell_change(name, change);
+        if must_write {
+            self.write_names(now, name, NamesChange::Remove(Arc::clone(who)));
+            self.drop_if_unused(now, name);
+        }
+    }
+
+    /// Answers who is present, once that is known.
+    pub(crate) fn list_names(
+        &mut self,
+        now: Time,
+        (name, keep): (&Arc<str>, Keep),
+        (from, request): (u8, u64),
+        after: Option<Arc<str>>,
+        max: usize,
+    ) {
+        self.hold(now, name, keep);
+        self.need_presence(now, name);
+        let is_up = self.is_up();
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        room.people.waiting.push(Who { from, request, after, max });
+        if room.people.is_known || !is_up {
+            self.answer_waiting(now, name);
+        }
+    }
+
+    /// Reads the names of other hosts in a room, unless they are known.
+    pub(super) fn need_presence(&mut self, now: Time, name: &Arc<str>) {
+        if let Some(room) = self.rooms.get_mut(name)
+            && !core::mem::replace(&mut room.people.is_needed, true)
+        {
+            self.read_hosts(now, name);
+        }
+    }
+
+    /// Reads the names of all hosts, and writes those of this one, after the link was lost.
+    pub(super) fn read_all_presence(&mut self, now: Time) {
+        self.hosts.grace_until = Some(now + GRACE);
+        let rooms: Vec<_> = self.rooms.keys().cloned().collect();
+        self.write_all_names(now);
+        for name in rooms {
+            let Some(room) = self.rooms.get_mut(&name) else { continue };
+            room.people.stop_reading();
+            if room.people.is_needed {
+                self.read_hosts(now, &name);
+            }
+        }
+    }
+
+    pub(super) fn read_leases(&mut self, now: Time) {
+        if self.hosts.has_unwritten || self.hosts.written_at.is_some_and(|at| at + WRITTEN_EVERY <= now) {
+            self.write_all_names(now);
+        }
+        let hosts: Arc<[u64]> = self.hosts.rooms.keys().copied().collect();
+        if !hosts.is_empty() {
+            self.request(now, Request::Leases { hosts: Arc::clone(&hosts) }, Purpose::Leases(hosts));
+        }
+    }
+
+    /// Handles the renewal of the lease of this host.
+    pub(super) fn lease_renewed(&mut self, now: Time, answer: Answer) {
+        if answer == Answer::Leased(false) {
+            // The other hosts may have taken this one for gone, and removed its names.
+            self.write_all_names(now);
+        }
+    }
+
+    /// Removes the names of hosts that are gone.
+    pub(super) fn leases_read(&mut self, now: Time, hosts: &[u64], answer: Answer) {
+        let Answer::Leases(leases) = answer else { return };
+        if self.hosts.grace_until.is_some_and(|until| until > now) {
+            return;
+        }
+        for (&host, _) in hosts.iter().zip(leases).filter(|(_, has_lease)| !has_lease) {
+            for name in self.hosts.rooms.remove(&host).unwrap_or_default() {
+                let Some(room) = self.rooms.get_mut(&name) else { continue };
+                let changes = room.people.remove_host(host);
+                self.tell_changes(&name, changes);
+                self.request(now, Request::Forget { room: name, host }, Purpose::Nothing);
+            }
+        }
+    }
+
+    pub(super) fn hosts_read(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
+        let Answer::Hosts(found) = answer else { return };
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        let gone: Vec<u64> = room.people.hosts().into_iter().filter(|host| !found.contains(host)).collect();
+        let changes: Vec<_> = gone.into_iter().flat_map(|host| room.people.remove_host(host)).collect();
+        self.tell_changes(name, changes);
+        let own = self.host;
+        for host in found.into_iter().filter(|host| *host != own) {
+            self.read_names_of(now, name, host);
+        }
+        self.presence_is_read(now, name);
+    }
+
+    pub(super) fn names_read(&mut self, now: Time, name: &Arc<str>, (host, reading): (u64, u64), answer: Answer) {
+        let Answer::Names(names, cursor) = answer else { return };
+        let Some(room) = self.rooms.get_mut(name).filter(|room| room.people.is_reading(host, reading)) else { return };
+        let mut changes: Vec<Change> =
+            names.iter().filter_map(|(who, info)| room.people.add(host, who, info.as_ref())).collect();
+        if !names.is_empty() {
+            self.hosts.rooms.entry(host).or_default().insert(Arc::clone(name));
+        }
+        match cursor {
+            Some(cursor) => self.read_more_names(now, name, (host, reading), cursor),
+            None => changes.extend(room.people.end_reading(host, reading)),
+        }
+        self.tell_changes(name, changes);
+        self.presence_is_read(now, name);
+    }
+
+    /// Handles a name that came to another host, or went from there.
+    pub(super) fn hear_name(
+        &mut self,
+        room: &str,
+        host: u64,
+        who: &Arc<str>,
+        info: Option<&Arc<str>>,
+        is_present: bool,
+    ) {
+        if host == self.host {
+            return;
+        }
+        let Some(name) = self.rooms.get_key_value(room).map(|(name, _)| Arc::clone(name)) else { return };
+        let Some(room) = self.rooms.get_mut(&name).filter(|room| room.people.is_needed) else { return };
+        let change = if is_present {
+            self.hosts.rooms.entry(host).or_default().insert(Arc::clone(&name));
+            room.people.add(host, who, info)
+        } else {
+            room.people.remove(host, who)
+        };
+        self.tell_change(&name, change);
+    }
+
+    /// Reads the names of a host that has changed many.
+    pub(super) fn hear_names(&mut self, now: Time, room: &str, host: u64) {
+        let known = self.rooms.get_key_value(room).filter(|(_, room)| room.people.is_needed && host != self.host);
+        if let Some(name) = known.map(|(name, _)| Arc::clone(name)) {
+            self.read_names_of(now, &name, host);
+        }
+    }
+
+    /// Notes that a change of names did not reach the broker.
+    pub(super) fn names_written(&mut self, name: &Arc<str>, answer: &Answer) {
+        if let Some(room) = self.rooms.get_mut(name)
+            && *answer != Answer::Done
+        {
+            room.people.is_unwritten = true;
+            self.hosts.has_unwritten = true;
+        }
+    }
+
+    /// Forgets a room that is not heard any more.
+    pub(super) fn forget_people(&mut self, name: &Arc<str>, people: &People) {
+        for host in people.hosts() {
+            if let Some(rooms) = self.hosts.rooms.get_mut(&host) {
+                rooms.remove(name);
+                if rooms.is_empty() {
+                    self.hosts.rooms.remove(&host);
+                }
+            }
+        }
+    }
+
+    fn read_hosts(&mut self, now: Time, name: &Arc<str>) {
+        self.read(now, Request::Hosts { room: Arc::clone(name) }, Purpose::Hosts(Arc::clone(name)));
+    }
+
+    fn read_names_of(&mut self, now: Time, name: &Arc<str>, host: u64) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        let reading = room.people.begin_reading(host);
+        self.read_more_names(now, name, (host, reading), Box::from(&b"0"[..]));
+    }
+
+    fn read_more_names(&mut self, now: Time, name: &Arc<str>, (host, reading): (u64, u64), cursor: Box<[u8]>) {
+        let request = Request::NamesOf { room: Arc::clone(name), host, cursor };
+        self.read(now, request, Purpose::NamesOf(Arc::clone(name), host, reading));
+    }
+
+    /// Answers the requests for names, once the names of all hosts are known.
+    fn presence_is_read(&mut self, now: Time, name: &Arc<str>) {
+        let Some(room) = self.rooms.get_mut(name).filter(|room| room.people.is_read()) else { return };
+        room.people.is_known = true;
+        self.answer_waiting(now, name);
+    }
+
+    fn answer_waiting(&mut self, now: Time, name: &Arc<str>) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        for Who { from, request, after, max } in core::mem::take(&mut room.people.waiting) {
+            let known = room.people.is_known.then(|| room.people.page(after.as_deref(), max));
+            let answer = known.map_or(RoomAnswer::Unknown, |page| RoomAnswer::Present(Some(page)));
+            self.output.push_back(Output::ToShard(from, RoomMessage::Answer { request, answer }));
+        }
+        self.drop_if_unused(now, name);
+    }
+
+    fn write_all_names(&mut self, now: Time) {
+        (self.hosts.written_at, self.hosts.has_unwritten) = (Some(now), false);
+        let rooms: Vec<_> = self.rooms.keys().cloned().collect();
+        for name in rooms {
+            let Some(room) = self.rooms.get_mut(&name) else { continue };
+            let names = room.people.here();
+            if names.is_empty() && !core::mem::take(&mut room.people.is_unwritten) {
+                continue;
+            }
+            room.people.is_unwritten = false;
+            let mut parts = names.chunks(NAMES_MAX).map(<[_]>::to_vec);
+            self.write_names(now, &name, NamesChange::All(parts.next().unwrap_or_default()));
+            for part in parts {
+                self.write_names(now, &name, NamesChange::More(part));
+            }
+            self.drop_if_unused(now, &name);
+        }
+    }
+
+    fn write_names(&mut self, now: Time, name: &Arc<str>, change: NamesChange) {
+        self.request(now, Request::Names { room: Arc::clone(name), change }, Purpose::Names(Arc::clone(name)));
+    }
+
+    fn tell_changes(&mut self, name: &Arc<str>, changes: Vec<Change>) {
+        changes.into_iter().for_each(|change| self.tell_change(name, Some(change)));
+    }
+
+    fn tell_change(&mut self, name: &Arc<str>, change: Option<Change>) {
+        let Some(Change { name: who, info, is_present }) = change else { return };
+        let room = Arc::clone(name);
+        let changed = RoomMessage::PresenceChanged { room, name: who, is_present, info };
+        self.output.push_back(Output::ToHolders(changed));
+    }
+}

@@ -1,0 +1,133 @@
+//! Messages from this host to shared rooms.
+
+use super::broker::{Answer, Request};
+use super::{Cluster, Output, Purpose, RedisLink, envelope};
+use crate::base::{ConnId, OutgoingBuf, Time};
+use crate::facts::{PublishRefusal, Published, RoomAnswer, RoomMessage};
+use crate::history::{Keep, Position, PublishError};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+
+/// Maximum length of a key, in bytes.
+const KEY_MAX_BYTES: usize = 64;
+/// Maximum length of a message, in bytes, so that the broker's replies stay within the bound of the link.
+const MESSAGE_MAX_BYTES: usize = 4 << 20;
+
+/// Maximum number of rooms without members here whose last kept message is remembered.
+const KEPT_MAX: usize = 1_000;
+
+/// The positions of the last messages that the broker has kept for this host, in rooms without members here.
+#[derive(Debug, Default)]
+pub(super) struct KeptPositions {
+    positions: BTreeMap<Arc<str>, Position>,
+    /// The same rooms, in the order of their first message.
+    order: VecDeque<Arc<str>>,
+}
+
+impl KeptPositions {
+    fn add(&mut self, name: &Arc<str>, position: Position) {
+        if self.positions.insert(Arc::clone(name), position).is_none() {
+            self.order.push_back(Arc::clone(name));
+        }
+        if self.order.len() > KEPT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.positions.remove(&oldest);
+        }
+    }
+
+    fn take(&mut self) -> BTreeMap<Arc<str>, Position> {
+        self.order.clear();
+        core::mem::take(&mut self.positions)
+    }
+}
+
+/// A message to a shared room.
+#[derive(Clone, Debug)]
+pub(crate) struct Submission<'a> {
+    pub(crate) room: &'a Arc<str>,
+    /// The shard that sends it, and the number of its request, if it wants an answer.
+    pub(crate) from: u8,
+    pub(crate) request: Option<u64>,
+    pub(crate) key: Option<&'a Arc<str>>,
+    pub(crate) except: &'a [ConnId],
+    pub(crate) message: &'a OutgoingBuf,
+    pub(crate) keep: Keep,
+}
+
+impl Cluster {
+    /// Publishes a message, or refuses it at once.
+    pub(crate) fn submit(&mut self, now: Time, submission: &Submission<'_>) {
+        let Submission { room, from, request, key, keep, .. } = *submission;
+        if let Some(refusal) = self.refusal(submission) {
+            return self.publish_answered(from, request, RoomAnswer::Published(Published::Refused(refusal)));
+        }
+        let publish = Request::Publish {
+            room: Arc::clone(room),
+            key: key.cloned(),
+            keep,
+            epoch: self.marks.next(),
+            mark: self.marks.next(),
+            data: envelope::encode(self.host, submission.except, submission.message).into(),
+        };
+        self.request(now, publish, Purpose::Publish { room: Arc::clone(room), from, request });
+    }
+
+    /// Removes the kept messages of a room.
+    pub(crate) fn remove_history(&mut self, now: Time, room: &Arc<str>) {
+        self.request(now, Request::Remove { room: Arc::clone(room) }, Purpose::Nothing);
+    }
+
+    pub(super) fn published(&mut self, room: &Arc<str>, from: u8, request: Option<u64>, answer: Answer) {
+        let answer = match answer {
+            Answer::Published { position, is_repeated } => {
+                self.was_kept(room, position);
+                RoomAnswer::Published(Published::kept(position, is_repeated))
+            }
+            Answer::Refused(_) => RoomAnswer::Published(Published::Refused(PublishRefusal::Broker)),
+            _ => RoomAnswer::Unknown,
+        };
+        self.publish_answered(from, request, answer);
+    }
+
+    /// Remembers the position of a message that the broker has kept, to notice if the broker loses it.
+    fn was_kept(&mut self, name: &Arc<str>, position: Position) {
+        match self.rooms.get_mut(name) {
+            Some(room) => room.kept = Some(position),
+            None => self.kept.add(name, position),
+        }
+    }
+
+    /// Compares what the broker has kept of this host's messages with its histories, after the link was lost.
+    pub(super) fn check_kept(&mut self, now: Time) {
+        for (name, position) in self.kept.take() {
+            self.hold(now, &name, Keep::messages(0));
+            if let Some(room) = self.rooms.get_mut(&name) {
+                room.must_check = true;
+                room.top.get_or_insert(position);
+                room.kept.get_or_insert(position);
+            }
+        }
+    }
+
+    fn refusal(&self, submission: &Submission<'_>) -> Option<PublishRefusal> {
+        let (bytes, max) = (submission.message.as_outgoing().len(), (submission.keep.bytes as usize).min(MESSAGE_MAX_BYTES));
+        if bytes > max {
+            return Some(PublishError::TooLong { bytes, max }.into());
+        }
+        if let Some(key) = submission.key.filter(|key| key.len() > KEY_MAX_BYTES) {
+            return Some(PublishError::KeyTooLong { bytes: key.len() }.into());
+        }
+        match self.link.as_ref().filter(|link| link.is_up()) {
+            None => Some(PublishRefusal::NoBroker),
+            Some(link) => RedisLink::is_full(link).then_some(PublishRefusal::BrokerBehind),
+        }
+    }
+
+    fn publish_answered(&mut self, from: u8, request: Option<u64>, answer: RoomAnswer) {
+        self.metrics.published(&answer);
+        if let Some(request) = request {
+            self.output.push_back(Output::ToShard(from, RoomMessage::Answer { request, answer }));
+        }
+    }
+}

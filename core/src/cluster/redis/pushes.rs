@@ -1,0 +1,68 @@
+//! What the server sends unasked: messages of channels, and confirmations of subscriptions.
+
+use super::replies::{hex, info, position};
+use crate::cluster::broker::{Heard, Message};
+use crate::cluster::names::{Names, host_of};
+use crate::cluster::resp::Reply;
+use alloc::string::String;
+use alloc::sync::Arc;
+use bytes::Bytes;
+
+/// What the server sent unasked.
+pub(super) enum Push<P> {
+    Heard(Heard<P>),
+    /// A subscription began or ended.
+    ChannelChanged,
+    /// Nothing that is used here, such as a message that somebody else published to a channel.
+    Other,
+}
+
+pub(super) fn read_push<P>(parts: &[Reply], names: &Names, host: u64) -> Push<P> {
+    let [kind, channel, rest @ ..] = parts else { return Push::Other };
+    let Some(channel) = channel.as_bytes() else { return Push::Other };
+    match (kind.as_bytes().map(|kind| &**kind), rest) {
+        (Some(b"message"), [Reply::Text(data)]) => message(channel, data, names, host).map_or(Push::Other, Push::Heard),
+        (Some(b"subscribe" | b"unsubscribe"), _) => Push::ChannelChanged,
+        _ => Push::Other,
+    }
+}
+
+fn message<P>(channel: &[u8], data: &Bytes, names: &Names, host: u64) -> Option<Heard<P>> {
+    if let Some(room) = names.room_of(channel) {
+        return of_room(room, data);
+    }
+    if channel == names.probe(host) {
+        return core::str::from_utf8(data).ok()?.parse().ok().map(Heard::Probed);
+    }
+    (channel == names.all_hosts()).then(|| Heard::Told(data.clone()))
+}
+
+/// Reads what a script published to the channel of a room: a letter, words, and content after a line feed.
+fn of_room<P>(room: String, data: &Bytes) -> Option<Heard<P>> {
+    let end = memchr::memchr(b'\n', data).unwrap_or(data.len());
+    let (head, content) = (data.get(..end)?, data.slice((end + 1).min(data.len())..));
+    let head = core::str::from_utf8(head).ok()?;
+    match head.split_once(' ') {
+        Some(("M", rest)) => {
+            let (at, previous) = rest.rsplit_once(' ')?;
+            let position = position(at.as_bytes())?;
+            let message = Message { position, previous: hex(previous)?, at: 0, data: content };
+            Some(Heard::Message { room, message })
+        }
+        Some(("P", rest)) => of_presence(room, rest, &content),
+        _ => (head == "E").then_some(Heard::Renewed { room }),
+    }
+}
+
+fn of_presence<P>(room: String, words: &str, content: &[u8]) -> Option<Heard<P>> {
+    let mut words = words.split(' ');
+    let (host, change) = (host_of(words.next()?.as_bytes())?, words.next()?);
+    if change == "=" {
+        return Some(Heard::Names { room, host });
+    }
+    let length: usize = words.next()?.parse().ok()?;
+    let (name, about) = content.split_at_checked(length)?;
+    let name: Arc<str> = core::str::from_utf8(name).ok()?.into();
+    let is_present = change == "+";
+    Some(Heard::Name { room, host, name, info: info(about)?, is_present })
+}

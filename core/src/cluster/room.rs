@@ -1,0 +1,78 @@
+//! What a host knows of one shared room.
+
+use super::people::People;
+use crate::base::Time;
+use crate::history::{Keep, Position};
+use alloc::collections::VecDeque;
+
+/// A room with members on this host, or one about which somebody here asks.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// Whether shards of this host have members.
+    pub(super) is_held: bool,
+    pub(super) keep: Keep,
+    /// The position up to which the shards have all messages. `None`: they have not been told any.
+    pub(super) top: Option<Position>,
+    /// The position of the last message of this host that the broker has kept.
+    pub(super) kept: Option<Position>,
+    /// Whether the history must be compared with `kept`, although nobody here needs the room.
+    pub(super) must_check: bool,
+    pub(super) step: Step,
+    /// Members that wait until the position is known.
+    pub(super) asks: VecDeque<Ask>,
+    /// Whether the room must begin a new epoch, because messages were published that the broker does not have.
+    pub(super) must_renew: bool,
+    /// Number of messages since the link was up.
+    pub(super) messages: u32,
+    /// When the position was last found to be that of the broker.
+    pub(super) confirmed_at: Time,
+    pub(super) people: People,
+}
+
+/// How far the position of a room is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The history must be read.
+    Wanted,
+    /// The history is being read.
+    Reading,
+    /// The position is that of the broker, and messages follow it.
+    Live,
+}
+
+/// A question what a new member has missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// The shard that asks.
+    pub(crate) from: u8,
+    pub(crate) number: u64,
+    pub(crate) since: Option<Position>,
+    pub(crate) messages_max: u32,
+    pub(crate) bytes_max: u32,
+    pub(crate) asked_at: Time,
+    /// How often the history was not that of the position.
+    pub(crate) tries: u8,
+}
+
+impl Room {
+    pub(super) fn new(now: Time, keep: Keep) -> Self {
+        Self {
+            is_held: false,
+            keep,
+            top: None,
+            kept: None,
+            must_check: false,
+            step: Step::Wanted,
+            asks: VecDeque::new(),
+            must_renew: false,
+            messages: 0,
+            confirmed_at: now,
+            people: People::default(),
+        }
+    }
+
+    /// Returns `true` if nobody here needs the room any more.
+    pub(super) fn is_unused(&self) -> bool {
+        !self.is_held && !self.must_renew && !self.must_check && self.asks.is_empty() && self.people.is_unused()
+    }
+}

@@ -1,0 +1,214 @@
+//! Members of rooms on one host, and what each of them got.
+
+use super::Tally;
+use crate::base::{OutgoingBuf, Random, Time};
+use crate::cluster::Ask;
+use crate::cluster::model::Published;
+use crate::facts::RoomMessage;
+use crate::history::{Gap, Position};
+use std::collections::BTreeMap;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+/// The members on one host. They are on one shard, and so get the same messages.
+#[derive(Default)]
+pub(super) struct Members {
+    members: BTreeMap<u64, Member>,
+    asked: u64,
+    /// The positions of members that left, with which others come back.
+    left_at: BTreeMap<&'static str, Vec<Position>>,
+}
+
+struct Member {
+    room: &'static str,
+    since: Option<Position>,
+    is_live: bool,
+    is_over: bool,
+    heard: Vec<Heard>,
+}
+
+/// What a member got.
+#[derive(Debug)]
+enum Heard {
+    /// The position from which messages follow, of a member that came back and missed these, or why not.
+    Told(Position, Result<Vec<(Position, u64)>, Gap>),
+    Message(Position, u64, u64),
+    Gap(Position, Gap),
+}
+
+impl Members {
+    /// Adds a member, which may come back with the position of one that left.
+    pub(super) fn join(&mut self, now: Time, room: &'static str, random: &mut Random) -> Option<Ask> {
+        self.asked += 1;
+        let back = self.left_at.get_mut(room).filter(|_| random.below(4) > 0).and_then(Vec::pop);
+        let member = Member { room, since: back, is_live: false, is_over: false, heard: Vec::new() };
+        self.members.insert(self.asked, member);
+        let (number, since) = (self.asked, back);
+        Some(Ask { from: 0, number, since, messages_max: 4, bytes_max: 1_000, asked_at: now, tries: 0 })
+    }
+
+    /// Removes a member. Returns `true` if no other one is left.
+    pub(super) fn leave(&mut self, room: &'static str, random: &mut Random) -> bool {
+        let mut of_room = self.members.values_mut().filter(|member| member.room == room && !member.is_over);
+        let Some(member) = of_room.next() else { return false };
+        let is_last = of_room.next().is_none();
+        member.is_over = true;
+        if member.is_live && random.below(3) > 0 {
+            let at = member.heard.iter().rev().map(Heard::position).next();
+            self.left_at.entry(room).or_default().extend(at.filter(|at| at.epoch > 0));
+        }
+        is_last
+    }
+
+    pub(super) fn crash(&mut self) {
+        for member in self.members.values_mut().filter(|member| !member.is_over) {
+            member.is_over = true;
+        }
+    }
+
+    pub(super) fn are_in(&self, room: &str) -> bool {
+        self.members.values().any(|member| member.room == room && !member.is_over)
+    }
+
+    /// Passes on what the cluster tells the shard.
+    pub(super) fn handle(&mut self, message: RoomMessage) {
+        match message {
+            RoomMessage::Told { number, position, missed, .. } => {
+                let Some(member) = self.members.get_mut(&number).filter(|member| !member.is_over) else { return };
+                let missed = missed.map(|missed| missed.iter().map(|(at, message)| (*at, number_of(message))).collect());
+                member.is_live = true;
+                member.heard.push(Heard::Told(position, missed));
+            }
+            RoomMessage::Kept { room, position, previous, message, .. } => {
+                self.hear(&room, || Heard::Message(position, previous, number_of(&message)));
+            }
+            RoomMessage::Moved { room, position, why } => self.hear(&room, || Heard::Gap(position, why)),
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, room: &str, heard: impl Fn() -> Heard) {
+        let live = self.members.values_mut().filter(|member| member.room == room && member.is_live && !member.is_over);
+        live.for_each(|member| member.heard.push(heard()));
+    }
+
+    pub(super) fn check(
+        &self,
+        room: &str,
+        channel: &[u8],
+        ledger: &[Published],
+        top: Option<[Vec<u8>; 3]>,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        let ledger: Vec<_> = ledger.iter().filter(|published| published.channel == channel).collect();
+        for (number, member) in self.members.iter().filter(|(_, member)| member.room == room) {
+            let fail = |error: String| format!("member {number} of {room}: {error}: {:?}", member.heard);
+            member.check(&ledger, tally).map_err(fail)?;
+            if member.is_over {
+                continue;
+            }
+            let last = member.heard.last().map(Heard::position);
+            let top = top.as_ref().map(|[_, offset, mark]| (text(offset, 10), text(mark, 16)));
+            if last.map(|last| (last.offset, last.mark)) != top {
+                return Err(fail(format!("the end is not that of the broker, {top:?}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Heard {
+    fn position(&self) -> Position {
+        match self {
+            Self::Told(position, _) | Self::Message(position, ..) | Self::Gap(position, _) => *position,
+        }
+    }
+}
+
+impl Member {
+    fn check(&self, ledger: &[&Published], tally: &mut Tally) -> Result<(), String> {
+        // The index in the ledger after the last message, while nothing may be missing.
+        let mut next: Option<usize> = None;
+        let mut seen = std::collections::BTreeSet::new();
+        // Messages that the broker lost, and of whose loss the member must be told at some time.
+        let mut owed = false;
+        for heard in &self.heard {
+            match heard {
+                Heard::Told(position, missed) => {
+                    next = after(ledger, *position);
+                    match (self.since, missed) {
+                        (Some(since), Ok(missed)) => {
+                            tally.recovered += 1;
+                            let from = after(ledger, since).ok_or("recovered from a position that never was")?;
+                            let until = next.unwrap_or(0);
+                            let between = &ledger[from.min(until)..until];
+                            let expected: Vec<_> = between.iter().filter(|published| !published.was_lost).map(number).collect();
+                            let got: Vec<_> = missed.iter().map(|(_, number)| *number).collect();
+                            // What was lost since may be among them.
+                            if !expected.iter().all(|number| got.contains(number)) {
+                                return Err(format!("recovered with {got:?}, and {expected:?} were missed"));
+                            }
+                            owed |= between.iter().any(|published| published.was_lost && !got.contains(&number(published)));
+                            if until < from {
+                                return Err("recovered at an earlier position".into());
+                            }
+                            seen.extend(got);
+                        }
+                        (Some(_), Err(_)) => tally.not_recovered += 1,
+                        (None, _) => {}
+                    }
+                }
+                Heard::Message(position, _, text) => {
+                    tally.received += 1;
+                    let at = ledger.iter().position(|published| number(published) == *text);
+                    let at = at.ok_or_else(|| format!("{text} was never published"))?;
+                    if !seen.insert(*text) {
+                        return Err(format!("{text} came twice"));
+                    }
+                    if let Some(from) = next {
+                        if at < from {
+                            return Err(format!("{text} came after later ones"));
+                        }
+                        if let Some(missing) = ledger[from..at].iter().find(|published| !published.was_lost) {
+                            return Err(format!("{} is missing before {text} at {position}", number(missing)));
+                        }
+                        owed |= at > from;
+                    }
+                    next = Some(at + 1);
+                }
+                Heard::Gap(position, _) => {
+                    tally.gaps += 1;
+                    owed = false;
+                    next = after(ledger, *position);
+                }
+            }
+        }
+        if owed && !self.is_over {
+            return Err("a message that the broker lost is missing without a gap".into());
+        }
+        Ok(())
+    }
+}
+
+/// Returns the index of the first message after a position.
+fn after(ledger: &[&Published], position: Position) -> Option<usize> {
+    if position.mark == 0 {
+        return None;
+    }
+    let at = ledger.iter().position(|published| text(&published.mark, 16) == position.mark);
+    at.map(|at| at + 1)
+}
+
+fn number(published: &&Published) -> u64 {
+    let message = crate::cluster::envelope::decode(published.data.clone().into()).expect("an envelope").message;
+    number_of(&message)
+}
+
+fn number_of(message: &OutgoingBuf) -> u64 {
+    message.as_outgoing().as_payload(crate::base::Representation::Text).as_str().and_then(|text| text.parse().ok()).expect("a number")
+}
+
+fn text(digits: &[u8], base: u32) -> u64 {
+    u64::from_str_radix(core::str::from_utf8(digits).expect("text"), base).expect("a number")
+}

@@ -1,0 +1,23 @@
+//! Events of the link to the broker of shared rooms, which the application does not get.
+
+use super::Machine;
+use crate::base::Origin;
+use crate::handler::{Event, Handler};
+use crate::state::State;
+
+impl<H: Handler> Machine<H> {
+    /// Handles an event of the link. Returns `false` if it is one of the application.
+    pub(super) fn take_link_event(&mut self, event: &Event<'_, H::Note>) -> bool {
+        match *event {
+            Event::Opened { conn, origin: Origin::Dial(dial), .. } if State::is_link_dial(dial) => {
+                self.state.link_opened(conn, dial);
+            }
+            Event::DialFailed { dial, .. } if State::is_link_dial(dial) => self.state.link_dial_failed(dial),
+            Event::DialEnded { dial } if State::is_link_dial(dial) => {}
+            Event::Message { conn, payload } if self.state.is_link(conn) => self.state.link_received(conn, payload),
+            Event::Closed { conn, .. } if self.state.is_link(conn) => self.state.link_closed(conn),
+            _ => return event.conn().is_some_and(|conn| self.state.is_link(conn)),
+        }
+        true
+    }
+}

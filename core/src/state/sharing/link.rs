@@ -1,0 +1,217 @@
+//! The connection to the broker: a dial of the machine, whose events the application never gets.
+
+use crate::base::{ConnId, DialId, Origin, Payload, Reason, Time};
+use crate::cluster::{Cluster, LinkFault, Output, WantedLink};
+use crate::config::{Dial, Marks, PeerLimits, Rates, WithoutBroker};
+use crate::facts::Shard;
+use crate::state::{Ending, Pending, State};
+use crate::wire::{Budget, Raw, Wire};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+/// The index of an application that no server has: its dials are those of the machine itself.
+const OWN_APP: u8 = u8::MAX;
+/// Output of the link that may wait. What waits for answers is bounded in the link.
+const QUEUED_MAX: u32 = 64 << 20;
+/// Time limit of an attempt to connect, and of the handshake of TLS.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The link to the broker, and which shards have members of shared rooms.
+pub(crate) struct Sharing {
+    pub(super) cluster: Cluster,
+    dial: Option<DialId>,
+    conn: Option<ConnId>,
+    /// The shards with members, for each shared room.
+    pub(super) holders: BTreeMap<Arc<str>, BTreeSet<u8>>,
+    /// The rooms to which messages were published on this host alone, while the link was down.
+    pub(super) local: BTreeSet<Arc<str>>,
+}
+
+impl State {
+    /// Returns the number of the shard with the link.
+    pub(crate) const fn link_shard(shard: Shard) -> u8 {
+        shard.count() - 1
+    }
+
+    /// Begins to make the link, if this shard has it.
+    pub(crate) fn start_sharing(&mut self) {
+        let shard = self.outbox.shard;
+        if let Some(options) = self.config.cluster.clone()
+            && shard.number() == Self::link_shard(shard)
+        {
+            let cluster = Cluster::new(self.now, options, self.random.next_u64());
+            let (holders, local) = (BTreeMap::new(), BTreeSet::new());
+            self.sharing = Some(Box::new(Sharing { cluster, dial: None, conn: None, holders, local }));
+            self.drive_link();
+        }
+    }
+
+    /// Returns `true` if a connection is the link to the broker, or was it.
+    pub(crate) fn is_link(&self, conn: ConnId) -> bool {
+        let origin = self.conns.get(conn).map(|conn| conn.origin);
+        matches!(origin, Some(Origin::Dial(dial)) if Self::is_link_dial(dial))
+    }
+
+    /// Returns `true` if a dial is one of the link to the broker.
+    pub(crate) const fn is_link_dial(dial: DialId) -> bool {
+        dial.app() == OWN_APP
+    }
+
+    /// Handles the success of an attempt to connect.
+    pub(crate) fn link_opened(&mut self, conn: ConnId, dial: DialId) {
+        let now = self.now;
+        if let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.dial == Some(dial)) {
+            sharing.conn = Some(conn);
+            sharing.cluster.link_connected(now);
+            self.drive_link();
+        }
+    }
+
+    /// Handles bytes from the broker.
+    pub(crate) fn link_received(&mut self, conn: ConnId, payload: Payload<'_>) {
+        let now = self.now;
+        if let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.conn == Some(conn)) {
+            sharing.cluster.received(now, payload.as_bytes());
+            self.drive_link();
+        }
+    }
+
+    /// Handles the end of the connection to the broker.
+    pub(crate) fn link_closed(&mut self, conn: ConnId) {
+        let now = self.now;
+        if let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.conn == Some(conn)) {
+            (sharing.conn, sharing.dial) = (None, None);
+            sharing.cluster.link_ended(now);
+            self.drive_link();
+        }
+    }
+
+    /// Handles a failed attempt to connect.
+    pub(crate) fn link_dial_failed(&mut self, dial: DialId) {
+        let now = self.now;
+        if let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.dial == Some(dial)) {
+            (sharing.conn, sharing.dial) = (None, None);
+            sharing.cluster.link_ended(now);
+            self.drive_link();
+        }
+    }
+
+    /// Returns when the link has something to do.
+    pub(crate) fn link_deadline(&self) -> Option<Time> {
+        self.sharing.as_ref()?.cluster.deadline()
+    }
+
+    /// Handles the passing of time for the link. Returns `true` if something was due.
+    pub(crate) fn pass_time_for_link(&mut self) -> bool {
+        let now = self.now;
+        let Some(sharing) = self.sharing.as_mut() else { return false };
+        if sharing.cluster.deadline().is_none_or(|at| at > now) {
+            return false;
+        }
+        sharing.cluster.elapsed(now);
+        self.drive_link();
+        true
+    }
+
+    /// Carries out what the cluster wants.
+    pub(super) fn drive_link(&mut self) {
+        while let Some(output) = self.sharing.as_mut().and_then(|sharing| sharing.cluster.next_output()) {
+            match output {
+                Output::ToShard(shard, message) => self.pass_to(shard, message),
+                Output::ToHolders(message) => self.pass_to_holders(message),
+                Output::FromHost(_) => {}
+                Output::Up => self.link_is_up(),
+                Output::Down(fault) => self.link_is_down(fault.as_ref()),
+            }
+        }
+        let (now, Some(sharing)) = (self.now, self.sharing.as_mut()) else { return };
+        if sharing.cluster.take_must_close() {
+            self.close_link();
+        }
+        let Some(sharing) = self.sharing.as_mut() else { return };
+        let output = sharing.cluster.take_output();
+        if let Some(conn) = sharing.conn.filter(|_| !output.is_empty()) {
+            self.send(conn, Payload::Binary(&output).into());
+        }
+        self.dial_link(now);
+    }
+
+    fn close_link(&mut self) {
+        let Some(sharing) = self.sharing.as_mut() else { return };
+        let conn = sharing.conn.take();
+        if let Some(dial) = sharing.dial.take() {
+            self.dials.remove(dial);
+        }
+        if let Some(conn) = conn {
+            self.end(conn.slot(), Reason::Application, Ending::Drop);
+        }
+    }
+
+    fn dial_link(&mut self, now: Time) {
+        let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.dial.is_none()) else { return };
+        let Some(WantedLink { addresses }) = sharing.cluster.take_wanted_link(now) else { return };
+        let Some(options) = self.config.cluster.as_ref() else { return };
+        let dial = link_dial(&options.dial, addresses);
+        let id = self.dials.add(now, dial, OWN_APP, &mut self.random);
+        if let Some(sharing) = self.sharing.as_mut() {
+            sharing.dial = Some(id);
+        }
+    }
+
+    fn link_is_up(&mut self) {
+        self.metrics.cluster.up = 1;
+        self.metrics.cluster.links += 1;
+        self.pending.push_back(Pending::Broker { is_up: true, why: None });
+        let Some(sharing) = self.sharing.as_mut() else { return };
+        // What was published here alone is told as a gap everywhere.
+        for room in core::mem::take(&mut sharing.local) {
+            self.memory.forget_history(&room);
+            if let Some(sharing) = self.sharing.as_mut() {
+                sharing.cluster.renew(self.now, &room);
+            }
+        }
+    }
+
+    fn link_is_down(&mut self, fault: Option<&LinkFault>) {
+        self.metrics.cluster.up = 0;
+        self.metrics.cluster.losses += 1;
+        self.pending.push_back(Pending::Broker { is_up: false, why: fault.map(|fault| fault.to_string().into()) });
+    }
+
+    /// Returns `true` if messages to shared rooms go to members on this host alone now.
+    pub(super) fn is_local(&self) -> bool {
+        let is_allowed = self.config.cluster.as_ref().is_some_and(|cluster| cluster.without_broker == WithoutBroker::Local);
+        is_allowed && self.sharing.as_ref().is_some_and(|sharing| !sharing.cluster.is_up())
+    }
+}
+
+/// Returns the dial of a link: the addresses and the security are the operator's, and the limits are ours.
+fn link_dial(options: &Dial, mut addresses: alloc::vec::Vec<alloc::string::String>) -> Dial {
+    let marks = Marks::new(QUEUED_MAX / 2, QUEUED_MAX / 2, QUEUED_MAX).unwrap_or_default();
+    let limits = PeerLimits {
+        rates: Rates { messages: None, bytes: None, ..Rates::default() },
+        budget: Budget::default(),
+        idle: None,
+        idle_warning: None,
+        silence: None,
+        lifetime: None,
+    };
+    let mut dial = Dial {
+        protocol: Wire::Raw(Raw::default()).into(),
+        backoff: None,
+        limits: Some(limits),
+        marks: Some(marks),
+        always_read: true,
+        kept_in_drain: true,
+        timeout: options.timeout.min(CONNECTS_WITHIN),
+        ..options.clone()
+    };
+    if !addresses.is_empty() {
+        dial.address = addresses.remove(0);
+        dial.others = addresses;
+    }
+    dial
+}

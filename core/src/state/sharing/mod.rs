@@ -1,0 +1,8 @@
+//! Rooms that several hosts share: the link to the broker, on one shard of this host.
+//!
+//! The other shards send it the same messages that they send to homes in memory.
+
+mod link;
+mod rooms;
+
+pub(crate) use link::Sharing;
