@@ -225,8 +225,8 @@ pub use facts::{
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError, PresenceChange, PublishOptions, RoomGap};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{
-    ByReason, ClusterMetrics, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series, SeriesError,
-    SeriesId, SeriesProblem, TunnelMetrics, WorkSummary,
+    ByReason, ClusterMetrics, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series,
+    SeriesError, SeriesId, SeriesProblem, TunnelMetrics, WorkSummary,
 };
 pub use state::{Deadline, Job, Offloaded, RequestTicket, RoomRequest, RoundTrip, Ticket, Timer, Traffic, Why};
 #[cfg(feature = "sim")]

@@ -26,7 +26,7 @@ const UNKNOWN: Position = Position::new(0, 0, 0);
 impl Cluster {
     /// Answers what a new member has missed, once that is known.
     pub(crate) fn ask(&mut self, now: Time, name: &Arc<str>, keep: Keep, has_presence: bool, ask: Ask) {
-        self.hold(now, name, keep);
+        self.hold(now, name, Some(keep));
         if let Some(room) = self.rooms.get_mut(name) {
             room.is_held = true;
         }
@@ -82,12 +82,12 @@ impl Cluster {
     }
 
     /// Begins to hear a room, unless it is heard already.
-    pub(super) fn hold(&mut self, now: Time, name: &Arc<str>, keep: Keep) {
+    pub(super) fn hold(&mut self, now: Time, name: &Arc<str>, keep: Option<Keep>) {
         if let Some(room) = self.rooms.get_mut(name) {
-            room.keep = keep;
+            room.keep = keep.unwrap_or(room.keep);
             return;
         }
-        self.rooms.insert(Arc::clone(name), Room::new(now, keep));
+        self.rooms.insert(Arc::clone(name), Room::new(now, keep.unwrap_or(Keep::messages(0))));
         if let Some(link) = self.link.as_mut().filter(|link| link.is_up()) {
             link.subscribe(now, core::iter::once(&**name));
             self.want(name);
@@ -99,6 +99,9 @@ impl Cluster {
             && let Some((name, room)) = self.rooms.remove_entry(name)
         {
             self.forget_people(&name, &room.people);
+            if let Some(top) = room.top.filter(|top| *top != UNKNOWN) {
+                self.kept.add(&name, top, Some(room.past));
+            }
             if let Some(link) = self.link.as_mut().filter(|link| link.is_up()) {
                 link.unsubscribe(now, &name);
             }

@@ -4,6 +4,7 @@ use super::fault::{LinkFault, Refused};
 use crate::base::Time;
 use crate::history::{Keep, Position};
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -33,8 +34,8 @@ pub(super) enum Request {
     /// Remove the kept messages of a room.
     Remove { room: Arc<str> },
     /// Change the names of this host in a room.
-    Names { room: Arc<str>, change: NamesChange },
-    /// Return the hosts with names in a room.
+    Names { room: Arc<str>, change: NamesChange, version: u64 },
+    /// Return the hosts with names in a room, and the versions of these names.
     Hosts { room: Arc<str> },
     /// Return a part of the names of a host in a room.
     NamesOf { room: Arc<str>, host: u64, cursor: Box<[u8]> },
@@ -76,6 +77,23 @@ pub(super) enum NamesChange {
     Remove(Arc<str>),
 }
 
+/// News of the names of a host in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NamesNews {
+    /// The version of the names before and after. 0: there are none.
+    pub(super) versions: (u64, u64),
+    /// The name that came, changed or went. `None`: several did.
+    pub(super) change: Option<Change>,
+}
+
+/// A name that came, went, or has other information.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) name: Arc<str>,
+    pub(super) info: Option<Arc<str>>,
+    pub(super) is_present: bool,
+}
+
 /// A name, and information about it.
 pub(super) type Named = (Arc<str>, Option<Arc<str>>);
 
@@ -83,11 +101,15 @@ pub(super) type Named = (Arc<str>, Option<Arc<str>>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// A message was kept at this position, or an earlier one with the same key.
-    Published { position: Position, is_repeated: bool },
+    Published {
+        position: Position,
+        is_repeated: bool,
+    },
     /// The position of a room. `None`: it has none.
     Top(Option<Position>),
     Page(Page),
-    Hosts(Vec<u64>),
+    /// Hosts, and the version of the names of each.
+    Hosts(BTreeMap<u64, u64>),
     /// Names, and where the next part begins. `None`: this was the last.
     Names(Vec<Named>, Option<Box<[u8]>>),
     /// Whether each host has a lease.
@@ -130,15 +152,26 @@ pub(super) enum Heard<P> {
     Up,
     /// The address of the master, from a Sentinel.
     Master(String),
-    Answered { purpose: P, answer: Answer, asked_at: Time },
+    Answered {
+        purpose: P,
+        answer: Answer,
+        asked_at: Time,
+    },
     /// A message that was published to a room.
-    Message { room: String, message: Message },
+    Message {
+        room: String,
+        message: Message,
+    },
     /// A room has another epoch.
-    Renewed { room: String },
-    /// A name of another host came, changed or went.
-    Name { room: String, host: u64, name: Arc<str>, info: Option<Arc<str>>, is_present: bool },
-    /// The names of a host changed.
-    Names { room: String, host: u64 },
+    Renewed {
+        room: String,
+    },
+    /// The names of a host in a room changed.
+    Names {
+        room: String,
+        host: u64,
+        news: NamesNews,
+    },
     /// A message to all hosts.
     Told(Bytes),
     /// A message on this host's own channel.

@@ -33,14 +33,20 @@ impl Cluster {
         let count = ROUND_ROOMS_MIN.max(self.rooms.len() / 20);
         let from = self.checking.last.take().map_or(Bound::Unbounded, Bound::Excluded);
         let mut last = None;
-        let mut quiet = Vec::new();
+        let (mut quiet, mut unread) = (Vec::new(), Vec::new());
         for (name, room) in self.rooms.range::<Arc<str>, _>((from, Bound::Unbounded)).take(count) {
             last = Some(Arc::clone(name));
+            if room.people.must_compare() && room.people.read_at + QUIET <= now {
+                unread.push(Arc::clone(name));
+            }
             if room.step == Step::Live && room.confirmed_at + QUIET <= now {
                 quiet.push(Arc::clone(name));
             }
         }
         self.checking.last = last;
+        for name in unread {
+            self.read_hosts(now, &name);
+        }
         for name in quiet {
             self.request(now, Request::Top { room: Arc::clone(&name) }, Purpose::Check(name));
         }

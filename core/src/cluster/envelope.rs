@@ -55,7 +55,11 @@ pub(super) fn decode(mut bytes: Bytes) -> Option<Envelope> {
     let host = bytes.try_get_u64().ok()?;
     let count = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
     let length = count.checked_mul(8).filter(|length| *length <= bytes.len())?;
-    let except = bytes.split_to(length).chunks_exact(8).map(|id| ConnId::from_bits(id.try_into().map_or(0, u64::from_be_bytes))).collect();
+    let except = bytes
+        .split_to(length)
+        .chunks_exact(8)
+        .map(|id| ConnId::from_bits(id.try_into().map_or(0, u64::from_be_bytes)))
+        .collect();
     let message = match kind {
         TEXT => OutgoingBuf::Same(PayloadBuf::Text(text(&bytes)?)),
         BINARY => OutgoingBuf::Same(PayloadBuf::Binary(bytes)),
@@ -86,7 +90,8 @@ mod tests {
     fn messages() -> impl Strategy<Value = OutgoingBuf> {
         prop_oneof![
             ".*".prop_map(|text| OutgoingBuf::Same(PayloadBuf::Text(text.into()))),
-            prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| OutgoingBuf::Same(PayloadBuf::Binary(bytes.into()))),
+            prop::collection::vec(any::<u8>(), 0..40)
+                .prop_map(|bytes| OutgoingBuf::Same(PayloadBuf::Binary(bytes.into()))),
             (".*", ".*").prop_map(|(json, text)| OutgoingBuf::Negotiated { json: json.into(), text: text.into() }),
         ]
     }

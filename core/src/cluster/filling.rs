@@ -6,7 +6,7 @@ use super::room::Step;
 use super::{Cluster, Output, Purpose};
 use crate::base::Time;
 use crate::facts::RoomMessage;
-use crate::history::{Gap, Keep, Position};
+use crate::history::{Gap, Position};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -153,7 +153,7 @@ impl Cluster {
         let Answer::Page(page) = answer else { return self.read_failed(now, name) };
         let Some(end) = page.top else { return self.reopen(now, name) };
         let is_too_long = end.epoch == top.epoch && end.offset.saturating_sub(top.offset) > u64::from(FILL_MAX);
-        let kept = room.kept.filter(|kept| kept.offset > top.offset);
+        let kept = room.kept;
         #[cfg(test)]
         let (top, kept) = if self.offsets_only {
             let offset = top.offset.min(end.offset);
@@ -161,8 +161,8 @@ impl Cluster {
         } else {
             (top, kept)
         };
-        if kept.is_some_and(|kept| is_lost(kept, &page)) {
-            // Nothing here may be missing, but what this host published is.
+        if kept.is_some_and(|kept| is_lost(kept, top, &page)) || room.past.has(end.epoch) {
+            // Nothing here may be missing, but what this host published or knew is.
             return self.begin_epoch(now, name, end.epoch);
         }
         match follow(page, top, age) {
@@ -208,7 +208,10 @@ impl Cluster {
     /// Tells members of a gap, after which messages follow this position.
     fn moved(&mut self, now: Time, name: &Arc<str>, position: Position, why: Gap) {
         if let Some(room) = self.rooms.get_mut(name) {
-            room.top = Some(position);
+            if let Some(before) = room.top.replace(position).filter(|before| before.epoch != position.epoch) {
+                room.past.add(before.epoch);
+                room.kept = room.kept.filter(|kept| kept.epoch == position.epoch);
+            }
             self.metrics.gaps += 1;
             self.output.push_back(Output::ToHolders(RoomMessage::Moved { room: Arc::clone(name), position, why }));
             self.is_live(now, name, position);
@@ -240,7 +243,7 @@ impl Cluster {
 
     /// Begins a new epoch of a room to which messages were published that the broker does not have.
     pub(crate) fn renew(&mut self, now: Time, name: &Arc<str>) {
-        self.hold(now, name, Keep::messages(0));
+        self.hold(now, name, None);
         if let Some(room) = self.rooms.get_mut(name) {
             room.must_renew = true;
         }

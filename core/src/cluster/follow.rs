@@ -52,9 +52,16 @@ pub(super) fn is_contradicted(since: Position, why: Gap) -> bool {
     why == Gap::Rewritten && since.mark != Position::ANY_MARK
 }
 
-/// Returns `true` if a page shows that the broker has lost a message that it had kept.
-pub(super) fn is_lost(kept: Position, page: &Page) -> bool {
-    let Some(top) = page.top.filter(|top| top.epoch == kept.epoch) else { return false };
+/// Returns `true` if a page from a position on shows that the broker has lost a message that it had kept later.
+pub(super) fn is_lost(kept: Position, since: Position, page: &Page) -> bool {
+    let Some(top) = page.top.filter(|top| top.epoch == since.epoch) else { return false };
+    if kept.epoch != since.epoch {
+        // The broker had begun another epoch, and has returned from it.
+        return true;
+    }
+    if kept.offset <= since.offset {
+        return false;
+    }
     let mut positions = page.messages.iter().map(|message| message.position).chain([top]);
     kept.offset > top.offset || positions.any(|found| found.offset == kept.offset && found.mark != kept.mark)
 }
@@ -84,7 +91,8 @@ mod tests {
 
     fn offsets(page: Page, since: (u64, u64, u64), age: Option<u64>) -> Result<Vec<u64>, Gap> {
         let since = Position::new(since.0, since.1, since.2);
-        follow(page, since, age.map(Duration::from_secs)).map(|found| found.map(|message| message.position.offset).collect())
+        follow(page, since, age.map(Duration::from_secs))
+            .map(|found| found.map(|message| message.position.offset).collect())
     }
 
     #[test]

@@ -18,10 +18,7 @@ impl Cluster {
                     self.want(&name);
                 }
             }
-            Heard::Name { room, host, name, info, is_present } => {
-                self.hear_name(&room, host, &name, info.as_ref(), is_present);
-            }
-            Heard::Names { room, host } => self.hear_names(now, &room, host),
+            Heard::Names { room, host, news } => self.hear_names(now, &room, host, news),
             Heard::Told(data) => self.output.push_back(Output::FromHost(data)),
             Heard::Up | Heard::Master(_) | Heard::Answered { .. } | Heard::Probed(_) | Heard::Fault(_) => {}
         }

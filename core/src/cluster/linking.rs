@@ -164,7 +164,8 @@ impl Cluster {
         for (_, purpose) in link.into_iter().flat_map(RedisLink::end).chain(waiting) {
             self.answered(now, purpose, Answer::Lost);
         }
-        let unused: Vec<_> = self.rooms.iter().filter(|(_, room)| room.is_unused()).map(|(name, _)| Arc::clone(name)).collect();
+        let unused: Vec<_> =
+            self.rooms.iter().filter(|(_, room)| room.is_unused()).map(|(name, _)| Arc::clone(name)).collect();
         for name in unused {
             self.drop_if_unused(now, &name);
         }

@@ -95,9 +95,19 @@ pub(crate) enum Output {
 /// For what a request to the broker is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Purpose {
-    Publish { room: Arc<str>, from: u8, request: Option<u64> },
+    Publish {
+        room: Arc<str>,
+        from: u8,
+        request: Option<u64>,
+    },
     Ask(Arc<str>, Ask),
-    History { keep: Keep, from: u8, request: u64, range: HistoryRange, max: u32 },
+    History {
+        keep: Keep,
+        from: u8,
+        request: u64,
+        range: HistoryRange,
+        max: u32,
+    },
     Open(Arc<str>),
     Fill(Arc<str>),
     Renew(Arc<str>),
@@ -105,8 +115,8 @@ enum Purpose {
     Hosts(Arc<str>),
     /// The names of a host, with the number of the reading.
     NamesOf(Arc<str>, u64, u64),
-    /// A change of this host's names.
-    Names(Arc<str>),
+    /// A change of this host's names, with their new version.
+    Names(Arc<str>, u64),
     Lease,
     Leases(Arc<[u64]>),
     Nothing,
@@ -119,7 +129,10 @@ impl Purpose {
 
     /// Returns `true` if the answer may be long, so that few of them are asked for at a time.
     const fn is_read(&self) -> bool {
-        matches!(self, Self::Ask(..) | Self::History { .. } | Self::Open(_) | Self::Fill(_) | Self::Hosts(_) | Self::NamesOf(..))
+        matches!(
+            self,
+            Self::Ask(..) | Self::History { .. } | Self::Open(_) | Self::Fill(_) | Self::Hosts(_) | Self::NamesOf(..)
+        )
     }
 }
 
@@ -197,7 +210,7 @@ impl Cluster {
             Purpose::Check(room) => self.checked(now, &room, answer),
             Purpose::Hosts(room) => self.hosts_read(now, &room, answer),
             Purpose::NamesOf(room, host, reading) => self.names_read(now, &room, (host, reading), answer),
-            Purpose::Names(room) => self.names_written(&room, &answer),
+            Purpose::Names(room, version) => self.names_written(now, &room, version, &answer),
             Purpose::Lease => self.lease_renewed(now, answer),
             Purpose::Leases(hosts) => self.leases_read(now, &hosts, answer),
             Purpose::Nothing => {}

@@ -36,7 +36,7 @@ impl Names {
         name
     }
 
-    /// The set of hosts with names in a room.
+    /// The hash with the hosts that have names in a room, and the versions of these names.
     pub(super) fn hosts(&self, room: &str) -> Vec<u8> {
         self.of_room(room, ":h")
     }

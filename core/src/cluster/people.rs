@@ -1,6 +1,7 @@
 //! The names in one shared room: those of this host's members, and those of other hosts.
 
-use super::broker::Named;
+use super::broker::{Change, Named};
+use crate::base::Time;
 use crate::facts::{PresencePage, PresentName};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -8,7 +9,7 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 /// The names in a room. A name is present from its first member to its last one, over all shards and hosts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct People {
     names: BTreeMap<Arc<str>, Person>,
     /// Whether the names of other hosts are needed here.
@@ -17,10 +18,18 @@ pub(super) struct People {
     pub(super) is_known: bool,
     /// Whether the broker may have other names of this host than there are.
     pub(super) is_unwritten: bool,
+    /// Number of changes of this host's names that the broker has not confirmed.
+    pub(super) unconfirmed: u32,
+    /// The version of this host's names that the broker has. 0: it has none.
+    pub(super) written: u64,
+    /// The versions of the names of other hosts that are known here.
+    pub(super) versions: BTreeMap<u64, u64>,
     /// The hosts whose names are being read, and the number of the reading.
     readings: BTreeMap<u64, u64>,
     /// Number of readings so far.
     reading: u64,
+    /// When the versions of the names were read last.
+    pub(super) read_at: Time,
     /// Requests for the names, which wait until they are known.
     pub(super) waiting: Vec<Who>,
 }
@@ -43,14 +52,6 @@ pub(super) struct Who {
     pub(super) max: usize,
 }
 
-/// A name that came, went, or has other information.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) name: Arc<str>,
-    pub(super) info: Option<Arc<str>>,
-    pub(super) is_present: bool,
-}
-
 impl Person {
     fn is_here(&self) -> bool {
         self.shards != [0; 4]
@@ -62,8 +63,24 @@ impl Person {
 }
 
 impl People {
+    pub(super) const fn new(now: Time) -> Self {
+        Self {
+            names: BTreeMap::new(),
+            is_needed: false,
+            is_known: false,
+            is_unwritten: false,
+            unconfirmed: 0,
+            written: 0,
+            versions: BTreeMap::new(),
+            readings: BTreeMap::new(),
+            reading: 0,
+            read_at: now,
+            waiting: Vec::new(),
+        }
+    }
+
     pub(super) fn is_unused(&self) -> bool {
-        self.waiting.is_empty() && !self.is_unwritten && !self.names.values().any(Person::is_here)
+        self.waiting.is_empty() && !self.is_unwritten && self.unconfirmed == 0 && !self.are_here()
     }
 
     /// Adds a name on a shard. Returns whether the broker must learn of it, and what members must be told.
@@ -127,6 +144,7 @@ impl People {
     /// Removes all names of another host.
     pub(super) fn remove_host(&mut self, host: u64) -> Vec<Change> {
         self.readings.remove(&host);
+        self.versions.remove(&host);
         self.remove_where(|of, _| of == host)
     }
 
@@ -148,9 +166,11 @@ impl People {
         self.remove_where(|of, news| of == host && news < reading)
     }
 
-    /// Forgets the readings, after the link was lost.
+    /// Forgets the readings, after the link was lost. The names of these hosts are not known then.
     pub(super) fn stop_reading(&mut self) {
-        self.readings.clear();
+        for host in core::mem::take(&mut self.readings).into_keys() {
+            self.versions.remove(&host);
+        }
     }
 
     pub(super) fn is_read(&self) -> bool {
@@ -159,7 +179,18 @@ impl People {
 
     /// Returns the other hosts with names in the room.
     pub(super) fn hosts(&self) -> BTreeSet<u64> {
-        self.names.values().flat_map(|person| person.hosts.keys().copied()).collect()
+        let of_names = self.names.values().flat_map(|person| person.hosts.keys().copied());
+        of_names.chain(self.versions.keys().copied()).collect()
+    }
+
+    /// Returns `true` if the names at the broker matter here.
+    pub(super) fn must_compare(&self) -> bool {
+        self.is_needed || self.is_unwritten || self.are_here()
+    }
+
+    /// Returns `true` if somebody on this host is present.
+    pub(super) fn are_here(&self) -> bool {
+        self.names.values().any(Person::is_here)
     }
 
     /// Returns a page of the names, in alphabetical order.

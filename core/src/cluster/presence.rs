@@ -1,7 +1,8 @@
 //! Who is present in shared rooms. Each host owns the names of its members, and lives as long as its lease.
 
-use super::broker::{Answer, NamesChange, Request};
-use super::people::{Change, People, Who};
+use super::broker::{Answer, Change, NamesChange, NamesNews, Request};
+use super::people::{People, Who};
+use super::room::Room;
 use super::{Cluster, Output, Purpose};
 use crate::base::Time;
 use crate::facts::{RoomAnswer, RoomMessage};
@@ -27,8 +28,8 @@ pub(super) struct Hosts {
     /// Until when a host without a lease is not gone.
     grace_until: Option<Time>,
     written_at: Option<Time>,
-    /// Whether a change of names did not reach the broker.
-    has_unwritten: bool,
+    /// The last version of this host's names, over all rooms.
+    version: u64,
 }
 
 impl Cluster {
@@ -41,7 +42,7 @@ impl Cluster {
         who: &Arc<str>,
         info: Option<&Arc<str>>,
     ) {
-        self.hold(now, name, keep);
+        self.hold(now, name, Some(keep));
         let Some(room) = self.rooms.get_mut(name) else { return };
         let (must_write, change) = room.people.enter(from, who, info);
         let info = room.people.info(who);
@@ -71,7 +72,7 @@ impl Cluster {
         after: Option<Arc<str>>,
         max: usize,
     ) {
-        self.hold(now, name, keep);
+        self.hold(now, name, Some(keep));
         self.need_presence(now, name);
         let is_up = self.is_up();
         let Some(room) = self.rooms.get_mut(name) else { return };
@@ -90,23 +91,20 @@ impl Cluster {
         }
     }
 
-    /// Reads the names of all hosts, and writes those of this one, after the link was lost.
+    /// Compares the names at the broker with those that are known, after the link was lost.
     pub(super) fn read_all_presence(&mut self, now: Time) {
         self.hosts.grace_until = Some(now + GRACE);
-        let rooms: Vec<_> = self.rooms.keys().cloned().collect();
-        self.write_all_names(now);
-        for name in rooms {
-            let Some(room) = self.rooms.get_mut(&name) else { continue };
+        for room in self.rooms.values_mut() {
             room.people.stop_reading();
-            if room.people.is_needed {
-                self.read_hosts(now, &name);
-            }
         }
+        self.compare_all_names(now);
     }
 
     pub(super) fn read_leases(&mut self, now: Time) {
-        if self.hosts.has_unwritten || self.hosts.written_at.is_some_and(|at| at + WRITTEN_EVERY <= now) {
-            self.write_all_names(now);
+        if self.hosts.written_at.is_none_or(|at| at + WRITTEN_EVERY <= now) {
+            self.hosts.written_at = Some(now);
+            self.rooms.values_mut().for_each(|room| room.people.written = 0);
+            self.compare_all_names(now);
         }
         let hosts: Arc<[u64]> = self.hosts.rooms.keys().copied().collect();
         if !hosts.is_empty() {
@@ -118,7 +116,7 @@ impl Cluster {
     pub(super) fn lease_renewed(&mut self, now: Time, answer: Answer) {
         if answer == Answer::Leased(false) {
             // The other hosts may have taken this one for gone, and removed its names.
-            self.write_all_names(now);
+            self.compare_all_names(now);
         }
     }
 
@@ -138,15 +136,31 @@ impl Cluster {
         }
     }
 
+    /// Handles the versions of the names of all hosts in a room, and reads those that are other than known.
     pub(super) fn hosts_read(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
-        let Answer::Hosts(found) = answer else { return };
+        let Answer::Hosts(mut found) = answer else { return };
+        let own = found.remove(&self.host).unwrap_or(0);
+        if own > 0 {
+            // A broker that has lost its last writes may have names of members that have left since.
+            self.hold(now, name, None);
+        }
         let Some(room) = self.rooms.get_mut(name) else { return };
-        let gone: Vec<u64> = room.people.hosts().into_iter().filter(|host| !found.contains(host)).collect();
-        let changes: Vec<_> = gone.into_iter().flat_map(|host| room.people.remove_host(host)).collect();
+        let people = &mut room.people;
+        people.read_at = now;
+        let must_write = people.is_unwritten || own != people.written || (own == 0) == people.are_here();
+        let (is_needed, hosts) = (people.is_needed, people.hosts());
+        let gone = hosts.into_iter().filter(|host| !found.contains_key(host));
+        let changes: Vec<_> = gone.flat_map(|host| people.remove_host(host)).collect();
+        let others: Vec<_> = found
+            .into_iter()
+            .filter(|(host, version)| is_needed && people.versions.get(host) != Some(version))
+            .collect();
         self.tell_changes(name, changes);
-        let own = self.host;
-        for host in found.into_iter().filter(|host| *host != own) {
-            self.read_names_of(now, name, host);
+        for (host, version) in others {
+            self.read_names_of(now, name, host, version);
+        }
+        if must_write {
+            self.write_all_names(now, name);
         }
         self.presence_is_read(now, name);
     }
@@ -167,45 +181,42 @@ impl Cluster {
         self.presence_is_read(now, name);
     }
 
-    /// Handles a name that came to another host, or went from there.
-    pub(super) fn hear_name(
-        &mut self,
-        room: &str,
-        host: u64,
-        who: &Arc<str>,
-        info: Option<&Arc<str>>,
-        is_present: bool,
-    ) {
-        if host == self.host {
-            return;
-        }
-        let Some(name) = self.rooms.get_key_value(room).map(|(name, _)| Arc::clone(name)) else { return };
-        let Some(room) = self.rooms.get_mut(&name).filter(|room| room.people.is_needed) else { return };
-        let change = if is_present {
-            self.hosts.rooms.entry(host).or_default().insert(Arc::clone(&name));
-            room.people.add(host, who, info)
-        } else {
-            room.people.remove(host, who)
+    /// Handles news of the names of another host.
+    pub(super) fn hear_names(&mut self, now: Time, room: &str, host: u64, news: NamesNews) {
+        let is_needed = |room: &Room| room.people.is_needed && host != self.host;
+        let Some((name, _)) = self.rooms.get_key_value(room).filter(|(_, room)| is_needed(room)) else { return };
+        let name = Arc::clone(name);
+        let Some(room) = self.rooms.get_mut(&name) else { return };
+        let NamesNews { versions: (before, after), change } = news;
+        let known = room.people.versions.get(&host).copied().unwrap_or(0);
+        let Some(change) = change.filter(|_| known == before) else {
+            // Something was missed, or much has changed.
+            return self.read_hosts(now, &name);
         };
-        self.tell_change(&name, change);
-    }
-
-    /// Reads the names of a host that has changed many.
-    pub(super) fn hear_names(&mut self, now: Time, room: &str, host: u64) {
-        let known = self.rooms.get_key_value(room).filter(|(_, room)| room.people.is_needed && host != self.host);
-        if let Some(name) = known.map(|(name, _)| Arc::clone(name)) {
-            self.read_names_of(now, &name, host);
+        let news = if change.is_present {
+            room.people.add(host, &change.name, change.info.as_ref())
+        } else {
+            room.people.remove(host, &change.name)
+        };
+        if after == 0 {
+            room.people.versions.remove(&host);
+        } else {
+            room.people.versions.insert(host, after);
+            self.hosts.rooms.entry(host).or_default().insert(Arc::clone(&name));
         }
+        self.tell_change(&name, news);
     }
 
-    /// Notes that a change of names did not reach the broker.
-    pub(super) fn names_written(&mut self, name: &Arc<str>, answer: &Answer) {
-        if let Some(room) = self.rooms.get_mut(name)
-            && *answer != Answer::Done
-        {
+    /// Notes which version of this host's names the broker has.
+    pub(super) fn names_written(&mut self, now: Time, name: &Arc<str>, version: u64, answer: &Answer) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        room.people.unconfirmed = room.people.unconfirmed.saturating_sub(1);
+        if *answer == Answer::Done {
+            room.people.written = if room.people.are_here() { version } else { 0 };
+        } else {
             room.people.is_unwritten = true;
-            self.hosts.has_unwritten = true;
         }
+        self.drop_if_unused(now, name);
     }
 
     /// Forgets a room that is not heard any more.
@@ -220,12 +231,13 @@ impl Cluster {
         }
     }
 
-    fn read_hosts(&mut self, now: Time, name: &Arc<str>) {
+    pub(super) fn read_hosts(&mut self, now: Time, name: &Arc<str>) {
         self.read(now, Request::Hosts { room: Arc::clone(name) }, Purpose::Hosts(Arc::clone(name)));
     }
 
-    fn read_names_of(&mut self, now: Time, name: &Arc<str>, host: u64) {
+    fn read_names_of(&mut self, now: Time, name: &Arc<str>, host: u64, version: u64) {
         let Some(room) = self.rooms.get_mut(name) else { return };
+        room.people.versions.insert(host, version);
         let reading = room.people.begin_reading(host);
         self.read_more_names(now, name, (host, reading), Box::from(&b"0"[..]));
     }
@@ -252,27 +264,40 @@ impl Cluster {
         self.drop_if_unused(now, name);
     }
 
-    fn write_all_names(&mut self, now: Time) {
-        (self.hosts.written_at, self.hosts.has_unwritten) = (Some(now), false);
-        let rooms: Vec<_> = self.rooms.keys().cloned().collect();
+    /// Compares the names of all rooms with those at the broker.
+    fn compare_all_names(&mut self, now: Time) {
+        let rooms: Vec<_> = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.people.must_compare())
+            .map(|(name, _)| Arc::clone(name))
+            .collect();
         for name in rooms {
-            let Some(room) = self.rooms.get_mut(&name) else { continue };
-            let names = room.people.here();
-            if names.is_empty() && !core::mem::take(&mut room.people.is_unwritten) {
-                continue;
-            }
-            room.people.is_unwritten = false;
-            let mut parts = names.chunks(NAMES_MAX).map(<[_]>::to_vec);
-            self.write_names(now, &name, NamesChange::All(parts.next().unwrap_or_default()));
-            for part in parts {
-                self.write_names(now, &name, NamesChange::More(part));
-            }
-            self.drop_if_unused(now, &name);
+            self.read_hosts(now, &name);
         }
     }
 
+    /// Writes all names of this host in a room.
+    fn write_all_names(&mut self, now: Time, name: &Arc<str>) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        room.people.is_unwritten = false;
+        let names = room.people.here();
+        let mut parts = names.chunks(NAMES_MAX).map(<[_]>::to_vec);
+        self.write_names(now, name, NamesChange::All(parts.next().unwrap_or_default()));
+        for part in parts {
+            self.write_names(now, name, NamesChange::More(part));
+        }
+        self.drop_if_unused(now, name);
+    }
+
     fn write_names(&mut self, now: Time, name: &Arc<str>, change: NamesChange) {
-        self.request(now, Request::Names { room: Arc::clone(name), change }, Purpose::Names(Arc::clone(name)));
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.people.unconfirmed += 1;
+        }
+        self.hosts.version += 1;
+        let version = self.hosts.version;
+        let request = Request::Names { room: Arc::clone(name), change, version };
+        self.request(now, request, Purpose::Names(Arc::clone(name), version));
     }
 
     fn tell_changes(&mut self, name: &Arc<str>, changes: Vec<Change>) {

@@ -1,6 +1,7 @@
 //! Messages from this host to shared rooms.
 
 use super::broker::{Answer, Request};
+use super::room::Past;
 use super::{Cluster, Output, Purpose, RedisLink, envelope};
 use crate::base::{ConnId, OutgoingBuf, Time};
 use crate::facts::{PublishRefusal, Published, RoomAnswer, RoomMessage};
@@ -19,14 +20,19 @@ const KEPT_MAX: usize = 1_000;
 /// The positions of the last messages that the broker has kept for this host, in rooms without members here.
 #[derive(Debug, Default)]
 pub(super) struct KeptPositions {
-    positions: BTreeMap<Arc<str>, Position>,
+    positions: BTreeMap<Arc<str>, (Position, Past)>,
     /// The same rooms, in the order of their first message.
     order: VecDeque<Arc<str>>,
 }
 
 impl KeptPositions {
-    fn add(&mut self, name: &Arc<str>, position: Position) {
-        if self.positions.insert(Arc::clone(name), position).is_none() {
+    pub(super) fn add(&mut self, name: &Arc<str>, position: Position, past: Option<Past>) {
+        let before = self.positions.get(name);
+        let mut past = past.or_else(|| before.map(|(_, past)| *past)).unwrap_or_default();
+        if let Some((before, _)) = before.filter(|(before, _)| before.epoch != position.epoch) {
+            past.add(before.epoch);
+        }
+        if self.positions.insert(Arc::clone(name), (position, past)).is_none() {
             self.order.push_back(Arc::clone(name));
         }
         if self.order.len() > KEPT_MAX
@@ -36,7 +42,7 @@ impl KeptPositions {
         }
     }
 
-    fn take(&mut self) -> BTreeMap<Arc<str>, Position> {
+    fn take(&mut self) -> BTreeMap<Arc<str>, (Position, Past)> {
         self.order.clear();
         core::mem::take(&mut self.positions)
     }
@@ -94,24 +100,29 @@ impl Cluster {
     fn was_kept(&mut self, name: &Arc<str>, position: Position) {
         match self.rooms.get_mut(name) {
             Some(room) => room.kept = Some(position),
-            None => self.kept.add(name, position),
+            None => self.kept.add(name, position, None),
         }
     }
 
     /// Compares what the broker has kept of this host's messages with its histories, after the link was lost.
     pub(super) fn check_kept(&mut self, now: Time) {
-        for (name, position) in self.kept.take() {
-            self.hold(now, &name, Keep::messages(0));
+        for (name, (position, past)) in self.kept.take() {
+            self.hold(now, &name, None);
             if let Some(room) = self.rooms.get_mut(&name) {
                 room.must_check = true;
+                if room.top.is_none() {
+                    room.past = past;
+                }
                 room.top.get_or_insert(position);
                 room.kept.get_or_insert(position);
             }
+            self.read_hosts(now, &name);
         }
     }
 
     fn refusal(&self, submission: &Submission<'_>) -> Option<PublishRefusal> {
-        let (bytes, max) = (submission.message.as_outgoing().len(), (submission.keep.bytes as usize).min(MESSAGE_MAX_BYTES));
+        let (bytes, max) =
+            (submission.message.as_outgoing().len(), (submission.keep.bytes as usize).min(MESSAGE_MAX_BYTES));
         if bytes > max {
             return Some(PublishError::TooLong { bytes, max }.into());
         }

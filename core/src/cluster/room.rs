@@ -13,6 +13,8 @@ pub(super) struct Room {
     pub(super) keep: Keep,
     /// The position up to which the shards have all messages. `None`: they have not been told any.
     pub(super) top: Option<Position>,
+    /// Earlier epochs. A broker that returns to one of them has lost data.
+    pub(super) past: Past,
     /// The position of the last message of this host that the broker has kept.
     pub(super) kept: Option<Position>,
     /// Whether the history must be compared with `kept`, although nobody here needs the room.
@@ -40,6 +42,24 @@ pub(super) enum Step {
     Live,
 }
 
+/// The latest epochs of a room before the present one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Past([u64; 4]);
+
+impl Past {
+    /// Notes that another epoch has begun.
+    pub(super) fn add(&mut self, epoch: u64) {
+        self.0.rotate_right(1);
+        if let Some(first) = self.0.first_mut() {
+            *first = epoch;
+        }
+    }
+
+    pub(super) fn has(&self, epoch: u64) -> bool {
+        epoch > 0 && self.0.contains(&epoch)
+    }
+}
+
 /// A question what a new member has missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ask {
@@ -60,6 +80,7 @@ impl Room {
             is_held: false,
             keep,
             top: None,
+            past: Past::default(),
             kept: None,
             must_check: false,
             step: Step::Wanted,
@@ -67,7 +88,7 @@ impl Room {
             must_renew: false,
             messages: 0,
             confirmed_at: now,
-            people: People::default(),
+            people: People::new(now),
         }
     }
 

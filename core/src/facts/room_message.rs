@@ -337,9 +337,11 @@ impl RoomMessage {
             Self::Exited { room, name, .. } => room.len() + name.len(),
             Self::Who { room, after, .. } => room.len() + after.as_ref().map_or(0, |after| after.len()),
             Self::Told { room, missed, .. } => room.len() + missed.as_ref().map_or(0, |messages| of_all(messages)),
-            Self::Ask { room, .. } | Self::Emptied { room, .. } | Self::Read { room, .. } | Self::Moved { room, .. } | Self::Remove { room } => {
-                room.len()
-            }
+            Self::Ask { room, .. }
+            | Self::Emptied { room, .. }
+            | Self::Read { room, .. }
+            | Self::Moved { room, .. }
+            | Self::Remove { room } => room.len(),
         }
     }
 }

@@ -73,7 +73,8 @@ impl ClusterMetrics {
             round_trip_us,
         } = self;
         let single = [
-            configured, up, links, losses, rooms, hosts, kept, refused, unknown, fills, filled, gaps, missed, unreadable,
+            configured, up, links, losses, rooms, hosts, kept, refused, unknown, fills, filled, gaps, missed,
+            unreadable,
         ];
         single.into_iter().chain(round_trip_us.numbers_mut())
     }

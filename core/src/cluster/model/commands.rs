@@ -59,10 +59,13 @@ impl ModelRedis {
                 self.data.remove(key);
                 format!(":{}\r\n", u8::from(existed)).into_bytes()
             }
-            [b"SMEMBERS", key] => {
-                let members: Vec<_> = self.data.sets.get(*key).into_iter().flatten().cloned().collect();
-                let mut reply = format!("~{}\r\n", members.len()).into_bytes();
-                members.iter().for_each(|member| bulk(&mut reply, member));
+            [b"HGETALL", key] => {
+                let fields: Vec<_> = self.data.hashes.get(*key).into_iter().flatten().collect();
+                let mut reply = format!("%{}\r\n", fields.len()).into_bytes();
+                for (name, value) in fields {
+                    bulk(&mut reply, name);
+                    bulk(&mut reply, value);
+                }
                 reply
             }
             [b"HSCAN", key, cursor, b"COUNT", _] => self.scan(key, cursor),
@@ -125,13 +128,13 @@ impl ModelRedis {
         reply
     }
 
-    /// Returns two fields at a time, from the one whose number is the cursor.
+    /// Returns two fields at a time, in the order of their names. The cursor is the beginning of a name as a number.
     fn scan(&self, key: &[u8], cursor: &[u8]) -> Vec<u8> {
-        let from = usize::try_from(decimal(cursor)).expect("a cursor");
-        let fields: Vec<_> = self.data.hashes.get(key).into_iter().flatten().collect();
-        let part = fields.get(from..).unwrap_or_default();
-        let next = if part.len() > 2 { from + 2 } else { 0 };
-        let part = &part[..part.len().min(2)];
+        let from = decimal(cursor);
+        let fields = self.data.hashes.get(key).into_iter().flatten();
+        let rest: Vec<_> = fields.filter(|(name, _)| beginning(name) >= from).collect();
+        let next = rest.get(2).map_or(0, |(name, _)| beginning(name));
+        let part = &rest[..rest.len().min(2)];
         let mut reply = b"*2\r\n".to_vec();
         bulk(&mut reply, format!("{next}").as_bytes());
         reply.extend_from_slice(format!("*{}\r\n", part.len() * 2).as_bytes());
@@ -141,4 +144,9 @@ impl ModelRedis {
         }
         reply
     }
+}
+
+/// Returns the first bytes of a name as a number above 0.
+fn beginning(name: &[u8]) -> u64 {
+    (0..6).fold(1, |number, at| number << 8 | u64::from(name.get(at).copied().unwrap_or(0)))
 }

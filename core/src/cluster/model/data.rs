@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Data {
     pub(super) hashes: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>,
-    pub(super) sets: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>,
     pub(super) strings: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) streams: BTreeMap<Vec<u8>, Vec<Entry>>,
     pub(super) expires: BTreeMap<Vec<u8>, Time>,
@@ -43,17 +42,13 @@ pub(crate) struct Published {
 impl Data {
     pub(super) fn remove(&mut self, key: &[u8]) {
         self.hashes.remove(key);
-        self.sets.remove(key);
         self.strings.remove(key);
         self.streams.remove(key);
         self.expires.remove(key);
     }
 
     pub(super) fn has(&self, key: &[u8]) -> bool {
-        self.hashes.contains_key(key)
-            || self.sets.contains_key(key)
-            || self.strings.contains_key(key)
-            || self.streams.contains_key(key)
+        self.hashes.contains_key(key) || self.strings.contains_key(key) || self.streams.contains_key(key)
     }
 
     /// Removes the keys whose time is over.

@@ -10,13 +10,7 @@ use core::time::Duration;
 
 impl ModelRedis {
     /// Runs a script. Returns its reply.
-    pub(super) fn run_script(
-        &mut self,
-        now: Time,
-        script: Script,
-        keys: &[Vec<u8>],
-        arguments: &[Vec<u8>],
-    ) -> Vec<u8> {
+    pub(super) fn run_script(&mut self, now: Time, script: Script, keys: &[Vec<u8>], arguments: &[Vec<u8>]) -> Vec<u8> {
         match script {
             Script::Publish => self.run_publish(now, keys, arguments),
             Script::Open => self.run_open(keys, arguments),
@@ -128,9 +122,11 @@ impl ModelRedis {
     }
 
     fn run_present(&mut self, now: Time, keys: &[Vec<u8>], arguments: &[Vec<u8>]) -> Vec<u8> {
-        let ([names, hosts], [what, host, channel, forget_after, named @ ..]) = (keys, arguments) else {
+        let ([names, hosts], [what, host, version, channel, forget_after, named @ ..]) = (keys, arguments) else {
             panic!("keys {keys:?}")
         };
+        let fields = self.data.hashes.get(hosts);
+        let before = fields.and_then(|fields| fields.get(host)).cloned().unwrap_or_else(|| b"0".to_vec());
         if what == b"all" {
             self.data.remove(names);
         }
@@ -143,21 +139,25 @@ impl ModelRedis {
             }
         }
         self.data.hashes.retain(|_, fields| !fields.is_empty());
-        let of_room = self.data.sets.entry(hosts.clone()).or_default();
-        if self.data.hashes.contains_key(names) {
-            of_room.insert(host.clone());
+        let has_names = self.data.hashes.contains_key(names);
+        let of_room = self.data.hashes.entry(hosts.clone()).or_default();
+        if has_names {
+            of_room.insert(host.clone(), version.clone());
             let at = now + Duration::from_millis(decimal(forget_after));
             self.data.expires.insert(names.clone(), at);
             self.data.expires.insert(hosts.clone(), at);
         } else {
             of_room.remove(host);
         }
+        self.data.hashes.retain(|_, fields| !fields.is_empty());
+        let version = if has_names { version } else { &b"0".to_vec() };
+        let news = [b"P ", &host[..], b" ", &before, b" ", version].concat();
         let news = match named {
             [name, info] if what == b"+" || what == b"-" => {
                 let length = format!("{}", name.len()).into_bytes();
-                [b"P ", &host[..], b" ", what, b" ", &length, b"\n", name, info].concat()
+                [&news[..], b" ", what, b" ", &length, b"\n", name, info].concat()
             }
-            _ => [b"P ", &host[..], b" ="].concat(),
+            _ => news,
         };
         self.publish(channel, &news);
         b"+OK\r\n".to_vec()

@@ -1,7 +1,7 @@
 //! The commands for each request.
 
 use super::scripts::Script;
-use crate::cluster::broker::{NamesChange, Named, Part, Request};
+use crate::cluster::broker::{Named, NamesChange, Part, Request};
 use crate::cluster::names::{Names, host_text};
 use crate::cluster::resp::write_command;
 use crate::config::{BrokerLogin, Redis};
@@ -110,11 +110,13 @@ impl Commands {
                 let arguments = [from, decimal(max), decimal(bytes_max), decimal(above)];
                 self.script(Script::Read, as_text, &[names.meta(room), names.stream(room)], &arguments)
             }
-            Request::Names { room, change } => self.change_names(room, self.host, change, as_text),
-            Request::Forget { room, host } => self.change_names(room, *host, &NamesChange::All(Vec::new()), as_text),
+            Request::Names { room, change, version } => self.change_names(room, (self.host, *version), change, as_text),
+            Request::Forget { room, host } => {
+                self.change_names(room, (*host, 0), &NamesChange::All(Vec::new()), as_text)
+            }
             Request::Top { room } => written(&[b"HMGET", &names.meta(room), b"e", b"o", b"k"]),
             Request::Remove { room } => written(&[b"DEL", &names.stream(room)]),
-            Request::Hosts { room } => written(&[b"SMEMBERS", &names.hosts(room)]),
+            Request::Hosts { room } => written(&[b"HGETALL", &names.hosts(room)]),
             Request::NamesOf { room, host, cursor } => {
                 written(&[b"HSCAN", &names.present(room, *host), cursor, b"COUNT", b"256"])
             }
@@ -126,14 +128,12 @@ impl Commands {
                 written(&parts)
             }
             Request::EndLease => written(&[b"DEL", &names.lease(self.host)]),
-            Request::Probe { number } => {
-                written(&[b"PUBLISH", &names.probe(self.host), number.to_string().as_bytes()])
-            }
+            Request::Probe { number } => written(&[b"PUBLISH", &names.probe(self.host), number.to_string().as_bytes()]),
             Request::Tell { data } => written(&[b"PUBLISH", &names.all_hosts(), data]),
         }
     }
 
-    fn change_names(&self, room: &str, host: u64, change: &NamesChange, as_text: bool) -> Vec<u8> {
+    fn change_names(&self, room: &str, (host, version): (u64, u64), change: &NamesChange, as_text: bool) -> Vec<u8> {
         let keys = [self.names.present(room, host), self.names.hosts(room)];
         let (what, named): (&str, &[Named]) = match change {
             NamesChange::All(named) => ("all", named),
@@ -142,7 +142,7 @@ impl Commands {
             NamesChange::Remove(name) => ("-", &[(name.clone(), None)]),
         };
         let mut arguments: Parts =
-            vec![what.into(), host_text(host).into(), self.names.channel(room), NAMES_MS.into()];
+            vec![what.into(), host_text(host).into(), decimal(version), self.names.channel(room), NAMES_MS.into()];
         for (name, info) in named {
             arguments.push(name.as_bytes().to_vec());
             // An empty text is no information, and other information has a letter before it.

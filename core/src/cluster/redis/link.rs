@@ -219,7 +219,11 @@ impl<P> RedisLink<P> {
             (Call::Request(_, purpose), Reply::Error(error)) => {
                 let ends_link = replies::ends_link(error.kind());
                 let fault = ends_link.then(|| LinkFault::Refused(error.clone()));
-                self.heard.push_back(Heard::Answered { purpose, answer: Answer::Refused(Refused(error)), asked_at: sent_at });
+                self.heard.push_back(Heard::Answered {
+                    purpose,
+                    answer: Answer::Refused(Refused(error)),
+                    asked_at: sent_at,
+                });
                 fault.map_or(Ok(()), Err)?;
             }
             (_, Reply::Error(error)) => return Err(LinkFault::Refused(error)),
@@ -231,7 +235,8 @@ impl<P> RedisLink<P> {
                 Server::read(&reply)?.check()?;
             }
             (Call::Master, reply) => {
-                let master = replies::master(reply).ok_or_else(|| LinkFault::UnknownMaster(self.commands.master_name()))?;
+                let master =
+                    replies::master(reply).ok_or_else(|| LinkFault::UnknownMaster(self.commands.master_name()))?;
                 self.heard.push_back(Heard::Master(master));
             }
             (Call::Login | Call::LoadScript, _) => {}

@@ -1,7 +1,7 @@
 //! What the server sends unasked: messages of channels, and confirmations of subscriptions.
 
 use super::replies::{hex, info, position};
-use crate::cluster::broker::{Heard, Message};
+use crate::cluster::broker::{Change, Heard, Message, NamesNews};
 use crate::cluster::names::{Names, host_of};
 use crate::cluster::resp::Reply;
 use alloc::string::String;
@@ -56,13 +56,15 @@ fn of_room<P>(room: String, data: &Bytes) -> Option<Heard<P>> {
 
 fn of_presence<P>(room: String, words: &str, content: &[u8]) -> Option<Heard<P>> {
     let mut words = words.split(' ');
-    let (host, change) = (host_of(words.next()?.as_bytes())?, words.next()?);
-    if change == "=" {
-        return Some(Heard::Names { room, host });
-    }
-    let length: usize = words.next()?.parse().ok()?;
-    let (name, about) = content.split_at_checked(length)?;
-    let name: Arc<str> = core::str::from_utf8(name).ok()?.into();
-    let is_present = change == "+";
-    Some(Heard::Name { room, host, name, info: info(about)?, is_present })
+    let (host, before, after) = (host_of(words.next()?.as_bytes())?, words.next()?, words.next()?);
+    let versions = (before.parse().ok()?, after.parse().ok()?);
+    let change = match words.next() {
+        None => None,
+        Some(what) => {
+            let (name, about) = content.split_at_checked(words.next()?.parse().ok()?)?;
+            let name: Arc<str> = core::str::from_utf8(name).ok()?.into();
+            Some(Change { name, info: info(about)?, is_present: what == "+" })
+        }
+    };
+    Some(Heard::Names { room, host, news: NamesNews { versions, change } })
 }

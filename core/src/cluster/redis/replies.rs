@@ -34,9 +34,11 @@ pub(super) fn answer(request: &Request, reply: Reply) -> Result<Answer, LinkFaul
         Request::Publish { .. } => (published(reply), "the script that publishes"),
         Request::Open { .. } | Request::Top { .. } | Request::Renew { .. } => (top(reply), "a request for a position"),
         Request::Read { .. } => (page(reply), "the script that reads"),
-        Request::Hosts { .. } => (hosts(reply), "SMEMBERS"),
+        Request::Hosts { .. } => (hosts(reply), "HGETALL"),
         Request::NamesOf { .. } => (names(reply), "HSCAN"),
-        Request::Leases { hosts } => (leases(reply).filter(|leases| leases.len() == hosts.len()).map(Answer::Leases), "MGET"),
+        Request::Leases { hosts } => {
+            (leases(reply).filter(|leases| leases.len() == hosts.len()).map(Answer::Leases), "MGET")
+        }
         Request::Lease => (Some(Answer::Leased(!matches!(reply, Reply::Null))), "SET"),
         Request::Probe { .. } => match reply.as_number() {
             Some(0) => return Err(LinkFault::Deaf),
@@ -152,8 +154,11 @@ fn message(epoch: u64, entry: Reply) -> Option<Message> {
 }
 
 fn hosts(reply: Reply) -> Option<Answer> {
-    let hosts = reply.into_list()?.into_iter().map(|host| host_of(host.as_bytes()?)).collect::<Option<_>>()?;
-    Some(Answer::Hosts(hosts))
+    let Reply::Map(pairs) = reply else { return None };
+    let host = |(host, version): &(Reply, Reply)| {
+        Some((host_of(host.as_bytes()?)?, u64::try_from(version.as_number()?).ok()?))
+    };
+    pairs.iter().map(host).collect::<Option<_>>().map(Answer::Hosts)
 }
 
 fn names(reply: Reply) -> Option<Answer> {

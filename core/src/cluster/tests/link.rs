@@ -108,7 +108,9 @@ fn in_short(output: &Output) -> Option<String> {
         Output::ToHolders(RoomMessage::Kept { message, position, .. }) => {
             alloc::format!("{} {}", position.offset, text(message))
         }
-        Output::ToHolders(RoomMessage::Moved { why, position, .. }) => alloc::format!("gap {why} to {}", position.offset),
+        Output::ToHolders(RoomMessage::Moved { why, position, .. }) => {
+            alloc::format!("gap {why} to {}", position.offset)
+        }
         Output::ToShard(_, RoomMessage::Told { missed, position, number, .. }) => match missed {
             Ok(missed) => {
                 let missed: Vec<_> = missed.iter().map(|(_, message)| text(message)).collect();

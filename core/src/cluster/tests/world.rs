@@ -43,6 +43,8 @@ struct World {
     snapshot: Option<crate::cluster::model::Data>,
     hosts: Vec<Host>,
     published: u64,
+    /// Which faults this world has.
+    has_fault: [bool; 12],
 }
 
 impl World {
@@ -52,7 +54,8 @@ impl World {
         let mut redis = ModelRedis::new();
         redis.faults.publishes_first = random.below(2) == 0;
         let hosts = (0..HOSTS).map(|number| Host::new(now, seed * 100 + number, setting)).collect();
-        Self { now, random, redis, snapshot: None, hosts, published: 0 }
+        let has_fault = core::array::from_fn(|_| random.below(3) == 0);
+        Self { now, random, redis, snapshot: None, hosts, published: 0, has_fault }
     }
 
     fn run(&mut self) {
@@ -61,7 +64,8 @@ impl World {
             self.act();
             self.pass();
         }
-        self.redis.faults = crate::cluster::model::Faults { publishes_first: self.redis.faults.publishes_first, ..<_>::default() };
+        self.redis.faults =
+            crate::cluster::model::Faults { publishes_first: self.redis.faults.publishes_first, ..<_>::default() };
         self.hosts.iter_mut().for_each(Host::heal);
         for _ in 0..1_000 {
             self.now = self.now + Duration::from_millis(100);
@@ -79,35 +83,47 @@ impl World {
                     self.hosts[at].publish(self.now, room, self.published);
                 }
             }
-            25..=31 => self.hosts[at].join(self.now, room, &mut self.random),
-            32..=33 => self.hosts[at].leave(self.now, room, &mut self.random),
-            34..=36 => self.hosts[at].cut(self.now, &mut self.redis),
-            37 => self.hosts[at].freeze(self.now, Duration::from_millis(self.random.below(9_000))),
-            38..=39 => self.snapshot = Some(self.redis.snapshot()),
-            40..=41 => self.restart(),
-            42 => {
+            25..=33 => self.hosts[at].join(self.now, room, &mut self.random),
+            34..=38 => self.hosts[at].leave(self.now, room, &mut self.random),
+            39..=42 => self.hosts[at].enter(self.now, room, &mut self.random),
+            43..=44 => self.hosts[at].exit(self.now, room, &mut self.random),
+            45..=56 => self.fail(at, room),
+            _ => {}
+        }
+    }
+
+    /// One of the faults that this world has goes on or off.
+    fn fail(&mut self, at: usize, room: &str) {
+        let fault = self.random.below(12);
+        if !self.has_fault[usize::try_from(fault).expect("small")] {
+            return;
+        }
+        match fault {
+            0 | 1 => self.hosts[at].cut(self.now, &mut self.redis),
+            2 => self.hosts[at].freeze(self.now, Duration::from_millis(self.random.below(9_000))),
+            3 => self.snapshot = Some(self.redis.snapshot()),
+            4 => self.restart(),
+            5 if self.random.below(5) == 0 => {
                 self.redis.flush();
                 self.redis.disconnect_all();
                 self.snapshot = None;
             }
-            43 => self.redis.faults.is_deaf = !self.redis.faults.is_deaf,
-            44 => self.redis.faults.is_full = !self.redis.faults.is_full,
-            45 => self.redis.forget_scripts(),
-            46 => {
+            6 => self.redis.faults.is_deaf = !self.redis.faults.is_deaf,
+            7 => self.redis.faults.is_full = !self.redis.faults.is_full,
+            8 => self.redis.forget_scripts(),
+            9 => {
                 let kind = [":m", ":s"][usize::try_from(self.random.below(2)).expect("small")];
                 self.redis.evict(&[host::channel(room).as_bytes(), kind.as_bytes()].concat());
             }
-            47 => {
+            10 => {
                 // A demoted master ends its clients, and refuses writes for a while.
                 self.redis.faults.is_replica = !self.redis.faults.is_replica;
                 self.redis.disconnect_all();
             }
-            48 => {
+            11 => {
                 let seed = self.random.next_u64();
                 self.hosts[at].crash(self.now, seed, &mut self.redis);
             }
-            49..=52 => self.hosts[at].enter(self.now, room, &mut self.random),
-            53..=54 => self.hosts[at].exit(self.now, room, &mut self.random),
             _ => {}
         }
     }
@@ -137,19 +153,21 @@ impl World {
         let ledger = self.redis.ledger();
         tally.messages += ledger.len();
         tally.lost += ledger.iter().filter(|published| published.was_lost).count();
+        let kept = self.hosts.iter().flat_map(|host| host.kept.iter().copied()).collect();
         for (number, host) in self.hosts.iter().enumerate() {
             let in_host = |error| format!("host {number}: {error}");
             if !host.is_up() {
                 return Err(in_host("the link is not up at the end".into()));
             }
-            host.check_members(ledger, &self.redis, tally).map_err(in_host)?;
+            host.check_members(ledger, &kept, &self.redis, tally).map_err(in_host)?;
         }
         let mut expected = std::collections::BTreeSet::new();
         self.hosts.iter().for_each(|host| expected.extend(host.present()));
         for (number, host) in self.hosts.iter().enumerate() {
             for room in ROOMS {
                 let found = host.names_in(room);
-                let expected: Vec<_> = expected.iter().filter(|(of, _)| *of == room).map(|(_, who)| who.clone()).collect();
+                let expected: Vec<_> =
+                    expected.iter().filter(|(of, _)| *of == room).map(|(_, who)| who.clone()).collect();
                 if found.as_ref().is_some_and(|found| *found != expected) {
                     return Err(format!("host {number}: {found:?} are present in {room}, and not {expected:?}"));
                 }

@@ -183,7 +183,8 @@ impl State {
 
     /// Returns `true` if messages to shared rooms go to members on this host alone now.
     pub(super) fn is_local(&self) -> bool {
-        let is_allowed = self.config.cluster.as_ref().is_some_and(|cluster| cluster.without_broker == WithoutBroker::Local);
+        let is_allowed =
+            self.config.cluster.as_ref().is_some_and(|cluster| cluster.without_broker == WithoutBroker::Local);
         is_allowed && self.sharing.as_ref().is_some_and(|sharing| !sharing.cluster.is_up())
     }
 }

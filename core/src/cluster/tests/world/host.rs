@@ -7,6 +7,7 @@ use crate::cluster::model::{ModelRedis, Published};
 use crate::cluster::names::Names;
 use crate::cluster::{Cluster, Output, Submission};
 use crate::config;
+use crate::facts::{Published as Outcome, RoomAnswer, RoomMessage};
 use crate::history::Keep;
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
@@ -27,6 +28,8 @@ pub(super) struct Host {
     frozen_until: Option<Time>,
     members: Members,
     names: BTreeSet<(&'static str, String)>,
+    /// The numbers of the messages that the broker has kept, as far as this host knows.
+    pub(super) kept: BTreeSet<u64>,
 }
 
 pub(super) fn channel(room: &str) -> String {
@@ -50,6 +53,7 @@ impl Host {
             frozen_until: None,
             members: Members::default(),
             names: BTreeSet::new(),
+            kept: BTreeSet::new(),
         }
     }
 
@@ -137,6 +141,7 @@ impl Host {
         self.cluster = cluster(now, seed, self.setting);
         self.members.crash();
         self.names.clear();
+        self.kept.clear();
     }
 
     /// Moves bytes, and lets time pass. Returns `true` if something happened.
@@ -186,13 +191,14 @@ impl Host {
     pub(super) fn check_members(
         &self,
         ledger: &[Published],
+        kept: &BTreeSet<u64>,
         redis: &ModelRedis,
         tally: &mut Tally,
     ) -> Result<(), String> {
         tally.fills += self.cluster.metrics.fills;
         for room in ROOMS {
             let top = redis.top(&Names::new("drupe".into()).meta(room));
-            self.members.check(room, channel(room).as_bytes(), ledger, top, tally)?;
+            self.members.check(room, channel(room).as_bytes(), (ledger, kept), top, tally)?;
         }
         Ok(())
     }
@@ -202,6 +208,11 @@ impl Host {
         while let Some(output) = self.cluster.next_output() {
             took = true;
             match output {
+                Output::ToShard(_, RoomMessage::Answer { request, answer }) => {
+                    if let RoomAnswer::Published(_) = answer {
+                        self.kept.extend(is_kept(&answer).then_some(request));
+                    }
+                }
                 Output::ToShard(_, message) | Output::ToHolders(message) => self.members.handle(message),
                 Output::FromHost(_) | Output::Up | Output::Down(_) => {}
             }
@@ -213,6 +224,10 @@ impl Host {
         self.to_broker.clear();
         self.to_host.clear();
     }
+}
+
+const fn is_kept(answer: &RoomAnswer) -> bool {
+    matches!(answer, RoomAnswer::Published(Outcome::Kept { .. }))
 }
 
 fn put(queue: &mut VecDeque<(Time, Vec<u8>)>, at: Time, bytes: Vec<u8>) {

@@ -1,12 +1,13 @@
 //! Members of rooms on one host, and what each of them got.
 
 use super::Tally;
+use super::host::KEEP;
 use crate::base::{OutgoingBuf, Random, Time};
 use crate::cluster::Ask;
 use crate::cluster::model::Published;
 use crate::facts::RoomMessage;
 use crate::history::{Gap, Position};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::format;
 use std::string::String;
 use std::vec::Vec;
@@ -76,7 +77,8 @@ impl Members {
         match message {
             RoomMessage::Told { number, position, missed, .. } => {
                 let Some(member) = self.members.get_mut(&number).filter(|member| !member.is_over) else { return };
-                let missed = missed.map(|missed| missed.iter().map(|(at, message)| (*at, number_of(message))).collect());
+                let missed =
+                    missed.map(|missed| missed.iter().map(|(at, message)| (*at, number_of(message))).collect());
                 member.is_live = true;
                 member.heard.push(Heard::Told(position, missed));
             }
@@ -97,14 +99,14 @@ impl Members {
         &self,
         room: &str,
         channel: &[u8],
-        ledger: &[Published],
+        (ledger, kept): (&[Published], &BTreeSet<u64>),
         top: Option<[Vec<u8>; 3]>,
         tally: &mut Tally,
     ) -> Result<(), String> {
         let ledger: Vec<_> = ledger.iter().filter(|published| published.channel == channel).collect();
         for (number, member) in self.members.iter().filter(|(_, member)| member.room == room) {
             let fail = |error: String| format!("member {number} of {room}: {error}: {:?}", member.heard);
-            member.check(&ledger, tally).map_err(fail)?;
+            member.check(&ledger, kept, tally).map_err(fail)?;
             if member.is_over {
                 continue;
             }
@@ -127,13 +129,22 @@ impl Heard {
 }
 
 impl Member {
-    fn check(&self, ledger: &[&Published], tally: &mut Tally) -> Result<(), String> {
+    fn check(&self, ledger: &[&Published], kept: &BTreeSet<u64>, tally: &mut Tally) -> Result<(), String> {
         // The index in the ledger after the last message, while nothing may be missing.
         let mut next: Option<usize> = None;
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         // Messages that the broker lost, and of whose loss the member must be told at some time.
-        let mut owed = false;
+        let mut owed = Vec::new();
+        // A loss cannot be proved any more once so many have followed that the place of the message is not kept.
+        let is_provable = |lost: &Published| {
+            let later = ledger.iter().filter(|other| other.number > lost.number && other.offset > lost.offset);
+            later.count() < usize::try_from(KEEP).expect("small")
+        };
+        let is_owed =
+            |published: &&&Published| published.was_lost && kept.contains(&number(published)) && is_provable(published);
+        let mut last_was_message = false;
         for heard in &self.heard {
+            let was_message = core::mem::replace(&mut last_was_message, matches!(heard, Heard::Message(..)));
             match heard {
                 Heard::Told(position, missed) => {
                     next = after(ledger, *position);
@@ -143,13 +154,13 @@ impl Member {
                             let from = after(ledger, since).ok_or("recovered from a position that never was")?;
                             let until = next.unwrap_or(0);
                             let between = &ledger[from.min(until)..until];
-                            let expected: Vec<_> = between.iter().filter(|published| !published.was_lost).map(number).collect();
+                            let expected: Vec<_> =
+                                between.iter().filter(|published| !published.was_lost).map(number).collect();
                             let got: Vec<_> = missed.iter().map(|(_, number)| *number).collect();
-                            // What was lost since may be among them.
+                            // What the broker has lost again is not owed to one who was away, and may be among them.
                             if !expected.iter().all(|number| got.contains(number)) {
                                 return Err(format!("recovered with {got:?}, and {expected:?} were missed"));
                             }
-                            owed |= between.iter().any(|published| published.was_lost && !got.contains(&number(published)));
                             if until < from {
                                 return Err("recovered at an earlier position".into());
                             }
@@ -173,19 +184,21 @@ impl Member {
                         if let Some(missing) = ledger[from..at].iter().find(|published| !published.was_lost) {
                             return Err(format!("{} is missing before {text} at {position}", number(missing)));
                         }
-                        owed |= at > from;
+                        // What was lost before a position was told is not owed.
+                        let is_after_message = was_message;
+                        owed.extend(ledger[from..at].iter().filter(|_| is_after_message).filter(is_owed).map(number));
                     }
                     next = Some(at + 1);
                 }
                 Heard::Gap(position, _) => {
                     tally.gaps += 1;
-                    owed = false;
+                    owed.clear();
                     next = after(ledger, *position);
                 }
             }
         }
-        if owed && !self.is_over {
-            return Err("a message that the broker lost is missing without a gap".into());
+        if !owed.is_empty() && !self.is_over {
+            return Err(format!("{owed:?}, which the broker lost, are missing without a gap"));
         }
         Ok(())
     }
@@ -193,8 +206,13 @@ impl Member {
 
 /// Returns the index of the first message after a position.
 fn after(ledger: &[&Published], position: Position) -> Option<usize> {
-    if position.mark == 0 {
+    if position.epoch == 0 {
         return None;
+    }
+    if position.mark == 0 {
+        // Before the first message of the epoch.
+        let first = ledger.iter().position(|published| text(&published.epoch, 16) == position.epoch);
+        return Some(first.unwrap_or(ledger.len()));
     }
     let at = ledger.iter().position(|published| text(&published.mark, 16) == position.mark);
     at.map(|at| at + 1)
@@ -206,7 +224,12 @@ fn number(published: &&Published) -> u64 {
 }
 
 fn number_of(message: &OutgoingBuf) -> u64 {
-    message.as_outgoing().as_payload(crate::base::Representation::Text).as_str().and_then(|text| text.parse().ok()).expect("a number")
+    message
+        .as_outgoing()
+        .as_payload(crate::base::Representation::Text)
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .expect("a number")
 }
 
 fn text(digits: &[u8], base: u32) -> u64 {
