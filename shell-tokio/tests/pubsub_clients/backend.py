@@ -5,7 +5,7 @@ import aiohttp
 from aiohttp import web
 from harness import client, fails, line_port, run, same, subscribe, web_port
 
-asked = asyncio.Queue()
+asked, ended = asyncio.Queue(), asyncio.Event()
 # What the backend does with a question, by its hook.
 answers = {"disconnect": lambda question: {}}
 
@@ -16,7 +16,8 @@ async def handle(request):
     answer = answers[hook](question)
     if answer is None:
         # Longer than the server waits.
-        await asyncio.sleep(30)
+        await ended.wait()
+        answer = {}
     return answer if isinstance(answer, web.Response) else web.json_response(answer)
 
 async def next_question(hook, matches=lambda question: True):
@@ -112,6 +113,7 @@ async def main():
     await next_question("disconnect", is_bob)
     answers["disconnect"] = lambda question: {}
     await next_question("disconnect", is_bob)
+    ended.set()
     await runner.cleanup()
 
 run(main)

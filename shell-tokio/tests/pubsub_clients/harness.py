@@ -118,6 +118,6 @@ class Network:
         self.cut()
 
 # Runs a scenario, which has this many seconds.
-def run(scenario, seconds=55):
+def run(scenario, seconds=170):
     asyncio.run(asyncio.wait_for(scenario(), seconds))
     print("good", flush=True)

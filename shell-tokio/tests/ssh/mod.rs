@@ -7,6 +7,7 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -15,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// An SSH server, and what somebody needs to get in.
 pub(crate) struct SshServer {
@@ -87,7 +89,7 @@ impl SshServer {
 
     /// It listens again where it was.
     pub(crate) fn bring_back(&mut self) {
-        let listener = TcpListener::bind(self.address).expect("nobody else has this address");
+        let listener = bind_again(self.address);
         match &mut self.kind {
             Kind::Open(sshd) => *sshd = OpenSsh::start(listener, &self.directory),
             Kind::Russh(server) => *server = Some(RusshServer::start(listener, &self.directory)),
@@ -114,6 +116,19 @@ impl Drop for SshServer {
         self.take_down();
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Binds an address that was in use until now.
+///
+/// A process that another test starts at this moment has a copy of the old listener until it executes its program.
+fn bind_again(address: SocketAddr) -> TcpListener {
+    for _ in 0..6_000 {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => std::thread::sleep(Duration::from_millis(10)),
+            result => return result.expect("loopback is a whole network"),
+        }
+    }
+    panic!("{address} is still in use");
 }
 
 /// A directory with keys and known hosts, and a listener at an address that nobody else has.

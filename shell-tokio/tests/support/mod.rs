@@ -24,7 +24,7 @@ pub(crate) fn is_own_program() -> bool {
 }
 
 /// A client that hangs is ended, so that its test fails.
-const CLIENT_SECONDS: &str = "60";
+const CLIENT_SECONDS: &str = "180";
 
 pub(crate) struct Program {
     child: Child,
