@@ -56,8 +56,8 @@ impl Cluster {
         self.checking.next_at.filter(|_| self.is_up() && !self.rooms.is_empty())
     }
 
-    pub(super) fn checked(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
-        let Answer::Top(top) = answer else { return };
+    pub(super) fn checked(&mut self, now: Time, name: &Arc<str>, answer: &Answer) {
+        let Answer::Top(top) = *answer else { return };
         let Some(room) = self.rooms.get_mut(name).filter(|room| room.step == Step::Live) else { return };
         if room.top == top {
             room.confirmed_at = now;

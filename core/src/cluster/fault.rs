@@ -22,8 +22,6 @@ pub(crate) enum LinkFault {
     Unanswered,
     #[error("the broker does not deliver what it publishes")]
     Deaf,
-    #[error("the Sentinels name another master")]
-    Replaced,
     #[error("unexpected answer to {0}")]
     Unexpected(&'static str),
 }

@@ -123,8 +123,8 @@ impl Cluster {
     }
 
     /// Handles the position of a room that was opened.
-    pub(super) fn opened(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
-        match answer {
+    pub(super) fn opened(&mut self, now: Time, name: &Arc<str>, answer: &Answer) {
+        match *answer {
             Answer::Top(Some(top)) => match self.rooms.get(name).map(|room| room.top) {
                 Some(None) => self.is_live(now, name, top),
                 Some(Some(_)) => self.moved(now, name, top, Gap::OtherEpoch),
@@ -135,8 +135,8 @@ impl Cluster {
     }
 
     /// Handles the position of a room with a new epoch.
-    pub(super) fn renewed(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
-        match answer {
+    pub(super) fn renewed(&mut self, now: Time, name: &Arc<str>, answer: &Answer) {
+        match *answer {
             Answer::Top(Some(top)) => {
                 let was_local = self.rooms.get_mut(name).is_some_and(|room| core::mem::take(&mut room.must_renew));
                 self.moved(now, name, top, if was_local { Gap::BrokerAway } else { Gap::Rewritten });

@@ -19,7 +19,7 @@ impl Cluster {
                 }
             }
             Heard::Names { room, host, news } => self.hear_names(now, &room, host, news),
-            Heard::Told(data) => self.output.push_back(Output::FromHost(data)),
+            Heard::Told(data) => self.hear_host(&data),
             Heard::Up | Heard::Master(_) | Heard::Answered { .. } | Heard::Probed(_) | Heard::Fault(_) => {}
         }
     }
@@ -67,16 +67,13 @@ impl Cluster {
     pub(super) fn deliver(&mut self, name: &Arc<str>, message: Message) {
         let Message { position, previous, data, .. } = message;
         let room = Arc::clone(name);
-        let message = match envelope::decode(data) {
-            Some(found) => {
-                let except = if found.host == self.host { found.except } else { Arc::default() };
-                RoomMessage::Kept { room, position, previous, except, message: found.message }
-            }
+        let message = if let Some(found) = envelope::decode(data) {
+            let except = if found.host == self.host { found.except } else { Arc::default() };
+            RoomMessage::Kept { room, position, previous, except, message: found.message }
+        } else {
             // Nobody here can read it, such as a message of a later version.
-            None => {
-                self.metrics.unreadable += 1;
-                RoomMessage::Moved { room, position, why: Gap::Unsendable }
-            }
+            self.metrics.unreadable += 1;
+            RoomMessage::Moved { room, position, why: Gap::Unsendable }
         };
         self.output.push_back(Output::ToHolders(message));
     }

@@ -32,6 +32,7 @@ mod publishing;
 mod redis;
 pub(crate) mod resp;
 mod room;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -48,7 +49,6 @@ use crate::metrics::ClusterMetrics;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use broker::{Answer, Request};
-use bytes::Bytes;
 use linking::Linking;
 use names::Names;
 use redis::RedisLink;
@@ -85,7 +85,7 @@ pub(crate) enum Output {
     /// A message to all shards with members of its room.
     ToHolders(RoomMessage),
     /// A message from another host.
-    FromHost(Bytes),
+    FromHost { topic: Arc<str>, content: Arc<str> },
     /// The link works now.
     Up,
     /// The link has ended, or could not be made.
@@ -199,19 +199,19 @@ impl Cluster {
     /// Handles the answer to a request.
     fn answered(&mut self, now: Time, purpose: Purpose, answer: Answer) {
         match purpose {
-            Purpose::Publish { room, from, request } => self.published(&room, from, request, answer),
+            Purpose::Publish { room, from, request } => self.published(&room, from, request, &answer),
             Purpose::Ask(room, ask) => self.ask_read(now, &room, ask, answer),
             Purpose::History { keep, from, request, range, max } => {
                 self.history_read(keep, (from, request), range, max, answer);
             }
-            Purpose::Open(room) => self.opened(now, &room, answer),
+            Purpose::Open(room) => self.opened(now, &room, &answer),
             Purpose::Fill(room) => self.filled(now, &room, answer),
-            Purpose::Renew(room) => self.renewed(now, &room, answer),
-            Purpose::Check(room) => self.checked(now, &room, answer),
+            Purpose::Renew(room) => self.renewed(now, &room, &answer),
+            Purpose::Check(room) => self.checked(now, &room, &answer),
             Purpose::Hosts(room) => self.hosts_read(now, &room, answer),
             Purpose::NamesOf(room, host, reading) => self.names_read(now, &room, (host, reading), answer),
             Purpose::Names(room, version) => self.names_written(now, &room, version, &answer),
-            Purpose::Lease => self.lease_renewed(now, answer),
+            Purpose::Lease => self.lease_renewed(now, &answer),
             Purpose::Leases(hosts) => self.leases_read(now, &hosts, answer),
             Purpose::Nothing => {}
         }

@@ -91,8 +91,9 @@ impl Names {
         name.push_str(":{");
         for byte in room.bytes() {
             match byte {
-                b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => name.push(byte.into()),
-                b'-' | b'_' | b'.' | b':' | b'/' | b'#' | b'@' => name.push(byte.into()),
+                b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.' | b':' | b'/' | b'#' | b'@' => {
+                    name.push(byte.into());
+                }
                 // Writing to a string cannot fail.
                 _ => drop(write!(name, "%{byte:02X}")),
             }

@@ -84,8 +84,8 @@ impl Cluster {
         self.request(now, Request::Remove { room: Arc::clone(room) }, Purpose::Nothing);
     }
 
-    pub(super) fn published(&mut self, room: &Arc<str>, from: u8, request: Option<u64>, answer: Answer) {
-        let answer = match answer {
+    pub(super) fn published(&mut self, room: &Arc<str>, from: u8, request: Option<u64>, answer: &Answer) {
+        let answer = match *answer {
             Answer::Published { position, is_repeated } => {
                 self.was_kept(room, position);
                 RoomAnswer::Published(Published::kept(position, is_repeated))

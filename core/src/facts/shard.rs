@@ -128,6 +128,20 @@ pub enum ShardMessage {
         /// The message's content.
         content: Arc<str>,
     },
+    /// To the shard with the link to the broker: a message to the applications on all other hosts.
+    ToHosts {
+        /// The message's topic.
+        topic: Arc<str>,
+        /// The message's content.
+        content: Arc<str>,
+    },
+    /// From the shard with the link: a message of the application on another host.
+    FromHost {
+        /// The message's topic.
+        topic: Arc<str>,
+        /// The message's content.
+        content: Arc<str>,
+    },
     /// A room got its first member on the sending shard.
     RoomOpened {
         /// The room's name.
@@ -167,7 +181,9 @@ impl ShardMessage {
             Self::Publish { room, except, message } => {
                 room.len() + size_of_val(&**except) + message.as_outgoing().len()
             }
-            Self::Handler { topic, content, .. } => topic.len() + content.len(),
+            Self::Handler { topic, content, .. }
+            | Self::ToHosts { topic, content }
+            | Self::FromHost { topic, content } => topic.len() + content.len(),
             Self::RoomOpened { room } | Self::RoomClosed { room } => room.len(),
             Self::Room(message) => message.content_bytes(),
             Self::Counted { numbers, .. } => size_of_val(&**numbers),

@@ -184,6 +184,16 @@ pub enum Event<'a, N> {
         /// The dial that ended.
         dial: DialId,
     },
+    /// A message of the application on another host: see [`Hub::send_to_hosts`].
+    ///
+    /// Each shard gets it.
+    #[non_exhaustive]
+    HostMessage {
+        /// The message's topic.
+        topic: &'a str,
+        /// The message's content.
+        content: &'a str,
+    },
     /// The link to the broker of [shared](crate::Home::Shared) rooms works now, or has ended, or could not be made.
     ///
     /// Only the shard with the link gets it.
@@ -372,6 +382,7 @@ impl<'a, N> Event<'a, N> {
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
             Self::Broker { is_up, why } => Event::Broker { is_up, why },
+            Self::HostMessage { topic, content } => Event::HostMessage { topic, content },
             Self::Refused { listener, peer, reason } => Event::Refused { listener, peer, reason },
             Self::Request { conn, listener, peer, request, body } => {
                 Event::Request { conn, listener, peer, request, body }
@@ -421,6 +432,7 @@ impl<'a, N> Event<'a, N> {
             | Self::PresenceChanged(_)
             | Self::DialFailed { .. }
             | Self::Broker { .. }
+            | Self::HostMessage { .. }
             | Self::DialEnded { .. }
             | Self::Refused { .. }
             | Self::Request { .. }

@@ -131,6 +131,10 @@ impl<H: Handler> Machine<H> {
                     Event::RoomAnswered { request, answer: &answer }
                 }
                 Pending::RequestExpired(ticket, listener) => Event::RequestExpired { ticket, listener },
+                Pending::HostMessage { topic: of, content: said } => {
+                    (name, info) = (of, Some(said));
+                    Event::HostMessage { topic: &name, content: info.as_deref().unwrap_or_default() }
+                }
                 Pending::Broker { is_up, why } => {
                     reason = why;
                     Event::Broker { is_up, why: reason.as_deref() }

@@ -195,6 +195,9 @@ impl State {
         }
         let released = self.dials.release_kept(self.conns.len());
         for &dial in &released {
+            if Self::is_link_dial(dial) {
+                self.leave_cluster();
+            }
             if let Some(conn) = self.dials.connection(dial) {
                 self.end_or_wait(conn.slot());
             } else {

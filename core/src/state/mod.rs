@@ -171,6 +171,10 @@ pub(crate) enum Pending {
     AcceptResumed(ListenerId),
     DialFailed(DialId, Failure, Option<Time>),
     DialEnded(DialId),
+    HostMessage {
+        topic: Arc<str>,
+        content: Arc<str>,
+    },
     Broker {
         is_up: bool,
         why: Option<Box<str>>,

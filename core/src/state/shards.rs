@@ -1,6 +1,6 @@
 //! Sending and handling messages between shards.
 
-use super::State;
+use super::{Pending, State};
 use crate::base::Origin;
 use crate::base::{ConnId, ListenerId, Outgoing, Peer, Reason};
 use crate::facts::{Addressee, Shard, ShardMessage};
@@ -26,7 +26,7 @@ impl State {
     }
 
     /// Queues a message to other shards. Its bytes count as output of the turn.
-    pub(super) fn queue_for(&mut self, to: Addressee, message: ShardMessage) {
+    pub(crate) fn queue_for(&mut self, to: Addressee, message: ShardMessage) {
         self.outbound.turn_bytes += message.held_bytes() as u64;
         self.outbox.messages.push_back((to, message));
     }
@@ -176,6 +176,11 @@ impl State {
             ShardMessage::RoomsCounted { rooms } => self.outbox.set_rooms(*rooms),
             // The machine handles these.
             ShardMessage::Admission { .. } | ShardMessage::Handler { .. } => {}
+            ShardMessage::ToHosts { topic, content } => drop(self.send_to_hosts(topic, content)),
+            ShardMessage::FromHost { topic, content } => {
+                let (topic, content) = (Arc::clone(topic), Arc::clone(content));
+                self.pending.push_back(Pending::HostMessage { topic, content });
+            }
             ShardMessage::Counted { shard, numbers } => drop(self.outbox.counted.insert(*shard, Arc::clone(numbers))),
         }
     }

@@ -60,7 +60,7 @@ impl Commands {
         self.options.sentinel.as_ref().map(|sentinel| sentinel.master.clone()).unwrap_or_default()
     }
 
-    pub(super) fn load_scripts(&self) -> impl Iterator<Item = Vec<u8>> + use<> {
+    pub(super) fn load_scripts() -> impl Iterator<Item = Vec<u8>> {
         Script::ALL.into_iter().map(|script| written(&[b"SCRIPT", b"LOAD", script.text().as_bytes()]))
     }
 
@@ -69,8 +69,7 @@ impl Commands {
         [self.names.all_hosts(), self.names.probe(self.host)]
     }
 
-    #[expect(clippy::unused_self, reason = "like the other commands")]
-    pub(super) fn of_channels(&self, verb: &[u8], channels: &[Vec<u8>]) -> Vec<u8> {
+    pub(super) fn of_channels(verb: &[u8], channels: &[Vec<u8>]) -> Vec<u8> {
         let mut parts = vec![verb];
         parts.extend(channels.iter().map(Vec::as_slice));
         written(&parts)
@@ -175,6 +174,6 @@ fn hex(number: u64) -> Vec<u8> {
     format!("{number:x}").into_bytes()
 }
 
-fn decimal(number: impl ToString) -> Vec<u8> {
-    number.to_string().into_bytes()
+fn decimal(number: impl Into<u128>) -> Vec<u8> {
+    number.into().to_string().into_bytes()
 }

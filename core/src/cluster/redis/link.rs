@@ -7,6 +7,7 @@ use crate::base::Time;
 use crate::cluster::broker::{Answer, Heard, Request};
 use crate::cluster::fault::{LinkFault, Refused};
 use crate::cluster::names::Names;
+use crate::cluster::resp::bounds::REPLY_MAX;
 use crate::cluster::resp::{Reply, ReplyDecoder, ServerErrorKind};
 use crate::config::Redis;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -15,8 +16,6 @@ use core::time::Duration;
 
 /// Time in which the server must reply to each command.
 const REPLIES_WITHIN: Duration = Duration::from_secs(5);
-/// Maximum length of a reply, in bytes. Reads ask for less than 1 MiB at a time.
-const REPLY_MAX: usize = 8 << 20;
 /// Number of bytes of commands without replies above which no more are accepted.
 const WAITING_BYTES_MAX: usize = 8 << 20;
 /// Maximum number of channels in one command.
@@ -180,7 +179,7 @@ impl<P> RedisLink<P> {
         }
         let hello = self.commands.hello();
         self.send(now, Call::Hello, &hello);
-        for load in self.commands.load_scripts() {
+        for load in Commands::load_scripts() {
             self.send(now, Call::LoadScript, &load);
         }
         let own = self.commands.own_channels();
@@ -189,7 +188,7 @@ impl<P> RedisLink<P> {
 
     fn change_channels(&mut self, now: Time, verb: &[u8], channels: &[Vec<u8>]) {
         for part in channels.chunks(CHANNELS_MAX) {
-            let command = self.commands.of_channels(verb, part);
+            let command = Commands::of_channels(verb, part);
             self.send(now, Call::Channels(part.len()), &command);
         }
     }
@@ -259,7 +258,7 @@ impl<P> RedisLink<P> {
 
     fn handle_push(&mut self, parts: &[Reply]) -> Result<(), LinkFault> {
         match read_push(parts, &self.commands.names, self.commands.host) {
-            Push::Heard(heard) => self.heard.push_back(heard.into()),
+            Push::Heard(heard) => self.heard.push_back(heard),
             Push::ChannelChanged => {
                 let Some(Waiting { call: Call::Channels(left), bytes, .. }) = self.waiting.front_mut() else {
                     return Err(LinkFault::Unexpected("SUBSCRIBE"));

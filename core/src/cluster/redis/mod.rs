@@ -10,5 +10,5 @@ mod replies;
 mod scripts;
 
 pub(super) use link::{RedisLink, Role};
-#[cfg(any(test, feature = "sim"))]
+#[cfg(test)]
 pub(super) use scripts::Script;

@@ -63,7 +63,7 @@ fn of_presence<P>(room: String, words: &str, content: &[u8]) -> Option<Heard<P>>
         Some(what) => {
             let (name, about) = content.split_at_checked(words.next()?.parse().ok()?)?;
             let name: Arc<str> = core::str::from_utf8(name).ok()?.into();
-            Some(Change { name, info: info(about)?, is_present: what == "+" })
+            Some(Change { name, info: info(about).ok()?, is_present: what == "+" })
         }
     };
     Some(Heard::Names { room, host, news: NamesNews { versions, change } })

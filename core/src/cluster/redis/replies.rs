@@ -113,23 +113,30 @@ fn published(reply: Reply) -> Option<Answer> {
 }
 
 fn top(reply: Reply) -> Option<Answer> {
-    top_of(&reply.into_list()?).map(Answer::Top)
+    top_of(&reply.into_list()?).ok().map(Answer::Top)
 }
 
-/// Returns the position in the first three parts, of which all or none must be there.
-fn top_of(parts: &[Reply]) -> Option<Option<Position>> {
-    let [epoch, offset, mark, ..] = parts else { return None };
+/// The error of a reply with other parts than expected.
+pub(super) struct Unreadable;
+
+/// Returns the position in the first three parts, if it is there.
+fn top_of(parts: &[Reply]) -> Result<Option<Position>, Unreadable> {
+    let [epoch, offset, mark, ..] = parts else { return Err(Unreadable) };
     if [epoch, offset, mark].iter().any(|part| matches!(part, Reply::Null)) {
-        return Some(None);
+        return Ok(None);
     }
+    known_top(epoch, offset, mark).map(Some).ok_or(Unreadable)
+}
+
+fn known_top(epoch: &Reply, offset: &Reply, mark: &Reply) -> Option<Position> {
     let number = |reply: &Reply| hex(core::str::from_utf8(reply.as_bytes()?).ok()?);
     let offset = u64::try_from(offset.as_number()?).ok()?;
-    Some(Some(Position::new(number(epoch)?, offset, number(mark)?)))
+    Some(Position::new(number(epoch)?, offset, number(mark)?))
 }
 
 fn page(reply: Reply) -> Option<Answer> {
     let parts = reply.into_list()?;
-    let top = top_of(&parts)?;
+    let top = top_of(&parts).ok()?;
     let [_, _, _, now, messages] = <[Reply; 5]>::try_from(parts).ok()?;
     let now = u64::try_from(now.as_number()?).ok()?;
     let epoch = top.map_or(0, |top| top.epoch);
@@ -167,7 +174,7 @@ fn names(reply: Reply) -> Option<Answer> {
     let mut fields = fields.into_list()?.into_iter();
     let mut names: Vec<Named> = Vec::new();
     while let Some(name) = fields.next() {
-        names.push((text(name.as_bytes()?)?, info(fields.next()?.as_bytes()?)?));
+        names.push((text(name.as_bytes()?)?, info(fields.next()?.as_bytes()?).ok()?));
     }
     Some(Answer::Names(names, (&*cursor != b"0").then_some(cursor)))
 }
@@ -181,10 +188,10 @@ fn text(bytes: &[u8]) -> Option<Arc<str>> {
 }
 
 /// Reads the information about a name: nothing, or text after a letter.
-pub(super) fn info(bytes: &[u8]) -> Option<Option<Arc<str>>> {
+pub(super) fn info(bytes: &[u8]) -> Result<Option<Arc<str>>, Unreadable> {
     match bytes.split_first() {
-        None => Some(None),
-        Some((b'i', info)) => text(info).map(Some),
-        Some(_) => None,
+        None => Ok(None),
+        Some((b'i', info)) => text(info).map(Some).ok_or(Unreadable),
+        Some(_) => Err(Unreadable),
     }
 }

@@ -1,9 +1,9 @@
 //! Bounds of one reply.
 
-/// Default maximum length of one reply with its attributes, in bytes: 4 MiB.
+/// Default maximum length of one reply with its attributes, in bytes: 8 MiB.
 ///
-/// History is read in pieces of about 1 MiB, so this is four times what a host asks for.
-pub(crate) const REPLY_MAX: usize = 4 << 20;
+/// History is read in pieces of about 1 MiB, so this is eight times what a host asks for.
+pub(crate) const REPLY_MAX: usize = 8 << 20;
 
 /// Maximum number of elements in one reply, those of its attributes and of nested aggregates included.
 ///

@@ -20,8 +20,12 @@ mod server_error;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use command::{command_len, write_command};
+#[cfg(test)]
+pub(crate) use command::command_len;
+pub(crate) use command::write_command;
 pub(crate) use decoder::ReplyDecoder;
-pub(crate) use error::{RespError, TypeByte};
+pub(crate) use error::RespError;
+#[cfg(test)]
+pub(crate) use error::TypeByte;
 pub(crate) use reply::Reply;
 pub(crate) use server_error::{ServerError, ServerErrorKind};

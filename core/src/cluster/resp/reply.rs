@@ -51,11 +51,6 @@ impl Reply {
         if let Self::List(elements) = self { Some(elements) } else { None }
     }
 
-    /// Returns whether this is the text `OK`.
-    pub(crate) fn is_ok(&self) -> bool {
-        self.as_bytes().is_some_and(|bytes| bytes.as_ref() == b"OK")
-    }
-
     /// Converts what the parser returns. Streamed parts are refused.
     ///
     /// Both types have the same size, so lists are converted in place.

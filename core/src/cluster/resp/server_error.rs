@@ -74,6 +74,7 @@ impl ServerError {
     }
 
     /// Returns the beginning of the text, at most 200 bytes, without control characters.
+    #[cfg(test)]
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

@@ -291,6 +291,14 @@ mod tests {
                     content: content.into(),
                 })
             }),
+            (any::<bool>(), any::<String>(), any::<String>()).prop_map(|(is_here, topic, content)| {
+                let (topic, content) = (topic.into(), content.into());
+                Input::ShardMessageReceived(if is_here {
+                    ShardMessage::FromHost { topic, content }
+                } else {
+                    ShardMessage::ToHosts { topic, content }
+                })
+            }),
             room_messages().prop_map(ShardMessage::Room).prop_map(Input::ShardMessageReceived),
             Just(Input::TakesJobs),
             (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),

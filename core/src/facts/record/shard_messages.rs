@@ -29,6 +29,12 @@ pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> f
         ShardMessage::Handler { from, topic, content } => {
             write!(out, "shard_message {from} {} {}", Quoted(topic.as_bytes()), Quoted(content.as_bytes()))?;
         }
+        ShardMessage::ToHosts { topic, content } => {
+            write!(out, "to_hosts {} {}", Quoted(topic.as_bytes()), Quoted(content.as_bytes()))?;
+        }
+        ShardMessage::FromHost { topic, content } => {
+            write!(out, "from_host {} {}", Quoted(topic.as_bytes()), Quoted(content.as_bytes()))?;
+        }
         ShardMessage::RoomOpened { room } => write!(out, "room_opened {}", Quoted(room.as_bytes()))?,
         ShardMessage::RoomClosed { room } => write!(out, "room_closed {}", Quoted(room.as_bytes()))?,
         ShardMessage::Room(message) => {
@@ -76,6 +82,8 @@ pub(super) fn parse_shard_message(name: &str, words: &mut Words<'_>) -> Result<S
             ShardMessage::Admission { conn, peer, refused }
         }
         "quarantine" => ShardMessage::Quarantine { peer: words.parsed("a peer's address")? },
+        "to_hosts" => ShardMessage::ToHosts { topic: words.text()?.into(), content: words.text()?.into() },
+        "from_host" => ShardMessage::FromHost { topic: words.text()?.into(), content: words.text()?.into() },
         "room_opened" => ShardMessage::RoomOpened { room: words.text()?.into() },
         "room_closed" => ShardMessage::RoomClosed { room: words.text()?.into() },
         "room" => ShardMessage::Room(parse_room_message(words)?),

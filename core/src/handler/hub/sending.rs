@@ -61,4 +61,13 @@ impl<C> Hub<'_, C> {
     pub fn send_to_shard(&mut self, shard: u8, topic: &str, content: &str) -> bool {
         self.state.send_to_shard(shard, topic, content)
     }
+
+    /// Sends a message to the applications on all other hosts of the [cluster](crate::Cluster).
+    ///
+    /// Each shard there gets [`Event::HostMessage`](crate::Event::HostMessage). Returns `false` if there is no
+    /// cluster. Hosts whose link is down do not get it, and it is lost if the link of this host is down: it is for
+    /// what each host can do without, or repeats.
+    pub fn send_to_hosts(&mut self, topic: &str, content: &str) -> bool {
+        self.state.send_to_hosts(topic, content)
+    }
 }

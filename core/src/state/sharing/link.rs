@@ -3,7 +3,7 @@
 use crate::base::{ConnId, DialId, Origin, Payload, Reason, Time};
 use crate::cluster::{Cluster, LinkFault, Output, WantedLink};
 use crate::config::{Dial, Marks, PeerLimits, Rates, WithoutBroker};
-use crate::facts::Shard;
+use crate::facts::{Addressee, Shard, ShardMessage};
 use crate::state::{Ending, Pending, State};
 use crate::wire::{Budget, Raw, Wire};
 use alloc::boxed::Box;
@@ -121,8 +121,8 @@ impl State {
         while let Some(output) = self.sharing.as_mut().and_then(|sharing| sharing.cluster.next_output()) {
             match output {
                 Output::ToShard(shard, message) => self.pass_to(shard, message),
-                Output::ToHolders(message) => self.pass_to_holders(message),
-                Output::FromHost(_) => {}
+                Output::ToHolders(message) => self.pass_to_holders(&message),
+                Output::FromHost { topic, content } => self.host_said(&topic, &content),
                 Output::Up => self.link_is_up(),
                 Output::Down(fault) => self.link_is_down(fault.as_ref()),
             }
@@ -137,6 +137,41 @@ impl State {
             self.send(conn, Payload::Binary(&output).into());
         }
         self.dial_link(now);
+    }
+
+    /// Sends a message to the applications on all other hosts. Returns `false` if there is no cluster.
+    pub(crate) fn send_to_hosts(&mut self, topic: &str, content: &str) -> bool {
+        if self.config.cluster.is_none() {
+            return false;
+        }
+        let (shard, now) = (self.outbox.shard, self.now);
+        if let Some(sharing) = self.sharing.as_mut() {
+            sharing.cluster.tell_hosts(now, topic, content);
+            self.drive_link();
+        } else {
+            let message = ShardMessage::ToHosts { topic: topic.into(), content: content.into() };
+            self.queue_for(Addressee::Shard(Self::link_shard(shard)), message);
+        }
+        true
+    }
+
+    /// Passes a message of another host on to the application on all shards.
+    fn host_said(&mut self, topic: &Arc<str>, content: &Arc<str>) {
+        let (topic, content) = (Arc::clone(topic), Arc::clone(content));
+        if self.outbox.shard.count() > 1 {
+            let message = ShardMessage::FromHost { topic: Arc::clone(&topic), content: Arc::clone(&content) };
+            self.queue_for(Addressee::Others, message);
+        }
+        self.pending.push_back(Pending::HostMessage { topic, content });
+    }
+
+    /// Ends what this host has at the broker. The link ends next.
+    pub(crate) fn leave_cluster(&mut self) {
+        let now = self.now;
+        if let Some(sharing) = self.sharing.as_mut() {
+            sharing.cluster.say_goodbye(now);
+            self.drive_link();
+        }
     }
 
     fn close_link(&mut self) {

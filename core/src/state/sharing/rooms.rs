@@ -51,7 +51,7 @@ impl State {
     }
 
     /// Passes a message on to the shards with members of its room.
-    pub(super) fn pass_to_holders(&mut self, message: RoomMessage) {
+    pub(super) fn pass_to_holders(&mut self, message: &RoomMessage) {
         let Some(room) = message.room() else { return };
         if matches!(message, RoomMessage::PresenceChanged { .. }) && !self.tells_names(room) {
             return;

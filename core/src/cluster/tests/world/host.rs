@@ -214,7 +214,7 @@ impl Host {
                     }
                 }
                 Output::ToShard(_, message) | Output::ToHolders(message) => self.members.handle(message),
-                Output::FromHost(_) | Output::Up | Output::Down(_) => {}
+                Output::FromHost { .. } | Output::Up | Output::Down(_) => {}
             }
         }
         took
