@@ -23,8 +23,8 @@ mod filling;
 mod follow;
 mod hearing;
 mod linking;
-#[cfg(test)]
-mod model;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod model;
 mod names;
 mod people;
 mod presence;

@@ -44,7 +44,9 @@ mod tests {
     #[test]
     fn parts_come_back_and_other_bytes_are_refused() {
         assert_eq!(parts(b"h 3 a bxyz"), Some(("h", "a b".into(), "xyz".into())));
-        for bytes in [&b"h 3 a"[..], b"h", b"h x a", b"", b"h 1 \xff", "h 1 \u{e4}".as_bytes(), b"h 99999999999999999999 a"] {
+        for bytes in
+            [&b"h 3 a"[..], b"h", b"h x a", b"", b"h 1 \xff", "h 1 \u{e4}".as_bytes(), b"h 99999999999999999999 a"]
+        {
             assert_eq!(parts(bytes), None, "{bytes:?}");
         }
     }

@@ -100,6 +100,9 @@ pub enum Home {
     Memory,
     /// The broker of the [cluster](crate::Cluster), which other hosts use too. [`Home::Memory`] if there is none.
     ///
+    /// Which rooms are shared is decided at the start: a [reconfiguration](crate::Machine::reconfigured) changes their
+    /// other options, but neither moves them to another home nor shares other rooms.
+    ///
     /// The broker keeps at most [`Keep::messages`], for [`Keep::age`]. [`Keep::bytes`] is a limit for each message, of
     /// at most 4 MiB, and not for all together.
     Shared,

@@ -64,7 +64,7 @@ pub(crate) use watch::{Copied, Watched};
 use crate::base::Origin;
 use crate::base::{AcceptFailure, Failure};
 use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, OutgoingBuf, Peer, Random, Reason, Time};
-use crate::config::{Config, Dial, Listen, PeerLimits};
+use crate::config::{Config, Dial, Listen, PeerLimits, RoomMemory};
 use crate::facts::{RoomAnswer, Shard};
 use crate::history::{Gap, Position, Recovery};
 use crate::metrics::{Metrics, Recent};
@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub(crate) memory: Memory,
     /// The link to the broker of shared rooms, on the shard that has it.
     sharing: Option<Box<Sharing>>,
+    /// The rooms at the start, if some of them are shared.
+    shared_memory: Option<RoomMemory>,
     pub(crate) timers: Timers,
     pub(crate) tickets: Tickets,
     pub(crate) agenda: Agenda,
@@ -214,6 +216,7 @@ impl State {
             rooms: Rooms::default(),
             memory: Memory::new(&config, seed, shard),
             sharing: None,
+            shared_memory: config.cluster.is_some().then(|| config.memory.clone()),
             timers: Timers::default(),
             tickets: Tickets::default(),
             agenda: Agenda::default(),

@@ -31,6 +31,7 @@ mod links;
 mod login;
 mod pubsub;
 mod remembering;
+mod sharing;
 mod swarm;
 mod tls;
 mod watchdog;

@@ -10,5 +10,5 @@ mod replies;
 mod scripts;
 
 pub(super) use link::{RedisLink, Role};
-#[cfg(test)]
+#[cfg(any(test, feature = "sim"))]
 pub(super) use scripts::Script;

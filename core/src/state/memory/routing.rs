@@ -13,10 +13,12 @@ const ROUNDS_MAX: u8 = 8;
 impl State {
     /// Returns the options of a room that has a home.
     pub(crate) fn room_options(&self, stored: &str) -> Option<&RoomOptions> {
-        if self.config.memory.rooms.is_empty() {
-            return None;
+        let current = || self.config.memory.options_of_stored(stored);
+        match self.shared_from_start(stored) {
+            Some(options) => current().or(Some(options)),
+            None if self.config.memory.rooms.is_empty() => None,
+            None => current(),
         }
-        self.config.memory.options_of_stored(stored)
     }
 
     /// Sends a message to the home of a room.

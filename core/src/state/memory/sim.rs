@@ -146,7 +146,7 @@ impl State {
         let mut seats: BTreeMap<&str, BTreeSet<u8>> = BTreeMap::new();
         for shard in shards {
             let number = shard.outbox.shard.number();
-            for room in shard.memory.seats.by_room.keys() {
+            for room in shard.memory.seats.by_room.keys().filter(|room| !shard.is_shared(room)) {
                 seats.entry(room).or_default().insert(number);
             }
         }
@@ -160,7 +160,7 @@ impl State {
         }
         Self::recount_names(shards)?;
         for shard in shards {
-            for (room, seat) in &shard.memory.seats.by_room {
+            for (room, seat) in shard.memory.seats.by_room.iter().filter(|(room, _)| !shard.is_shared(room)) {
                 let Some(home) = shards.get(usize::from(home_of(room, count))) else { continue };
                 ensure(seat.is_told(), || format!("room {room:?}: a question without an answer"))?;
                 let is_same = seat.top == home.memory.histories.top(room);
@@ -177,7 +177,8 @@ impl State {
     fn recount_names(shards: &[&Self]) -> Recounted {
         let mut here: BTreeMap<(&str, &str), BTreeSet<u8>> = BTreeMap::new();
         for shard in shards {
-            for (number, name) in shard.memory.names.counts.keys() {
+            let of_home = |(number, _): &&(RoomNumber, Arc<str>)| !shard.is_shared(shard.rooms.name(*number));
+            for (number, name) in shard.memory.names.counts.keys().filter(of_home) {
                 let of_name = here.entry((shard.rooms.name(*number), name)).or_default();
                 of_name.insert(shard.outbox.shard.number());
             }

@@ -3,7 +3,7 @@
 use super::link::Sharing;
 use crate::base::{ConnId, OutgoingBuf};
 use crate::cluster::{Ask, Submission};
-use crate::config::{Home, Presence};
+use crate::config::{Home, Presence, RoomOptions};
 use crate::facts::{HistoryRange, RoomMessage};
 use crate::history::{Keep, Position};
 use crate::state::State;
@@ -12,7 +12,15 @@ use alloc::sync::Arc;
 impl State {
     /// Returns `true` if the home of a room is the broker.
     pub(crate) fn is_shared(&self, room: &str) -> bool {
-        self.config.cluster.is_some() && self.room_options(room).is_some_and(|options| options.home == Home::Shared)
+        self.shared_from_start(room).is_some()
+    }
+
+    /// Returns the first options of a room whose home is the broker.
+    ///
+    /// Which rooms are shared stays as it was at the start, so that all shards agree on it at any time.
+    pub(crate) fn shared_from_start(&self, room: &str) -> Option<&RoomOptions> {
+        let options = self.shared_memory.as_ref()?.options_of_stored(room)?;
+        Some(options).filter(|options| options.home == Home::Shared)
     }
 
     /// Handles a message to the home of a shared room. Returns `false` if it is none.

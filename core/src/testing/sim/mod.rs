@@ -48,6 +48,7 @@
 //!   [`World::replay`].
 
 mod attempt;
+mod broker;
 mod client;
 mod dialing;
 mod digest;
@@ -65,6 +66,7 @@ mod watch;
 
 pub use crate::state::{Numbered, ToldPresence};
 pub use attempt::Attempt;
+pub use broker::{RedisConnection, RedisModel};
 pub use client::{Client, Do, Session};
 pub use peer::{Act, Actor, Link};
 pub use replies::{DecodedReply, ReplyStream};

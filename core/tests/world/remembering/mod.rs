@@ -27,14 +27,15 @@ mod truth;
 use crate::tls::Authorities;
 use crate::watchdog::Watchdog;
 use check::Found;
-use desk::Desk;
-pub(crate) use draw::Draw;
-use draw::{Habits, ROOMS};
+pub(crate) use desk::{Desk, Member};
+use draw::ROOMS;
+pub(crate) use draw::{Draw, Habits};
 use drupe_core::history::{Keep, Position};
 use drupe_core::outbound::{OutboundLimits, SlowPolicy};
 use drupe_core::sim::{Client, Link, World};
 use drupe_core::tls::TicketKeys;
 use drupe_core::{Config, Random, RoomMemory, Shard};
+pub(crate) use heard::Heard;
 use rustls::crypto::ring;
 use std::panic::AssertUnwindSafe;
 
