@@ -2,8 +2,10 @@
 
 use super::broker::{Answer, Page, Part, Request};
 use super::follow::{follow, is_old};
+use super::output::Output;
+use super::purpose::Purpose;
 use super::room::{Ask, Room, Step};
-use super::{Cluster, Output, Purpose, envelope};
+use super::{Cluster, envelope};
 use crate::base::{OutgoingBuf, Time};
 use crate::facts::{HistoryPage, HistoryRange, RoomAnswer, RoomMessage};
 use crate::history::{Gap, Keep, Position};

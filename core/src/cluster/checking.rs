@@ -1,8 +1,9 @@
 //! Comparing the positions of quiet rooms with those of the broker.
 
+use super::Cluster;
 use super::broker::{Answer, Request};
+use super::purpose::Purpose;
 use super::room::Step;
-use super::{Cluster, Purpose};
 use crate::base::Time;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,13 +16,6 @@ const QUIET: Duration = Duration::from_secs(30);
 const ROUND_EVERY: Duration = Duration::from_secs(1);
 /// Minimum number of rooms that one round looks at. With more than 2,000 rooms, it is a 20th of them.
 const ROUND_ROOMS_MIN: usize = 100;
-
-#[derive(Debug, Default)]
-pub(super) struct Checking {
-    next_at: Option<Time>,
-    /// The last room that was looked at.
-    last: Option<Arc<str>>,
-}
 
 impl Cluster {
     /// Compares the positions of some rooms that were quiet for long.

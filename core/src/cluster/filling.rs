@@ -1,13 +1,14 @@
 //! Reading the histories of rooms, to pass on what was missed.
 
+use super::Cluster;
 use super::broker::{Answer, Part, Request};
 use super::follow::{follow, is_contradicted, is_lost};
+use super::output::Output;
+use super::purpose::Purpose;
 use super::room::Step;
-use super::{Cluster, Output, Purpose};
 use crate::base::Time;
 use crate::facts::RoomMessage;
 use crate::history::{Gap, Position};
-use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -25,36 +26,6 @@ const FILL_MAX: u32 = 10_000;
 const SPREAD: Duration = Duration::from_millis(300);
 /// Wait after the broker refused to read.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
-
-/// The reads that wait, and how many are under way.
-#[derive(Debug, Default)]
-pub(super) struct Filling {
-    /// Rooms whose history must be read.
-    rooms: VecDeque<Arc<str>>,
-    /// Other reads.
-    reads: VecDeque<(Request, Purpose)>,
-    under_way: usize,
-    /// When the histories of rooms may be read.
-    from: Option<Time>,
-    /// When members that wait for the position of a room have waited too long.
-    pub(super) asks: BTreeSet<(Time, Arc<str>)>,
-}
-
-impl Filling {
-    /// Notes the answer to a request.
-    pub(super) const fn answered(&mut self, purpose: &Purpose) {
-        if purpose.is_read() {
-            self.under_way = self.under_way.saturating_sub(1);
-        }
-    }
-
-    /// Forgets all rooms. Returns the reads that waited.
-    pub(super) fn clear(&mut self) -> VecDeque<(Request, Purpose)> {
-        self.rooms.clear();
-        (self.under_way, self.from) = (0, None);
-        core::mem::take(&mut self.reads)
-    }
-}
 
 impl Cluster {
     /// Reads the histories of all rooms, those with the most messages first.

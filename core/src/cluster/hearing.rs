@@ -1,8 +1,10 @@
 //! What the broker publishes.
 
 use super::broker::{Heard, Message};
+use super::output::Output;
+use super::purpose::Purpose;
 use super::room::Step;
-use super::{Cluster, Output, Purpose, envelope};
+use super::{Cluster, envelope};
 use crate::base::Time;
 use crate::facts::RoomMessage;
 use crate::history::{Gap, Position};

@@ -1,9 +1,12 @@
 //! Making the link, and noticing that it is of no use.
 
+use super::Cluster;
 use super::broker::{Answer, Heard, Request};
+use super::fault::LinkFault;
+use super::output::Output;
+use super::purpose::Purpose;
 use super::redis::{RedisLink, Role};
 use super::room::Step;
-use super::{Cluster, LinkFault, Output, Purpose};
 use crate::base::{Backoff, Time};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -18,46 +21,11 @@ const PROBE_AFTER: Duration = Duration::from_secs(10);
 /// Time in which this host must hear itself.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
-/// The state of the link, besides the link itself.
-#[derive(Debug)]
-pub(super) struct Linking {
-    /// When to dial. `None`: there is a link, or an attempt.
-    dial_at: Option<Time>,
-    /// What is at the end of the link or the attempt.
-    role: Role,
-    /// The address that a Sentinel named, until it was dialled.
-    master: Option<String>,
-    /// Number of failures in a row.
-    failures: u32,
-    /// Whether the link was closed by this side, and its connection not yet.
-    must_close: bool,
-    lease_at: Time,
-    /// When something published was heard last.
-    pub(super) heard_at: Time,
-    /// The number of the last probe, and when it was sent if it has not been heard.
-    probe: (u64, Option<Time>),
-}
-
 /// A connection that the cluster wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WantedLink {
     /// The addresses, or none for those of the options.
     pub(crate) addresses: Vec<String>,
-}
-
-impl Linking {
-    pub(super) const fn new(now: Time) -> Self {
-        Self {
-            dial_at: Some(now),
-            role: Role::Broker,
-            master: None,
-            failures: 0,
-            must_close: false,
-            lease_at: now,
-            heard_at: now,
-            probe: (0, None),
-        }
-    }
 }
 
 impl Cluster {

@@ -26,9 +26,12 @@ mod linking;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod model;
 mod names;
+mod output;
+mod parts;
 mod people;
 mod presence;
 mod publishing;
+mod purpose;
 mod redis;
 pub(crate) mod resp;
 mod room;
@@ -38,19 +41,20 @@ mod tests;
 
 pub(crate) use fault::LinkFault;
 pub(crate) use linking::WantedLink;
+pub(crate) use output::Output;
 pub(crate) use publishing::Submission;
 pub(crate) use room::Ask;
 
 use crate::base::{Random, Time};
 use crate::config::{self, Engine};
-use crate::facts::{HistoryRange, RoomMessage};
-use crate::history::{Keep, Marks};
+use crate::history::Marks;
 use crate::metrics::ClusterMetrics;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use broker::{Answer, Request};
-use linking::Linking;
 use names::Names;
+use parts::{Checking, Filling, Hosts, KeptPositions, Linking};
+use purpose::Purpose;
 use redis::RedisLink;
 use room::Room;
 
@@ -66,74 +70,15 @@ pub(crate) struct Cluster {
     link: Option<RedisLink<Purpose>>,
     linking: Linking,
     rooms: BTreeMap<Arc<str>, Room>,
-    filling: filling::Filling,
-    kept: publishing::KeptPositions,
-    checking: checking::Checking,
-    hosts: presence::Hosts,
+    filling: Filling,
+    kept: KeptPositions,
+    checking: Checking,
+    hosts: Hosts,
     output: VecDeque<Output>,
     pub(crate) metrics: ClusterMetrics,
     /// Whether positions are compared by epoch and offset only, as a control of the tests.
     #[cfg(test)]
     offsets_only: bool,
-}
-
-/// What a cluster tells this host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// A message to one shard.
-    ToShard(u8, RoomMessage),
-    /// A message to all shards with members of its room.
-    ToHolders(RoomMessage),
-    /// A message from another host.
-    FromHost { topic: Arc<str>, content: Arc<str> },
-    /// The link works now.
-    Up,
-    /// The link has ended, or could not be made.
-    Down(Option<LinkFault>),
-}
-
-/// For what a request to the broker is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Purpose {
-    Publish {
-        room: Arc<str>,
-        from: u8,
-        request: Option<u64>,
-    },
-    Ask(Arc<str>, Ask),
-    History {
-        keep: Keep,
-        from: u8,
-        request: u64,
-        range: HistoryRange,
-        max: u32,
-    },
-    Open(Arc<str>),
-    Fill(Arc<str>),
-    Renew(Arc<str>),
-    Check(Arc<str>),
-    Hosts(Arc<str>),
-    /// The names of a host, with the number of the reading.
-    NamesOf(Arc<str>, u64, u64),
-    /// A change of this host's names, with their new version.
-    Names(Arc<str>, u64),
-    Lease,
-    Leases(Arc<[u64]>),
-    Nothing,
-}
-
-impl Purpose {
-    const fn is_publish(&self) -> bool {
-        matches!(self, Self::Publish { .. })
-    }
-
-    /// Returns `true` if the answer may be long, so that few of them are asked for at a time.
-    const fn is_read(&self) -> bool {
-        matches!(
-            self,
-            Self::Ask(..) | Self::History { .. } | Self::Open(_) | Self::Fill(_) | Self::Hosts(_) | Self::NamesOf(..)
-        )
-    }
 }
 
 impl Cluster {
@@ -148,10 +93,10 @@ impl Cluster {
             link: None,
             linking: Linking::new(now),
             rooms: BTreeMap::new(),
-            filling: filling::Filling::default(),
-            kept: publishing::KeptPositions::default(),
-            checking: checking::Checking::default(),
-            hosts: presence::Hosts::default(),
+            filling: Filling::default(),
+            kept: KeptPositions::default(),
+            checking: Checking::default(),
+            hosts: Hosts::default(),
             output: VecDeque::new(),
             metrics: ClusterMetrics::default(),
             #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Who is present in shared rooms. Each host owns the names of its members, and lives as long as its lease.
 
+use super::Cluster;
 use super::broker::{Answer, Change, NamesChange, NamesNews, Request};
+use super::output::Output;
 use super::people::{People, Who};
+use super::purpose::Purpose;
 use super::room::Room;
-use super::{Cluster, Output, Purpose};
 use crate::base::Time;
 use crate::facts::{RoomAnswer, RoomMessage};
 use crate::history::Keep;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -19,18 +20,6 @@ const NAMES_MAX: usize = 500;
 const WRITTEN_EVERY: Duration = Duration::from_secs(3_600);
 /// Time after the link is up in which a host without a lease may still renew it.
 const GRACE: Duration = Duration::from_secs(15);
-
-/// The other hosts, as far as they have names in rooms of this one.
-#[derive(Debug, Default)]
-pub(super) struct Hosts {
-    /// The rooms with names of each host.
-    rooms: BTreeMap<u64, BTreeSet<Arc<str>>>,
-    /// Until when a host without a lease is not gone.
-    grace_until: Option<Time>,
-    written_at: Option<Time>,
-    /// The last version of this host's names, over all rooms.
-    version: u64,
-}
 
 impl Cluster {
     /// Makes a name present through members on a shard.

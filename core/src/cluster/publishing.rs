@@ -1,52 +1,19 @@
 //! Messages from this host to shared rooms.
 
 use super::broker::{Answer, Request};
-use super::room::Past;
-use super::{Cluster, Output, Purpose, RedisLink, envelope};
+use super::output::Output;
+use super::purpose::Purpose;
+use super::redis::RedisLink;
+use super::{Cluster, envelope};
 use crate::base::{ConnId, OutgoingBuf, Time};
 use crate::facts::{PublishRefusal, Published, RoomAnswer, RoomMessage};
 use crate::history::{Keep, Position, PublishError};
-use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 
 /// Maximum length of a key, in bytes.
 const KEY_MAX_BYTES: usize = 64;
 /// Maximum length of a message, in bytes, so that the broker's replies stay within the bound of the link.
 const MESSAGE_MAX_BYTES: usize = 4 << 20;
-
-/// Maximum number of rooms without members here whose last kept message is remembered.
-const KEPT_MAX: usize = 1_000;
-
-/// The positions of the last messages that the broker has kept for this host, in rooms without members here.
-#[derive(Debug, Default)]
-pub(super) struct KeptPositions {
-    positions: BTreeMap<Arc<str>, (Position, Past)>,
-    /// The same rooms, in the order of their first message.
-    order: VecDeque<Arc<str>>,
-}
-
-impl KeptPositions {
-    pub(super) fn add(&mut self, name: &Arc<str>, position: Position, past: Option<Past>) {
-        let before = self.positions.get(name);
-        let mut past = past.or_else(|| before.map(|(_, past)| *past)).unwrap_or_default();
-        if let Some((before, _)) = before.filter(|(before, _)| before.epoch != position.epoch) {
-            past.add(before.epoch);
-        }
-        if self.positions.insert(Arc::clone(name), (position, past)).is_none() {
-            self.order.push_back(Arc::clone(name));
-        }
-        if self.order.len() > KEPT_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.positions.remove(&oldest);
-        }
-    }
-
-    fn take(&mut self) -> BTreeMap<Arc<str>, (Position, Past)> {
-        self.order.clear();
-        core::mem::take(&mut self.positions)
-    }
-}
 
 /// A message to a shared room.
 #[derive(Clone, Debug)]
@@ -136,7 +103,11 @@ impl Cluster {
     }
 
     fn publish_answered(&mut self, from: u8, request: Option<u64>, answer: RoomAnswer) {
-        self.metrics.published(&answer);
+        match answer {
+            RoomAnswer::Published(Published::Kept { .. }) => self.metrics.kept += 1,
+            RoomAnswer::Published(Published::Refused(_)) => self.metrics.refused += 1,
+            _ => self.metrics.unknown += 1,
+        }
         if let Some(request) = request {
             self.output.push_back(Output::ToShard(from, RoomMessage::Answer { request, answer }));
         }

@@ -1,8 +1,10 @@
 //! Messages from the application on one host to those on all others.
 
+use super::Cluster;
 use super::broker::Request;
 use super::names::host_text;
-use super::{Cluster, Output, Purpose};
+use super::output::Output;
+use super::purpose::Purpose;
 use crate::base::Time;
 use alloc::format;
 use alloc::sync::Arc;

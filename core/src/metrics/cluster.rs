@@ -1,5 +1,4 @@
-use super::Histogram;
-use crate::facts::{Published, RoomAnswer};
+use super::histogram::Histogram;
 use alloc::string::String;
 use core::fmt::Write;
 use core::time::Duration;
@@ -41,15 +40,6 @@ pub struct ClusterMetrics {
 }
 
 impl ClusterMetrics {
-    /// Counts the answer to a message.
-    pub(crate) const fn published(&mut self, answer: &RoomAnswer) {
-        match answer {
-            RoomAnswer::Published(Published::Kept { .. }) => self.kept += 1,
-            RoomAnswer::Published(Published::Refused(_)) => self.refused += 1,
-            _ => self.unknown += 1,
-        }
-    }
-
     pub(crate) fn answered(&mut self, took: Duration) {
         self.round_trip_us.record(took.as_micros().try_into().unwrap_or(u64::MAX));
     }

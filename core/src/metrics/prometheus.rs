@@ -1,6 +1,7 @@
 //! Export of the metrics in the Prometheus text format.
 
-use super::{BUCKETS, ByReason, Histogram, Metrics, Series, TunnelMetrics};
+use super::histogram::{BUCKETS, Histogram};
+use super::{ByReason, Metrics, Series, TunnelMetrics};
 use crate::config::MetricLabels;
 use alloc::string::String;
 use core::fmt::{self, Write};
@@ -201,7 +202,7 @@ impl Histogram {
             below += count;
             let _ = writeln!(text, "drupe_{name}_bucket{{le=\"{}\"}} {below}", bound as f64 * scale);
         }
-        let (sum, count) = (self.sum as f64 * scale, self.count);
+        let (sum, count) = (self.sum() as f64 * scale, self.count());
         let _ = writeln!(text, "drupe_{name}_bucket{{le=\"+Inf\"}} {count}");
         let _ = write!(text, "drupe_{name}_sum {sum}\ndrupe_{name}_count {count}\n");
     }

@@ -24,6 +24,7 @@ mod offload;
 pub(crate) mod outbound;
 mod outbox;
 mod pause;
+mod pending;
 mod postpone;
 mod recent;
 #[cfg(feature = "sim")]
@@ -57,18 +58,17 @@ pub(crate) use notice::Notice;
 pub use offload::{Job, Offloaded};
 pub(crate) use outbox::Outbox;
 pub(crate) use pause::{PAUSE_MIN, Pause};
+pub(crate) use pending::Pending;
 pub use ticket::Ticket;
 pub use timer::Timer;
 pub(crate) use watch::{Copied, Watched};
 
+use crate::base::AcceptFailure;
 use crate::base::Origin;
-use crate::base::{AcceptFailure, Failure};
-use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, OutgoingBuf, Peer, Random, Reason, Time};
+use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, Peer, Random, Time};
 use crate::config::{Config, Dial, Listen, PeerLimits, RoomMemory};
-use crate::facts::{RoomAnswer, Shard};
-use crate::history::{Gap, Position, Recovery};
+use crate::facts::Shard;
 use crate::metrics::{Metrics, Recent};
-use crate::tunnel::TunnelId;
 use crate::web::Endpoint;
 use crate::wire::Budget;
 use crate::wire::telnet::{Side, option};
@@ -159,50 +159,6 @@ pub(crate) struct State {
 
 /// Maximum number of addresses whose failed HTTP authentications are counted.
 const MONITOR_ADDRESSES_MAX: usize = 1_024;
-
-/// An event that waits for delivery to the handler.
-#[derive(Clone, Debug)]
-pub(crate) enum Pending {
-    Stalled(ConnId),
-    Drained(ConnId),
-    Authenticated(ConnId),
-    Closed(ConnId, Reason),
-    Refused(ListenerId, Peer, Reason),
-    RequestExpired(RequestTicket, ListenerId),
-    AcceptPaused(ListenerId, AcceptFailure),
-    AcceptResumed(ListenerId),
-    DialFailed(DialId, Failure, Option<Time>),
-    DialEnded(DialId),
-    HostMessage {
-        topic: Arc<str>,
-        content: Arc<str>,
-    },
-    Broker {
-        is_up: bool,
-        why: Option<Box<str>>,
-    },
-    Tunnel(TunnelId),
-    Joined {
-        conn: ConnId,
-        room: Arc<str>,
-        position: Option<Position>,
-        recovery: Recovery,
-        missed: Arc<[(Position, OutgoingBuf)]>,
-    },
-    RoomGap {
-        conn: Option<ConnId>,
-        room: Arc<str>,
-        position: Option<Position>,
-        why: Gap,
-    },
-    RoomAnswered(RoomRequest, RoomAnswer),
-    PresenceChanged {
-        room: Arc<str>,
-        name: Arc<str>,
-        is_present: bool,
-        info: Option<Arc<str>>,
-    },
-}
 
 impl State {
     pub(crate) fn new(config: Config, shard: Shard) -> Self {

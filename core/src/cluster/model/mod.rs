@@ -111,6 +111,7 @@ impl ModelRedis {
     }
 
     /// Removes all data.
+    #[cfg(test)]
     pub(crate) fn flush(&mut self) {
         self.restore(Data::default());
     }
@@ -121,6 +122,7 @@ impl ModelRedis {
     }
 
     /// Removes one key.
+    #[cfg(test)]
     pub(crate) fn evict(&mut self, key: &[u8]) {
         self.data.remove(key);
     }
@@ -131,6 +133,7 @@ impl ModelRedis {
     }
 
     /// Returns the epoch, the offset and the mark of a room.
+    #[cfg(test)]
     pub(crate) fn top(&self, meta: &[u8]) -> Option<[Vec<u8>; 3]> {
         self.data.top(meta)
     }

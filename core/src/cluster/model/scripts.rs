@@ -26,12 +26,11 @@ impl ModelRedis {
         if let Some(earlier) = once.first().and_then(|once| self.data.strings.get(once)) {
             return pair(b"repeated", earlier);
         }
-        let (epoch, offset, previous) = match self.data.top(meta) {
-            Some([epoch, offset, mark]) => (epoch, decimal(&offset), mark),
-            None => {
-                self.data.streams.remove(stream);
-                (epoch.clone(), 0, b"0".to_vec())
-            }
+        let (epoch, offset, previous) = if let Some([epoch, offset, mark]) = self.data.top(meta) {
+            (epoch, decimal(&offset), mark)
+        } else {
+            self.data.streams.remove(stream);
+            (epoch.clone(), 0, b"0".to_vec())
         };
         let (offset, keep) = (offset + 1, usize::try_from(decimal(keep)).expect("a count"));
         if keep > 0 {

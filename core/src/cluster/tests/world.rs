@@ -3,38 +3,17 @@
 
 mod host;
 mod members;
+mod setting;
 
 use crate::base::{Random, Time};
 use crate::cluster::model::ModelRedis;
 use core::time::Duration;
 use host::Host;
+use setting::{HOSTS, ROOMS, Setting, Tally};
 use std::eprintln;
 use std::format;
 use std::string::String;
 use std::vec::Vec;
-
-const HOSTS: u64 = 3;
-const ROOMS: [&str; 3] = ["news", "chat", "a{b}"];
-
-/// What a world is like.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Setting {
-    /// Whether positions are compared by epoch and offset only, as others do.
-    pub(super) offsets_only: bool,
-}
-
-/// What happened in worlds.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    messages: usize,
-    lost: usize,
-    received: usize,
-    gaps: usize,
-    recovered: usize,
-    not_recovered: usize,
-    fills: u64,
-    presence: usize,
-}
 
 struct World {
     now: Time,

@@ -1,5 +1,6 @@
 //! The connection to the broker: a dial of the machine, whose events the application never gets.
 
+use super::tables::Sharing;
 use crate::base::{ConnId, DialId, Origin, Payload, Reason, Time};
 use crate::cluster::{Cluster, LinkFault, Output, WantedLink};
 use crate::config::{Dial, Marks, PeerLimits, Rates, WithoutBroker};
@@ -18,17 +19,6 @@ const OWN_APP: u8 = u8::MAX;
 const QUEUED_MAX: u32 = 64 << 20;
 /// Time limit of an attempt to connect, and of the handshake of TLS.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
-
-/// The link to the broker, and which shards have members of shared rooms.
-pub(crate) struct Sharing {
-    pub(super) cluster: Cluster,
-    dial: Option<DialId>,
-    conn: Option<ConnId>,
-    /// The shards with members, for each shared room.
-    pub(super) holders: BTreeMap<Arc<str>, BTreeSet<u8>>,
-    /// The rooms to which messages were published on this host alone, while the link was down.
-    pub(super) local: BTreeSet<Arc<str>>,
-}
 
 impl State {
     /// Returns the number of the shard with the link.

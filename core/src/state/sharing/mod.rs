@@ -4,5 +4,6 @@
 
 mod link;
 mod rooms;
+mod tables;
 
-pub(crate) use link::Sharing;
+pub(crate) use tables::Sharing;

@@ -1,6 +1,6 @@
 //! Messages about shared rooms, on the shard with the link.
 
-use super::link::Sharing;
+use super::tables::Sharing;
 use crate::base::{ConnId, OutgoingBuf};
 use crate::cluster::{Ask, Submission};
 use crate::config::{Home, Presence, RoomOptions};

@@ -17,6 +17,12 @@ pub(super) fn members(run: &Run, found: &mut Found) {
         for (&conn, session) in run.world.connections(peer).iter().zip(sessions) {
             let desk = desks[usize::from(conn.shard())];
             let mut open: BTreeMap<&str, Story<'_>> = BTreeMap::new();
+            if std::env::var("DRUPE_SHOW").is_ok() {
+                eprintln!("== {conn}");
+                for text in &session.heard {
+                    eprintln!("   {}", text.replace("--", ""));
+                }
+            }
             for text in &session.heard {
                 match Heard::parse(text) {
                     Heard::Asked(number) => {

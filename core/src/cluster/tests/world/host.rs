@@ -1,7 +1,7 @@
 //! A host: its part in the cluster, the bytes under way, and its members.
 
 use super::members::Members;
-use super::{ROOMS, Setting, Tally};
+use super::setting::{KEEP, ROOMS, Setting, Tally};
 use crate::base::{OutgoingBuf, Random, Time};
 use crate::cluster::model::{ModelRedis, Published};
 use crate::cluster::names::Names;
@@ -15,8 +15,6 @@ use std::format;
 use std::string::String;
 use std::sync::Arc;
 use std::vec::Vec;
-
-pub(super) const KEEP: u32 = 6;
 
 pub(super) struct Host {
     cluster: Cluster,

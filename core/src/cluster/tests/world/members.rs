@@ -1,7 +1,6 @@
 //! Members of rooms on one host, and what each of them got.
 
-use super::Tally;
-use super::host::KEEP;
+use super::setting::{KEEP, Tally};
 use crate::base::{OutgoingBuf, Random, Time};
 use crate::cluster::Ask;
 use crate::cluster::model::Published;

@@ -1,0 +1,18 @@
+use super::fault::LinkFault;
+use crate::facts::RoomMessage;
+use alloc::sync::Arc;
+
+/// What a cluster tells this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// A message to one shard.
+    ToShard(u8, RoomMessage),
+    /// A message to all shards with members of its room.
+    ToHolders(RoomMessage),
+    /// A message from another host.
+    FromHost { topic: Arc<str>, content: Arc<str> },
+    /// The link works now.
+    Up,
+    /// The link has ended, or could not be made.
+    Down(Option<LinkFault>),
+}

@@ -1,0 +1,48 @@
+use super::room::Ask;
+use crate::facts::HistoryRange;
+use crate::history::Keep;
+use alloc::sync::Arc;
+
+/// For what a request to the broker is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Publish {
+        room: Arc<str>,
+        from: u8,
+        request: Option<u64>,
+    },
+    Ask(Arc<str>, Ask),
+    History {
+        keep: Keep,
+        from: u8,
+        request: u64,
+        range: HistoryRange,
+        max: u32,
+    },
+    Open(Arc<str>),
+    Fill(Arc<str>),
+    Renew(Arc<str>),
+    Check(Arc<str>),
+    Hosts(Arc<str>),
+    /// The names of a host, with the number of the reading.
+    NamesOf(Arc<str>, u64, u64),
+    /// A change of this host's names, with their new version.
+    Names(Arc<str>, u64),
+    Lease,
+    Leases(Arc<[u64]>),
+    Nothing,
+}
+
+impl Purpose {
+    pub(super) const fn is_publish(&self) -> bool {
+        matches!(self, Self::Publish { .. })
+    }
+
+    /// Returns `true` if the answer may be long, so that few of them are asked for at a time.
+    pub(super) const fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Self::Ask(..) | Self::History { .. } | Self::Open(_) | Self::Fill(_) | Self::Hosts(_) | Self::NamesOf(..)
+        )
+    }
+}

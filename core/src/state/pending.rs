@@ -1,0 +1,52 @@
+use super::exchange::RequestTicket;
+use super::memory::RoomRequest;
+use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, OutgoingBuf, Peer, Reason, Time};
+use crate::facts::RoomAnswer;
+use crate::history::{Gap, Position, Recovery};
+use crate::tunnel::TunnelId;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+/// An event that waits for delivery to the handler.
+#[derive(Clone, Debug)]
+pub(crate) enum Pending {
+    Stalled(ConnId),
+    Drained(ConnId),
+    Authenticated(ConnId),
+    Closed(ConnId, Reason),
+    Refused(ListenerId, Peer, Reason),
+    RequestExpired(RequestTicket, ListenerId),
+    AcceptPaused(ListenerId, AcceptFailure),
+    AcceptResumed(ListenerId),
+    DialFailed(DialId, Failure, Option<Time>),
+    DialEnded(DialId),
+    HostMessage {
+        topic: Arc<str>,
+        content: Arc<str>,
+    },
+    Broker {
+        is_up: bool,
+        why: Option<Box<str>>,
+    },
+    Tunnel(TunnelId),
+    Joined {
+        conn: ConnId,
+        room: Arc<str>,
+        position: Option<Position>,
+        recovery: Recovery,
+        missed: Arc<[(Position, OutgoingBuf)]>,
+    },
+    RoomGap {
+        conn: Option<ConnId>,
+        room: Arc<str>,
+        position: Option<Position>,
+        why: Gap,
+    },
+    RoomAnswered(RoomRequest, RoomAnswer),
+    PresenceChanged {
+        room: Arc<str>,
+        name: Arc<str>,
+        is_present: bool,
+        info: Option<Arc<str>>,
+    },
+}

@@ -1,0 +1,15 @@
+use crate::base::{ConnId, DialId};
+use crate::cluster::Cluster;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+
+/// The link to the broker, and which shards have members of shared rooms.
+pub(crate) struct Sharing {
+    pub(super) cluster: Cluster,
+    pub(super) dial: Option<DialId>,
+    pub(super) conn: Option<ConnId>,
+    /// The shards with members, for each shared room.
+    pub(super) holders: BTreeMap<Arc<str>, BTreeSet<u8>>,
+    /// The rooms to which messages were published on this host alone, while the link was down.
+    pub(super) local: BTreeSet<Arc<str>>,
+}
