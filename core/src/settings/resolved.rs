@@ -62,7 +62,11 @@ impl Resolved {
             before.get(path) != Some(value) || secrets.get(path) != newer_secrets.get(path)
         };
         let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
-        let gone = gone.map(|(path, value)| format!("{path}: {} -> (gone)", shown(value)));
+        let gone = gone.map(|(path, value)| {
+            // The socket of a removed listener closes at once.
+            let when = if is_socket(path) { "" } else { when(path) };
+            format!("{path}: {} -> (gone){when}", shown(value))
+        });
         let other = after.iter().filter(|(path, value)| is_other(path, value)).map(|(path, value)| {
             let old = before.get(path).map_or("(none)".into(), shown);
             format!("{path}: {old} -> {}{}", shown(value), when(path))
@@ -88,7 +92,7 @@ impl Resolved {
 
 /// Returns a note for keys that a reload does not change; empty for other keys.
 fn when(path: &str) -> &'static str {
-    const STARTS: [&str; 4] = ["workers", "log.", "authentication.", "monitor."];
+    const STARTS: [&str; 5] = ["workers", "log.", "authentication.", "monitor.", "cluster."];
     const AT_ONCE: [&str; 8] = [
         "log.level",
         "log.targets",
@@ -100,8 +104,12 @@ fn when(path: &str) -> &'static str {
         "monitor.metrics_credential",
     ];
     let begins = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
-    let is_socket = path.starts_with("listeners.") && path.split('.').nth(2) == Some("socket");
-    if is_socket || begins(&STARTS) && !begins(&AT_ONCE) { " (after a restart)" } else { "" }
+    if is_socket(path) || begins(&STARTS) && !begins(&AT_ONCE) { " (after a restart)" } else { "" }
+}
+
+/// Returns `true` for keys of the file of a listener's Unix socket.
+fn is_socket(path: &str) -> bool {
+    path.starts_with("listeners.") && path.split('.').nth(2) == Some("socket")
 }
 
 /// Returns `true` for the mask of a secret that is not empty.
