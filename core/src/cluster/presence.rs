@@ -33,6 +33,11 @@ pub(super) struct Hosts {
 }
 
 impl Cluster {
+    /// Returns the number of rooms that this host hears, and of other hosts with names in them.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.rooms.len(), self.hosts.rooms.keys().filter(|host| **host != self.host).count())
+    }
+
     /// Makes a name present through members on a shard.
     pub(crate) fn enter(
         &mut self,

@@ -61,15 +61,23 @@ impl Resolved {
         let is_other = |path: &String, value: &Value| {
             before.get(path) != Some(value) || secrets.get(path) != newer_secrets.get(path)
         };
+        // Which rooms hosts share is decided at the start.
+        let has_cluster = self.plan.config.cluster.is_some();
+        let when = |path: &str, old: &Value, new: &Value| {
+            let is_home = path.starts_with("rooms.options.") && path.ends_with(".home");
+            let is_moved = has_cluster && is_home && (old != "shared" || new != "shared");
+            if is_moved { AFTER_A_RESTART } else { when(path) }
+        };
         let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
         let gone = gone.map(|(path, value)| {
             // The socket of a removed listener closes at once.
-            let when = if is_socket(path) { "" } else { when(path) };
+            let when = if is_socket(path) { "" } else { when(path, value, value) };
             format!("{path}: {} -> (gone){when}", shown(value))
         });
         let other = after.iter().filter(|(path, value)| is_other(path, value)).map(|(path, value)| {
-            let old = before.get(path).map_or("(none)".into(), shown);
-            format!("{path}: {old} -> {}{}", shown(value), when(path))
+            let old = before.get(path);
+            let when = when(path, old.unwrap_or(value), value);
+            format!("{path}: {} -> {}{when}", old.map_or("(none)".into(), shown), shown(value))
         });
         let mut changes: Vec<_> = gone.chain(other).collect();
         // Secrets are masked in the values that are compared.
@@ -90,6 +98,9 @@ impl Resolved {
     }
 }
 
+/// The note for keys that a reload does not change.
+const AFTER_A_RESTART: &str = " (after a restart)";
+
 /// Returns a note for keys that a reload does not change; empty for other keys.
 fn when(path: &str) -> &'static str {
     const STARTS: [&str; 5] = ["workers", "log.", "authentication.", "monitor.", "cluster."];
@@ -104,7 +115,7 @@ fn when(path: &str) -> &'static str {
         "monitor.metrics_credential",
     ];
     let begins = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
-    if is_socket(path) || begins(&STARTS) && !begins(&AT_ONCE) { " (after a restart)" } else { "" }
+    if is_socket(path) || begins(&STARTS) && !begins(&AT_ONCE) { AFTER_A_RESTART } else { "" }
 }
 
 /// Returns `true` for keys of the file of a listener's Unix socket.

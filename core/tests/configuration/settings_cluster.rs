@@ -274,3 +274,55 @@ fn reload_keeps_cluster_and_homes() {
         }
     }
 }
+
+#[test]
+fn cluster_settings_that_are_risky_cause_warnings() {
+    const CLEAR: &str = "the password crosses the network in the clear";
+    let warnings = |sources: &Sources| {
+        let warnings = good(sources).warnings;
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    for (url, is_warned) in [
+        ("redis://:hush@h", true),
+        ("redis://:hush@127.0.0.1,10.0.0.5", true),
+        ("redis://:hush@127.0.0.1,localhost:7,[::1]", false),
+        ("redis://h", false),
+        ("rediss://:hush@h", false),
+    ] {
+        let production = file(&format!("'{url}'")).profile("production");
+        let words = warnings(&production);
+        assert_eq!(words.contains(CLEAR), is_warned, "{url}: {words}");
+        assert!(!words.contains("hush") && !warnings(&file(&format!("'{url}'"))).contains(CLEAR), "{words}");
+    }
+    let long = file("redis://h").set("limits.peer.message_max", "5MiB").set("outbound.max", "9MiB");
+    assert!(warnings(&long).contains("limits.peer.message_max: a message above 4MiB does not fit"));
+    assert_eq!(warnings(&file("redis://h")), "");
+}
+
+#[test]
+fn changes_of_a_cluster_need_a_restart() {
+    const AFTER: &str = " (after a restart)";
+    let rooms = |rooms: &str, cluster: &str| {
+        let text = format!("{LISTENER}rooms: {{ options: {{ {rooms} }} }}\n{cluster}");
+        good(&Sources::new().file("drupe.yaml", &text))
+    };
+    let one = "cluster: redis://one\n";
+    let changes = rooms("", one).changes(&rooms("", ""));
+    assert!(changes.iter().all(|line| line.starts_with("cluster.") && line.ends_with("-> (gone) (after a restart)")));
+    let changes = rooms("", "").changes(&rooms("", one));
+    assert!(!changes.is_empty() && changes.iter().all(|line| line.starts_with("cluster.") && line.ends_with(AFTER)));
+    for (before, after, line) in [
+        ("a: {}", "a: { home: memory }", "rooms.options.a.home: \"shared\" -> \"memory\""),
+        ("a: { home: memory }", "a: {}", "rooms.options.a.home: \"memory\" -> \"shared\""),
+        ("", "a: { home: none }", "rooms.options.a.home: (none) -> \"none\""),
+        ("a: { home: none }", "", "rooms.options.a.home: \"none\" -> (gone)"),
+    ] {
+        for cluster in [one, ""] {
+            let changes = rooms(before, cluster).changes(&rooms(after, cluster));
+            let expected = format!("{line}{}", if cluster.is_empty() { "" } else { AFTER });
+            assert!(changes.contains(&expected), "{expected}: {changes:?}");
+        }
+    }
+    let changes = rooms("", one).changes(&rooms("a: {}", one));
+    assert!(!changes.iter().any(|line| line.ends_with(AFTER)), "the room is shared before and after: {changes:?}");
+}
