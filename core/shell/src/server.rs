@@ -76,7 +76,8 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     ///
     /// # Errors
     /// The first listener that cannot be bound, or that the handler [cannot
-    /// serve](Handler::reads_keys). All others are closed.
+    /// serve](Handler::reads_keys). All others are closed. Or the configuration has both a
+    /// [cluster](Config::cluster) and a [seed](Config::seed).
     pub fn bind(config: Config, handler: H) -> Result<Self, BindError> {
         Self::bind_with(config, |_| handler)
     }
@@ -88,6 +89,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     /// # Errors
     /// As [`bind`](Self::bind).
     pub fn bind_with(mut config: Config, handler: impl FnOnce(Remote<H::Note>) -> H) -> Result<Self, BindError> {
+        check_seed(&config)?;
         config.seed.get_or_insert_with(entropy);
         let (listeners, addresses) = listen(&config, Vec::new())?;
         let mailbox = Mailbox::new();
@@ -144,6 +146,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         H: 'static,
         H::Note: Send,
     {
+        check_seed(&config)?;
         config.seed.get_or_insert_with(entropy);
         let (listeners, addresses) = listen(&config, inherited)?;
         let mut machines = Vec::new();
@@ -305,6 +308,18 @@ pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<()
         }
         None => Ok(()),
     }
+}
+
+/// Refuses a seed for a host of a cluster: with the same seed, two hosts would have the same number and the same marks.
+fn check_seed(config: &Config) -> Result<(), BindError> {
+    const WHY: &str =
+        "the configuration has a cluster and a seed: remove the seed, because each host needs another one";
+    if config.cluster.is_none() || config.seed.is_none() {
+        return Ok(());
+    }
+    let address = config.listeners.first().map(|listen| listen.bound(&listen.address));
+    let source = io::Error::new(io::ErrorKind::InvalidInput, WHY);
+    Err(BindError { address: address.unwrap_or_else(|| "no address".into()), source })
 }
 
 /// Binds or inherits the listeners of a configuration. Returns the listeners and their addresses.

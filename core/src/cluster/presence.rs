@@ -22,6 +22,11 @@ const WRITTEN_EVERY: Duration = Duration::from_secs(3_600);
 const GRACE: Duration = Duration::from_secs(15);
 
 impl Cluster {
+    /// Returns the number of rooms that this host hears, and of other hosts with names in them.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.rooms.len(), self.hosts.rooms.keys().filter(|host| **host != self.host).count())
+    }
+
     /// Makes a name present through members on a shard.
     pub(crate) fn enter(
         &mut self,

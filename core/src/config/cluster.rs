@@ -8,7 +8,7 @@ use core::fmt;
 /// A broker that several hosts share. It is the home of their [shared](crate::Home::Shared) rooms.
 ///
 /// All hosts of a cluster need the same [`prefix`](Self::prefix), and the same options of their rooms. Their
-/// [seeds](crate::Config::seed) must be different.
+/// [seeds](crate::Config::seed) must be different. Shells choose one, and refuse a configuration that has a seed too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cluster {

@@ -202,7 +202,7 @@ impl<H: Handler> Machine<H> {
             scheme,
             is_throttled: client.is_some_and(is_over),
             metrics: || self.state.metrics_of_all().exposition(),
-            tunnels: || self.state.metrics_of_all().tunnels,
+            health: || self.state.health(),
         };
         let answer = answer(&request, site);
         if let Some(refused) = answer.unserved(&request) {

@@ -15,7 +15,7 @@ impl<H: Handler> Machine<H> {
     /// Replaces the configuration.
     ///
     /// It applies at once, also to open connections. Only a listener's protocol and TLS apply to
-    /// new connections alone. The seed does not change.
+    /// new connections alone. The seed and the cluster do not change.
     ///
     /// A time limit that is new or shorter restarts for connections that it would end at once, so
     /// that no connection is closed for time before the limit existed. A
@@ -41,7 +41,8 @@ impl<H: Handler> Machine<H> {
         state.limits = config.peer;
         state.outbound.set_limits(config.outbound);
         let remembers_otherwise = state.config.memory != config.memory;
-        state.config = Config { seed: state.config.seed, ..config };
+        let cluster = state.config.cluster.take();
+        state.config = Config { seed: state.config.seed, cluster, ..config };
         if remembers_otherwise {
             state.apply_memory();
         }

@@ -16,10 +16,12 @@ impl<H: Handler> Machine<H> {
             Event::Opened { conn, origin: Origin::Dial(dial), .. } if State::is_link_dial(dial) => {
                 self.state.link_opened(conn, dial);
             }
-            Event::DialFailed { dial, .. } if State::is_link_dial(dial) => self.state.link_dial_failed(dial),
+            Event::DialFailed { dial, failure, .. } if State::is_link_dial(dial) => {
+                self.state.link_dial_failed(dial, failure);
+            }
             Event::DialEnded { dial } if State::is_link_dial(dial) => {}
             Event::Message { conn, payload } if self.state.is_link(conn) => self.state.link_received(conn, payload),
-            Event::Closed { conn, .. } if self.state.is_link(conn) => self.state.link_closed(conn),
+            Event::Closed { conn, reason } if self.state.is_link(conn) => self.state.link_closed(conn, reason),
             _ => return event.conn().is_some_and(|conn| self.state.is_link(conn)),
         }
         true

@@ -11,6 +11,11 @@ pub struct ClusterMetrics {
     pub configured: u64,
     /// Whether the link works: 1 or 0 (gauge).
     pub up: u64,
+    /// Whether the server is not ready because of the link: 1 or 0 (gauge).
+    ///
+    /// It is not ready if messages are [refused](crate::broker::WithoutBroker::Refuse) without the broker, and the
+    /// link has never worked, or not for more than 10 s.
+    pub unready: u64,
     /// Links that worked (counter).
     pub links: u64,
     /// Links that ended, and attempts that failed (counter).
@@ -48,6 +53,7 @@ impl ClusterMetrics {
         let Self {
             configured,
             up,
+            unready,
             links,
             losses,
             rooms,
@@ -63,7 +69,7 @@ impl ClusterMetrics {
             round_trip_us,
         } = self;
         let single = [
-            configured, up, links, losses, rooms, hosts, kept, refused, unknown, fills, filled, gaps, missed,
+            configured, up, unready, links, losses, rooms, hosts, kept, refused, unknown, fills, filled, gaps, missed,
             unreadable,
         ];
         single.into_iter().chain(round_trip_us.numbers_mut())
@@ -83,6 +89,7 @@ impl ClusterMetrics {
             );
         };
         put("link_up", "Whether the link to the broker works.", self.up);
+        put("unready", "Whether the server is not ready because of the link.", self.unready);
         put("links_total", "Links to the broker that worked.", self.links);
         put("link_losses_total", "Links to the broker that ended, and attempts that failed.", self.losses);
         put("rooms", "Shared rooms that this host hears.", self.rooms);

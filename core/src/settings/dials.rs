@@ -187,7 +187,8 @@ impl DialSettings {
     }
 }
 
-fn check_tls(tls: &ClientTlsSettings) -> Result<(), (&'static str, String)> {
+/// Checks the settings of TLS. An error has the invalid key and why it is invalid.
+pub(super) fn check_tls(tls: &ClientTlsSettings) -> Result<(), (&'static str, String)> {
     let roots = usize::from(!tls.ca.is_empty()) + usize::from(!tls.pins.is_empty()) + usize::from(tls.insecure);
     if roots > 1 {
         return Err(("tls", "ca, pins and insecure exclude each other; set only one of them".into()));

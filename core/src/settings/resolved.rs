@@ -61,11 +61,23 @@ impl Resolved {
         let is_other = |path: &String, value: &Value| {
             before.get(path) != Some(value) || secrets.get(path) != newer_secrets.get(path)
         };
+        // Which rooms hosts share is decided at the start.
+        let has_cluster = self.plan.config.cluster.is_some();
+        let when = |path: &str, old: &Value, new: &Value| {
+            let is_home = path.starts_with("rooms.options.") && path.rsplit('.').next() == Some("home");
+            let is_moved = has_cluster && is_home && (old != "shared" || new != "shared");
+            if is_moved { AFTER_A_RESTART } else { when(path) }
+        };
         let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
-        let gone = gone.map(|(path, value)| format!("{path}: {} -> (gone)", shown(value)));
+        let gone = gone.map(|(path, value)| {
+            // The socket of a removed listener closes at once.
+            let when = if is_socket(path) { "" } else { when(path, value, value) };
+            format!("{path}: {} -> (gone){when}", shown(value))
+        });
         let other = after.iter().filter(|(path, value)| is_other(path, value)).map(|(path, value)| {
-            let old = before.get(path).map_or("(none)".into(), shown);
-            format!("{path}: {old} -> {}{}", shown(value), when(path))
+            let old = before.get(path);
+            let when = when(path, old.unwrap_or(value), value);
+            format!("{path}: {} -> {}{when}", old.map_or("(none)".into(), shown), shown(value))
         });
         let mut changes: Vec<_> = gone.chain(other).collect();
         // Secrets are masked in the values that are compared.
@@ -86,9 +98,12 @@ impl Resolved {
     }
 }
 
+/// The note for keys that a reload does not change.
+const AFTER_A_RESTART: &str = " (after a restart)";
+
 /// Returns a note for keys that a reload does not change; empty for other keys.
 fn when(path: &str) -> &'static str {
-    const STARTS: [&str; 4] = ["workers", "log.", "authentication.", "monitor."];
+    const STARTS: [&str; 5] = ["workers", "log.", "authentication.", "monitor.", "cluster."];
     const AT_ONCE: [&str; 8] = [
         "log.level",
         "log.targets",
@@ -100,8 +115,12 @@ fn when(path: &str) -> &'static str {
         "monitor.metrics_credential",
     ];
     let begins = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
-    let is_socket = path.starts_with("listeners.") && path.split('.').nth(2) == Some("socket");
-    if is_socket || begins(&STARTS) && !begins(&AT_ONCE) { " (after a restart)" } else { "" }
+    if is_socket(path) || begins(&STARTS) && !begins(&AT_ONCE) { AFTER_A_RESTART } else { "" }
+}
+
+/// Returns `true` for keys of the file of a listener's Unix socket.
+fn is_socket(path: &str) -> bool {
+    path.starts_with("listeners.") && path.split('.').nth(2) == Some("socket")
 }
 
 /// Returns `true` for the mask of a secret that is not empty.

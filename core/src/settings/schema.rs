@@ -32,6 +32,11 @@ pub(super) fn generate(sections: &[SectionType], apps: &[&str], codecs: &[Custom
         app.insert("oneOf".into(), names.collect());
         app.insert("default".into(), apps.first().copied().unwrap_or_default().into());
     }
+    if let Some(kinds) = root["properties"]["cluster"]["anyOf"].as_array_mut() {
+        // A URL alone is short for keys with the URL.
+        let url = json!({ "type": "string", "format": SECRET });
+        kinds.insert(1.min(kinds.len()), url);
+    }
     if !codecs.is_empty() {
         // The empty name is that of a listener with another protocol.
         let names: Vec<_> = [""].into_iter().chain(codecs.iter().map(|codec| codec.name())).collect();

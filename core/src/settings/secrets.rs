@@ -19,6 +19,14 @@ impl Settings {
         ];
         let tokens = tokens.iter().map(|tokens| ("authentication.tokens.hs256_secret", &tokens.hs256_secret));
         let single = single.into_iter().chain(tokens).map(|(key, secret)| (key.into(), secret));
+        let of_cluster = self.cluster.iter().flat_map(|cluster| {
+            [
+                ("cluster.url", cluster.url.secret()),
+                ("cluster.password", &cluster.password),
+                ("cluster.sentinel_password", &cluster.sentinel_password),
+            ]
+        });
+        let single = single.chain(of_cluster.map(|(key, secret)| (key.into(), secret)));
         let users = users.iter().flat_map(|(name, user)| {
             let key = format!("authentication.users.{name}.password");
             [(format!("{key}_hash"), &user.password_hash), (key, &user.password)]

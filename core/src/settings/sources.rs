@@ -7,15 +7,15 @@ use crate::settings::document::{Content, Node, built_in};
 use crate::settings::environment::Variable;
 use crate::settings::faults::fault;
 use crate::settings::layers::{Layers, OF_PROFILE};
-use crate::settings::plan::Plan;
+use crate::settings::plan::{Plan, Provided};
 use crate::settings::resolved::Resolved;
 use crate::settings::schema::resolve;
 use crate::settings::secret::Secret;
 use crate::settings::secret_files::SecretFiles;
 use crate::settings::sections::{TypedSections, sections};
 use crate::settings::tree::{
-    AuthenticationSettings, ClientTlsSettings, MonitorSettings, Profile, Settings, TokenSettings, TunnelSettings,
-    UserSettings,
+    AuthenticationSettings, ClientTlsSettings, ClusterSettings, MonitorSettings, Profile, Settings, TokenSettings,
+    TunnelSettings, UserSettings,
 };
 use crate::settings::typed::typed;
 use crate::settings::{SettingsError, SettingsErrors};
@@ -192,7 +192,8 @@ impl Sources {
         let (mut settings, sections) = self.typed(&layers, is_default)?;
         self.read_secrets(&mut settings, &layers, &mut problems);
         follow::follow(&mut settings, &layers);
-        let (mut plan, found) = Plan::new(&settings, &self.catalog, &layers, self.listen.is_empty());
+        let provided = Provided { catalog: &self.catalog, load_client_tls: self.load_client_tls };
+        let (mut plan, found) = Plan::new(&settings, provided, &layers, self.listen.is_empty());
         problems.extend(found);
         for (listen, number) in self.listen.iter().zip(1..) {
             let is_clear = !listen.is_local() && listen.tls.is_none();
@@ -238,7 +239,7 @@ impl Sources {
             plan.config.unapplied.add(Part::Sections);
         }
         plan.config.sections = sections.sections;
-        plan.config.memory.rooms.extend(sections.rooms);
+        plan.add_rooms_of_sections(sections.rooms);
         plan.key_sets.extend(sections.key_sets);
         Ok(Resolved { settings, sections: sections.shown, plan, warnings, layers })
     }
@@ -263,6 +264,12 @@ impl Sources {
         read_secret("monitor.credential", credential, credential_file);
         read_secret("monitor.metrics_credential", metrics_credential, metrics_credential_file);
         read_secret("api.key", &mut settings.api.key, &settings.api.key_file);
+        if let Some(ClusterSettings { password, password_file, sentinel_password, sentinel_password_file, .. }) =
+            &mut settings.cluster
+        {
+            read_secret("cluster.password", password, password_file);
+            read_secret("cluster.sentinel_password", sentinel_password, sentinel_password_file);
+        }
         for (name, tunnel) in &mut settings.tunnels {
             let TunnelSettings { ssh_key_passphrase, ssh_key_passphrase_file, .. } = tunnel;
             let key = format!("tunnels.{name}.ssh_key_passphrase");
@@ -388,7 +395,7 @@ impl Upper {
         } else {
             key
         };
-        layers.add(&name, &nested(key, node));
+        layers.add(&name, &with_keys(nested(key, node)));
         Ok(())
     }
 }
@@ -415,6 +422,18 @@ fn part_of(schema: &Value, key: &[String]) -> Value {
         let of = resolve(schema, &part);
         of["properties"].get(name).unwrap_or(&of["additionalProperties"]).clone()
     })
+}
+
+/// Replaces the URL of a cluster by keys with the URL, so that other layers can add further keys.
+fn with_keys(mut document: Node) -> Node {
+    if let Content::Map(map) = &mut document.content {
+        for (_, node) in map.iter_mut().filter(|(key, _)| key == "cluster") {
+            if matches!(&node.content, Content::Scalar(value) if !value.is_null()) {
+                *node = Node { line: node.line, content: Content::Map([("url".into(), node.clone())].into()) };
+            }
+        }
+    }
+    document
 }
 
 fn nested(key: Vec<String>, value: Node) -> Node {

@@ -225,6 +225,7 @@ fn named(path: &str) -> (&'static str, &'static str) {
 /// Fills the mandatory keys of a part's defaults with examples.
 fn example(path: &str, mut values: Value) -> Value {
     let needed = match path {
+        "cluster" => json!({ "url": "redis://127.0.0.1:6379" }),
         "tunnels.*" => json!({ "ssh_host": "edge.example.org", "ssh_user": "drupe" }),
         "authentication.users.*" => json!({ "password_file": "ann.password" }),
         "authentication.tokens" => json!({ "hs256_secret_file": "hs256.secret" }),

@@ -1,16 +1,18 @@
 //! Warnings about valid settings that are probably mistakes.
 
 use super::layers::Layers;
+use super::plan::cluster::MESSAGE_MAX_BYTES;
 use super::tree::{HomeChoice, PeerSettings, Profile, Settings};
 use super::units::{Maybe, NetworkText, Timeout};
 use super::{Plan, SettingsError};
-use crate::config::{Address, Listen, RoomOptions};
+use crate::config::{Address, Engine, Listen, RoomOptions};
 use crate::kit::auth::scram::Credentials;
 use crate::wire::Protocol;
 use crate::wire::http::{Access, Origins};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 /// The shortest time limit without a warning: peers rarely complete anything in less.
@@ -38,6 +40,7 @@ pub(super) fn warnings(settings: &Settings, plan: &Plan, layers: &Layers) -> Vec
     of_limits(settings, &mut warnings);
     of_workers(settings, &mut warnings);
     of_rooms(settings, plan, &mut warnings);
+    of_cluster(settings, plan, &mut warnings);
     of_hashes(settings, &mut warnings);
     of_dialogue(settings, &mut warnings);
     warnings.found
@@ -168,6 +171,29 @@ fn of_rooms(settings: &Settings, plan: &Plan, warnings: &mut Warnings<'_>) {
             let words = format!("a message of limits.peer.message_max ({message_max}) does not fit, and is not sent");
             warnings.add(&format!("{key}.bytes_max"), words);
         }
+    }
+}
+
+/// Warns of a password for the broker in the clear, and of messages that shared rooms never take.
+fn of_cluster(settings: &Settings, plan: &Plan, warnings: &mut Warnings<'_>) {
+    let Some(cluster) = &plan.config.cluster else { return };
+    let Engine::Redis(redis) = &cluster.engine;
+    let is_local = |address: &String| {
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    let is_far = ![&cluster.dial.address].into_iter().chain(&cluster.dial.others).all(is_local);
+    let has_password =
+        redis.login.is_some() || redis.sentinel.as_ref().is_some_and(|sentinel| sentinel.login.is_some());
+    if settings.profile == Profile::Production && cluster.dial.tls.is_none() && is_far && has_password {
+        let words = "the password crosses the network in the clear: use rediss:// or rediss+sentinel://";
+        warnings.add("cluster.url", words);
+    }
+    let message_max = settings.limits.peer.message_max;
+    if message_max.0 > MESSAGE_MAX_BYTES.into() {
+        let words = "a message above 4MiB does not fit into a shared room, and is not sent";
+        warnings.add("limits.peer.message_max", words);
     }
 }
 

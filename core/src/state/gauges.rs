@@ -36,6 +36,7 @@ impl State {
         }
         metrics.tunnels = self.tunnel_metrics();
         self.memory.set_gauges(&mut metrics.memory);
+        metrics.cluster = self.cluster_metrics();
         metrics.tickets = self.tickets.len() as u64;
         metrics.quarantined = self.admission.quarantine.len(self.now) as u64;
         metrics.accept_paused = self.listeners.resting() as u64;

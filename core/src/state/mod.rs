@@ -77,7 +77,6 @@ use admission::{Admission, Meters};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use conn::{Conn, HandshakeStep, Offered, Phase};
 use core::time::Duration;

@@ -1,7 +1,7 @@
 use super::response::Response;
 use crate::base::Reason;
 use crate::config::{PageLogin, PageOptions};
-use crate::metrics::TunnelMetrics;
+use crate::metrics::{ClusterMetrics, TunnelMetrics};
 use crate::wire::http::{
     Access, Authority, COOKIE_NAME, File, Files, Found, Guarded, Http, HttpResponse, MONITOR_PATH, Refused, Request,
     Scheme, Shown, Status, upgrade,
@@ -108,15 +108,22 @@ pub(crate) struct Site<'a, M, T> {
     pub(crate) is_throttled: bool,
     /// A function that returns the metrics as text, called only for `/metrics`.
     pub(crate) metrics: M,
-    /// A function that returns the state of each tunnel, called only for `/readyz`.
-    pub(crate) tunnels: T,
+    /// A function that returns what the health depends on, called only for `/readyz`.
+    pub(crate) health: T,
+}
+
+/// What the health of the server depends on.
+pub(crate) struct Health {
+    pub(crate) tunnels: Vec<TunnelMetrics>,
+    /// The link to the broker of shared rooms, if there is a cluster.
+    pub(crate) cluster: Option<ClusterMetrics>,
 }
 
 /// Returns the answer to an HTTP request: a response or an upgrade.
 pub(crate) fn answer<M, T>(request: &Request, site: Site<'_, M, T>) -> Answer
 where
     M: FnOnce() -> String,
-    T: FnOnce() -> Vec<TunnelMetrics>,
+    T: FnOnce() -> Health,
 {
     let guarded = site.http.guards(request.path());
     let is_monitor = guarded == Some(Guarded::Monitor);
@@ -222,9 +229,9 @@ fn serve<'a, M, T>(
 ) -> Result<(Response<'a>, Endpoint), Refused>
 where
     M: FnOnce() -> String,
-    T: FnOnce() -> Vec<TunnelMetrics>,
+    T: FnOnce() -> Health,
 {
-    let Site { http, pages, login, drains, retry_after, seed, scheme, metrics, tunnels, .. } = site;
+    let Site { http, pages, login, drains, retry_after, seed, scheme, metrics, health, .. } = site;
     let draining = || Response { retry_after, ..Response::text(Status::UNAVAILABLE, "draining\n") };
     let file =
         |content_type, body: &'static str| Response { body: body.as_bytes().into(), ..Response::of(content_type) };
@@ -237,9 +244,7 @@ where
         }
         ("GET" | "HEAD", "/healthz") => return Ok((Response::text(Status::OK, "ok\n"), Endpoint::Health)),
         ("GET" | "HEAD", "/readyz") => {
-            let line = |tunnel: TunnelMetrics| format!("tunnel {}: {}\n", tunnel.name, tunnel.state_name());
-            let lines: String = tunnels().into_iter().map(line).collect();
-            return Ok((Response::text(Status::OK, &format!("ready\n{lines}")), Endpoint::Health));
+            return Ok((readiness(&health()), Endpoint::Health));
         }
         ("GET" | "HEAD", METRICS_PATH) if http.metrics != Access::Off => {
             let response = written("text/plain; version=0.0.4; charset=utf-8", metrics());
@@ -271,6 +276,19 @@ where
         _ => return Err(Refused::new(Status::METHOD_NOT_ALLOWED, Reason::BadRequest, "use GET, HEAD or OPTIONS")),
     };
     Ok((response, Endpoint::Page))
+}
+
+/// Returns the response to `/readyz` of a server that does not drain.
+fn readiness(health: &Health) -> Response<'static> {
+    let is_ready = health.cluster.as_ref().is_none_or(|cluster| cluster.unready == 0);
+    let cluster = health.cluster.iter().map(|cluster| {
+        let state = if cluster.up > 0 { "up" } else { "down" };
+        format!("cluster: {state}\n")
+    });
+    let tunnels = health.tunnels.iter().map(|tunnel| format!("tunnel {}: {}\n", tunnel.name, tunnel.state_name()));
+    let lines: String = cluster.chain(tunnels).collect();
+    let (status, word) = if is_ready { (Status::OK, "ready") } else { (Status::UNAVAILABLE, "not ready") };
+    Response::text(status, &format!("{word}\n{lines}"))
 }
 
 /// The refusal of a body that the server itself would have to read, or that precedes an upgrade.

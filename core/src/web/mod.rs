@@ -6,5 +6,5 @@ mod stream;
 
 #[cfg(feature = "auth")]
 pub(crate) use answer::escaped;
-pub(crate) use answer::{Answer, Endpoint, Outcome, Site, answer, answer_of};
+pub(crate) use answer::{Answer, Endpoint, Health, Outcome, Site, answer, answer_of};
 pub(crate) use stream::stream_head;

@@ -8,6 +8,7 @@ mod sections;
 mod sections_template;
 mod settings;
 mod settings_claims;
+mod settings_cluster;
 mod settings_mistakes;
 mod settings_origins;
 mod settings_rooms;

@@ -2,6 +2,7 @@
 
 use drupe_core::settings::{Catalog, Resolved, Sources};
 use drupe_core::testing::Netstrings;
+use drupe_core::tls::ClientTls;
 use drupe_core::wire::{Custom, Protocol};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -206,6 +207,19 @@ rooms.options.news*.key_window=7s
 rooms.options.news*.presence=counts
 rooms.options.news*.gap_notices=false
 rooms.options.news*.positions=false
+cluster.url=redis://h
+cluster.prefix=x <- cluster=redis://h
+cluster.without_broker=local <- cluster=redis://h
+cluster.password=x <- cluster=redis://h
+cluster.sentinel_user=x <- cluster=redis+sentinel://h/m; cluster.sentinel_password=y
+cluster.sentinel_password=x <- cluster=redis+sentinel://h/m
+cluster.tls.ca=x <- cluster=rediss://h
+cluster.tls.pins=[0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef] <- cluster=rediss://h
+cluster.tls.insecure=true <- cluster=rediss://h
+cluster.tls.server_name=x <- cluster=rediss://h
+cluster.tls.certificate=x <- cluster=rediss://h; cluster.tls.certificate=y; cluster.tls.key=y
+cluster.tls.key=x <- cluster=rediss://h; cluster.tls.certificate=y; cluster.tls.key=y
+cluster.tls.protocols=[x] <- cluster=rediss://h
 closing.flush=7s
 closing.linger=7s
 closing.discard_max=7B
@@ -356,11 +370,13 @@ ahead_max=7KiB
 ";
 
 /// What is read elsewhere than in the plan, and tested there.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 10] = [
     "api.key_file",
     "authentication.shared_password_file",
     "authentication.tokens.hs256_secret_file",
     "authentication.users.*.password_file",
+    "cluster.password_file",
+    "cluster.sentinel_password_file",
     "monitor.credential_file",
     "monitor.metrics_credential_file",
     "tunnels.*.proxy_password_file",
@@ -383,7 +399,10 @@ fn every_settings_key_has_an_effect() {
         let (key, before) = line.split_once(" <- ").unwrap_or((line, ""));
         let (key, value) = key.split_once('=').expect(line);
         let codec = Custom::new(&Netstrings).expect("a good name");
-        let mut sources = Sources::of(Catalog::default().codec(codec)).set("listeners.a.address", "127.0.0.1:0");
+        let sources = Sources::of(Catalog::default().codec(codec)).set("listeners.a.address", "127.0.0.1:0");
+        // What is loaded differs if a setting does.
+        let mut sources =
+            sources.client_tls_from(|tls| Ok(ClientTls::external().server_name(Some(format!("{tls:?}")))));
         for (key, value) in before.split("; ").filter_map(|pair| pair.split_once('=')) {
             sources = sources.set(key, value);
         }

@@ -83,7 +83,8 @@ fn production_profile_warns_of_cleartext_as_documented() {
 fn resolved(set: &[(&str, &str)]) -> Resolved {
     let text = "listeners: { a: { address: 'unix:/x', app: echo }, b: { address: '127.0.0.1:1', app: echo, protocol: websocket, websocket: { monitor: true } } }\n\
         monitor: { credential: 0123456789abcdef }\n\
-        authentication: { enabled: true, users: { ann: { password: x } } }\n";
+        authentication: { enabled: true, users: { ann: { password: x } } }\n\
+        cluster: redis://h\n";
     let sources =
         set.iter().fold(Sources::new().file("drupe.yaml", text), |sources, (key, value)| sources.set(key, value));
     sources.resolve().unwrap_or_else(|problems| panic!("{problems}"))
@@ -120,6 +121,7 @@ fn changes_that_need_a_restart_match_the_manual() {
         ("monitor.interval", "7s", "workers"),
         ("authentication.users.ann.password", "y", "authentication"),
         ("authentication.deadline", "7s", "workers"),
+        ("cluster.prefix", "x", "cluster"),
         ("relay.envelope", "json", "relay"),
     ] {
         let changes = before.changes(&resolved(&[(key, value)])).join("\n");

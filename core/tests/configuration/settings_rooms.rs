@@ -78,7 +78,7 @@ fn room_errors_name_key_and_remedy() {
         ("options: { news.eu: { messages_max: many } }", "drupe.yaml:3: rooms.options.news.eu.messages_max: "),
         (
             "options: { news: { home: redis } }",
-            "rooms.options.news.home: unknown variant `redis`, expected `none` or `memory`",
+            "rooms.options.news.home: unknown variant `redis`, expected one of `none`, `memory`, `shared`",
         ),
         ("options: { news: { age_max: 0s } }", "rooms.options.news.age_max: \"0s\" is not a time above zero"),
         (

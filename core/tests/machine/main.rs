@@ -7,6 +7,7 @@ mod auth_shards;
 mod chat_shards;
 mod client;
 mod cluster;
+mod cluster_health;
 mod codecs;
 mod dial_extremes;
 mod dial_options;

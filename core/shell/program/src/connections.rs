@@ -84,6 +84,14 @@ impl LogConnections {
                 }
             }
             Event::Tunnel { status, .. } => self.log_tunnel(hub, status),
+            Event::Broker { is_up: true, .. } => {
+                self.0.frequent_operation("broker up", Level::INFO, "the link to the broker of the cluster works");
+            }
+            Event::Broker { is_up: false, why, .. } => {
+                let why = why.unwrap_or("the link has ended");
+                let line = format!("the link to the broker of the cluster does not work: {why}");
+                self.0.frequent_operation("broker down", Level::WARN, &line);
+            }
             Event::ChannelRefused { tunnel, words, .. } => {
                 let line = format!("tunnel {tunnel}: refused {words}");
                 self.0.frequent_operation("channel refused", Level::WARN, &line);

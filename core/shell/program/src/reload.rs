@@ -46,7 +46,8 @@ impl Reload {
     }
 
     fn reload(&mut self) -> Result<(), Failure> {
-        let newer = self.arguments.resolve(self.parts.catalog())?;
+        let mut newer = self.arguments.resolve(self.parts.catalog())?;
+        newer.plan.keep_cluster(&self.current.plan.config);
         let config = self.parts.crypto().load(&newer)?;
         self.tunnels.start_for(&config, &self.remote)?;
         let prepared = self.parts.prepare(&newer.plan, &self.current.plan)?;

@@ -60,6 +60,10 @@ impl<F: FnMut(&str)> Logging<F> {
                 let retry = retry_at.map_or("no retry".into(), |at| format!("retry in {:?}", at.since(hub.now())));
                 format!("dial {} failed: {failure}, {retry}", dial.0)
             }
+            Event::Broker { is_up: true, .. } => "broker up".into(),
+            Event::Broker { is_up: false, why } => {
+                format!("broker down: {}", escape_hidden(why.unwrap_or("the link has ended")))
+            }
             Event::TicketExpired(ticket) => format!("{} ticket expired", ticket.conn()),
             Event::Closed { conn, reason } => {
                 let why = hub.decode_error(*conn).map(|error| format!(", {error}")).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The plan for a server: settings that are checked against each other and converted.
 
 mod authentication;
+pub(super) mod cluster;
 pub(super) mod limits;
 mod parts;
 pub(super) mod problems;
@@ -9,12 +10,14 @@ pub(super) mod rooms;
 pub use crate::settings::plan::authentication::AuthenticationPlan;
 pub use crate::settings::plan::parts::MonitorPlan;
 
-use crate::config::{Closing, Config, PageOptions, Part, QuarantineLimits, TicketLimits};
+use crate::config::{Closing, Config, PageOptions, Part, QuarantineLimits, RoomOptions, TicketLimits};
 use crate::settings::SettingsError;
 use crate::settings::catalog::Catalog;
+use crate::settings::dials::LoadClientTls;
 use crate::settings::layers::Layers;
 use crate::settings::listeners::Credentials;
 use crate::settings::plan::authentication::{TOKENS, authentication, page_login};
+use crate::settings::plan::cluster::PlannedRooms;
 use crate::settings::plan::limits::{connections, drain, networks, outbound, peer_limits, u32_of};
 use crate::settings::plan::parts::{credential, log, metrics, metrics_credential, unapplied};
 use crate::settings::plan::problems::Problems;
@@ -62,6 +65,8 @@ pub struct Plan {
     pub config: Config,
     /// The TLS files of each listener, in the order of [`listeners`](Config::listeners).
     pub(in crate::settings) tls: Vec<Option<TlsFiles>>,
+    /// The options of rooms, from which those with and without a cluster are made.
+    rooms: PlannedRooms,
     /// The number of worker threads.
     pub workers: NonZeroU8,
     /// The authentication of peers; `None` if peers do not authenticate.
@@ -72,6 +77,13 @@ pub struct Plan {
     pub monitor: Option<MonitorPlan>,
     /// The settings of the log.
     pub log: LogSettings,
+}
+
+/// What a program provides for its plan.
+#[derive(Clone, Copy)]
+pub(in crate::settings) struct Provided<'a> {
+    pub(in crate::settings) catalog: &'a Catalog,
+    pub(in crate::settings) load_client_tls: Option<LoadClientTls>,
 }
 
 impl Plan {
@@ -126,6 +138,20 @@ impl Plan {
         self.authentication.take()
     }
 
+    /// Keeps the cluster of a server that runs, for a reload: whether there is one, and which, does not change.
+    ///
+    /// The rooms then have the homes that they have with or without that cluster.
+    pub fn keep_cluster(&mut self, running: &Config) {
+        self.config.cluster.clone_from(&running.cluster);
+        self.config.memory.rooms = self.rooms.options(self.config.cluster.is_some());
+    }
+
+    /// Adds options of the rooms of sections' applications.
+    pub(in crate::settings) fn add_rooms_of_sections(&mut self, rooms: Vec<RoomOptions>) {
+        self.rooms.of_sections.extend(rooms);
+        self.config.memory.rooms = self.rooms.options(self.config.cluster.is_some());
+    }
+
     /// Declares that the caller applies these parts.
     pub fn applies(&mut self, parts: impl IntoIterator<Item = Part>) {
         parts.into_iter().for_each(|part| self.config.unapplied.remove(part));
@@ -134,12 +160,12 @@ impl Plan {
     /// Creates a plan. It is valid only if the list of errors is empty.
     pub(in crate::settings) fn new(
         settings: &Settings,
-        catalog: &Catalog,
+        provided: Provided<'_>,
         layers: &Layers,
         must_listen: bool,
     ) -> (Self, Vec<SettingsError>) {
         let mut problems = Problems { layers, found: Vec::new() };
-        let plan = plan(settings, catalog, &mut problems);
+        let plan = plan(settings, provided, &mut problems);
         if must_listen && settings.listeners.is_empty() {
             let words = "there are no listeners; add one, such as `chat: { address: '127.0.0.1:7000' }`";
             problems.add("listeners", words);
@@ -148,7 +174,8 @@ impl Plan {
     }
 }
 
-fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> Plan {
+fn plan(settings: &Settings, provided: Provided<'_>, problems: &mut Problems<'_>) -> Plan {
+    let catalog = provided.catalog;
     let authentication = authentication(settings, problems);
     let monitor_credential = credential("monitor.credential", &settings.monitor.credential, problems);
     let metrics_credential = metrics_credential(&settings.monitor, problems);
@@ -165,6 +192,7 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
         problems,
     );
     let peer = peer_limits("limits.peer", &settings.limits.peer, problems);
+    let planned_rooms = rooms::planned(settings, problems);
     let mut config = Config {
         listeners,
         tunnels: crate::settings::tunnels::plan(settings, problems),
@@ -178,7 +206,11 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
         },
         outbound: outbound(&settings.outbound, problems),
         rooms: rooms::limits(&settings.rooms, problems),
-        memory: rooms::memory(settings, problems),
+        memory: rooms::memory(settings, &planned_rooms),
+        cluster: settings
+            .cluster
+            .as_ref()
+            .and_then(|cluster| cluster::plan(cluster, provided.load_client_tls, problems)),
         tickets: TicketLimits {
             per_connection: settings.limits.tickets_per_connection_max,
             total: settings.limits.tickets_max,
@@ -209,6 +241,7 @@ fn plan(settings: &Settings, catalog: &Catalog, problems: &mut Problems<'_>) -> 
     Plan {
         config,
         tls,
+        rooms: planned_rooms,
         workers: settings.workers,
         key_sets: key_set.map(|source| (TOKENS.into(), source)).into_iter().collect(),
         authentication,

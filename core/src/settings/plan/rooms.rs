@@ -1,5 +1,6 @@
 //! Conversion of the limits on rooms, and of the rooms that remember their messages.
 
+use super::cluster::{MESSAGE_MAX_BYTES, PlannedRooms};
 use super::limits::u32_of;
 use crate::config::{Home, Presence, RoomLimits, RoomMemory, RoomOptions};
 use crate::history::{Keep, MESSAGE_BYTES};
@@ -23,11 +24,16 @@ pub(super) fn limits(rooms: &RoomSettings, problems: &mut Problems<'_>) -> RoomL
     }
 }
 
-pub(super) fn memory(settings: &Settings, problems: &mut Problems<'_>) -> RoomMemory {
-    let rooms = &settings.rooms;
-    let options = rooms.options.iter().map(|(pattern, options)| one(pattern, options, settings, problems));
-    let options = options.collect();
+pub(super) fn memory(settings: &Settings, planned: &PlannedRooms) -> RoomMemory {
+    let (rooms, options) = (&settings.rooms, planned.options(settings.cluster.is_some()));
     RoomMemory::default().rooms(options).bytes_max(rooms.history_max.0).recover_max(rooms.recover_max)
+}
+
+/// Returns the operator's options of rooms. They are shared unless the operator chose another home.
+pub(super) fn planned(settings: &Settings, problems: &mut Problems<'_>) -> PlannedRooms {
+    let options = settings.rooms.options.iter();
+    let of_operator = options.map(|(pattern, options)| one(pattern, options, settings, problems)).collect();
+    PlannedRooms { of_operator, ..PlannedRooms::default() }
 }
 
 /// Returns the part of `rooms.history_max` that each worker has.
@@ -39,6 +45,7 @@ fn one(pattern: &str, options: &RoomOptionSettings, settings: &Settings, problem
     let key = format!("rooms.options.{pattern}");
     check_pattern(&key, pattern, settings, problems);
     let home = match options.home {
+        HomeChoice::Shared => Home::Shared,
         HomeChoice::Memory => Home::Memory,
         HomeChoice::None => Home::None,
     };
@@ -50,6 +57,10 @@ fn one(pattern: &str, options: &RoomOptionSettings, settings: &Settings, problem
         }
     } else {
         check_memory(&key, options, settings, problems);
+    }
+    if home == Home::Shared && settings.cluster.is_some() && options.bytes_max.0 > MESSAGE_MAX_BYTES.into() {
+        let words = "in a cluster it is the limit of a single message, and must be at most 4MiB";
+        problems.add(&format!("{key}.bytes_max"), words);
     }
     let presence = match options.presence {
         PresenceChoice::Off => Presence::Off,

@@ -124,8 +124,10 @@ choices! {
         /// The room remembers nothing, even if a shorter prefix covers it.
         None = "none",
         /// The memory of the server, until it stops.
-        #[default]
         Memory = "memory",
+        /// The broker of `cluster`, for all hosts. Without a cluster, the memory of the server.
+        #[default]
+        Shared = "shared",
     }
     /// What a room knows of the names of its members.
     PresenceChoice {

@@ -3,6 +3,7 @@
 mod access;
 mod choices;
 mod closing;
+mod cluster;
 mod declare;
 mod dials;
 mod limits;
@@ -18,6 +19,7 @@ mod values;
 pub use access::*;
 pub use choices::*;
 pub use closing::*;
+pub use cluster::*;
 pub use dials::*;
 pub use limits::*;
 pub use listeners::*;
@@ -54,6 +56,10 @@ settings! {
         quarantine: QuarantineSettings = QuarantineSettings::default();
         /// Limits on rooms, and which rooms remember their messages.
         rooms: RoomSettings = RoomSettings::default();
+        /// The broker through which several hosts share their rooms, such as `redis://127.0.0.1:6379`.
+        /// It is the home of all rooms but those whose `home` in `rooms.options` is another.
+        /// The value is a URL, or keys, one of which is `url`.
+        cluster: Option<ClusterSettings> = None;
         /// How the server closes a connection.
         closing: ClosingSettings = ClosingSettings::default();
         /// How the server shuts down.

@@ -26,14 +26,14 @@ settings! {
         recover_max: u32 = 300;
         /// The rooms that remember their messages, by name, or by prefix with a `*` at its end.
         /// A name comes before a prefix, and a longer prefix before a shorter one. Other rooms
-        /// remember nothing.
+        /// remember nothing. If there is a `cluster`, they are shared nevertheless.
         options: BTreeMap<String, RoomOptionSettings> = BTreeMap::new();
     }
 
     /// How rooms of one name or prefix remember their messages.
     RoomOptionSettings {
         /// Where messages are numbered and kept.
-        home: HomeChoice = HomeChoice::Memory;
+        home: HomeChoice = HomeChoice::Shared;
         /// Maximum number of messages that a room keeps.
         /// With 0, a returning member is recovered only if nothing was published meanwhile.
         messages_max: u32 = 100;

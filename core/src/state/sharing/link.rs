@@ -1,15 +1,15 @@
 //! The connection to the broker: a dial of the machine, whose events the application never gets.
 
 use super::tables::Sharing;
-use crate::base::{ConnId, DialId, Origin, Payload, Reason, Time};
+use crate::base::{ConnId, DialId, Failure, Origin, Payload, Reason, Time};
 use crate::cluster::{Cluster, LinkFault, Output, WantedLink};
-use crate::config::{Dial, Marks, PeerLimits, Rates, WithoutBroker};
+use crate::config::{self, Dial, Engine, Marks, PeerLimits, Rates, WithoutBroker};
 use crate::facts::{Addressee, Shard, ShardMessage};
 use crate::state::{Ending, Pending, State};
 use crate::wire::{Budget, Raw, Wire};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -34,7 +34,9 @@ impl State {
         {
             let cluster = Cluster::new(self.now, options, self.random.next_u64());
             let (holders, local) = (BTreeMap::new(), BTreeSet::new());
-            self.sharing = Some(Box::new(Sharing { cluster, dial: None, conn: None, holders, local }));
+            let down_since = Some(self.now);
+            self.sharing =
+                Some(Box::new(Sharing { cluster, dial: None, conn: None, down_since, ended: None, holders, local }));
             self.drive_link();
         }
     }
@@ -70,20 +72,22 @@ impl State {
     }
 
     /// Handles the end of the connection to the broker.
-    pub(crate) fn link_closed(&mut self, conn: ConnId) {
+    pub(crate) fn link_closed(&mut self, conn: ConnId, reason: Reason) {
         let now = self.now;
         if let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.conn == Some(conn)) {
             (sharing.conn, sharing.dial) = (None, None);
+            sharing.ended = Some(alloc::format!("the connection has ended: {reason}"));
             sharing.cluster.link_ended(now);
             self.drive_link();
         }
     }
 
     /// Handles a failed attempt to connect.
-    pub(crate) fn link_dial_failed(&mut self, dial: DialId) {
+    pub(crate) fn link_dial_failed(&mut self, dial: DialId, failure: Failure) {
         let now = self.now;
         if let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.dial == Some(dial)) {
             (sharing.conn, sharing.dial) = (None, None);
+            sharing.ended = Some(failure.to_string());
             sharing.cluster.link_ended(now);
             self.drive_link();
         }
@@ -191,6 +195,7 @@ impl State {
         self.metrics.cluster.links += 1;
         self.pending.push_back(Pending::Broker { is_up: true, why: None });
         let Some(sharing) = self.sharing.as_mut() else { return };
+        (sharing.down_since, sharing.ended) = (None, None);
         // What was published here alone is told as a gap everywhere.
         for room in core::mem::take(&mut sharing.local) {
             self.memory.forget_history(&room);
@@ -203,7 +208,14 @@ impl State {
     fn link_is_down(&mut self, fault: Option<&LinkFault>) {
         self.metrics.cluster.up = 0;
         self.metrics.cluster.losses += 1;
-        self.pending.push_back(Pending::Broker { is_up: false, why: fault.map(|fault| fault.to_string().into()) });
+        let now = self.now;
+        let ended = self.sharing.as_mut().and_then(|sharing| {
+            sharing.down_since.get_or_insert(now);
+            sharing.ended.take()
+        });
+        let fault = fault.map(|fault| without_passwords(fault.to_string(), self.config.cluster.as_ref()));
+        let why = fault.or(ended).map(Into::into);
+        self.pending.push_back(Pending::Broker { is_up: false, why });
     }
 
     /// Returns `true` if messages to shared rooms go to members on this host alone now.
@@ -212,6 +224,18 @@ impl State {
             self.config.cluster.as_ref().is_some_and(|cluster| cluster.without_broker == WithoutBroker::Local);
         is_allowed && self.sharing.as_ref().is_some_and(|sharing| !sharing.cluster.is_up())
     }
+}
+
+/// Removes from the text of a fault what the server repeats of our commands, which contain the passwords.
+fn without_passwords(mut text: String, options: Option<&config::Cluster>) -> String {
+    // Redis before 6.0 repeats the arguments of a greeting that it does not know, and cuts them anywhere.
+    if let Some(end) = text.find(", with args beginning with") {
+        text.truncate(end);
+    }
+    let Some(Engine::Redis(redis)) = options.map(|options| &options.engine) else { return text };
+    let logins = [redis.login.as_ref(), redis.sentinel.as_ref().and_then(|sentinel| sentinel.login.as_ref())];
+    let passwords = logins.into_iter().flatten().map(|login| &login.password);
+    passwords.filter(|password| !password.is_empty()).fold(text, |text, password| text.replace(password, "(secret)"))
 }
 
 /// Returns the dial of a link: the addresses and the security are the operator's, and the limits are ours.
@@ -240,4 +264,29 @@ fn link_dial(options: &Dial, mut addresses: alloc::vec::Vec<alloc::string::Strin
         dial.others = addresses;
     }
     dial
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BrokerLogin, Redis, Sentinel};
+
+    #[test]
+    fn faults_never_repeat_a_password() {
+        let login = |password: &str| Some(BrokerLogin::new("ann", password));
+        let sentinel = Sentinel::new("m").login(login("whisper"));
+        let engine = Engine::Redis(Redis::default().login(login("hush")).sentinel(Some(sentinel)));
+        let options = config::Cluster::new(Dial::lines("h:1"), engine);
+        for (text, expected) in [
+            (
+                "ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `ann`, `hu",
+                "ERR unknown command `HELLO`",
+            ),
+            ("ERR no AUTH ann hush", "ERR no AUTH ann (secret)"),
+            ("ERR whisper", "ERR (secret)"),
+            ("NOPERM no", "NOPERM no"),
+        ] {
+            assert_eq!(without_passwords(text.into(), Some(&options)), expected);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! The other shards send it the same messages that they send to homes in memory.
 
+mod health;
 mod link;
 mod rooms;
 mod tables;

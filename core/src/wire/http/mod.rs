@@ -5,8 +5,8 @@
 //! | any, or [`Http::path`] | the upgrade to WebSocket |
 //! | `/` | a page with a WebSocket client, which [logs its user in](crate::PageLogin) |
 //! | `/healthz` | 200 while the machine runs, for any `Host` |
-//! | `/readyz` | 200 and the state of each [tunnel](crate::tunnel), for any `Host`; 503 while draining |
-//! | any, with the method `OPTIONS` | as `/readyz`, without the tunnels |
+//! | `/readyz` | 200 and the state of each [tunnel](crate::tunnel) and of the link to the [broker](crate::Cluster), for any `Host`; 503 while draining, or without the broker |
+//! | any, with the method `OPTIONS` | 200, for any `Host`; 503 while draining |
 //! | `/metrics` | the [`Metrics`](crate::Metrics) for Prometheus (text format 0.0.4) |
 //! | `/monitor` | with [`Http::monitor`]: a page that lists the connections, and its WebSocket |
 //! | `/api/...` | with [`Http::api`]: the response of the handler to a client that has the key |
