@@ -58,8 +58,10 @@ impl<C> Hub<'_, C> {
     }
 
     /// Returns all open connections of this [shard](crate::Shard), ordered by index.
+    ///
+    /// The link to the broker of a [cluster](crate::Cluster) is not among them.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.state.conns.ids().filter(|&id| self.is_open(id))
+        self.state.conns.ids().filter(|&id| self.is_open(id) && !self.state.is_link(id))
     }
 
     /// Sets a connection's label, which the monitor shows to operators.

@@ -55,6 +55,7 @@ impl<K: Hooks> PubSub<K> {
                 self.call_expired(ticket);
             }
             Event::ShardMessage { from, topic: TOPIC, content } => self.shard_said(hub, from, content),
+            Event::HostMessage { topic: TOPIC, content } => self.host_said(hub, content),
             Event::Started => self.started(hub),
             _ => {}
         }

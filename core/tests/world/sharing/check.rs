@@ -17,12 +17,6 @@ pub(super) fn members(run: &Run, found: &mut Found) {
         for (&conn, session) in run.world.connections(peer).iter().zip(sessions) {
             let desk = desks[usize::from(conn.shard())];
             let mut open: BTreeMap<&str, Story<'_>> = BTreeMap::new();
-            if std::env::var("DRUPE_SHOW").is_ok() {
-                eprintln!("== {conn}");
-                for text in &session.heard {
-                    eprintln!("   {}", text.replace("--", ""));
-                }
-            }
             for text in &session.heard {
                 match Heard::parse(text) {
                     Heard::Asked(number) => {
@@ -61,6 +55,8 @@ struct Story<'r> {
     next: Option<usize>,
     since: Option<Position>,
     seen: BTreeSet<String>,
+    /// Whether a gap was told, after which the desk may still say where the member joined.
+    had_gap: bool,
 }
 
 impl<'r> Story<'r> {
@@ -68,7 +64,7 @@ impl<'r> Story<'r> {
         let has_recovered = matches!(member.joined.first(), Some((_, Recovery::Recovered { .. })));
         found.recovered += u64::from(has_recovered);
         let since = member.since.filter(|_| has_recovered);
-        Self { member, next: None, since, seen: BTreeSet::new() }
+        Self { member, next: None, since, seen: BTreeSet::new(), had_gap: false }
     }
 
     fn hear(&mut self, ledger: &[Numbered], heard: &Heard<'_>, found: &mut Found) {
@@ -97,10 +93,10 @@ impl<'r> Story<'r> {
             }
             Heard::Gap { .. } => {
                 found.gaps += 1;
-                (self.next, self.since) = (None, None);
+                (self.next, self.since, self.had_gap) = (None, None, true);
             }
             Heard::Joined { position, .. } => {
-                if self.next.is_none() && self.since.is_none() {
+                if self.next.is_none() && self.since.is_none() && !self.had_gap {
                     self.next = position.and_then(|position| after(ledger, position));
                 }
             }

@@ -51,6 +51,10 @@ impl<K: Hooks> PubSub<K> {
         let gathered = self.do_here(hub, method, fields)?;
         let shard = hub.shard();
         let question = about(place).text("method", method).raw("body", json).end();
+        if !matches!(method, "channels" | "info") {
+            // The clients of the user on other hosts. Their hosts do not answer.
+            hub.send_to_hosts(TOPIC, &question);
+        }
         let asked = (0..shard.count()).filter(|other| hub.send_to_shard(*other, TOPIC, &question)).count();
         if let Some(call) = self.calls.get_mut(&place.ticket) {
             call.gather(place.part, u8::try_from(asked).unwrap_or(u8::MAX), gathered);
@@ -63,6 +67,16 @@ impl<K: Hooks> PubSub<K> {
             "channels" => Ok(Self::channels_here(hub, &fields.text("pattern")?)),
             "info" => Ok(self.node_here(hub)),
             _ => self.do_to_clients(hub, method, fields).map(|()| Gathered::Nothing),
+        }
+    }
+
+    /// Does for the clients on this worker what the HTTP API of another host was asked to do.
+    pub(in crate::kit::pubsub) fn host_said(&mut self, hub: &mut Hub<'_, Session>, content: &str) {
+        let Ok(across) = serde_json::from_str::<Across<'_>>(content) else { return };
+        let (Some(method), Some(body)) = (across.method, across.body) else { return };
+        if let Some(fields) = Fields::of(body.get()) {
+            // That host has checked the fields, and reports what is wrong with them.
+            let _ = self.do_to_clients(hub, &method, &fields);
         }
     }
 
