@@ -347,7 +347,7 @@ mod tests {
     use drupe_core::Dial;
 
     /// Options with one value here, and what rates and marks consist of.
-    const NOT_DRAWN: [&str; 32] = [
+    const NOT_DRAWN: [&str; 33] = [
         "address",
         "allow",
         "api",
@@ -355,6 +355,7 @@ mod tests {
         "backoff",
         "burst",
         "charset",
+        "cluster",
         "deny",
         "ending",
         "forwarded",

@@ -195,13 +195,14 @@ fn of_listeners() -> Vec<Change> {
 }
 
 /// Options that are no number, and what rates and marks consist of.
-const WITHOUT_EXTREMES: [&str; 60] = [
+const WITHOUT_EXTREMES: [&str; 61] = [
     "address",
     "allow",
     "api",
     "app",
     "burst",
     "charset",
+    "cluster",
     "compress",
     "deflate",
     "deny",
