@@ -492,16 +492,3 @@ fn environment_values_stay_text_and_null_removes_a_key() {
     let changes = good(&base()).changes(&good(&base().set("log.format", "json").set("log.level", "warn")));
     assert_eq!(changes, ["log.format: \"human\" -> \"json\" (after a restart)", "log.level: \"info\" -> \"warn\""]);
 }
-
-#[test]
-fn listener_limits_inherit_the_global_limits() {
-    let text = "profile: production\nlisteners:\n  a: { address: '127.0.0.1:1', limits: { idle: 5m, ladder: { close: 7 } } }\n";
-    let resolved = good(&file(text));
-    let config = &resolved.plan.config;
-    let own = config.listeners[0].limits.expect("it has some");
-    assert_eq!((own.idle, own.rates.ladder.close), (Some(Duration::from_secs(300)), Some(7)));
-    assert_eq!((own.rates.messages, own.silence), (config.peer.rates.messages, config.peer.silence), "of the profile");
-    let explained = resolved.explain();
-    let line = "listeners.a.limits.messages: \"50/1s burst 200\" # profile production";
-    assert!(explained.lines().any(|known| known == line), "{explained}");
-}

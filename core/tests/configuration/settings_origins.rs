@@ -1,6 +1,7 @@
 //! Origins of values and of errors: the file with its line, the variable or the argument.
 
 use drupe_core::settings::{Catalog, Resolved, Sources};
+use std::time::Duration;
 
 fn file(text: &str) -> Sources {
     Sources::new().file("drupe.yaml", text)
@@ -107,4 +108,17 @@ workers: 2
     let sources = file(&text).secrets_from(|_| Err("there is no such file".into()));
     let expected = ["monitor.credential_file", "monitor.metrics_credential_file", "monitor.interval"];
     assert_eq!(problems(&sources), expected);
+}
+
+#[test]
+fn listener_limits_inherit_the_global_limits() {
+    let text = "profile: production\nlisteners:\n  a: { address: '127.0.0.1:1', limits: { idle: 5m, ladder: { close: 7 } } }\n";
+    let resolved = good(&file(text));
+    let config = &resolved.plan.config;
+    let own = config.listeners[0].limits.expect("it has some");
+    assert_eq!((own.idle, own.rates.ladder.close), (Some(Duration::from_secs(300)), Some(7)));
+    assert_eq!((own.rates.messages, own.silence), (config.peer.rates.messages, config.peer.silence), "of the profile");
+    let explained = resolved.explain();
+    let line = "listeners.a.limits.messages: \"50/1s burst 200\" # profile production";
+    assert!(explained.lines().any(|known| known == line), "{explained}");
 }
