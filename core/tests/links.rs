@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -14,6 +14,7 @@ const PAGES: [&str; 17] = [
     "core/README.md",
     "shell-tokio/README.md",
     "shell-tokio/docs/applications.md",
+    "shell-tokio/docs/cluster.md",
     "shell-tokio/docs/program.md",
     "shell-tokio/docs/operating.md",
     "shell-tokio/docs/pubsub.md",
