@@ -1,12 +1,12 @@
 //! Compares what members received with what the broker acknowledged.
 //!
 //! The deliveries of a member to one room form *runs*: a run ends only with a gap, or with a subscription that was not
-//! recovered. Within a run, each message must follow the one before it, and each acknowledged message at an offset of
-//! the run must have been delivered. A message that the broker acknowledged and lost is not at its offset any more. It
-//! must lie under a gap too: no run that had begun before the message was sent may pass its offset.
+//! recovered. Within a run, each message must follow the one before it. A run must have each message that was sent after
+//! the run began, and acknowledged before another message of the run was sent. Whether the broker still has that message
+//! does not matter: if it has lost it, the member must have been told of a gap.
 
 use super::record::{Acknowledged, Id, Position, Seen, What};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// What the checker found in a good history.
@@ -15,8 +15,8 @@ pub(crate) struct Found {
     pub(crate) delivered: usize,
     /// Number of gaps, and of subscriptions that were not recovered.
     pub(crate) gaps: usize,
-    /// Number of acknowledged messages that the broker lost, and that lie under a gap of this member.
-    pub(crate) lost_under_gaps: usize,
+    /// Number of acknowledged messages that this member did not receive.
+    pub(crate) not_received: usize,
 }
 
 impl Found {
@@ -24,7 +24,7 @@ impl Found {
         Self {
             delivered: self.delivered + other.delivered,
             gaps: self.gaps + other.gaps,
-            lost_under_gaps: self.lost_under_gaps + other.lost_under_gaps,
+            not_received: self.not_received + other.not_received,
         }
     }
 }
@@ -35,12 +35,12 @@ struct Run {
     /// The position before the first message. `None`: the next message tells it.
     start: Option<Position>,
     last: Option<Position>,
-    messages: BTreeMap<u64, (u64, Id)>,
+    ids: Vec<Id>,
 }
 
 impl Run {
     fn new(started_at: Instant, start: Option<Position>) -> Self {
-        Self { started_at, start, last: start, messages: BTreeMap::new() }
+        Self { started_at, start, last: start, ids: Vec::new() }
     }
 
     fn add(&mut self, position: Position, id: Id) -> Result<(), String> {
@@ -50,7 +50,7 @@ impl Run {
             return Err(format!("{id:?} at {} came after {}, without a gap", position.text(), last.text()));
         }
         self.last = Some(position);
-        self.messages.insert(position.offset, (position.mark, id));
+        self.ids.push(id);
         Ok(())
     }
 }
@@ -58,40 +58,30 @@ impl Run {
 /// Checks what one member received of one room. `ledger`: the acknowledged messages of that room, in any order.
 pub(crate) fn check(seen: &[Seen], ledger: &[Acknowledged]) -> Result<Found, String> {
     let mut found = Found::default();
-    let (runs, ids) = runs(seen, &mut found)?;
-    found.delivered = ids.len();
-    let mut at: HashMap<(u64, u64), Vec<&Acknowledged>> = HashMap::new();
-    for entry in ledger {
-        at.entry((entry.position.epoch, entry.position.offset)).or_default().push(entry);
-    }
-    for run in &runs {
-        let Some(last) = run.last else { continue };
-        for (offset, (mark, id)) in &run.messages {
-            for entry in at.get(&(last.epoch, *offset)).into_iter().flatten() {
-                if entry.position.mark == *mark {
-                    if entry.id != *id {
-                        return Err(format!(
-                            "{id:?} came at {}, which is that of {:?}",
-                            entry.position.text(),
-                            entry.id
-                        ));
-                    }
-                } else if ids.contains(&entry.id) {
-                    return Err(format!("{:?} was not delivered at {}", entry.id, entry.position.text()));
-                } else if entry.sent_at > run.started_at {
-                    let place = entry.position.text();
-                    return Err(format!("{:?} at {place} was lost, and {id:?} took its place without a gap", entry.id));
-                } else {
-                    found.lost_under_gaps += 1;
-                }
-            }
+    let (runs, places) = runs(seen, &mut found)?;
+    found.delivered = places.len();
+    let sent_at: HashMap<Id, Instant> = ledger.iter().map(|entry| (entry.id, entry.sent_at)).collect();
+    let spans: Vec<(Instant, Option<Instant>)> = runs
+        .iter()
+        .map(|run| (run.started_at, run.ids.iter().filter_map(|id| sent_at.get(id)).max().copied()))
+        .collect();
+    for Acknowledged { id, position, sent_at, told_at } in ledger {
+        match places.get(id) {
+            Some(place) if place == position => continue,
+            Some(place) => return Err(format!("{id:?} came at {}, not at {}", place.text(), position.text())),
+            None => found.not_received += 1,
+        }
+        let is_within =
+            |(start, last): &(Instant, Option<Instant>)| start < sent_at && last.is_some_and(|last| last > *told_at);
+        if let Some(number) = spans.iter().position(is_within) {
+            return Err(format!("{id:?} at {} is missing in run {number}, without a gap", position.text()));
         }
     }
     Ok(found)
 }
 
-fn runs(seen: &[Seen], found: &mut Found) -> Result<(Vec<Run>, HashSet<Id>), String> {
-    let (mut runs, mut ids): (Vec<Run>, _) = (Vec::new(), HashSet::new());
+fn runs(seen: &[Seen], found: &mut Found) -> Result<(Vec<Run>, HashMap<Id, Position>), String> {
+    let (mut runs, mut places): (Vec<Run>, _) = (Vec::new(), HashMap::new());
     for Seen { at, what } in seen {
         match what {
             What::New(_) if !runs.is_empty() => return Err("a second subscription without a position".into()),
@@ -113,13 +103,13 @@ fn runs(seen: &[Seen], found: &mut Found) -> Result<(Vec<Run>, HashSet<Id>), Str
             What::Message(position, id) => {
                 let run = runs.last_mut().ok_or_else(|| format!("{id:?} came before the subscription"))?;
                 run.add(*position, *id)?;
-                if !ids.insert(*id) {
+                if places.insert(*id, *position).is_some() {
                     return Err(format!("{id:?} came twice"));
                 }
             }
         }
     }
-    Ok((runs, ids))
+    Ok((runs, places))
 }
 
 /// Checks that all members received the same message at each position.

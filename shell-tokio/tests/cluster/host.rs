@@ -1,15 +1,12 @@
 //! A host: a process of this program that serves shared rooms, on one of the shells.
 
 use crate::cluster::record::{Shared, locked};
-use drupe_tokio::core::broker::{Engine, Redis, Sentinel};
-use drupe_tokio::core::history::Keep;
+use crate::support::Directory;
 use drupe_tokio::core::kit::{App, Cx, RoomRules, Router, Service};
-use drupe_tokio::core::limit::MessageSize;
-use drupe_tokio::core::outbound::{Marks, OutboundLimits};
-use drupe_tokio::core::{Cluster, Config, Event, Home, Identity, NoNote, Presence, RoomMemory, RoomOptions};
+use drupe_tokio::core::{Event, Identity, NoNote};
 use std::io::{BufRead, BufReader, Write};
-use std::num::NonZeroU8;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,9 +14,6 @@ pub(crate) const SHELLS: [&str; 3] = ["tokio", "mio", "smol"];
 
 /// A room whose name begins so knows the names of its members.
 pub(crate) const PEOPLE: &str = "people";
-
-/// Number of messages that a room keeps.
-const KEPT: u32 = 20_000;
 
 /// How hosts find the broker.
 #[derive(Clone, Debug)]
@@ -30,22 +24,50 @@ pub(crate) enum Broker {
     Sentinel(String),
 }
 
+impl Broker {
+    /// Returns the one line that makes a host a part of a cluster.
+    fn setting(&self) -> String {
+        match self {
+            Self::At(address) => format!("cluster: redis://{address}\n"),
+            Self::Sentinel(address) => format!("cluster: redis+sentinel://{address}/main\n"),
+        }
+    }
+}
+
+/// The rest of the configuration of each host.
+const SETTINGS: &str = "\
+workers: 2
+listeners: { hall: { address: '127.0.0.1:0', protocol: length } }
+rooms:
+  recover_max: 10000
+  history_max: 1GiB
+  options:
+    '*': { messages_max: 20000, age_max: 1h }
+    'people*': { presence: names }
+limits:
+  connections_per_address_max: 10000
+  peer: { message_max: 1MiB, messages: never, bytes: never }
+outbound: { low: 8MiB, high: 16MiB, max: 64MiB }
+";
+
 /// A running host.
 pub(crate) struct Host {
     child: Child,
+    _directory: Directory,
     pub(crate) port: u16,
     log: Shared<String>,
 }
 
 impl Host {
     pub(crate) fn start(shell: &str, broker: &Broker) -> Self {
-        let (kind, address) = match broker {
-            Broker::At(address) => ("at", address),
-            Broker::Sentinel(address) => ("sentinel", address),
-        };
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let directory = Directory::new(&format!("host-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let file = directory.0.join("hall.yaml");
+        std::fs::write(&file, broker.setting() + SETTINGS).expect("written");
         let mut child = Command::new(std::env::current_exe().expect("it runs"))
             .args(["--ignored", "--exact", "--nocapture", "cluster::host::process"])
-            .env("DRUPE_HOST", format!("{shell} {kind} {address}"))
+            .env("DRUPE_TEST_HOST", shell)
+            .env("HALL_CONFIG", &file)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -67,7 +89,7 @@ impl Host {
         };
         // What it still prints must not block it.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, port, log }
+        Self { child, _directory: directory, port, log }
     }
 
     /// Returns what it has logged about its link to the broker.
@@ -86,6 +108,13 @@ impl Host {
             );
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Returns its resident memory in KiB. 0 where the system does not tell.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -131,50 +160,18 @@ fn service() -> Service<Hall> {
     })
 }
 
-fn config(kind: &str, address: &str) -> Config {
-    let mut cluster = Cluster::redis(address);
-    if kind == "sentinel" {
-        cluster.engine = Engine::Redis(Redis::default().sentinel(Some(Sentinel::new("main"))));
-    }
-    let keep = Keep::messages(KEPT).age(Some(Duration::from_secs(3_600)));
-    let shared = |rooms: &str| RoomOptions::new(rooms, keep.bytes(1 << 20)).home(Home::Shared);
-    let rooms = vec![shared("*"), shared(&format!("{PEOPLE}*")).presence(Presence::Names)];
-    let memory = RoomMemory::default().rooms(rooms).recover_max(10_000).bytes_max(1 << 30);
-    let marks = Marks::new(8 << 20, 16 << 20, 64 << 20).expect("in order");
-    let listen = "length://127.0.0.1:0?prefix=u32be".parse().expect("good");
-    let mut config = Config::listening([listen]).memory(memory).cluster(Some(cluster)).unlimited();
-    config.peer.budget.message_max_bytes = MessageSize::new(1 << 20).expect("in range");
-    config.outbound(OutboundLimits::default().marks(marks))
-}
-
 /// The body of a host's process.
 #[test]
 #[ignore = "only hosts of other tests run it"]
 fn process() {
-    let Ok(variable) = std::env::var("DRUPE_HOST") else { return };
-    let [shell, kind, address] = variable.split(' ').collect::<Vec<_>>()[..] else { panic!("three words") };
-    let (config, workers) = (config(kind, address), NonZeroU8::new(2).expect("not 0"));
-    let tell = |address: &dyn std::fmt::Display| println!("listening on {address}");
-    match shell {
-        "tokio" => {
-            let server = drupe_tokio::Server::bind_sharded(config, workers, |_| service()).expect("bound");
-            let server = server.drain_on_signals().expect("signals");
-            server.addresses().iter().for_each(|address| tell(address));
-            server.run_blocking().expect("it runs");
-        }
-        "mio" => {
-            let server = drupe_mio::Server::bind_sharded(config, workers, |_| service()).expect("bound");
-            let server = server.drain_on_signals().expect("signals");
-            server.addresses().iter().for_each(|address| tell(address));
-            server.run_blocking().expect("it runs");
-        }
-        _ => {
-            let server = drupe_smol::Server::bind_sharded(config, workers, |_| service()).expect("bound");
-            let server = server.drain_on_signals().expect("signals");
-            server.addresses().iter().for_each(|address| tell(address));
-            server.run_blocking().expect("it runs");
-        }
-    }
+    let name = "hall";
+    let code = match std::env::var("DRUPE_TEST_HOST").as_deref() {
+        Ok("tokio") => drupe_tokio::program(name).app(name, |_| service()).run_from([name]),
+        Ok("mio") => drupe_mio::program(name).app(name, |_| service()).run_from([name]),
+        Ok("smol") => drupe_smol::program(name).app(name, |_| service()).run_from([name]),
+        _ => return,
+    };
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
 }
 
 /// Starts one host on each shell.

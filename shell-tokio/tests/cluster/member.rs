@@ -29,24 +29,42 @@ pub(crate) struct Member {
     pub(crate) host: usize,
     pub(crate) rooms: Vec<String>,
     stop: Arc<AtomicBool>,
+    stays: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Member {
     /// Starts a member on a host. It logs in if it has a name.
     pub(crate) fn start(ports: &Ports, host: usize, rooms: &[&str], name: Option<&str>) -> Self {
+        Self::start_body(ports, host, rooms, name, usize::MAX)
+    }
+
+    /// Starts a member that goes to the next host after so many messages, until it is told to [stay](Self::stay).
+    pub(crate) fn start_hopping(ports: &Ports, host: usize, rooms: &[&str], messages: usize) -> Self {
+        Self::start_body(ports, host, rooms, None, messages)
+    }
+
+    fn start_body(ports: &Ports, host: usize, rooms: &[&str], name: Option<&str>, messages: usize) -> Self {
         let (record, stop) = (Shared::<Record>::default(), Arc::new(AtomicBool::new(false)));
+        let stays = Arc::new(AtomicBool::new(messages == usize::MAX));
         let rooms: Vec<String> = rooms.iter().map(|room| (*room).to_owned()).collect();
         let body = Body {
             ports: Arc::clone(ports),
             host,
             rooms: rooms.clone(),
             name: name.map(ToOwned::to_owned),
+            messages,
             record: Arc::clone(&record),
             stop: Arc::clone(&stop),
+            stays: Arc::clone(&stays),
         };
         let thread = Some(std::thread::spawn(move || body.run()));
-        Self { record, host, rooms, stop, thread }
+        Self { record, host, rooms, stop, stays, thread }
+    }
+
+    /// Makes it stay where it is.
+    pub(crate) fn stay(&self) {
+        self.stays.store(true, Ordering::Relaxed);
     }
 
     /// Waits until something about its record is true.
@@ -89,17 +107,22 @@ struct Body {
     host: usize,
     rooms: Vec<String>,
     name: Option<String>,
+    /// Number of messages after which it goes to the next host.
+    messages: usize,
     record: Shared<Record>,
     stop: Arc<AtomicBool>,
+    stays: Arc<AtomicBool>,
 }
 
 impl Body {
-    fn run(self) {
+    fn run(mut self) {
         while !self.stop.load(Ordering::Relaxed) {
             let port = locked(&self.ports)[self.host];
             // The connection ends with its host, and then it comes back.
-            let _ = Connection::open(port).and_then(|connection| self.follow(connection));
-            std::thread::sleep(Duration::from_millis(20));
+            match Connection::open(port).and_then(|connection| self.follow(connection)) {
+                Ok(()) => self.host = (self.host + 1) % 3,
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
         }
     }
 
@@ -115,9 +138,14 @@ impl Body {
         for room in &self.rooms {
             self.subscribe(&mut connection, room)?;
         }
+        let mut received = 0;
         while !self.stop.load(Ordering::Relaxed) {
+            if received >= self.messages && !self.stays.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             if let Some(message) = connection.receive()? {
-                self.handle(&mut connection, &message)?;
+                received += usize::from(message["type"] == "message");
+                self.handle(&message)?;
             }
         }
         Ok(())
@@ -128,7 +156,7 @@ impl Body {
         connection.send(&json!({ "type": "subscribe", "room": room, "since": since }))
     }
 
-    fn handle(&self, connection: &mut Connection, message: &Value) -> io::Result<()> {
+    fn handle(&self, message: &Value) -> io::Result<()> {
         let text = |field: &str| message[field].as_str().map(ToOwned::to_owned);
         let position = || message["position"].as_str().map(Position::parse);
         let room = text("room").unwrap_or_default();
@@ -159,16 +187,16 @@ impl Body {
         };
         let mut record = locked(&self.record);
         let known = match &what {
-            What::New(position) | What::Recovered(position) | What::NotRecovered(position, _) => Some(*position),
-            What::Message(position, _) => Some(*position),
+            What::New(position)
+            | What::Recovered(position)
+            | What::NotRecovered(position, _)
+            | What::Message(position, _) => Some(*position),
             What::Gap(position, _) => *position,
         };
         if let Some(position) = known {
             record.positions.insert(room.clone(), position);
         }
         record.rooms.entry(room).or_default().push(Seen { at: Instant::now(), what });
-        drop(record);
-        let _ = connection;
         Ok(())
     }
 }

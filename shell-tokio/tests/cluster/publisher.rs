@@ -150,7 +150,9 @@ impl Body {
             (Some("published"), _) => {
                 let position = Position::parse(answer["position"].as_str().expect("text"));
                 let id = (self.number, answer["id"].as_u64().expect("a number"));
-                ledger.acknowledged.push((room.to_owned(), Acknowledged { id, position, sent_at }));
+                ledger
+                    .acknowledged
+                    .push((room.to_owned(), Acknowledged { id, position, sent_at, told_at: Instant::now() }));
                 self.acknowledged.fetch_add(1, Ordering::Relaxed);
             }
             (_, Some("refused")) => ledger.refused.push(answer["reason"].as_str().unwrap_or_default().to_owned()),

@@ -52,6 +52,8 @@ pub(crate) struct Acknowledged {
     pub(crate) id: Id,
     pub(crate) position: Position,
     pub(crate) sent_at: Instant,
+    /// When the publisher was told.
+    pub(crate) told_at: Instant,
 }
 
 /// What publishers were told, for one room each.

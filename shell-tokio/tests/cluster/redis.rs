@@ -1,7 +1,7 @@
 //! A Redis server or a Sentinel of one test.
 
 use crate::support::{Directory, Other, is_installed, read, skip};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,6 +31,14 @@ impl RedisServer {
         let server = Self { process: Some(process), port, directory, options };
         server.wait_until_ready();
         server
+    }
+
+    /// Starts a server that answers only with errors, because it has a password.
+    pub(crate) fn start_guarded(name: &str, options: &[&str]) -> Self {
+        let directory = Directory::new(&format!("redis-{name}"));
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        let (process, [port]) = Other::start(|[port]| spawn(&directory, port, &options));
+        Self { process: Some(process), port, directory, options }
     }
 
     pub(crate) fn address(&self) -> String {

@@ -34,7 +34,8 @@ pub(crate) struct Outcome {
     pub(crate) acknowledged: usize,
     /// Number of acknowledged messages that no member received.
     pub(crate) unseen: usize,
-    pub(crate) refused: Vec<String>,
+    /// Why messages were refused, and how often.
+    pub(crate) refused: BTreeMap<String, usize>,
     pub(crate) unknown: usize,
     /// Why members were told that messages may be missing, and how often.
     pub(crate) whys: BTreeMap<String, usize>,
@@ -98,8 +99,14 @@ impl Stage {
     }
 
     /// Ends the publishers, waits until all members have the last message of each room, and checks what they received.
-    pub(crate) fn finish(mut self) -> Outcome {
-        let mut ledgers: Vec<Ledger> = self.publishers.drain(..).map(Publisher::end).collect();
+    pub(crate) fn finish(self) -> Outcome {
+        self.finish_with(Vec::new())
+    }
+
+    /// As [`finish`](Self::finish), with what publishers were told that have ended.
+    pub(crate) fn finish_with(mut self, mut ledgers: Vec<Ledger>) -> Outcome {
+        let own: Vec<Ledger> = self.publishers.drain(..).map(Publisher::end).collect();
+        ledgers.extend(own);
         let rooms: HashSet<String> = self.members.iter().flat_map(|member| member.rooms.iter().cloned()).collect();
         let mut ends = HashMap::new();
         for (number, room) in rooms.iter().enumerate() {
@@ -167,12 +174,16 @@ pub(crate) fn compare(records: &[(usize, Record)], ledgers: &[Ledger]) -> Outcom
         let histories = records.iter().filter_map(|(_, record)| record.rooms.get(*room)).map(Vec::as_slice);
         check_order(histories).unwrap_or_else(|error| panic!("{room}: {error}"));
     }
+    let mut refused = BTreeMap::new();
+    for why in ledgers.iter().flat_map(|ledger| &ledger.refused) {
+        *refused.entry(why.clone()).or_insert(0) += 1;
+    }
     let all = || by_room.values().flatten();
     Outcome {
         found,
         acknowledged: all().count(),
         unseen: all().filter(|entry| !seen_ids.contains(&entry.id)).count(),
-        refused: ledgers.iter().flat_map(|ledger| ledger.refused.iter().cloned()).collect(),
+        refused,
         unknown: ledgers.iter().map(|ledger| ledger.unknown).sum(),
         whys,
         gaps_of_hosts,
