@@ -47,8 +47,9 @@ fn expect(address: String, words: &str) {
         let refusal = answer(&mut connection, &json!({ "type": "publish", "room": "red", "data": 1 }));
         assert_eq!((&refusal["code"], &refusal["reason"]), (&"refused".into(), &"the broker cannot be reached".into()));
         let joined = answer(&mut connection, &json!({ "type": "subscribe", "room": "red" }));
-        assert_eq!((&joined["type"], &joined["room"]), (&"subscribed".into(), &"red".into()), "{joined}");
-        assert_eq!(joined["why"], "broker_away", "{joined}");
+        assert_eq!((&joined["type"], &joined["position"]), (&"subscribed".into(), &"0.0.0".into()), "{joined}");
+        let returned = answer(&mut connection, &json!({ "type": "subscribe", "room": "blue", "since": "1.1.1" }));
+        assert_eq!((&returned["recovered"], &returned["why"]), (&false.into(), &"broker_away".into()), "{returned}");
         assert!(host.drain(), "the host on {shell} does not end well");
     }
 }

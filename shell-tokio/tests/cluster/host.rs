@@ -140,6 +140,12 @@ impl Drop for Host {
     }
 }
 
+/// The name of a member, which hosts of tests believe.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Login {
+    name: String,
+}
+
 struct Hall;
 
 impl App for Hall {
@@ -148,7 +154,7 @@ impl App for Hall {
 }
 
 fn service() -> Service<Hall> {
-    let router = Router::new().on("login", |_, cx: &mut Cx<'_, Hall>, name: String| {
+    let router = Router::new().on("login", |_, cx: &mut Cx<'_, Hall>, Login { name }| {
         let conn = cx.conn();
         cx.hub.identify(conn, Identity::user(&*name));
     });

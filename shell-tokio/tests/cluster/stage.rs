@@ -207,7 +207,8 @@ fn note(seen: &[Seen], whys: &mut BTreeMap<String, usize>, ids: &mut HashSet<sup
 fn context(seen: &[Seen], error: &str) -> String {
     use super::record::What;
     let is_there = |seen: &Seen| matches!(&seen.what, What::Message(_, id) if error.contains(&format!("{id:?}")));
-    let place = seen.iter().rposition(is_there).unwrap_or(0);
-    let around = seen.iter().skip(place.saturating_sub(8)).take(16);
+    // Without the message, the mistake is probably near the end.
+    let place = seen.iter().rposition(is_there).unwrap_or(seen.len().saturating_sub(16));
+    let around = seen.iter().skip(place.saturating_sub(8)).take(24);
     around.map(|seen| format!("{:?}\n", seen.what)).collect()
 }
