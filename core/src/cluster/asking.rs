@@ -57,12 +57,12 @@ impl Cluster {
         max: u32,
     ) {
         let max = max.min(PAGE_MESSAGES_MAX);
-        let (first, count) = match range {
-            HistoryRange::Oldest => (Some(1), max.max(1)),
-            HistoryRange::Latest => (None, max.max(1)),
-            HistoryRange::After(position) => (Some(position.offset), max + 1),
+        let (first, count, above) = match range {
+            HistoryRange::Oldest => (Some(1), max.max(1), 0),
+            HistoryRange::Latest => (None, max.max(1), 0),
+            HistoryRange::After(position) => (Some(position.offset), max + 1, u32::MAX),
         };
-        let part = Part { from: first, max: count, bytes_max: PAGE_BYTES, above: 0 };
+        let part = Part { from: first, max: count, bytes_max: PAGE_BYTES, above };
         let purpose = Purpose::History { keep, from, request, range, max };
         self.read(now, Request::Read { room: Arc::clone(name), part }, purpose);
     }

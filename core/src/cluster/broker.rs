@@ -62,7 +62,10 @@ pub(super) struct Part {
     pub(super) max: u32,
     /// Maximum number of bytes after the first message.
     pub(super) bytes_max: u32,
-    /// The number of messages after the first offset above which none is returned. 0: any.
+    /// The number of messages after the first offset above which none is returned.
+    ///
+    /// 0: any number, and the reader does not have the message at the first offset. Otherwise, that message is left out
+    /// if it is so long that no other would fit.
     pub(super) above: u32,
 }
 

@@ -110,6 +110,11 @@ impl Cluster {
         self.output.pop_front()
     }
 
+    /// Returns `true` if [`next_output`](Self::next_output) has something.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// Returns `true` if the link works.
     pub(crate) fn is_up(&self) -> bool {
         self.link.as_ref().is_some_and(RedisLink::is_up)

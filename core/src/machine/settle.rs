@@ -67,7 +67,7 @@ impl<H: Handler> Machine<H> {
             self.emit_pending();
             #[cfg(feature = "tls")]
             self.begin_asked_tls();
-            if self.state.handle_own_messages() {
+            if self.state.handle_own_messages() || self.state.drive_link_further() {
                 // Their events may cause more.
             } else if !self.state.over.is_empty() {
                 // The handler learns that a dial is over once its slot is free.

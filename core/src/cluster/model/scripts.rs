@@ -106,12 +106,18 @@ impl ModelRedis {
         let top = self.data.top(meta).map_or(0, |[_, offset, _]| decimal(&offset));
         let from = if from == b"latest" { (top + 1).saturating_sub(max).max(1) } else { decimal(from) };
         let is_too_much = above > 0 && top.saturating_sub(from) > above;
-        let (mut entries, mut count, mut bytes) = (Vec::new(), 0, 0);
+        let (mut entries, mut count, mut bytes, mut known) = (Vec::new(), 0, 0, false);
         for entry in self.data.streams.get(stream).into_iter().flatten().filter(|entry| entry.offset >= from) {
             let size = entry.data.len() as u64;
+            if above > 0 && known && count == 1 && bytes + size > bytes_max {
+                // The reader has the first message, and the next one names its mark.
+                (count, bytes) = (0, 0);
+                entries.clear();
+            }
             if is_too_much || count == max || count > 0 && bytes + size > bytes_max {
                 break;
             }
+            known = count == 0 && entry.offset == from;
             (count, bytes) = (count + 1, bytes + size);
             entries.extend_from_slice(b"*2\r\n");
             bulk(&mut entries, format!("{}-0", entry.offset).as_bytes());

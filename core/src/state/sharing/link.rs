@@ -110,9 +110,23 @@ impl State {
         true
     }
 
+    /// Carries out what the cluster still wants. Returns `false` if there is nothing.
+    pub(crate) fn drive_link_further(&mut self) -> bool {
+        let wants = self.sharing.as_ref().is_some_and(|sharing| sharing.cluster.has_output());
+        if wants {
+            self.drive_link();
+        }
+        wants
+    }
+
     /// Carries out what the cluster wants.
+    ///
+    /// The rest waits while there are events for the application, so that it has them before the next change. Otherwise,
+    /// the answer to a new member could come after a later message of the room.
     pub(super) fn drive_link(&mut self) {
-        while let Some(output) = self.sharing.as_mut().and_then(|sharing| sharing.cluster.next_output()) {
+        while self.pending.is_empty()
+            && let Some(output) = self.sharing.as_mut().and_then(|sharing| sharing.cluster.next_output())
+        {
             match output {
                 Output::ToShard(shard, message) => self.pass_to(shard, message),
                 Output::ToHolders(message) => self.pass_to_holders(&message),

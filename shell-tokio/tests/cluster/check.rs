@@ -1,0 +1,128 @@
+//! Compares what members received with what the broker acknowledged.
+//!
+//! The deliveries of a member to one room form *runs*: a run ends only with a gap, or with a subscription that was not
+//! recovered. Within a run, each message must follow the one before it. A run must have each message that was sent after
+//! the run began, and acknowledged before another message of the run was sent. Whether the broker still has that message
+//! does not matter: if it has lost it, the member must have been told of a gap.
+
+use super::record::{Acknowledged, Id, Position, Seen, What};
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// What the checker found in a good history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) delivered: usize,
+    /// Number of gaps, and of subscriptions that were not recovered.
+    pub(crate) gaps: usize,
+    /// Number of acknowledged messages that this member did not receive.
+    pub(crate) not_received: usize,
+}
+
+impl Found {
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered + other.delivered,
+            gaps: self.gaps + other.gaps,
+            not_received: self.not_received + other.not_received,
+        }
+    }
+}
+
+/// Deliveries without a gap.
+struct Run {
+    started_at: Instant,
+    /// The position before the first message. `None`: the next message tells it.
+    start: Option<Position>,
+    last: Option<Position>,
+    ids: Vec<Id>,
+}
+
+impl Run {
+    fn new(started_at: Instant, start: Option<Position>) -> Self {
+        Self { started_at, start, last: start, ids: Vec::new() }
+    }
+
+    fn add(&mut self, position: Position, id: Id) -> Result<(), String> {
+        let start = *self.start.get_or_insert(Position { offset: position.offset.saturating_sub(1), ..position });
+        let last = self.last.unwrap_or(start);
+        if position.epoch != last.epoch || position.offset != last.offset + 1 {
+            return Err(format!("{id:?} at {} came after {}, without a gap", position.text(), last.text()));
+        }
+        self.last = Some(position);
+        self.ids.push(id);
+        Ok(())
+    }
+}
+
+/// Checks what one member received of one room. `ledger`: the acknowledged messages of that room, in any order.
+pub(crate) fn check(seen: &[Seen], ledger: &[Acknowledged]) -> Result<Found, String> {
+    let mut found = Found::default();
+    let (runs, places) = runs(seen, &mut found)?;
+    found.delivered = places.len();
+    let sent_at: HashMap<Id, Instant> = ledger.iter().map(|entry| (entry.id, entry.sent_at)).collect();
+    let spans: Vec<(Instant, Option<Instant>)> = runs
+        .iter()
+        .map(|run| (run.started_at, run.ids.iter().filter_map(|id| sent_at.get(id)).max().copied()))
+        .collect();
+    for Acknowledged { id, position, sent_at, told_at } in ledger {
+        match places.get(id) {
+            Some(place) if place == position => continue,
+            Some(place) => return Err(format!("{id:?} came at {}, not at {}", place.text(), position.text())),
+            None => found.not_received += 1,
+        }
+        let is_within =
+            |(start, last): &(Instant, Option<Instant>)| start < sent_at && last.is_some_and(|last| last > *told_at);
+        if let Some(number) = spans.iter().position(is_within) {
+            return Err(format!("{id:?} at {} is missing in run {number}, without a gap", position.text()));
+        }
+    }
+    Ok(found)
+}
+
+fn runs(seen: &[Seen], found: &mut Found) -> Result<(Vec<Run>, HashMap<Id, Position>), String> {
+    let (mut runs, mut places): (Vec<Run>, _) = (Vec::new(), HashMap::new());
+    for Seen { at, what } in seen {
+        match what {
+            What::New(_) if !runs.is_empty() => return Err("a second subscription without a position".into()),
+            What::New(position) => runs.push(Run::new(*at, Some(*position))),
+            What::Recovered(position) => {
+                let last = runs.last().and_then(|run| run.last);
+                if last.is_some_and(|last| last != *position) {
+                    return Err(format!("recovered at {}, but the last was {last:?}", position.text()));
+                }
+            }
+            What::NotRecovered(position, _) => {
+                found.gaps += 1;
+                runs.push(Run::new(*at, Some(*position)));
+            }
+            What::Gap(position, _) => {
+                found.gaps += 1;
+                runs.push(Run::new(*at, *position));
+            }
+            What::Message(position, id) => {
+                let run = runs.last_mut().ok_or_else(|| format!("{id:?} came before the subscription"))?;
+                run.add(*position, *id)?;
+                if places.insert(*id, *position).is_some() {
+                    return Err(format!("{id:?} came twice"));
+                }
+            }
+        }
+    }
+    Ok((runs, places))
+}
+
+/// Checks that all members received the same message at each position.
+pub(crate) fn check_order<'s>(members: impl Iterator<Item = &'s [Seen]>) -> Result<(), String> {
+    let mut known: HashMap<Position, Id> = HashMap::new();
+    for seen in members {
+        for Seen { what, .. } in seen {
+            let What::Message(position, id) = what else { continue };
+            let first = *known.entry(*position).or_insert(*id);
+            if first != *id {
+                return Err(format!("{first:?} and {id:?} came at {}", position.text()));
+            }
+        }
+    }
+    Ok(())
+}

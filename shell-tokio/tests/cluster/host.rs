@@ -1,0 +1,189 @@
+//! A host: a process of this program that serves shared rooms, on one of the shells.
+
+use crate::cluster::record::{Shared, locked};
+use crate::support::Directory;
+use drupe_tokio::core::kit::{App, Cx, RoomRules, Router, Service};
+use drupe_tokio::core::{Event, Identity, NoNote};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub(crate) const SHELLS: [&str; 3] = ["tokio", "mio", "smol"];
+
+/// A room whose name begins so knows the names of its members.
+pub(crate) const PEOPLE: &str = "people";
+
+/// How hosts find the broker.
+#[derive(Clone, Debug)]
+pub(crate) enum Broker {
+    /// `HOST:PORT`
+    At(String),
+    /// `HOST:PORT` of a Sentinel that knows the master `main`.
+    Sentinel(String),
+}
+
+impl Broker {
+    /// Returns the one line that makes a host a part of a cluster.
+    fn setting(&self) -> String {
+        match self {
+            Self::At(address) => format!("cluster: redis://{address}\n"),
+            Self::Sentinel(address) => format!("cluster: redis+sentinel://{address}/main\n"),
+        }
+    }
+}
+
+/// The rest of the configuration of each host.
+const SETTINGS: &str = "\
+workers: 2
+listeners: { hall: { address: '127.0.0.1:0', protocol: length } }
+rooms:
+  recover_max: 10000
+  history_max: 1GiB
+  options:
+    '*': { messages_max: 20000, age_max: 1h }
+    'people*': { presence: names }
+limits:
+  connections_per_address_max: 10000
+  peer: { message_max: 1MiB, messages: never, bytes: never }
+outbound: { low: 8MiB, high: 16MiB, max: 64MiB }
+";
+
+/// A running host.
+pub(crate) struct Host {
+    child: Child,
+    _directory: Directory,
+    pub(crate) port: u16,
+    log: Shared<String>,
+}
+
+impl Host {
+    pub(crate) fn start(shell: &str, broker: &Broker) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let directory = Directory::new(&format!("host-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let file = directory.0.join("hall.yaml");
+        std::fs::write(&file, broker.setting() + SETTINGS).expect("written");
+        let mut child = Command::new(std::env::current_exe().expect("it runs"))
+            .args(["--ignored", "--exact", "--nocapture", "cluster::host::process"])
+            .env("DRUPE_TEST_HOST", shell)
+            .env("HALL_CONFIG", &file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it was built");
+        let log = Shared::<String>::default();
+        let (into, errors) = (Arc::clone(&log), BufReader::new(child.stderr.take().expect("piped")));
+        std::thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                locked(&into).push_str(&(line + "\n"));
+            }
+        });
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let port = loop {
+            let Some(Ok(line)) = lines.next() else { panic!("{shell} does not start: {}", locked(&log)) };
+            if let Some((_, address)) = line.split_once("listening on ") {
+                let digits = address.rsplit(':').next().and_then(|rest| rest.split(['?', '/']).next());
+                break digits.and_then(|port| port.parse().ok()).expect("a port");
+            }
+        };
+        // What it still prints must not block it.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { child, _directory: directory, port, log }
+    }
+
+    /// Returns what it has logged about its link to the broker.
+    pub(crate) fn log(&self) -> String {
+        locked(&self.log).clone()
+    }
+
+    /// Waits until its log has these words so often.
+    pub(crate) fn wait_for_log(&self, words: &str, count: usize) {
+        let since = Instant::now();
+        while self.log().matches(words).count() < count {
+            assert!(
+                since.elapsed() < Duration::from_secs(60),
+                "{words:?} was not logged {count} times: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Returns its resident memory in KiB. 0 where the system does not tell.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill is everywhere").success());
+    }
+
+    /// Ends it as an operator does. Returns whether it succeeded.
+    pub(crate) fn drain(mut self) -> bool {
+        self.signal("-TERM");
+        self.child.wait().expect("it is ours").success()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The name of a member, which hosts of tests believe.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Login {
+    name: String,
+}
+
+struct Hall;
+
+impl App for Hall {
+    type Context = ();
+    type Note = NoNote;
+}
+
+fn service() -> Service<Hall> {
+    let router = Router::new().on("login", |_, cx: &mut Cx<'_, Hall>, Login { name }| {
+        let conn = cx.conn();
+        cx.hub.identify(conn, Identity::user(&*name));
+    });
+    Service::new(Hall).router(router).rooms(RoomRules::all_open()).room_messages().on_other(|_, _, event| {
+        if let Event::Broker { is_up, why, .. } = event {
+            let words = if is_up { "broker up" } else { "broker down" };
+            let _ = writeln!(std::io::stderr(), "{words} {}", why.unwrap_or_default());
+        }
+    })
+}
+
+/// The body of a host's process.
+#[test]
+#[ignore = "only hosts of other tests run it"]
+fn process() {
+    let name = "hall";
+    let code = match std::env::var("DRUPE_TEST_HOST").as_deref() {
+        Ok("tokio") => drupe_tokio::program(name).app(name, |_| service()).run_from([name]),
+        Ok("mio") => drupe_mio::program(name).app(name, |_| service()).run_from([name]),
+        Ok("smol") => drupe_smol::program(name).app(name, |_| service()).run_from([name]),
+        _ => return,
+    };
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
+}
+
+/// Starts one host on each shell.
+pub(crate) fn start_all(brokers: [&Broker; 3]) -> Vec<Host> {
+    SHELLS.iter().zip(brokers).map(|(shell, broker)| Host::start(shell, broker)).collect()
+}
+
+/// The ports of hosts, which tests change when hosts start anew.
+pub(crate) type Ports = Arc<Mutex<Vec<u16>>>;
