@@ -41,8 +41,8 @@ pub(super) enum Request {
     NamesOf { room: Arc<str>, host: u64, cursor: Box<[u8]> },
     /// Remove the names of a host that is gone.
     Forget { room: Arc<str>, host: u64 },
-    /// Renew the lease of this host.
-    Lease,
+    /// Renew the lease of this host, or begin it.
+    Lease { is_new: bool },
     /// Return which hosts have leases.
     Leases { hosts: Arc<[u64]> },
     /// Remove the lease of this host.

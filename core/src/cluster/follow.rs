@@ -89,6 +89,12 @@ mod tests {
         Page { top: Some(top), now: 10_000, messages: offsets.map(message).collect() }
     }
 
+    /// No offsets.
+    fn none() -> core::ops::RangeInclusive<u64> {
+        let (first, last) = (1, 0);
+        first..=last
+    }
+
     fn offsets(page: Page, since: (u64, u64, u64), age: Option<u64>) -> Result<Vec<u64>, Gap> {
         let since = Position::new(since.0, since.1, since.2);
         follow(page, since, age.map(Duration::from_secs))
@@ -97,7 +103,6 @@ mod tests {
 
     #[test]
     fn page_follows_a_position_or_says_why_not() {
-        const NONE: core::ops::RangeInclusive<u64> = 1..=0;
         let any = Position::ANY_MARK;
         for (page, since, age, expected) in [
             // With the message at the position, and with the one after it.
@@ -107,26 +112,26 @@ mod tests {
             (page(1..=2, 2), (7, 0, 0), None, Ok([1, 2].to_vec())),
             // Nothing is missing.
             (page(5..=5, 5), (7, 5, 105), None, Ok(Vec::new())),
-            (page(NONE, 5), (7, 5, 105), None, Ok(Vec::new())),
-            (page(NONE, 0), (7, 0, 0), None, Ok(Vec::new())),
+            (page(none(), 5), (7, 5, 105), None, Ok(Vec::new())),
+            (page(none(), 0), (7, 0, 0), None, Ok(Vec::new())),
             // A part of what follows.
             (page(3..=4, 9), (7, 3, 103), None, Ok([4].to_vec())),
             // Another message is at the position, or before the one after it.
             (page(3..=5, 5), (7, 3, 1), None, Err(Gap::Rewritten)),
             (page(4..=5, 5), (7, 3, 1), None, Err(Gap::Rewritten)),
-            (page(NONE, 5), (7, 5, 1), None, Err(Gap::Rewritten)),
+            (page(none(), 5), (7, 5, 1), None, Err(Gap::Rewritten)),
             (page(1..=2, 2), (7, 0, 1), None, Err(Gap::Rewritten)),
             // The position is beyond the end.
             (page(3..=5, 5), (7, 6, 106), None, Err(Gap::Rewritten)),
             (page(3..=5, 5), (7, u64::MAX, any), None, Err(Gap::Rewritten)),
             // Not kept any more.
             (page(5..=6, 6), (7, 3, 103), None, Err(Gap::TooOld)),
-            (page(NONE, 6), (7, 3, 103), None, Err(Gap::TooOld)),
+            (page(none(), 6), (7, 3, 103), None, Err(Gap::TooOld)),
             (page(3..=5, 5), (7, 3, 103), Some(6), Err(Gap::TooOld)),
             (page(3..=5, 5), (7, 3, 103), Some(7), Ok([4, 5].to_vec())),
             // Another epoch.
             (page(3..=5, 5), (8, 3, 103), None, Err(Gap::OtherEpoch)),
-            (Page { top: None, ..page(NONE, 0) }, (7, 3, 103), None, Err(Gap::OtherEpoch)),
+            (Page { top: None, ..page(none(), 0) }, (7, 3, 103), None, Err(Gap::OtherEpoch)),
         ] {
             assert_eq!(offsets(page.clone(), since, age), expected, "{since:?} in {page:?}");
         }

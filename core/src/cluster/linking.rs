@@ -26,6 +26,8 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct WantedLink {
     /// The addresses, or none for those of the options.
     pub(crate) addresses: Vec<String>,
+    /// How many addresses of the options are tried later, because a link to them was of no use.
+    pub(crate) skipped: u32,
 }
 
 impl Cluster {
@@ -35,7 +37,8 @@ impl Cluster {
         let master = self.linking.master.take();
         let is_sentinel = master.is_none() && self.engine().sentinel.is_some();
         self.linking.role = if is_sentinel { Role::Sentinel } else { Role::Broker };
-        Some(WantedLink { addresses: master.map_or_else(Vec::new, |master| vec![master]) })
+        let skipped = self.linking.failures;
+        Some(WantedLink { addresses: master.map_or_else(Vec::new, |master| vec![master]), skipped })
     }
 
     /// Returns `true`, once, if the connection of the link must be closed.
@@ -149,7 +152,7 @@ impl Cluster {
         }
         if self.linking.lease_at <= now {
             self.linking.lease_at = now + LEASE_EVERY;
-            self.request(now, Request::Lease, Purpose::Lease);
+            self.request(now, Request::Lease { is_new: false }, Purpose::Lease);
             self.read_leases(now);
         }
         match self.linking.probe {

@@ -149,7 +149,7 @@ impl Cluster {
     /// Handles the answer to a request.
     fn answered(&mut self, now: Time, purpose: Purpose, answer: Answer) {
         match purpose {
-            Purpose::Publish { room, from, request } => self.published(&room, from, request, &answer),
+            Purpose::Publish { room, from, request } => self.published(now, &room, from, request, &answer),
             Purpose::Ask(room, ask) => self.ask_read(now, &room, ask, answer),
             Purpose::History { keep, from, request, range, max } => {
                 self.history_read(keep, (from, request), range, max, answer);

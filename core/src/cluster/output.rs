@@ -1,5 +1,6 @@
 use super::fault::LinkFault;
 use crate::facts::RoomMessage;
+use alloc::string::String;
 use alloc::sync::Arc;
 
 /// What a cluster tells this host.
@@ -11,6 +12,8 @@ pub(crate) enum Output {
     ToHolders(RoomMessage),
     /// A message from another host.
     FromHost { topic: Arc<str>, content: Arc<str> },
+    /// The broker has refused a message, in these words. Told every 10 s at most.
+    Refused(String),
     /// The link works now.
     Up,
     /// The link has ended, or could not be made.

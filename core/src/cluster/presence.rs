@@ -109,6 +109,7 @@ impl Cluster {
     /// Handles the renewal of the lease of this host.
     pub(super) fn lease_renewed(&mut self, now: Time, answer: &Answer) {
         if *answer == Answer::Leased(false) {
+            self.request(now, Request::Lease { is_new: true }, Purpose::Nothing);
             // The other hosts may have taken this one for gone, and removed its names.
             self.compare_all_names(now);
         }

@@ -1,6 +1,7 @@
 //! Messages from this host to shared rooms.
 
 use super::broker::{Answer, Request};
+use super::fault::Refused;
 use super::output::Output;
 use super::purpose::Purpose;
 use super::redis::RedisLink;
@@ -8,6 +9,7 @@ use super::{Cluster, envelope};
 use crate::base::{ConnId, OutgoingBuf, Time};
 use crate::facts::{PublishRefusal, Published, RoomAnswer, RoomMessage};
 use crate::history::{Keep, Position, PublishError};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 
 /// Maximum length of a key, in bytes.
@@ -51,13 +53,18 @@ impl Cluster {
         self.request(now, Request::Remove { room: Arc::clone(room) }, Purpose::Nothing);
     }
 
-    pub(super) fn published(&mut self, room: &Arc<str>, from: u8, request: Option<u64>, answer: &Answer) {
+    pub(super) fn published(&mut self, now: Time, room: &Arc<str>, from: u8, request: Option<u64>, answer: &Answer) {
         let answer = match *answer {
             Answer::Published { position, is_repeated } => {
                 self.was_kept(room, position);
                 RoomAnswer::Published(Published::kept(position, is_repeated))
             }
-            Answer::Refused(_) => RoomAnswer::Published(Published::Refused(PublishRefusal::Broker)),
+            Answer::Refused(Refused(ref error)) => {
+                if self.kept.may_tell_refusal(now) {
+                    self.output.push_back(Output::Refused(error.to_string()));
+                }
+                RoomAnswer::Published(Published::Refused(PublishRefusal::Broker))
+            }
             _ => RoomAnswer::Unknown,
         };
         self.publish_answered(from, request, answer);

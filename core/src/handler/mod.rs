@@ -201,7 +201,9 @@ pub enum Event<'a, N> {
     Broker {
         /// Whether the link works.
         is_up: bool,
-        /// Why the link is of no use, in words for operators. `None` if it works, or only the connection has ended.
+        /// Why the link is of no use, in words for operators. `None` if only the connection has ended.
+        ///
+        /// Of a link that works: the words with which the broker has refused a message. `None`: it works from now on.
         why: Option<&'a str>,
     },
     /// A peer was refused, or its connection ended in the handshake; it had no `Opened` event.

@@ -256,9 +256,9 @@ fn first_shard_decides_admission_for_all_shards() {
     let connections = ConnectionLimits::default().per_address(1);
     let config = Config::listening([listen]).connections(connections);
     let shard = |n| Machine::shard(config.clone(), Where, Shard::new(n, 2).expect("in range"));
-    let mut machines = [shard(0), shard(1)];
+    let mut machines = vec![shard(0), shard(1)];
     let mut messages: VecDeque<(usize, ShardMessage)> = VecDeque::new();
-    let mut exchange = |machines: &mut [Machine<Where>; 2]| {
+    let mut exchange = |machines: &mut Vec<Machine<Where>>| {
         loop {
             for (from, machine) in machines.iter_mut().enumerate() {
                 while let Some((to, message)) = machine.next_shard_message() {

@@ -7,7 +7,7 @@ use drupe_core::{ConnId, Failure, ListenerId, Machine, Reason, Shard, Time};
 
 /// Two shards. Each client may have one connection.
 struct Server {
-    machines: [Machine<News>; 2],
+    machines: Vec<Machine<News>>,
     now: Time,
     heard: Vec<u8>,
 }
@@ -22,7 +22,7 @@ impl Server {
             machine.started(Time::START);
             machine
         };
-        Self { machines: [machine(0), machine(1)], now: Time::START, heard: Vec::new() }
+        Self { machines: vec![machine(0), machine(1)], now: Time::START, heard: Vec::new() }
     }
 
     /// Requests a stream for a client from the second shard.

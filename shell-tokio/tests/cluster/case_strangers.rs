@@ -40,10 +40,10 @@ fn answer(connection: &mut Connection, request: &Value) -> Value {
     }
 }
 
-fn expect(address: String, words: &str) {
+fn expect(address: &str, words: &str) {
     let _turn = turn();
     for shell in SHELLS {
-        let host = Host::start(shell, &Broker::At(address.clone()));
+        let host = Host::start(shell, &Broker::At(address.to_string()));
         host.wait_for_log(&format!("the link to the broker of the cluster does not work: {words}"), 1);
         // It tries again.
         host.wait_for_log("broker down", 2);
@@ -66,7 +66,7 @@ fn http_server_is_no_broker() {
         let _ = stream.shutdown(Shutdown::Write);
         read_all(stream);
     });
-    expect(address, "the peer does not speak the Redis protocol: it sent 'H' first");
+    expect(&address, "the peer does not speak the Redis protocol: it sent 'H' first");
 }
 
 #[test]
@@ -75,17 +75,17 @@ fn ssh_server_is_no_broker() {
         let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n");
         read_all(stream);
     });
-    expect(address, "the peer does not speak the Redis protocol: it sent 'S' first");
+    expect(&address, "the peer does not speak the Redis protocol: it sent 'S' first");
 }
 
 #[test]
 fn server_that_says_nothing_is_no_broker() {
-    expect(server(read_all), "the broker did not answer within 5 s");
+    expect(&server(read_all), "the broker did not answer within 5 s");
 }
 
 #[test]
 fn server_that_closes_at_once_is_no_broker() {
-    expect(server(drop), "the connection has ended");
+    expect(&server(drop), "the connection has ended");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn replica_is_no_broker() {
     let master = RedisServer::start("of-replica", &["--save", ""]);
     let options = ["--save", "", "--replicaof", &format!("127.0.0.1 {}", master.port)];
     let replica = RedisServer::start("only-replica", &options);
-    expect(replica.address(), "the server is a replica, not a master");
+    expect(&replica.address(), "the server is a replica, not a master");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn server_with_a_password_that_nobody_gave_is_named() {
         return;
     }
     let guarded = server_with_password();
-    expect(guarded.0, "the broker refused to serve this host: NOAUTH");
+    expect(&guarded.0, "the broker refused to serve this host: NOAUTH");
 }
 
 /// Starts a Redis server with a password.

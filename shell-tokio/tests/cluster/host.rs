@@ -156,7 +156,7 @@ impl App for Hall {
 fn service() -> Service<Hall> {
     let router = Router::new().on("login", |_, cx: &mut Cx<'_, Hall>, Login { name }| {
         let conn = cx.conn();
-        cx.hub.identify(conn, Identity::user(&*name));
+        cx.hub.identify(conn, Identity::user(&name));
     });
     Service::new(Hall).router(router).rooms(RoomRules::all_open()).room_messages().on_other(|_, _, event| {
         if let Event::Broker { is_up, why, .. } = event {

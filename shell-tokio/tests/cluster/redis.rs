@@ -1,6 +1,7 @@
 //! A Redis server or a Sentinel of one test.
 
 use crate::support::{Directory, Other, is_installed, read, skip};
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -109,7 +110,7 @@ impl RedisServer {
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
         let mut bytes = format!("*{}\r\n", words.len());
         for word in words {
-            bytes.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+            let _ = write!(bytes, "${}\r\n{word}\r\n", word.len());
         }
         stream.write_all(bytes.as_bytes())?;
         reply(&mut BufReader::new(stream))

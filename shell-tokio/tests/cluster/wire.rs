@@ -39,7 +39,7 @@ impl Connection {
             if let Some(message) = self.take() {
                 return Ok(Some(message));
             }
-            let mut chunk = [0; 65_536];
+            let mut chunk = vec![0; 65_536];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => self.received.extend_from_slice(&chunk[..length]),

@@ -122,13 +122,16 @@ impl Drop for SshServer {
 ///
 /// A process that another test starts at this moment has a copy of the old listener until it executes its program.
 fn bind_again(address: SocketAddr) -> TcpListener {
-    for _ in 0..6_000 {
+    let mut tries = 0;
+    loop {
         match TcpListener::bind(address) {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => std::thread::sleep(Duration::from_millis(10)),
+            Err(error) if error.kind() == ErrorKind::AddrInUse && tries < 6_000 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
             result => return result.expect("loopback is a whole network"),
         }
     }
-    panic!("{address} is still in use");
 }
 
 /// A directory with keys and known hosts, and a listener at an address that nobody else has.

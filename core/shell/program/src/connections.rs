@@ -84,6 +84,10 @@ impl LogConnections {
                 }
             }
             Event::Tunnel { status, .. } => self.log_tunnel(hub, status),
+            Event::Broker { is_up: true, why: Some(why), .. } => {
+                let line = format!("the broker of the cluster refused a message: {why}");
+                self.0.frequent_operation("broker refused", Level::WARN, &line);
+            }
             Event::Broker { is_up: true, .. } => {
                 self.0.frequent_operation("broker up", Level::INFO, "the link to the broker of the cluster works");
             }

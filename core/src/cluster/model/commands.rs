@@ -82,6 +82,20 @@ impl ModelRedis {
                 }
                 reply
             }
+            [b"GETEX", key, b"PX", millis] => {
+                if self.faults.is_replica {
+                    return b"-READONLY You can't write against a read only replica.\r\n".to_vec();
+                }
+                let mut reply = Vec::new();
+                match self.data.strings.get(*key) {
+                    Some(value) => bulk(&mut reply, value),
+                    None => reply.extend_from_slice(b"_\r\n"),
+                }
+                if self.data.has(key) {
+                    self.data.expires.insert(key.to_vec(), now + Duration::from_millis(decimal(millis)));
+                }
+                reply
+            }
             [b"MGET", keys @ ..] => {
                 let mut reply = format!("*{}\r\n", keys.len()).into_bytes();
                 for key in keys {
@@ -99,10 +113,11 @@ impl ModelRedis {
 
     fn eval(&mut self, now: Time, script: Script, count: &[u8], rest: &[&[u8]]) -> Vec<u8> {
         let writes = script != Script::Read;
+        let needs_memory = matches!(script, Script::Publish | Script::Present);
         if writes && self.faults.is_replica {
             return b"-READONLY You can't write against a read only replica.\r\n".to_vec();
         }
-        if writes && self.faults.is_full {
+        if needs_memory && self.faults.is_full {
             return b"-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_vec();
         }
         let count = usize::try_from(decimal(count)).expect("a count");

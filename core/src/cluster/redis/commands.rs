@@ -119,7 +119,13 @@ impl Commands {
             Request::NamesOf { room, host, cursor } => {
                 written(&[b"HSCAN", &names.present(room, *host), cursor, b"COUNT", b"256"])
             }
-            Request::Lease => written(&[b"SET", &names.lease(self.host), b"1", b"PX", LEASE_MS.as_bytes(), b"GET"]),
+            // A server without memory left renews a lease, but begins none.
+            Request::Lease { is_new: false } => {
+                written(&[b"GETEX", &names.lease(self.host), b"PX", LEASE_MS.as_bytes()])
+            }
+            Request::Lease { is_new: true } => {
+                written(&[b"SET", &names.lease(self.host), b"1", b"PX", LEASE_MS.as_bytes(), b"GET"])
+            }
             Request::Leases { hosts } => {
                 let leases: Vec<_> = hosts.iter().map(|host| names.lease(*host)).collect();
                 let mut parts: Vec<&[u8]> = vec![b"MGET"];

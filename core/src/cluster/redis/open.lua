@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Returns the position of a room, which begins in a new epoch if it has none.
 -- KEYS: the position of the room, its stream
 -- ARGV: the epoch if the room has none, the time in ms after which an unused room is forgotten

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Begins a new epoch of a room whose history contradicts what a host knows, unless another host has begun one.
 -- KEYS: the position of the room
 -- ARGV: the epoch that is contradicted, the new one, the channel

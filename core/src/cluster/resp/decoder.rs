@@ -65,6 +65,7 @@ impl ReplyDecoder {
     }
 
     /// Returns the number of bytes that are held.
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn held(&self) -> usize {
         self.buffer.len()
     }

@@ -284,26 +284,24 @@ mod tests {
                 Input::ShardMessageReceived(message)
             }),
             any::<u32>().prop_map(|rooms| Input::ShardMessageReceived(ShardMessage::RoomsCounted { rooms })),
-            (any::<u8>(), any::<String>(), any::<String>()).prop_map(|(from, topic, content)| {
-                Input::ShardMessageReceived(ShardMessage::Handler {
-                    from,
-                    topic: topic.into(),
-                    content: content.into(),
-                })
-            }),
-            (any::<bool>(), any::<String>(), any::<String>()).prop_map(|(is_here, topic, content)| {
-                let (topic, content) = (topic.into(), content.into());
-                Input::ShardMessageReceived(if is_here {
-                    ShardMessage::FromHost { topic, content }
-                } else {
-                    ShardMessage::ToHosts { topic, content }
-                })
-            }),
+            of_applications().prop_map(Input::ShardMessageReceived),
             room_messages().prop_map(ShardMessage::Room).prop_map(Input::ShardMessageReceived),
             Just(Input::TakesJobs),
             (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),
             any::<u64>().prop_map(|millis| Input::ClockSet(UnixTime::from_millis(millis))),
         ]
+    }
+
+    /// Messages of applications to other shards and hosts.
+    fn of_applications() -> impl Strategy<Value = ShardMessage> {
+        (0..3_u8, any::<u8>(), any::<String>(), any::<String>()).prop_map(|(kind, from, topic, content)| {
+            let (topic, content) = (topic.into(), content.into());
+            match kind {
+                0 => ShardMessage::Handler { from, topic, content },
+                1 => ShardMessage::FromHost { topic, content },
+                _ => ShardMessage::ToHosts { topic, content },
+            }
+        })
     }
 
     /// Messages between shards that hold only the address of a peer.

@@ -60,7 +60,10 @@ impl<F: FnMut(&str)> Logging<F> {
                 let retry = retry_at.map_or("no retry".into(), |at| format!("retry in {:?}", at.since(hub.now())));
                 format!("dial {} failed: {failure}, {retry}", dial.0)
             }
-            Event::Broker { is_up: true, .. } => "broker up".into(),
+            Event::Broker { is_up: true, why: None } => "broker up".into(),
+            Event::Broker { is_up: true, why: Some(why) } => {
+                format!("broker refused a message: {}", escape_hidden(why))
+            }
             Event::Broker { is_up: false, why } => {
                 format!("broker down: {}", escape_hidden(why.unwrap_or("the link has ended")))
             }

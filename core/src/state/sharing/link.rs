@@ -11,6 +11,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// The index of an application that no server has: its dials are those of the machine itself.
@@ -131,6 +132,9 @@ impl State {
                 Output::ToShard(shard, message) => self.pass_to(shard, message),
                 Output::ToHolders(message) => self.pass_to_holders(&message),
                 Output::FromHost { topic, content } => self.host_said(&topic, &content),
+                Output::Refused(words) => {
+                    self.pending.push_back(Pending::Broker { is_up: true, why: Some(words.into()) });
+                }
                 Output::Up => self.link_is_up(),
                 Output::Down(fault) => self.link_is_down(fault.as_ref()),
             }
@@ -195,9 +199,9 @@ impl State {
 
     fn dial_link(&mut self, now: Time) {
         let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.dial.is_none()) else { return };
-        let Some(WantedLink { addresses }) = sharing.cluster.take_wanted_link(now) else { return };
+        let Some(WantedLink { addresses, skipped }) = sharing.cluster.take_wanted_link(now) else { return };
         let Some(options) = self.config.cluster.as_ref() else { return };
-        let dial = link_dial(&options.dial, addresses);
+        let dial = link_dial(&options.dial, addresses, skipped);
         let id = self.dials.add(now, dial, OWN_APP, &mut self.random);
         if let Some(sharing) = self.sharing.as_mut() {
             sharing.dial = Some(id);
@@ -253,7 +257,7 @@ fn without_passwords(mut text: String, options: Option<&config::Cluster>) -> Str
 }
 
 /// Returns the dial of a link: the addresses and the security are the operator's, and the limits are ours.
-fn link_dial(options: &Dial, mut addresses: alloc::vec::Vec<alloc::string::String>) -> Dial {
+fn link_dial(options: &Dial, addresses: Vec<String>, skipped: u32) -> Dial {
     let marks = Marks::new(QUEUED_MAX / 2, QUEUED_MAX / 2, QUEUED_MAX).unwrap_or_default();
     let limits = PeerLimits {
         rates: Rates { messages: None, bytes: None, ..Rates::default() },
@@ -273,10 +277,15 @@ fn link_dial(options: &Dial, mut addresses: alloc::vec::Vec<alloc::string::Strin
         timeout: options.timeout.min(CONNECTS_WITHIN),
         ..options.clone()
     };
-    if !addresses.is_empty() {
-        dial.address = addresses.remove(0);
-        dial.others = addresses;
+    let mut all = addresses;
+    if all.is_empty() {
+        all.push(core::mem::take(&mut dial.address));
+        all.append(&mut dial.others);
     }
+    let first = skipped as usize % all.len().max(1);
+    all.rotate_left(first);
+    dial.address = all.remove(0);
+    dial.others = all;
     dial
 }
 

@@ -95,10 +95,8 @@ impl<'r> Story<'r> {
                 found.gaps += 1;
                 (self.next, self.since, self.had_gap) = (None, None, true);
             }
-            Heard::Joined { position, .. } => {
-                if self.next.is_none() && self.since.is_none() && !self.had_gap {
-                    self.next = position.and_then(|position| after(ledger, position));
-                }
+            Heard::Joined { position, .. } if self.next.is_none() && self.since.is_none() && !self.had_gap => {
+                self.next = position.and_then(|position| after(ledger, position));
             }
             _ => {}
         }

@@ -74,9 +74,8 @@ impl Host {
     }
 
     pub(super) fn join(&mut self, now: Time, room: &'static str, random: &mut Random) {
-        if let Some(ask) = self.members.join(now, room, random) {
-            self.cluster.ask(now, &room.into(), Keep::messages(KEEP), true, ask);
-        }
+        let ask = self.members.join(now, room, random);
+        self.cluster.ask(now, &room.into(), Keep::messages(KEEP), true, ask);
     }
 
     pub(super) fn leave(&mut self, now: Time, room: &'static str, random: &mut Random) {
@@ -196,7 +195,7 @@ impl Host {
         tally.fills += self.cluster.metrics.fills;
         for room in ROOMS {
             let top = redis.top(&Names::new("drupe".into()).meta(room));
-            self.members.check(room, channel(room).as_bytes(), (ledger, kept), top, tally)?;
+            self.members.check(room, channel(room).as_bytes(), (ledger, kept), top.as_ref(), tally)?;
         }
         Ok(())
     }
@@ -212,7 +211,7 @@ impl Host {
                     }
                 }
                 Output::ToShard(_, message) | Output::ToHolders(message) => self.members.handle(message),
-                Output::FromHost { .. } | Output::Up | Output::Down(_) => {}
+                Output::FromHost { .. } | Output::Refused(_) | Output::Up | Output::Down(_) => {}
             }
         }
         took

@@ -33,19 +33,19 @@ struct Member {
 enum Heard {
     /// The position from which messages follow, of a member that came back and missed these, or why not.
     Told(Position, Result<Vec<(Position, u64)>, Gap>),
-    Message(Position, u64, u64),
-    Gap(Position, Gap),
+    Message(Position, u64),
+    Gap(Position),
 }
 
 impl Members {
     /// Adds a member, which may come back with the position of one that left.
-    pub(super) fn join(&mut self, now: Time, room: &'static str, random: &mut Random) -> Option<Ask> {
+    pub(super) fn join(&mut self, now: Time, room: &'static str, random: &mut Random) -> Ask {
         self.asked += 1;
         let back = self.left_at.get_mut(room).filter(|_| random.below(4) > 0).and_then(Vec::pop);
         let member = Member { room, since: back, is_live: false, is_over: false, heard: Vec::new() };
         self.members.insert(self.asked, member);
         let (number, since) = (self.asked, back);
-        Some(Ask { from: 0, number, since, messages_max: 4, bytes_max: 1_000, asked_at: now, tries: 0 })
+        Ask { from: 0, number, since, messages_max: 4, bytes_max: 1_000, asked_at: now, tries: 0 }
     }
 
     /// Removes a member. Returns `true` if no other one is left.
@@ -81,10 +81,10 @@ impl Members {
                 member.is_live = true;
                 member.heard.push(Heard::Told(position, missed));
             }
-            RoomMessage::Kept { room, position, previous, message, .. } => {
-                self.hear(&room, || Heard::Message(position, previous, number_of(&message)));
+            RoomMessage::Kept { room, position, message, .. } => {
+                self.hear(&room, || Heard::Message(position, number_of(&message)));
             }
-            RoomMessage::Moved { room, position, why } => self.hear(&room, || Heard::Gap(position, why)),
+            RoomMessage::Moved { room, position, .. } => self.hear(&room, || Heard::Gap(position)),
             _ => {}
         }
     }
@@ -99,7 +99,7 @@ impl Members {
         room: &str,
         channel: &[u8],
         (ledger, kept): (&[Published], &BTreeSet<u64>),
-        top: Option<[Vec<u8>; 3]>,
+        top: Option<&[Vec<u8>; 3]>,
         tally: &mut Tally,
     ) -> Result<(), String> {
         let ledger: Vec<_> = ledger.iter().filter(|published| published.channel == channel).collect();
@@ -110,7 +110,7 @@ impl Members {
                 continue;
             }
             let last = member.heard.last().map(Heard::position);
-            let top = top.as_ref().map(|[_, offset, mark]| (text(offset, 10), text(mark, 16)));
+            let top = top.map(|[_, offset, mark]| (text(offset, 10), text(mark, 16)));
             if last.map(|last| (last.offset, last.mark)) != top {
                 return Err(fail(format!("the end is not that of the broker, {top:?}")));
             }
@@ -122,7 +122,7 @@ impl Members {
 impl Heard {
     fn position(&self) -> Position {
         match self {
-            Self::Told(position, _) | Self::Message(position, ..) | Self::Gap(position, _) => *position,
+            Self::Told(position, _) | Self::Message(position, ..) | Self::Gap(position) => *position,
         }
     }
 }
@@ -153,8 +153,11 @@ impl Member {
                             let from = after(ledger, since).ok_or("recovered from a position that never was")?;
                             let until = next.unwrap_or(0);
                             let between = &ledger[from.min(until)..until];
-                            let expected: Vec<_> =
-                                between.iter().filter(|published| !published.was_lost).map(number).collect();
+                            let expected: Vec<_> = between
+                                .iter()
+                                .filter(|published| !published.was_lost)
+                                .map(|published| number(published))
+                                .collect();
                             let got: Vec<_> = missed.iter().map(|(_, number)| *number).collect();
                             // What the broker has lost again is not owed to one who was away, and may be among them.
                             if !expected.iter().all(|number| got.contains(number)) {
@@ -169,7 +172,7 @@ impl Member {
                         (None, _) => {}
                     }
                 }
-                Heard::Message(position, _, text) => {
+                Heard::Message(position, text) => {
                     tally.received += 1;
                     let at = ledger.iter().position(|published| number(published) == *text);
                     let at = at.ok_or_else(|| format!("{text} was never published"))?;
@@ -185,11 +188,17 @@ impl Member {
                         }
                         // What was lost before a position was told is not owed.
                         let is_after_message = was_message;
-                        owed.extend(ledger[from..at].iter().filter(|_| is_after_message).filter(is_owed).map(number));
+                        owed.extend(
+                            ledger[from..at]
+                                .iter()
+                                .filter(|_| is_after_message)
+                                .filter(is_owed)
+                                .map(|published| number(published)),
+                        );
                     }
                     next = Some(at + 1);
                 }
-                Heard::Gap(position, _) => {
+                Heard::Gap(position) => {
                     tally.gaps += 1;
                     owed.clear();
                     next = after(ledger, *position);
@@ -217,7 +226,7 @@ fn after(ledger: &[&Published], position: Position) -> Option<usize> {
     at.map(|at| at + 1)
 }
 
-fn number(published: &&Published) -> u64 {
+fn number(published: &Published) -> u64 {
     let message = crate::cluster::envelope::decode(published.data.clone().into()).expect("an envelope").message;
     number_of(&message)
 }
