@@ -98,7 +98,7 @@ fn names_are_written_anew_after_the_broker_has_lost_all() {
         // Whoever is told that a name has left is told that it has come again.
         member.wait("all names", |record| {
             let ends_present = |name: &&str| news(record, name).last().is_none_or(|is_present| *is_present);
-            all.iter().all(|name| ends_present(name))
+            all.iter().all(ends_present)
         });
         member.end();
     }
