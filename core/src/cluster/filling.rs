@@ -124,15 +124,15 @@ impl Cluster {
         let Answer::Page(page) = answer else { return self.read_failed(now, name) };
         let Some(end) = page.top else { return self.reopen(now, name) };
         let is_too_long = end.epoch == top.epoch && end.offset.saturating_sub(top.offset) > u64::from(FILL_MAX);
-        let kept = room.kept;
+        let has_lost = room.kept.iter().any(|kept| is_lost(kept, top, &page)) || room.past.has(end.epoch);
         #[cfg(test)]
-        let (top, kept) = if self.offsets_only {
+        let (top, has_lost) = if self.offsets_only {
             let offset = top.offset.min(end.offset);
-            (Position { offset, mark: Position::ANY_MARK, ..top }, None)
+            (Position { offset, mark: Position::ANY_MARK, ..top }, false)
         } else {
-            (top, kept)
+            (top, has_lost)
         };
-        if kept.is_some_and(|kept| is_lost(kept, top, &page)) || room.past.has(end.epoch) {
+        if has_lost {
             // Nothing here may be missing, but what this host published or knew is.
             return self.begin_epoch(now, name, end.epoch);
         }
@@ -181,7 +181,6 @@ impl Cluster {
         if let Some(room) = self.rooms.get_mut(name) {
             if let Some(before) = room.top.replace(position).filter(|before| before.epoch != position.epoch) {
                 room.past.add(before.epoch);
-                room.kept = room.kept.filter(|kept| kept.epoch == position.epoch);
             }
             self.metrics.gaps += 1;
             self.output.push_back(Output::ToHolders(RoomMessage::Moved { room: Arc::clone(name), position, why }));
@@ -197,6 +196,7 @@ impl Cluster {
             return self.begin_epoch(now, name, position.epoch);
         }
         (room.step, room.must_check) = (Step::Live, false);
+        room.kept.clear();
         self.tell_waiting(now, name);
         self.drop_if_unused(now, name);
     }

@@ -103,6 +103,7 @@ impl Cluster {
 
     fn link_is_up(&mut self, now: Time) {
         self.linking.failures = 0;
+        self.linking.number += 1;
         (self.linking.heard_at, self.linking.probe.1, self.linking.lease_at) = (now, None, now);
         self.output.push_back(Output::Up);
         if let Some(link) = &mut self.link {

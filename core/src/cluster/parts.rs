@@ -20,6 +20,8 @@ pub(super) struct Linking {
     pub(super) role: Role,
     /// The address that a Sentinel named, until it was dialled.
     pub(super) master: Option<String>,
+    /// Number of links that worked so far.
+    pub(super) number: u64,
     /// Number of failures in a row.
     pub(super) failures: u32,
     /// Whether the link was closed by this side, and its connection not yet.
@@ -37,6 +39,7 @@ impl Linking {
             dial_at: Some(now),
             role: Role::Broker,
             master: None,
+            number: 0,
             failures: 0,
             must_close: false,
             lease_at: now,

@@ -100,6 +100,9 @@ impl Cluster {
             self.rooms.values_mut().for_each(|room| room.people.written = 0);
             self.compare_all_names(now);
         }
+        if self.hosts.grace_until.take_if(|until| *until <= now).is_some() {
+            self.compare_all_names(now);
+        }
         let hosts: Arc<[u64]> = self.hosts.rooms.keys().copied().collect();
         if !hosts.is_empty() {
             self.request(now, Request::Leases { hosts: Arc::clone(&hosts) }, Purpose::Leases(hosts));
@@ -118,7 +121,7 @@ impl Cluster {
     /// Removes the names of hosts that are gone.
     pub(super) fn leases_read(&mut self, now: Time, hosts: &[u64], answer: Answer) {
         let Answer::Leases(leases) = answer else { return };
-        if self.hosts.grace_until.is_some_and(|until| until > now) {
+        if self.hosts.grace_until.is_some() {
             return;
         }
         for (&host, _) in hosts.iter().zip(leases).filter(|(_, has_lease)| !has_lease) {
@@ -143,8 +146,10 @@ impl Cluster {
         let people = &mut room.people;
         people.read_at = now;
         let must_write = people.is_unwritten || own != people.written || (own == 0) == people.are_here();
+        // After a broker has lost its data, the other hosts have not written their names at once.
+        let may_be_gone = self.hosts.grace_until.is_none();
         let (is_needed, hosts) = (people.is_needed, people.hosts());
-        let gone = hosts.into_iter().filter(|host| !found.contains_key(host));
+        let gone = hosts.into_iter().filter(|host| may_be_gone && !found.contains_key(host));
         let changes: Vec<_> = gone.flat_map(|host| people.remove_host(host)).collect();
         let others: Vec<_> = found
             .into_iter()
@@ -207,6 +212,8 @@ impl Cluster {
         let Some(room) = self.rooms.get_mut(name) else { return };
         room.people.unconfirmed = room.people.unconfirmed.saturating_sub(1);
         if *answer == Answer::Done {
+            // A script that the broker had lost is sent again, and may run after a later change.
+            room.people.is_unwritten |= version < room.people.written;
             room.people.written = if room.people.are_here() { version } else { 0 };
         } else {
             room.people.is_unwritten = true;

@@ -73,7 +73,7 @@ impl Cluster {
     /// Remembers the position of a message that the broker has kept, to notice if the broker loses it.
     fn was_kept(&mut self, name: &Arc<str>, position: Position) {
         match self.rooms.get_mut(name) {
-            Some(room) => room.kept = Some(position),
+            Some(room) => room.kept.add(self.linking.number, position),
             None => self.kept.add(name, position, None),
         }
     }
@@ -88,7 +88,7 @@ impl Cluster {
                     room.past = past;
                 }
                 room.top.get_or_insert(position);
-                room.kept.get_or_insert(position);
+                room.kept.add(0, position);
             }
             self.read_hosts(now, &name);
         }

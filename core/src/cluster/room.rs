@@ -4,6 +4,7 @@ use super::people::People;
 use crate::base::Time;
 use crate::history::{Keep, Position};
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// A room with members on this host, or one about which somebody here asks.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub(super) struct Room {
     pub(super) top: Option<Position>,
     /// Earlier epochs. A broker that returns to one of them has lost data.
     pub(super) past: Past,
-    /// The position of the last message of this host that the broker has kept.
-    pub(super) kept: Option<Position>,
+    /// What the broker has kept of this host's messages, and what no history has confirmed yet.
+    pub(super) kept: Kept,
     /// Whether the history must be compared with `kept`, although nobody here needs the room.
     pub(super) must_check: bool,
     pub(super) step: Step,
@@ -40,6 +41,40 @@ pub(super) enum Step {
     Reading,
     /// The position is that of the broker, and messages follow it.
     Live,
+}
+
+/// Maximum number of links whose last kept message is remembered.
+const LINKS_MAX: usize = 8;
+
+/// The positions of the last messages that the broker has kept, for each link over which it said so.
+///
+/// One position is not enough: if the broker loses data between two links, the messages of the first one may be gone
+/// while those of the second one are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept(Vec<(u64, Position)>);
+
+impl Kept {
+    /// Notes that the broker has kept a message, over the link with this number.
+    pub(super) fn add(&mut self, link: u64, position: Position) {
+        match self.0.last_mut() {
+            Some((last, known)) if *last == link => *known = position,
+            _ => {
+                if self.0.len() >= LINKS_MAX {
+                    self.0.remove(0);
+                }
+                self.0.push((link, position));
+            }
+        }
+    }
+
+    /// Forgets all positions, which the history has confirmed.
+    pub(super) fn clear(&mut self) {
+        self.0 = Vec::new();
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Position> {
+        self.0.iter().map(|(_, position)| *position)
+    }
 }
 
 /// The latest epochs of a room before the present one.
@@ -81,7 +116,7 @@ impl Room {
             keep,
             top: None,
             past: Past::default(),
-            kept: None,
+            kept: Kept::default(),
             must_check: false,
             step: Step::Wanted,
             asks: VecDeque::new(),
