@@ -44,6 +44,10 @@ impl State {
 
     /// Returns `true` if a connection is the link to the broker, or was it.
     pub(crate) fn is_link(&self, conn: ConnId) -> bool {
+        // Events of all connections ask, and only one shard of a cluster has a link.
+        if self.sharing.is_none() {
+            return false;
+        }
         let origin = self.conns.get(conn).map(|conn| conn.origin);
         matches!(origin, Some(Origin::Dial(dial)) if Self::is_link_dial(dial))
     }
