@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Time after which new members are told that the broker cannot be reached.
+/// A new member waits this long for the broker. Then it is told that the broker cannot be reached.
 const ASKS_WAIT: Duration = Duration::from_secs(5);
 /// How often a question is asked again because the history was not that of the room's position.
 const TRIES_MAX: u8 = 3;
@@ -22,7 +22,7 @@ const TRIES_MAX: u8 = 3;
 const PAGE_MESSAGES_MAX: u32 = 1_000;
 /// Number of bytes after which a page of a history ends.
 const PAGE_BYTES: u32 = 1 << 20;
-/// The position of a room that nobody knows.
+/// Stands for the position of a room until the broker has told it.
 const UNKNOWN: Position = Position::new(0, 0, 0);
 
 impl Cluster {
@@ -83,7 +83,7 @@ impl Cluster {
         self.output.push_back(Output::ToShard(from, RoomMessage::Answer { request, answer }));
     }
 
-    /// Begins to hear a room, unless it is heard already.
+    /// Subscribes to a room, unless this host has already.
     pub(super) fn hold(&mut self, now: Time, name: &Arc<str>, keep: Option<Keep>) {
         if let Some(room) = self.rooms.get_mut(name) {
             room.keep = keep.unwrap_or(room.keep);
@@ -115,7 +115,7 @@ impl Cluster {
         match (room.top.filter(|_| room.step == Step::Live), ask.since) {
             (Some(position), None) => self.tell(name, ask, position, Ok(Arc::default())),
             (Some(_), Some(since)) => {
-                // One more than it may have, to see that there are more.
+                // The message at its position comes too, and one that it may not have shows that there are more.
                 let max = ask.messages_max.saturating_add(2);
                 let part = Part { from: Some(since.offset), max, bytes_max: ask.bytes_max, above: ask.messages_max };
                 self.read(now, Request::Read { room: Arc::clone(name), part }, Purpose::Ask(Arc::clone(name), ask));

@@ -1,4 +1,4 @@
-//! Messages as the broker keeps them: which host they are from, whom they skip there, and their content.
+//! The form in which the broker keeps a message: the host that sent it, the connections that do not get it, the content.
 
 use crate::base::{ConnId, OutgoingBuf, PayloadBuf};
 use alloc::sync::Arc;

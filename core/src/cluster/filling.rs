@@ -20,7 +20,7 @@ const READS_MAX: usize = 16;
 /// Maximum number of messages, and of bytes after the first message, in one answer.
 const PART_MESSAGES: u32 = 500;
 const PART_BYTES: u32 = 128 << 10;
-/// Number of missed messages above which members are told of a gap in place of them.
+/// If a host has missed more messages of a room, its members are told of a gap and get none of them.
 const FILL_MAX: u32 = 10_000;
 /// Longest random wait after the link is up, so that many hosts do not read at one moment.
 const SPREAD: Duration = Duration::from_millis(300);

@@ -73,7 +73,7 @@ impl Cluster {
             let except = if found.host == self.host { found.except } else { Arc::default() };
             RoomMessage::Kept { room, position, previous, except, message: found.message }
         } else {
-            // Nobody here can read it, such as a message of a later version.
+            // A later version of Drupe may have sent it.
             self.metrics.unreadable += 1;
             RoomMessage::Moved { room, position, why: Gap::Unsendable }
         };

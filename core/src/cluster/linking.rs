@@ -146,7 +146,7 @@ impl Cluster {
         }
     }
 
-    /// Renews the lease, and publishes to this host itself if nothing was heard for long.
+    /// Renews the lease. After a long silence, sends a message to this host itself over the broker.
     pub(super) fn keep_link_alive(&mut self, now: Time) {
         if !self.is_up() {
             return;

@@ -8,8 +8,8 @@
 //! Each message carries a random mark and the mark of the message before it. A live message is passed on only if it
 //! follows the position of the room. If it does not, and after each loss of the link, the host reads the history from
 //! its position on, inclusive, and passes on what follows. If the history does not prove that nothing is missing,
-//! members are told of one gap. A position that the history contradicts begins a new epoch, so that clients which
-//! compare only epochs and offsets learn of the loss too.
+//! members are told of one gap. If the history contradicts the position, the broker has lost messages. The host then
+//! begins a new epoch, so that clients that compare only epochs and offsets also learn of the loss.
 //!
 //! While the history of a room is read, live messages of the room are dropped: whatever was published before the read
 //! is in its reply, and whatever is published after it comes after the reply, because both come over one connection.
@@ -72,6 +72,8 @@ pub(crate) struct Cluster {
     rooms: BTreeMap<Arc<str>, Room>,
     filling: Filling,
     kept: KeptPositions,
+    /// When this host last reported that the broker has refused a message.
+    refusal_told_at: Option<Time>,
     checking: Checking,
     hosts: Hosts,
     output: VecDeque<Output>,
@@ -95,6 +97,7 @@ impl Cluster {
             rooms: BTreeMap::new(),
             filling: Filling::default(),
             kept: KeptPositions::default(),
+            refusal_told_at: None,
             checking: Checking::default(),
             hosts: Hosts::default(),
             output: VecDeque::new(),

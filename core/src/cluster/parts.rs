@@ -9,7 +9,6 @@ use crate::history::Position;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::time::Duration;
 
 /// The state of the link, besides the link itself.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub(super) struct Linking {
     /// Whether the link was closed by this side, and its connection not yet.
     pub(super) must_close: bool,
     pub(super) lease_at: Time,
-    /// When something published was heard last.
+    /// When the broker last delivered a published message.
     pub(super) heard_at: Time,
     /// The number of the last probe, and when it was sent if it has not been heard.
     pub(super) probe: (u64, Option<Time>),
@@ -108,23 +107,9 @@ pub(super) struct KeptPositions {
     positions: BTreeMap<Arc<str>, (Position, Past)>,
     /// The same rooms, in the order of their first message.
     order: VecDeque<Arc<str>>,
-    /// When it was last told that the broker has refused a message.
-    told_at: Option<Time>,
 }
 
-/// Shortest time between two reports that the broker has refused a message.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
-
 impl KeptPositions {
-    /// Returns `true` if it may be told again that the broker has refused a message.
-    pub(super) fn may_tell_refusal(&mut self, now: Time) -> bool {
-        let may_tell = self.told_at.is_none_or(|at| at + TOLD_EVERY <= now);
-        if may_tell {
-            self.told_at = Some(now);
-        }
-        may_tell
-    }
-
     pub(super) fn add(&mut self, name: &Arc<str>, position: Position, past: Option<Past>) {
         let before = self.positions.get(name);
         let mut past = past.or_else(|| before.map(|(_, past)| *past)).unwrap_or_default();

@@ -11,11 +11,15 @@ use crate::facts::{PublishRefusal, Published, RoomAnswer, RoomMessage};
 use crate::history::{Keep, Position, PublishError};
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use core::time::Duration;
 
 /// Maximum length of a key, in bytes.
 const KEY_MAX_BYTES: usize = 64;
 /// Maximum length of a message, in bytes, so that the broker's replies stay within the bound of the link.
 const MESSAGE_MAX_BYTES: usize = 4 << 20;
+
+/// Shortest time between two reports that the broker has refused a message.
+const REFUSALS_EVERY: Duration = Duration::from_secs(10);
 
 /// A message to a shared room.
 #[derive(Clone, Debug)]
@@ -60,7 +64,8 @@ impl Cluster {
                 RoomAnswer::Published(Published::kept(position, is_repeated))
             }
             Answer::Refused(Refused(ref error)) => {
-                if self.kept.may_tell_refusal(now) {
+                if self.refusal_told_at.is_none_or(|at| at + REFUSALS_EVERY <= now) {
+                    self.refusal_told_at = Some(now);
                     self.output.push_back(Output::Refused(error.to_string()));
                 }
                 RoomAnswer::Published(Published::Refused(PublishRefusal::Broker))

@@ -31,7 +31,7 @@ pub(crate) struct ModelRedis {
 /// What is wrong with a server.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
-    /// What is published is delivered to nobody, and commands are answered.
+    /// The server answers commands, but delivers no message.
     pub(crate) is_deaf: bool,
     /// What a command publishes comes to its sender before the reply, as in Redis 7.0.
     pub(crate) publishes_first: bool,
