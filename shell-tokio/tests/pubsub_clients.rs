@@ -10,6 +10,10 @@
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
+#[path = "pubsub_clients/hosts.rs"]
+mod hosts;
+#[path = "cluster/redis.rs"]
+mod redis;
 mod support;
 
 use std::path::Path;
@@ -102,18 +106,27 @@ fn on_one_and_two_workers(interpreter: &str, arguments: &[&str], script: &str, a
     }
 }
 
-/// Runs a script in Node, if it has the Centrifuge client. `DRUPE_TEST_NODE_MODULES` is the directory of its packages.
-fn node(script: &str, anonymous: bool) {
+/// Returns `true` if Node has the Centrifuge client. `DRUPE_TEST_NODE_MODULES` is the directory of its packages.
+fn has_javascript_client() -> bool {
     if !support::is_installed("node") {
-        return skip("there is no node on this machine");
+        skip("there is no node on this machine");
+        return false;
     }
     let check = "for (const name of ['centrifuge', 'ws']) \
                  require('module').createRequire(process.env.DRUPE_TEST_NODE_MODULES + '/_.js')(name)";
     let found = Command::new("node").args(["-e", check]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        return skip("node has no centrifuge and ws");
+    let is_found = found.is_ok_and(|output| output.status.success());
+    if !is_found {
+        skip("node has no centrifuge and ws");
     }
-    on_one_and_two_workers("node", &[], script, anonymous, &[]);
+    is_found
+}
+
+/// Runs a script in Node, if it has the Centrifuge client.
+fn node(script: &str, anonymous: bool) {
+    if has_javascript_client() {
+        on_one_and_two_workers("node", &[], script, anonymous, &[]);
+    }
 }
 
 /// Runs a script in Python, if it has the Centrifuge client.

@@ -106,14 +106,14 @@ export async function fails(promise, code) {
   assert.equal(error.code, code, JSON.stringify(error));
 }
 
-/** A network between clients and the server, which can be cut. */
-export async function network() {
+/** A network between clients and a server, which can be cut, and can lead to another server. */
+export async function network(port = webPort) {
   const pairs = new Set();
   let isCut = false;
   const proxy = net.createServer(near => {
     near.on('error', () => {});
     if (isCut) return near.destroy();
-    const far = net.connect(webPort, '127.0.0.1');
+    const far = net.connect(port, '127.0.0.1');
     far.on('error', () => {});
     const pair = [near, far];
     pairs.add(pair);
@@ -132,6 +132,10 @@ export async function network() {
     },
     mend() {
       isCut = false;
+    },
+    /** Leads new connections to the server at this port. */
+    lead(to) {
+      port = to;
     },
     /** Takes what either side sends, and passes nothing on: nobody is told that the other is gone. */
     swallow() {
