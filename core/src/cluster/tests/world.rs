@@ -143,6 +143,9 @@ impl World {
         let mut expected = std::collections::BTreeSet::new();
         self.hosts.iter().for_each(|host| expected.extend(host.present()));
         for (number, host) in self.hosts.iter().enumerate() {
+            if let Some(wrong) = host.wrong_news(&expected) {
+                return Err(format!("host {number}: {wrong}"));
+            }
             for room in ROOMS {
                 let found = host.names_in(room);
                 let expected: Vec<_> =
@@ -164,7 +167,7 @@ fn run_world(seed: u64, setting: Setting, tally: &mut Tally) -> Result<(), Strin
 }
 
 fn worlds() -> u64 {
-    std::env::var("DRUPE_WORLDS").ok().and_then(|count| count.parse().ok()).unwrap_or(200)
+    std::env::var("DRUPE_WORLDS").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::config;
 use crate::facts::{Published as Outcome, RoomAnswer, RoomMessage};
 use crate::history::Keep;
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::format;
 use std::string::String;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(super) struct Host {
     frozen_until: Option<Time>,
     members: Members,
     names: BTreeSet<(&'static str, String)>,
+    /// Whether members were last told that a name came or that it left, for each room and name.
+    told: BTreeMap<(Arc<str>, Arc<str>), bool>,
     /// The numbers of the messages that the broker has kept, as far as this host knows.
     pub(super) kept: BTreeSet<u64>,
 }
@@ -51,6 +53,7 @@ impl Host {
             frozen_until: None,
             members: Members::default(),
             names: BTreeSet::new(),
+            told: BTreeMap::new(),
             kept: BTreeSet::new(),
         }
     }
@@ -81,6 +84,7 @@ impl Host {
     pub(super) fn leave(&mut self, now: Time, room: &'static str, random: &mut Random) {
         if self.members.leave(room, random) {
             self.cluster.release(now, room);
+            self.told.retain(|(of, _), _| **of != *room);
         }
     }
 
@@ -111,6 +115,15 @@ impl Host {
         Some(names.iter().map(|present| present.name.as_ref().into()).collect())
     }
 
+    /// Returns a name of which members were last told something else than what is true, if there is one.
+    pub(super) fn wrong_news(&self, present: &BTreeSet<(&'static str, String)>) -> Option<String> {
+        let is_wrong = |(room, name): &(Arc<str>, Arc<str>), told: bool| {
+            told != present.iter().any(|(of, who)| *of == &**room && *who == **name)
+        };
+        let wrong = self.told.iter().find(|(about, told)| is_wrong(about, **told));
+        wrong.map(|((room, name), told)| format!("{name} was last told to be present in {room}: {told}"))
+    }
+
     /// Cuts the connection to the broker. What is under way is lost.
     pub(super) fn cut(&mut self, now: Time, redis: &mut ModelRedis) {
         if let Some(client) = self.client.take() {
@@ -138,6 +151,7 @@ impl Host {
         self.cluster = cluster(now, seed, self.setting);
         self.members.crash();
         self.names.clear();
+        self.told.clear();
         self.kept.clear();
     }
 
@@ -208,6 +222,11 @@ impl Host {
                 Output::ToShard(_, RoomMessage::Answer { request, answer }) => {
                     if let RoomAnswer::Published(_) = answer {
                         self.kept.extend(is_kept(&answer).then_some(request));
+                    }
+                }
+                Output::ToHolders(RoomMessage::PresenceChanged { room, name, is_present, .. }) => {
+                    if self.members.are_in(&room) {
+                        self.told.insert((room, name), is_present);
                     }
                 }
                 Output::ToShard(_, message) | Output::ToHolders(message) => self.members.handle(message),
