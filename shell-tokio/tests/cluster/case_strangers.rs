@@ -2,7 +2,7 @@
 
 use super::host::{Broker, Host, SHELLS};
 use super::redis::{RedisServer, are_installed};
-use super::stage::turn;
+use super::stage::Turn;
 use super::wire::Connection;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -42,7 +42,7 @@ fn answers<const N: usize>(connection: &mut Connection, requests: &[Value; N]) -
 }
 
 fn expect(address: String, words: &str) {
-    let _turn = turn();
+    let _turn = Turn::wait();
     let broker = Broker::At(address);
     std::thread::scope(|scope| {
         for shell in SHELLS {

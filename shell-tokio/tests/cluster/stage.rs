@@ -6,7 +6,7 @@ use super::member::{Member, Record};
 use super::publisher::{Pace, Publisher};
 use super::record::{Ledger, Position, Seen, locked};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) const ROOMS: [&str; 3] = ["red", "green", "blue"];
@@ -22,8 +22,7 @@ pub(crate) struct Stage {
     pub(crate) ports: Ports,
     pub(crate) members: Vec<Member>,
     pub(crate) publishers: Vec<Publisher>,
-    /// One test at a time has its hosts, which need all processors.
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 /// What a test has shown.
@@ -43,17 +42,36 @@ pub(crate) struct Outcome {
     pub(crate) gaps_of_hosts: [usize; 3],
 }
 
-static TURN: Mutex<()> = Mutex::new(());
+/// The right of a test to have hosts now. So few tests have them at a time that all processors are used, but not more.
+pub(crate) struct Turn;
 
-/// Waits for the turn of a test.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    locked(&TURN)
+/// Number of tests that may have hosts now.
+static TURNS: Mutex<usize> = Mutex::new(3);
+static IS_FREE: Condvar = Condvar::new();
+
+impl Turn {
+    /// Waits for the turn of a test.
+    pub(crate) fn wait() -> Self {
+        let mut turns = locked(&TURNS);
+        while *turns == 0 {
+            turns = IS_FREE.wait(turns).unwrap_or_else(PoisonError::into_inner);
+        }
+        *turns -= 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *locked(&TURNS) += 1;
+        IS_FREE.notify_one();
+    }
 }
 
 impl Stage {
     /// Starts the hosts, each with its own way to the broker, and nobody on them.
     pub(crate) fn empty(name: &'static str, brokers: [&Broker; 3]) -> Self {
-        let turn = turn();
+        let turn = Turn::wait();
         let hosts = start_all(brokers);
         let ports = Arc::new(Mutex::new(hosts.iter().map(|host| host.port).collect()));
         hosts.iter().for_each(|host| host.wait_for_log("broker up", 1));
