@@ -5,6 +5,7 @@ mod chat;
 mod echo;
 mod relay;
 mod since;
+mod unsent;
 
 pub use crate::base::AppIndex;
 pub use apps::{AppNote, Apps};

@@ -1,4 +1,5 @@
 use super::since::since_of;
+use super::unsent::Unsent;
 use crate::base::text::json_escape;
 use crate::base::{ConnId, Payload};
 use crate::config::JoinOptions;
@@ -11,12 +12,14 @@ const ROOM: &str = "relay";
 /// Relay application: sends every message to all peers except its sender.
 ///
 /// If its room, `relay`, [remembers](crate::RoomMemory), a peer that comes back gives the last position that
-/// it knows in the query of its WebSocket (`?since=POSITION`), and gets what it missed.
+/// it knows in the query of its WebSocket (`?since=POSITION`), and gets what it missed. If the room is
+/// [shared](crate::Home::Shared) and the broker does not take a message, its sender gets a notice.
 #[derive(Clone, Debug, Default)]
 pub struct Relay {
     envelope: Envelope,
     /// Buffer for the JSON envelope, reused for each message.
     json: String,
+    unsent: Unsent,
 }
 
 /// The format of a relayed message.
@@ -38,7 +41,7 @@ impl Relay {
     /// Creates a relay that sends messages in the format of `envelope`.
     #[must_use]
     pub const fn new(envelope: Envelope) -> Self {
-        Self { envelope, json: String::new() }
+        Self { envelope, json: String::new(), unsent: Unsent::new() }
     }
 
     pub(super) fn on_event<C, N>(&mut self, hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
@@ -48,15 +51,14 @@ impl Relay {
                 if hub.join_with(conn, ROOM, JoinOptions::new().since(since_of(request))).is_err() => {
                     hub.close_with(conn, "the relay is full");
                 }
-            Event::Message { conn, payload } => {
-                match self.envelope {
-                    Envelope::None => hub.publish_except(ROOM, &[conn], payload),
-                    Envelope::Json => {
-                        self.wrap(hub, conn, payload);
-                        hub.publish_except(ROOM, &[conn], &self.json)
-                    }
-                };
-            }
+            Event::Message { conn, payload } => match self.envelope {
+                Envelope::None => self.unsent.publish(hub, conn, ROOM, &[conn], payload),
+                Envelope::Json => {
+                    self.wrap(hub, conn, payload);
+                    self.unsent.publish(hub, conn, ROOM, &[conn], &self.json);
+                }
+            },
+            Event::RoomAnswered { request, answer } => self.unsent.answered(hub, request, answer),
             _ => {}
         }
     }

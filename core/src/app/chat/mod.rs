@@ -4,6 +4,7 @@ mod messages;
 mod tests;
 
 use super::since::since_of;
+use super::unsent::Unsent;
 use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::base::names::{NAME_MAX_CHARS, parse_name};
 use crate::base::text::neutralize;
@@ -44,6 +45,7 @@ const HELP: &str = "\
 /// If its rooms [remember](crate::RoomMemory), a peer that comes back may give the last position that
 /// it received, and gets the messages after it. For the lobby, the position is in the query of the
 /// WebSocket's URL (`?since=POSITION`); for another room, it follows the name: `/join ROOM POSITION`.
+/// If a room is [shared](crate::Home::Shared) and the broker does not take a line, its author gets a notice.
 ///
 /// Lines that begin with `* ` come only from the server. Messages begin with the name of their
 /// sender: `<ann> hello`, and `~ ann waves` for `/me waves`. A private message arrives as `[ann]
@@ -61,6 +63,7 @@ pub struct Chat {
     directory: Option<Directory>,
     /// The last line of each connection that has ended and whose name is not free yet.
     leaving: BTreeMap<ConnId, Farewell>,
+    unsent: Unsent,
 }
 
 #[derive(Debug)]
@@ -129,7 +132,7 @@ impl Handler for Chat {
                     _ if is_waiting(hub, conn) => refuse_early(hub, conn),
                     Some(command) => self.command(hub, conn, command),
                     None if text.is_empty() => {}
-                    None => say(hub, conn, &text),
+                    None => self.say(hub, conn, &text),
                 }
             }
             // Ctrl-D, if the server edits lines.
@@ -139,6 +142,7 @@ impl Handler for Chat {
             Event::ShardMessage { from, topic, content } if is_topic_of(hub, topic) => {
                 self.shard_message(hub, from, content);
             }
+            Event::RoomAnswered { request, answer } => self.unsent.answered(hub, request, answer),
             Event::Closed { conn, reason } => self.farewell(hub, conn, reason),
             _ => {}
         }
@@ -181,7 +185,7 @@ impl Chat {
             "me" if rest.is_empty() => usage(hub, conn, "/me ACTION"),
             "me" => {
                 let (name, room) = name_and_room(hub, conn);
-                hub.publish(&room, &format!("~ {name} {rest}"));
+                self.unsent.publish(hub, conn, &room, &[], &format!("~ {name} {rest}"));
             }
             "msg" => match rest.split_once(' ') {
                 Some((name, text)) => self.whisper(hub, conn, name, text.trim()),
@@ -197,6 +201,11 @@ impl Chat {
                 hub.send(conn, &format!("* unknown command /{verb}; type /help for the commands"));
             }
         }
+    }
+
+    fn say(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, text: &str) {
+        let (name, room) = name_and_room(hub, conn);
+        self.unsent.publish(hub, conn, &room, &[], &format!("<{name}> {text}"));
     }
 
     /// Joins a room and requests to be listed in it. On failure, notifies only the peer.
@@ -339,12 +348,6 @@ fn is_topic_of(hub: &ChatHub<'_>, topic: &str) -> bool {
 fn send(hub: &mut ChatHub<'_>, shard: u8, message: &Message) {
     let topic = format!("{TOPIC}{}", hub.app);
     hub.send_to_shard(shard, &topic, &message.to_string());
-}
-
-fn say(hub: &mut ChatHub<'_>, conn: ConnId, text: &str) {
-    let Some(member) = hub.context(conn) else { return };
-    let (line, room) = (format!("<{}> {text}", member.0.name), member.0.room.clone());
-    hub.publish(&room, &line);
 }
 
 fn rename(hub: &mut ChatHub<'_>, conn: ConnId, name: &str) {
