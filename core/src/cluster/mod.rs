@@ -25,6 +25,8 @@ mod hearing;
 mod linking;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod model;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod model_nats;
 mod names;
 mod output;
 mod parts;
