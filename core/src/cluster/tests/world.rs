@@ -1,12 +1,13 @@
 //! Several hosts, one model of a Redis server, and faults: no message is missing without a gap, none comes twice, and
 //! all members of a room get the same order.
 
+mod broker;
 mod host;
 mod members;
 mod setting;
 
 use crate::base::{Random, Time};
-use crate::cluster::model::ModelRedis;
+use broker::Broker;
 use core::time::Duration;
 use host::Host;
 use setting::{HOSTS, ROOMS, Setting, Tally};
@@ -18,8 +19,7 @@ use std::vec::Vec;
 struct World {
     now: Time,
     random: Random,
-    redis: ModelRedis,
-    snapshot: Option<crate::cluster::model::Data>,
+    broker: Broker,
     hosts: Vec<Host>,
     published: u64,
     /// Which faults this world has.
@@ -30,11 +30,10 @@ impl World {
     fn new(seed: u64, setting: Setting) -> Self {
         let mut random = Random::new(seed);
         let now = Time::from_secs(1);
-        let mut redis = ModelRedis::new();
-        redis.faults.publishes_first = random.below(2) == 0;
-        let hosts = (0..HOSTS).map(|number| Host::new(now, seed * 100 + number, setting)).collect();
+        let broker = Broker::new(&mut random);
+        let hosts = (0..HOSTS).map(|number| Host::new(now, seed * 100 + number, setting, &broker)).collect();
         let has_fault = core::array::from_fn(|_| random.below(3) == 0);
-        Self { now, random, redis, snapshot: None, hosts, published: 0, has_fault }
+        Self { now, random, broker, hosts, published: 0, has_fault }
     }
 
     fn run(&mut self) {
@@ -43,8 +42,7 @@ impl World {
             self.act();
             self.pass();
         }
-        self.redis.faults =
-            crate::cluster::model::Faults { publishes_first: self.redis.faults.publishes_first, ..<_>::default() };
+        self.broker.heal();
         self.hosts.iter_mut().for_each(Host::heal);
         for _ in 0..1_000 {
             self.now = self.now + Duration::from_millis(100);
@@ -78,41 +76,13 @@ impl World {
             return;
         }
         match fault {
-            0 | 1 => self.hosts[at].cut(self.now, &mut self.redis),
+            0 | 1 => self.hosts[at].cut(self.now, &mut self.broker),
             2 => self.hosts[at].freeze(self.now, Duration::from_millis(self.random.below(9_000))),
-            3 => self.snapshot = Some(self.redis.snapshot()),
-            4 => self.restart(),
-            5 if self.random.below(5) == 0 => {
-                self.redis.flush();
-                self.redis.disconnect_all();
-                self.snapshot = None;
-            }
-            6 => self.redis.faults.is_deaf = !self.redis.faults.is_deaf,
-            7 => self.redis.faults.is_full = !self.redis.faults.is_full,
-            8 => self.redis.forget_scripts(),
-            9 => {
-                let kind = [":m", ":s"][usize::try_from(self.random.below(2)).expect("small")];
-                self.redis.evict(&[host::channel(room).as_bytes(), kind.as_bytes()].concat());
-            }
-            10 => {
-                // A demoted master ends its clients, and refuses writes for a while.
-                self.redis.faults.is_replica = !self.redis.faults.is_replica;
-                self.redis.disconnect_all();
-            }
             11 => {
                 let seed = self.random.next_u64();
-                self.hosts[at].crash(self.now, seed, &mut self.redis);
+                self.hosts[at].crash(self.now, seed, &mut self.broker);
             }
-            _ => {}
-        }
-    }
-
-    /// The server was killed, and comes back with its last copy, or with all it had.
-    fn restart(&mut self) {
-        self.redis.disconnect_all();
-        match self.snapshot.clone() {
-            Some(copy) if self.random.below(3) > 0 => self.redis.restore(copy),
-            _ => self.redis.forget_scripts(),
+            _ => self.broker.fail(fault, room, &mut self.random),
         }
     }
 
@@ -120,7 +90,7 @@ impl World {
         for _ in 0..20 {
             let mut is_quiet = true;
             for host in &mut self.hosts {
-                is_quiet &= !host.step(self.now, &mut self.redis, &mut self.random);
+                is_quiet &= !host.step(self.now, &mut self.broker, &mut self.random);
             }
             if is_quiet {
                 return;
@@ -129,16 +99,16 @@ impl World {
     }
 
     fn check(&self, tally: &mut Tally) -> Result<(), String> {
-        let ledger = self.redis.ledger();
+        let ledger = self.broker.records();
         tally.messages += ledger.len();
-        tally.lost += ledger.iter().filter(|published| published.was_lost).count();
+        tally.lost += ledger.iter().filter(|record| record.was_lost).count();
         let kept = self.hosts.iter().flat_map(|host| host.kept.iter().copied()).collect();
         for (number, host) in self.hosts.iter().enumerate() {
             let in_host = |error| format!("host {number}: {error}");
             if !host.is_up() {
                 return Err(in_host("the link is not up at the end".into()));
             }
-            host.check_members(ledger, &kept, &self.redis, tally).map_err(in_host)?;
+            host.check_members(&ledger, &kept, &self.broker, tally).map_err(in_host)?;
         }
         let mut expected = std::collections::BTreeSet::new();
         self.hosts.iter().for_each(|host| expected.extend(host.present()));

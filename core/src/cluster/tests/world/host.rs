@@ -1,10 +1,9 @@
 //! A host: its part in the cluster, the bytes under way, and its members.
 
+use super::broker::{Broker, Record};
 use super::members::Members;
 use super::setting::{KEEP, ROOMS, Setting, Tally};
 use crate::base::{OutgoingBuf, Random, Time};
-use crate::cluster::model::{ModelRedis, Published};
-use crate::cluster::names::Names;
 use crate::cluster::{Cluster, Output, Submission};
 use crate::config;
 use crate::facts::{Published as Outcome, RoomAnswer, RoomMessage};
@@ -30,20 +29,16 @@ pub(super) struct Host {
     pub(super) kept: BTreeSet<u64>,
 }
 
-pub(super) fn channel(room: &str) -> String {
-    String::from_utf8(Names::new("drupe".into()).channel(room)).expect("text")
-}
-
-fn cluster(now: Time, seed: u64, setting: Setting) -> Cluster {
-    let mut cluster = Cluster::new(now, config::Cluster::redis("redis:6379"), seed);
+fn cluster(now: Time, config: config::Cluster, seed: u64, setting: Setting) -> Cluster {
+    let mut cluster = Cluster::new(now, config, seed);
     cluster.offsets_only = setting.offsets_only;
     cluster
 }
 
 impl Host {
-    pub(super) fn new(now: Time, seed: u64, setting: Setting) -> Self {
+    pub(super) fn new(now: Time, seed: u64, setting: Setting, broker: &Broker) -> Self {
         Self {
-            cluster: cluster(now, seed, setting),
+            cluster: cluster(now, broker.config(), seed, setting),
             setting,
             client: None,
             to_broker: VecDeque::new(),
@@ -112,9 +107,9 @@ impl Host {
     }
 
     /// Cuts the connection to the broker. What is under way is lost.
-    pub(super) fn cut(&mut self, now: Time, redis: &mut ModelRedis) {
+    pub(super) fn cut(&mut self, now: Time, broker: &mut Broker) {
         if let Some(client) = self.client.take() {
-            redis.disconnect(client);
+            broker.disconnect(client);
             self.forget_bytes();
             self.cluster.link_ended(now);
         }
@@ -130,19 +125,19 @@ impl Host {
     }
 
     /// The host ends without a word, and another one starts in its place.
-    pub(super) fn crash(&mut self, now: Time, seed: u64, redis: &mut ModelRedis) {
+    pub(super) fn crash(&mut self, now: Time, seed: u64, broker: &mut Broker) {
         if let Some(client) = self.client.take() {
-            redis.disconnect(client);
+            broker.disconnect(client);
         }
         self.forget_bytes();
-        self.cluster = cluster(now, seed, self.setting);
+        self.cluster = cluster(now, broker.config(), seed, self.setting);
         self.members.crash();
         self.names.clear();
         self.kept.clear();
     }
 
     /// Moves bytes, and lets time pass. Returns `true` if something happened.
-    pub(super) fn step(&mut self, now: Time, redis: &mut ModelRedis, random: &mut Random) -> bool {
+    pub(super) fn step(&mut self, now: Time, broker: &mut Broker, random: &mut Random) -> bool {
         let mut is_busy = false;
         if self.cluster.deadline().is_some_and(|at| at <= now) {
             self.cluster.elapsed(now);
@@ -151,16 +146,16 @@ impl Host {
         is_busy |= self.take_outputs();
         if self.cluster.take_must_close() {
             if let Some(client) = self.client.take() {
-                redis.disconnect(client);
+                broker.disconnect(client);
             }
             self.forget_bytes();
         }
         if self.client.is_none() && self.cluster.take_wanted_link(now).is_some() {
-            self.client = Some(redis.connect());
+            self.client = Some(broker.connect(now));
             self.cluster.link_connected(now);
         }
         let Some(client) = self.client else { return is_busy };
-        if !redis.has(client) {
+        if !broker.has(client) {
             self.client = None;
             self.forget_bytes();
             self.cluster.link_ended(now);
@@ -173,10 +168,10 @@ impl Host {
         }
         self.frozen_until = None;
         if let Some(bytes) = take(&mut self.to_broker, now, random) {
-            redis.receive(now, client, &bytes);
+            broker.receive(now, client, &bytes);
             is_busy = true;
         }
-        put(&mut self.to_host, now + delay, redis.take_output(client));
+        put(&mut self.to_host, now + delay, broker.take_output(now, client));
         if let Some(bytes) = take(&mut self.to_host, now, random) {
             self.cluster.received(now, &bytes);
             self.take_outputs();
@@ -187,15 +182,14 @@ impl Host {
 
     pub(super) fn check_members(
         &self,
-        ledger: &[Published],
+        ledger: &[Record],
         kept: &BTreeSet<u64>,
-        redis: &ModelRedis,
+        broker: &Broker,
         tally: &mut Tally,
     ) -> Result<(), String> {
         tally.fills += self.cluster.metrics.fills;
         for room in ROOMS {
-            let top = redis.top(&Names::new("drupe".into()).meta(room));
-            self.members.check(room, channel(room).as_bytes(), (ledger, kept), top.as_ref(), tally)?;
+            self.members.check(room, (ledger, kept), broker.top(room), tally)?;
         }
         Ok(())
     }
