@@ -62,9 +62,13 @@ impl Stream {
         if number("Nats-Expected-Last-Subject-Sequence").is_some_and(|expected| expected != previous) {
             return Err(ApiError::wrong_sequence(previous));
         }
-        if header("Nats-Rollup").is_some() {
-            return Err(ApiError::new(500, 10111, "rollup not permitted"));
-        }
+        let rolls_up = match header("Nats-Rollup") {
+            None => None,
+            Some(_) if !self.config.may_roll_up => return Err(ApiError::new(500, 10111, "rollup not permitted")),
+            Some("sub") => Some(message.subject.as_str()),
+            Some("all") => Some(">"),
+            Some(_) => return Err(ApiError::new(500, 10111, "rollup value invalid")),
+        };
         let length = i64::try_from(message.headers.len() + message.payload.len()).expect("short");
         if self.config.message_max >= 0 && length > self.config.message_max {
             return Err(ApiError::new(400, 10054, "message size exceeds maximum allowed"));
@@ -78,6 +82,9 @@ impl Stream {
             self.identifiers.insert(identifier, (sequence, at));
         }
         self.trim(&message.subject);
+        if let Some(pattern) = rolls_up {
+            self.purge(pattern, 1, None);
+        }
         Ok(Kept::New { sequence, previous })
     }
 

@@ -3,6 +3,7 @@
 use super::error::ApiError;
 use super::json::{Json, quoted};
 use super::subjects;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -31,7 +32,7 @@ pub(super) struct StreamConfig {
     allows_direct: bool,
     max_consumers: i64,
     denies: [bool; 2],
-    may_roll_up: bool,
+    pub(super) may_roll_up: bool,
 }
 
 /// Where messages are published again once they are stored.
@@ -140,28 +141,34 @@ impl StreamConfig {
 }
 
 impl Republish {
-    /// Returns `true` if both subjects keep the same parts.
+    /// Returns `true` if both subjects fit to each other: the destination names all words that the source leaves open.
     fn is_valid(&self) -> bool {
-        let kept = |pattern: &str, part: &str| pattern.split('.').filter(|word| *word == part).count();
-        ["*", ">"].iter().all(|part| kept(&self.source, part) == kept(&self.destination, part))
+        let has = |pattern: &str, part: &str| pattern.split('.').any(|word| word == part);
+        let open = self.source.split('.').filter(|part| *part == "*").count();
+        let named: BTreeSet<usize> = self.destination.split('.').filter_map(place).collect();
+        let is_named = named.iter().copied().eq(1..=open);
+        has(&self.source, ">") == has(&self.destination, ">") && !has(&self.destination, "*") && is_named
     }
 
-    /// Returns the subject to which a message is published again. A `*` or a `>` of the source is kept in its place.
+    /// Returns the subject to which a message is published again.
     pub(super) fn target(&self, subject: &str) -> Option<String> {
         if !subjects::covers(&self.source, subject) {
             return None;
         }
-        let mut kept = Vec::new();
+        let (mut kept, mut rest) = (Vec::new(), String::new());
         let mut words = subject.split('.');
         for part in self.source.split('.') {
             match part {
-                "*" => kept.push(String::from(words.next()?)),
-                ">" => kept.push(words.by_ref().collect::<Vec<_>>().join(".")),
+                "*" => kept.push(words.next()?),
+                ">" => rest = words.by_ref().collect::<Vec<_>>().join("."),
                 _ => drop(words.next()),
             }
         }
-        let mut kept = kept.into_iter();
-        let fill = |part: &str| if part == ">" || part == "*" { kept.next() } else { Some(part.into()) };
+        let fill = |part: &str| match place(part) {
+            Some(place) => kept.get(place.checked_sub(1)?).map(|word| String::from(*word)),
+            None if part == ">" => Some(rest.clone()),
+            None => Some(part.into()),
+        };
         let filled: Option<Vec<String>> = self.destination.split('.').map(fill).collect();
         filled.map(|words| words.join("."))
     }
@@ -169,6 +176,12 @@ impl Republish {
     pub(super) const fn is_headers_only(&self) -> bool {
         self.headers_only
     }
+}
+
+/// Returns which of the open words of the source stands here.
+fn place(part: &str) -> Option<usize> {
+    let function = part.strip_prefix("{{wildcard(").and_then(|rest| rest.strip_suffix(")}}"));
+    function.or_else(|| part.strip_prefix('$'))?.parse().ok()
 }
 
 fn text_of(value: &Json) -> Option<String> {

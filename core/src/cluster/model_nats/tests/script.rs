@@ -69,6 +69,9 @@ fn create(steps: &mut Vec<String>) {
         ("STREAM.CREATE.T", r#"{"name":"T","subjects":["h.a"]}"#.into()),
         ("STREAM.CREATE.M", r#"{"name":"M","subjects":["m.*.*"],"storage":"memory","max_msgs_per_subject":1,"max_bytes":200,"allow_direct":true,"republish":{"src":"m.*.*","dest":"l.m.>","headers_only":true}}"#.into()),
         ("STREAM.CREATE.M", r#"{"name":"M","subjects":["m.*.*"],"storage":"memory","max_msgs_per_subject":1,"max_bytes":200,"allow_direct":true,"republish":{"src":"m.>","dest":"l.m.>","headers_only":true}}"#.into()),
+        ("STREAM.CREATE.R", r#"{"name":"R","subjects":["r.*.*"],"storage":"memory","allow_rollup_hdrs":true,"republish":{"src":"r.*.*","dest":"l.r.{{wildcard(1)}}"}}"#.into()),
+        ("STREAM.CREATE.R", r#"{"name":"R","subjects":["r.*.*"],"storage":"memory","allow_rollup_hdrs":true,"republish":{"src":"r.*.*","dest":"l.r.{{wildcard(2)}}.{{wildcard(1)}}"}}"#.into()),
+        ("STREAM.CREATE.Q", r#"{"name":"Q","subjects":["q.n.*.*","q.v.*.*"],"storage":"memory","republish":{"src":"q.v.*.*","dest":"l.q.$1.{{wildcard(2)}}"}}"#.into()),
         ("STREAM.CREATE.N", r#"{"name":"N","subjects":["n"],"max_msg_size":10,"discard":"new","max_msgs":2}"#.into()),
         ("STREAM.INFO.S", String::new()),
         ("STREAM.INFO.S", r#"{"subjects_filter":">"}"#.into()),
@@ -101,6 +104,13 @@ fn store(steps: &mut Vec<String>) {
         ("m.a.c", "", "3"),
         ("m.a", "", "nobody"),
         ("n", "", "12345678901"),
+        ("r.a.b", "", "1"),
+        ("r.a.b", "", "2"),
+        ("r.a.c", "", "3"),
+        ("r.a.b", "Nats-Rollup: sub\n", "4"),
+        ("r.a.c", "Nats-Rollup: sub\nNats-Expected-Last-Subject-Sequence: 1\n", "4"),
+        ("q.v.a.b", "", "1"),
+        ("q.n.a.b", "", "1"),
     ] {
         steps.push(publish(subject, "i.a", headers, payload));
     }
@@ -124,6 +134,7 @@ fn get(steps: &mut Vec<String>) {
     }
     steps.push(ask("STREAM.MSG.GET.X", r#"{"seq":1}"#));
     steps.push(ask("STREAM.INFO.S", r#"{"subjects_filter":"h.c.*"}"#));
+    steps.push(ask("STREAM.INFO.R", r#"{"subjects_filter":">"}"#));
     steps.push(ask("DIRECT.GET.M", r#"{"last_by_subj":"m.a.b"}"#));
     steps.push(ask("DIRECT.GET.M", r#"{"last_by_subj":"m.a.z"}"#));
     steps.push(ask("DIRECT.GET.M", r#"{"seq":3}"#));
