@@ -252,10 +252,10 @@ impl ModelNats {
         &self.ledger
     }
 
-    /// Returns the sequence and the headers of the last message of a subject.
-    pub(crate) fn last(&self, subject: &str) -> Option<(u64, &[u8])> {
-        let stream = self.data.streams.values().find(|stream| stream.config.covers(subject))?;
-        stream.last_of(subject).map(|stored| (stored.sequence, &*stored.message.headers))
+    /// Returns the sequence and the headers of the last message of the subjects that a pattern covers.
+    pub(crate) fn last(&self, pattern: &str) -> Option<(u64, &[u8])> {
+        let last = self.data.streams.values().find_map(|stream| stream.last_of(pattern))?;
+        Some((last.sequence, &last.message.headers))
     }
 
     /// Returns the names of all streams.

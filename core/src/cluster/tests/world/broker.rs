@@ -1,5 +1,7 @@
 //! The broker of a world, whichever engine it is, with its faults.
 
+use super::nats::Nats;
+use super::setting::Setting;
 use crate::base::{Random, Time};
 use crate::cluster::envelope;
 use crate::cluster::model::{Data, Faults, ModelRedis, Published};
@@ -23,7 +25,6 @@ pub(super) struct Record {
     pub(super) was_lost: bool,
 }
 
-#[derive(Debug)]
 pub(super) struct Redis {
     model: ModelRedis,
     snapshot: Option<Data>,
@@ -31,11 +32,15 @@ pub(super) struct Redis {
 
 pub(super) enum Broker {
     Redis(Box<Redis>),
+    Nats(Box<Nats>),
 }
 
 impl Broker {
     /// Draws a broker.
-    pub(super) fn new(random: &mut Random) -> Self {
+    pub(super) fn new(random: &mut Random, setting: Setting) -> Self {
+        if random.below(2) == 0 && !setting.offsets_only {
+            return Self::Nats(Nats::new(random).into());
+        }
         let mut model = ModelRedis::new();
         model.faults.publishes_first = random.below(2) == 0;
         Self::Redis(Redis { model, snapshot: None }.into())
@@ -45,43 +50,58 @@ impl Broker {
     pub(super) fn config(&self) -> config::Cluster {
         match self {
             Self::Redis(_) => config::Cluster::redis("redis:6379"),
+            Self::Nats(_) => config::Cluster::nats("nats:4222"),
         }
     }
 
-    pub(super) fn connect(&mut self, _now: Time) -> u32 {
+    pub(super) fn connect(&mut self, now: Time) -> u32 {
         match self {
             Self::Redis(redis) => redis.model.connect(),
+            Self::Nats(nats) => nats.model.connect(now),
         }
     }
 
     pub(super) fn disconnect(&mut self, client: u32) {
         match self {
             Self::Redis(redis) => redis.model.disconnect(client),
+            Self::Nats(nats) => nats.model.disconnect(client),
         }
     }
 
     pub(super) fn has(&self, client: u32) -> bool {
         match self {
             Self::Redis(redis) => redis.model.has(client),
+            Self::Nats(nats) => nats.model.has(client),
         }
     }
 
     pub(super) fn receive(&mut self, now: Time, client: u32, bytes: &[u8]) {
         match self {
             Self::Redis(redis) => redis.model.receive(now, client, bytes),
+            Self::Nats(nats) => nats.model.receive(now, client, bytes),
         }
     }
 
-    pub(super) fn take_output(&mut self, _now: Time, client: u32) -> Vec<u8> {
+    pub(super) fn take_output(&mut self, now: Time, client: u32) -> Vec<u8> {
         match self {
             Self::Redis(redis) => redis.model.take_output(client),
+            Self::Nats(nats) => nats.model.take_output(now, client),
         }
     }
 
     /// One of its faults goes on or off.
-    pub(super) fn fail(&mut self, fault: u64, room: &str, random: &mut Random) {
+    pub(super) fn fail(&mut self, now: Time, fault: u64, room: &str, random: &mut Random) {
         match self {
             Self::Redis(redis) => redis.fail(fault, room, random),
+            Self::Nats(nats) => nats.fail(now, fault, room, random),
+        }
+    }
+
+    /// Returns the number of kinds of faults.
+    pub(super) const fn faults(&self) -> u64 {
+        match self {
+            Self::Redis(_) => 12,
+            Self::Nats(_) => 17,
         }
     }
 
@@ -92,6 +112,7 @@ impl Broker {
                 let publishes_first = redis.model.faults.publishes_first;
                 redis.model.faults = Faults { publishes_first, ..Faults::default() };
             }
+            Self::Nats(nats) => nats.heal(),
         }
     }
 
@@ -99,6 +120,7 @@ impl Broker {
     pub(super) fn records(&self) -> Vec<Record> {
         match self {
             Self::Redis(redis) => redis.model.ledger().iter().filter_map(record_of_redis).collect(),
+            Self::Nats(nats) => nats.records(),
         }
     }
 
@@ -109,6 +131,7 @@ impl Broker {
                 let [_, offset, mark] = redis.model.top(&names().meta(room))?;
                 Some((number(&offset, 10)?, number(&mark, 16)?))
             }
+            Self::Nats(nats) => nats.top(room),
         }
     }
 }
@@ -161,7 +184,8 @@ fn names() -> Names {
     Names::new("drupe".into())
 }
 
-fn text_of(data: Vec<u8>) -> u64 {
+/// Returns the number that is in an envelope.
+pub(super) fn text_of(data: Vec<u8>) -> u64 {
     super::members::number_of(&envelope::decode(data.into()).expect("an envelope").message)
 }
 

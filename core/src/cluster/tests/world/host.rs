@@ -4,7 +4,7 @@ use super::broker::{Broker, Record};
 use super::members::Members;
 use super::setting::{KEEP, ROOMS, Setting, Tally};
 use crate::base::{OutgoingBuf, Random, Time};
-use crate::cluster::{Cluster, Output, Submission};
+use crate::cluster::{Cluster, LinkFault, Output, Submission};
 use crate::config;
 use crate::facts::{Published as Outcome, RoomAnswer, RoomMessage};
 use crate::history::Keep;
@@ -25,6 +25,8 @@ pub(super) struct Host {
     frozen_until: Option<Time>,
     members: Members,
     names: BTreeSet<(&'static str, String)>,
+    /// Why the last link was of no use.
+    pub(super) fault: Option<LinkFault>,
     /// The numbers of the messages that the broker has kept, as far as this host knows.
     pub(super) kept: BTreeSet<u64>,
 }
@@ -46,6 +48,7 @@ impl Host {
             frozen_until: None,
             members: Members::default(),
             names: BTreeSet::new(),
+            fault: None,
             kept: BTreeSet::new(),
         }
     }
@@ -205,7 +208,8 @@ impl Host {
                     }
                 }
                 Output::ToShard(_, message) | Output::ToHolders(message) => self.members.handle(message),
-                Output::FromHost { .. } | Output::Refused(_) | Output::Up | Output::Down(_) => {}
+                Output::Down(fault) => self.fault = fault.or(self.fault.take()),
+                Output::FromHost { .. } | Output::Refused(_) | Output::Up => {}
             }
         }
         took

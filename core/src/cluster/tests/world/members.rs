@@ -35,6 +35,8 @@ enum Heard {
     Told(Position, Result<Vec<(Position, u64)>, Gap>),
     Message(Position, u64),
     Gap(Position),
+    /// The position moves on without a message.
+    Passed(Position),
 }
 
 impl Members {
@@ -85,6 +87,7 @@ impl Members {
                 self.hear(&room, || Heard::Message(position, number_of(&message)));
             }
             RoomMessage::Moved { room, position, .. } => self.hear(&room, || Heard::Gap(position)),
+            RoomMessage::Passed { room, position } => self.hear(&room, || Heard::Passed(position)),
             _ => {}
         }
     }
@@ -120,7 +123,9 @@ impl Members {
 impl Heard {
     fn position(&self) -> Position {
         match self {
-            Self::Told(position, _) | Self::Message(position, ..) | Self::Gap(position) => *position,
+            Self::Told(position, _) | Self::Message(position, ..) | Self::Gap(position) | Self::Passed(position) => {
+                *position
+            }
         }
     }
 }
@@ -144,7 +149,8 @@ impl Member {
         };
         let mut last_was_message = false;
         for heard in &self.heard {
-            let was_message = core::mem::replace(&mut last_was_message, matches!(heard, Heard::Message(..)));
+            let was_message =
+                core::mem::replace(&mut last_was_message, matches!(heard, Heard::Message(..) | Heard::Passed(_)));
             match heard {
                 Heard::Told(position, missed) => {
                     next = after(ledger, *position);
@@ -200,6 +206,7 @@ impl Member {
                     }
                     next = Some(at + 1);
                 }
+                Heard::Passed(_) => {}
                 Heard::Gap(position) => {
                     tally.gaps += 1;
                     owed.clear();
