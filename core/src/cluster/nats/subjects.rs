@@ -69,9 +69,13 @@ impl Subjects {
         format!("{}.v.*.*", self.prefix)
     }
 
-    /// News of names in a room. `None`: the words after which the room stands.
+    /// News of names in a room, from all hosts. `None`: the words that stand for the room and the host.
     pub(super) fn news(&self, room: Option<&str>) -> String {
-        format!("{}.w.{}", self.prefix, room.map_or("{{wildcard(1)}}".into(), word))
+        // The server wants all words that a subject leaves open to be in the other one.
+        match room {
+            Some(room) => format!("{}.w.{}.*", self.prefix, word(room)),
+            None => format!("{}.w.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}", self.prefix),
+        }
     }
 
     /// The lease of this host.

@@ -76,6 +76,9 @@ impl World {
         if !self.has_fault[usize::try_from(fault).expect("small")] {
             return;
         }
+        if number("DRUPE_SEED").is_some() {
+            eprintln!("{}: fault {fault} at host {at} and room {room}", self.now);
+        }
         match fault {
             0 | 1 => self.hosts[at].cut(self.now, &mut self.broker),
             2 => self.hosts[at].freeze(self.now, Duration::from_millis(self.random.below(9_000))),
