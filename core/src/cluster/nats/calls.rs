@@ -96,7 +96,7 @@ impl<P> NatsLink<P> {
 
     fn begin_at_stream(&mut self, now: Time, asked: Asked<P>) {
         match asked.request {
-            Request::Publish { .. } => self.publish(now, asked),
+            Request::Publish { .. } | Request::Remove { .. } => self.publish(now, asked),
             Request::Names { .. } => self.change_names(now, asked),
             Request::Hosts { .. } | Request::NamesOf { .. } => self.read_names(now, asked),
             Request::Forget { .. } => self.forget_names(now, asked),

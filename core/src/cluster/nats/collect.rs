@@ -23,6 +23,8 @@ const BATCH_MAX: u64 = 256;
 const INACTIVE_NS: u64 = 5_000_000_000;
 /// Time in which a server that is behind must have the last message, in nanoseconds: 2 s.
 const CATCH_UP_NS: u64 = 2_000_000_000;
+/// Time after which the server ends a batch whose messages were removed or replaced meanwhile, in nanoseconds: 1 s.
+const BATCH_NS: u64 = 1_000_000_000;
 
 /// What is being read.
 #[derive(Debug)]
@@ -153,7 +155,9 @@ impl<P> NatsLink<P> {
 
     /// Asks for the next batch, or ends the reading. `is_too_long`: the next message alone is longer than a batch.
     fn collect_more(&mut self, now: Time, asked: Asked<P>, mut collect: Box<Collect>, is_too_long: bool) {
-        let wanted = collect.max.saturating_sub(collect.got.len() as u64);
+        // Messages without content are not for readers, and few.
+        let has_content = |stored: &&Stored| stored.ours.is_none_or(|ours| ours.has_content);
+        let wanted = collect.max.saturating_sub(collect.got.iter().filter(has_content).count() as u64);
         let has_enough = collect.got.len() >= collect.needed && (collect.bytes_left == 0 || is_too_long);
         let is_over = collect.is_above || collect.skip == 0 && (wanted == 0 || has_enough);
         let waits = !is_over && collect.is_behind() && !collect.has_caught_up;
@@ -166,12 +170,13 @@ impl<P> NatsLink<P> {
             format!(r#"{{"batch":1,"expires":{CATCH_UP_NS}}}"#)
         } else if is_too_long || collect.skip == 0 && collect.bytes_left == 0 {
             collect.batch = 1;
-            r#"{"batch":1,"no_wait":true}"#.to_string()
+            format!(r#"{{"batch":1,"no_wait":true,"expires":{BATCH_NS}}}"#)
         } else {
             let (wanted, bytes) =
                 if collect.skip > 0 { (collect.skip, BATCH_BYTES) } else { (wanted, collect.bytes_left) };
             collect.batch = wanted.min(BATCH_MAX).min(collect.pending);
-            format!(r#"{{"batch":{},"max_bytes":{},"no_wait":true}}"#, collect.batch, bytes.min(BATCH_BYTES))
+            let (batch, bytes) = (collect.batch, bytes.min(BATCH_BYTES));
+            format!(r#"{{"batch":{batch},"max_bytes":{bytes},"no_wait":true,"expires":{BATCH_NS}}}"#)
         };
         collect.came = 0;
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", collect.stream, collect.consumer);

@@ -26,9 +26,9 @@ const REPAIR_EVERY: Duration = Duration::from_secs(1);
 const TRIES_MAX: u8 = 3;
 
 impl<P> NatsLink<P> {
-    /// Publishes a message. If the epoch of its room is not known, that is asked first.
+    /// Publishes a message, or removes the earlier ones. If the epoch of the room is not known, that is asked first.
     pub(super) fn publish(&mut self, now: Time, asked: Asked<P>) {
-        let Request::Publish { room, keep, epoch, .. } = &asked.request else { return };
+        let Some((room, keep)) = room_of(&asked.request) else { return };
         if let Some(waiting) = self.opening.get_mut(room) {
             self.waiting_bytes += bytes_of(&asked);
             return waiting.push_back(asked);
@@ -37,7 +37,7 @@ impl<P> NatsLink<P> {
         if let Some(epoch) = self.known.get(room).filter(is_fresh).map(|known| known.epoch) {
             return self.publish_in(now, asked, epoch);
         }
-        let open = Request::Open { room: Arc::clone(room), keep: *keep, epoch: *epoch };
+        let open = Request::Open { room: Arc::clone(room), keep, epoch: self.marks.next() };
         self.waiting_bytes += bytes_of(&asked);
         self.opening.insert(Arc::clone(room), VecDeque::from([asked]));
         self.number += 1;
@@ -58,7 +58,10 @@ impl<P> NatsLink<P> {
     }
 
     fn publish_in(&mut self, now: Time, asked: Asked<P>, epoch: u64) {
-        let Request::Publish { room, key, keep, mark, data, .. } = &asked.request else { return };
+        let Request::Publish { room, key, keep, mark, data, .. } = &asked.request else {
+            let Some((room, keep)) = room_of(&asked.request).map(|(room, keep)| (Arc::clone(room), keep)) else { return };
+            return self.begin_epoch(now, asked, (&room, keep), epoch, HeadersBuf::replaces_all);
+        };
         let ours = Ours { epoch, mark: *mark, has_content: true };
         let key = key.as_ref().filter(|_| !keep.key_window.is_zero());
         let subject = self.subjects.history(Class::of(keep), Some(room));
@@ -115,10 +118,6 @@ impl<P> NatsLink<P> {
                 let epoch = later_epoch(epoch, new);
                 self.begin_epoch(now, asked, (&room, keep), epoch, |headers| headers.expects(number));
             }
-            (Request::Remove { .. }, Some(top)) => {
-                self.begin_epoch(now, asked, (&room, keep), top.epoch, HeadersBuf::replaces_all);
-            }
-            (Request::Remove { .. }, None) => self.finish(now, asked, Answer::Done),
             (Request::Read { part, .. }, top) => self.read_page(now, asked, (&room, keep), part, top.zip(last)),
             (_, top) => self.finish(now, asked, Answer::Top(top)),
         }

@@ -46,7 +46,7 @@ impl Subjects {
         format!("{}.h.{class}.{}", self.prefix, room.map_or("*".into(), word))
     }
 
-    /// What is kept of a room, as it is published again. `None`: the words after which the room stands.
+    /// What is kept of a room, as it is published again. `None`: with a word that stands for the room.
     pub(super) fn live(&self, class: Class, room: Option<&str>) -> String {
         format!("{}.l.{class}.{}", self.prefix, room.map_or("{{wildcard(1)}}".into(), word))
     }
@@ -69,13 +69,11 @@ impl Subjects {
         format!("{}.v.*.*", self.prefix)
     }
 
-    /// News of names in a room, from all hosts. `None`: the words that stand for the room and the host.
+    /// News of names of all hosts in a room. `None`: with words that stand for room and host.
     pub(super) fn news(&self, room: Option<&str>) -> String {
-        // The server wants all words that a subject leaves open to be in the other one.
-        match room {
-            Some(room) => format!("{}.w.{}.*", self.prefix, word(room)),
-            None => format!("{}.w.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}", self.prefix),
-        }
+        // The server wants all words of a subject to come back.
+        let end = room.map_or("{{wildcard(1)}}.{{wildcard(2)}}".into(), |room| format!("{}.*", word(room)));
+        format!("{}.w.{end}", self.prefix)
     }
 
     /// The lease of this host.
