@@ -242,14 +242,17 @@ impl ModelNats {
         let random = || -> String {
             (0..8).map(|_| char::from(b'a' + u8::try_from(self.random.below(26)).expect("small"))).collect()
         };
+        let is_named = name.is_some();
         let name = name.map_or_else(random, Into::into);
         let key = (stream.into(), name.clone());
         let most = self.stream(stream)?.last.saturating_sub(self.faults.behind);
         if !self.consumers.contains_key(&key) {
-            let consumer = Consumer::create(&request, name, self.stream(stream)?, most, unix(now))?;
+            let consumer = Consumer::create(&request, (name, is_named), self.stream(stream)?, most, unix(now))?;
             self.consumers.insert(key.clone(), consumer);
         }
-        Ok(self.consumers[&key].fields(self.stream(stream)?, most, unix(now)))
+        let found = self.data.streams.get(stream).ok_or_else(ApiError::no_stream)?;
+        let consumer = self.consumers.get_mut(&key).ok_or_else(ApiError::no_consumer)?;
+        Ok(consumer.fields(found, most, unix(now)))
     }
 
     fn delete_consumer(&mut self, now: Time, stream: &str, name: &str) -> Answer {

@@ -25,6 +25,12 @@ pub(super) struct Consumer {
     /// Of the messages up to a sequence, only these are delivered.
     only: Option<(u64, BTreeSet<u64>)>,
     delivered: u64,
+    /// Number of messages to come, as the server counts them: it does not notice those that are removed meanwhile.
+    count: u64,
+    /// The last sequence that was counted.
+    counted: u64,
+    /// Those that have come after the consumer. It notices when the stream exceeds its limits and drops them.
+    later: BTreeSet<u64>,
     headers_only: bool,
     threshold: i64,
     active_at: u64,
@@ -49,6 +55,7 @@ struct Waiting {
     bytes_left: Option<u64>,
     expires_at: Option<u64>,
     no_wait: bool,
+    has_some: bool,
 }
 
 /// What a request gets.
@@ -62,7 +69,13 @@ pub(super) struct Delivery {
 
 impl Consumer {
     /// Creates a consumer. `most`: the last sequence that its server has.
-    pub(super) fn create(request: &Json, name: String, stream: &Stream, most: u64, at: u64) -> Result<Self, ApiError> {
+    pub(super) fn create(
+        request: &Json,
+        (name, is_named): (String, bool),
+        stream: &Stream,
+        most: u64,
+        at: u64,
+    ) -> Result<Self, ApiError> {
         let config = request.get("config").ok_or_else(ApiError::bad_request)?;
         let filter = String::from(config.text("filter_subject").unwrap_or_default());
         if !filter.is_empty() && !stream.config.subjects.iter().any(|subject| subjects::overlap(subject, &filter)) {
@@ -94,7 +107,8 @@ impl Consumer {
             }
         };
         let threshold = config.number("inactive_threshold").filter(|span| *span > 0).unwrap_or(THRESHOLD);
-        let name_field = config.text("name").map_or_else(String::new, |name| format!("\"name\":{},", quoted(name)));
+        let is_named = is_named || config.text("name").is_some();
+        let name_field = if is_named { format!("\"name\":{},", quoted(&name)) } else { String::new() };
         let headers_only = config.flag("headers_only");
         let replicas = config.number("num_replicas").unwrap_or(0);
         let start = from.map_or_else(String::new, |from| format!("\"opt_start_seq\":{from},"));
@@ -109,8 +123,8 @@ impl Consumer {
             if headers_only { "\"headers_only\":true," } else { "" },
             if config.flag("mem_storage") { ",\"mem_storage\":true" } else { "" },
         );
-        let (stream, waiting) = (stream.config.name.clone(), VecDeque::new());
-        Ok(Self {
+        let (of, stream, waiting) = (stream, stream.config.name.clone(), VecDeque::new());
+        let mut created = Self {
             stream,
             name,
             filter,
@@ -118,16 +132,37 @@ impl Consumer {
             next,
             only,
             delivered: 0,
+            count: 0,
+            counted: next.saturating_sub(1),
+            later: BTreeSet::new(),
             headers_only,
             threshold,
             active_at: at,
             rest,
             waiting,
-        })
+        };
+        created.count_messages(of, most);
+        created.later.clear();
+        Ok(created)
+    }
+
+    /// Counts the messages that have come.
+    fn count_messages(&mut self, stream: &Stream, most: u64) {
+        let new: Vec<u64> = self.pending(stream, most).map(|stored| stored.sequence).collect();
+        let new = new.into_iter().filter(|sequence| *sequence > self.counted);
+        let before = self.later.len();
+        self.later.extend(new);
+        self.count += u64::try_from(self.later.len() - before).expect("small");
+        let next = self.next;
+        let dropped = self.later.iter().filter(|sequence| **sequence >= next && stream.has_dropped(**sequence)).count();
+        self.later.retain(|sequence| stream.get(*sequence).is_some());
+        self.count = self.count.saturating_sub(u64::try_from(dropped).expect("small"));
+        self.counted = self.counted.max(most);
     }
 
     /// Returns the fields of an answer.
-    pub(super) fn fields(&self, stream: &Stream, most: u64, at: u64) -> String {
+    pub(super) fn fields(&mut self, stream: &Stream, most: u64, at: u64) -> String {
+        self.count_messages(stream, most);
         format!(
             "\"stream_name\":{},\"name\":{},\"created\":{},{},\"delivered\":{{\"consumer_seq\":{},\"stream_seq\":{}}},\
              \"ack_floor\":{{\"consumer_seq\":0,\"stream_seq\":0}},\"num_ack_pending\":0,\"num_redelivered\":0,\
@@ -139,7 +174,7 @@ impl Consumer {
             self.delivered,
             self.next.saturating_sub(1),
             self.waiting.len(),
-            self.pending(stream, most).count(),
+            self.count,
         )
     }
 
@@ -165,6 +200,7 @@ impl Consumer {
     /// Handles a request for messages. Returns what it gets at once, if that is an error.
     pub(super) fn ask(&mut self, request: &[u8], reply: &str, stream: &Stream, most: u64, at: u64) -> Option<Delivery> {
         self.active_at = at;
+        self.count_messages(stream, most);
         let parsed = if request.is_empty() { Some(Json::Object(Vec::new())) } else { Json::parse(request) };
         let (batch, parsed) = match parsed {
             Some(Json::Number(batch)) => (u64::try_from(batch).ok(), Json::Null),
@@ -172,22 +208,24 @@ impl Consumer {
             None => return Some(status(reply, "400 Bad Request - invalid JSON", &[])),
         };
         let no_wait = parsed.flag("no_wait");
-        if no_wait && self.waiting.is_empty() && self.pending(stream, most).next().is_none() {
+        let expires_at = parsed.count("expires").filter(|span| *span > 0).map(|span| at + span);
+        if no_wait && expires_at.is_none() && self.waiting.is_empty() && self.count == 0 {
             return Some(status(reply, "404 No Messages", &[]));
         }
-        let expires_at = parsed.count("expires").filter(|span| *span > 0).map(|span| at + span);
         self.waiting.push_back(Waiting {
             reply: reply.into(),
             left: batch.filter(|batch| *batch > 0).unwrap_or(1),
             bytes_left: parsed.count("max_bytes").filter(|bytes| *bytes > 0),
             expires_at,
             no_wait,
+            has_some: false,
         });
         None
     }
 
     /// Returns what the requests that wait get now.
     pub(super) fn deliver(&mut self, stream: &Stream, most: u64, at: u64) -> Vec<Delivery> {
+        self.count_messages(stream, most);
         let mut deliveries = Vec::new();
         while let Some(waiting) = self.waiting.front() {
             if waiting.expires_at.is_some_and(|expires_at| expires_at <= at) {
@@ -195,13 +233,14 @@ impl Consumer {
                 continue;
             }
             let Some(stored) = self.pending(stream, most).next().cloned() else {
-                if !waiting.no_wait {
+                // A request that has nothing yet waits, although it does not want to.
+                if !waiting.no_wait || !waiting.has_some {
                     break;
                 }
                 deliveries.extend(self.end_first("408 Request Timeout"));
                 continue;
             };
-            let left = self.pending(stream, most).count() - 1;
+            let left = self.count.saturating_sub(1);
             let delivery = self.delivery(&stored, left);
             let length =
                 delivery.subject.len() + delivery.reply.len() + delivery.headers.len() + delivery.payload.len();
@@ -211,9 +250,10 @@ impl Consumer {
                 continue;
             }
             (self.next, self.delivered, self.active_at) = (stored.sequence + 1, self.delivered + 1, at);
+            self.count = left;
             deliveries.push(delivery);
             let Some(waiting) = self.waiting.front_mut() else { break };
-            waiting.left -= 1;
+            (waiting.left, waiting.has_some) = (waiting.left - 1, true);
             waiting.bytes_left = waiting.bytes_left.map(|bytes| bytes - length);
             if waiting.left == 0 {
                 self.waiting.pop_front();
@@ -241,7 +281,7 @@ impl Consumer {
         Some(status(&waiting.reply, text, &pending))
     }
 
-    fn delivery(&self, stored: &Stored, left: usize) -> Delivery {
+    fn delivery(&self, stored: &Stored, left: u64) -> Delivery {
         let Stored { sequence, at, message } = stored;
         let (stream, name, number) = (&self.stream, &self.name, self.delivered + 1);
         let reply = format!("$JS.ACK.{stream}.{name}.1.{sequence}.{number}.{at}.{left}");

@@ -6,7 +6,7 @@ use super::json::{date, quoted};
 use super::operation::Message;
 use super::stream_config::StreamConfig;
 use super::subjects;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,6 +27,8 @@ pub(super) struct Stream {
     messages: BTreeMap<u64, Stored>,
     pub(super) last: u64,
     last_at: Option<u64>,
+    /// The sequences of messages that it has removed to keep to its limits.
+    dropped: BTreeSet<u64>,
     /// Identifiers of messages, with their sequences and times.
     identifiers: BTreeMap<String, (u64, u64)>,
 }
@@ -41,7 +43,15 @@ pub(super) enum Kept {
 
 impl Stream {
     pub(super) const fn new(config: StreamConfig, at: u64) -> Self {
-        Self { config, created: at, messages: BTreeMap::new(), last: 0, last_at: None, identifiers: BTreeMap::new() }
+        Self {
+            config,
+            created: at,
+            messages: BTreeMap::new(),
+            last: 0,
+            last_at: None,
+            identifiers: BTreeMap::new(),
+            dropped: BTreeSet::new(),
+        }
     }
 
     /// Stores a message at a time in nanoseconds since 1970.
@@ -102,15 +112,21 @@ impl Stream {
         for (at, sequence) in of_subject.iter().enumerate() {
             if is_above(of_subject.len() - at, self.config.per_subject_max) {
                 self.messages.remove(sequence);
+                self.dropped.insert(*sequence);
             }
         }
         while is_above(self.messages.len(), self.config.messages_max) || is_above(self.bytes(), self.config.bytes_max) {
-            self.messages.pop_first();
+            self.dropped.extend(self.messages.pop_first().map(|(sequence, _)| sequence));
         }
     }
 
     pub(super) fn get(&self, sequence: u64) -> Option<&Stored> {
         self.messages.get(&sequence)
+    }
+
+    /// Returns `true` if it has removed a message to keep to its limits.
+    pub(super) fn has_dropped(&self, sequence: u64) -> bool {
+        self.dropped.contains(&sequence)
     }
 
     /// Returns the last message of the subjects that a pattern covers.
@@ -150,6 +166,7 @@ impl Stream {
     pub(super) fn empty(&mut self) {
         self.messages.clear();
         self.identifiers.clear();
+        self.dropped.clear();
         (self.last, self.last_at) = (0, None);
     }
 

@@ -51,6 +51,7 @@ pub(super) fn streams() -> Vec<String> {
     store(&mut steps);
     get(&mut steps);
     consume(&mut steps);
+    remove(&mut steps);
     purge(&mut steps);
     steps
 }
@@ -194,6 +195,26 @@ fn consume(steps: &mut Vec<String>) {
     steps.push(publish("h.e", "i.a", "", "waited for"));
     steps.push(publish("h.e", "i.a", "", "waited for"));
     steps.push(ask("CONSUMER.DELETE.S.c8", ""));
+}
+
+/// The server does not notice that messages are removed which it has counted.
+fn remove(steps: &mut Vec<String>) {
+    let config = r#"{"stream_name":"S","config":{"ack_policy":"none","filter_subject":"h.g","mem_storage":true}}"#;
+    let next = r#"{"batch":9,"no_wait":true}"#;
+    let next_within = r#"{"batch":9,"no_wait":true,"expires":1000000000000}"#;
+    steps.push(publish("h.g", "i.a", "", "1"));
+    steps.push(publish("h.g", "i.a", "", "2"));
+    for name in ["d1", "d2"] {
+        steps.push(ask(&format!("CONSUMER.CREATE.S.{name}"), config));
+    }
+    for number in 0..4 {
+        steps.push(publish("h.g", "i.a", "", &format!("more {number}")));
+    }
+    steps.push(ask("CONSUMER.MSG.NEXT.S.d1", next_within));
+    steps.push(ask("STREAM.PURGE.S", r#"{"filter":"h.g"}"#));
+    steps.push(ask("CONSUMER.MSG.NEXT.S.d2", next));
+    steps.push(publish("h.g", "i.a", "", "last"));
+    steps.push(ask("CONSUMER.DELETE.S.d2", ""));
 }
 
 fn purge(steps: &mut Vec<String>) {
