@@ -59,7 +59,9 @@ impl<P> NatsLink<P> {
 
     fn publish_in(&mut self, now: Time, asked: Asked<P>, epoch: u64) {
         let Request::Publish { room, key, keep, mark, data, .. } = &asked.request else {
-            let Some((room, keep)) = room_of(&asked.request).map(|(room, keep)| (Arc::clone(room), keep)) else { return };
+            let Some((room, keep)) = room_of(&asked.request).map(|(room, keep)| (Arc::clone(room), keep)) else {
+                return;
+            };
             return self.begin_epoch(now, asked, (&room, keep), epoch, HeadersBuf::replaces_all);
         };
         let ours = Ours { epoch, mark: *mark, has_content: true };
