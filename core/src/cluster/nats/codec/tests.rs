@@ -1,1 +1,0 @@
-//! Tables, properties and bounds of the codec.
