@@ -11,6 +11,8 @@ use bytes::Bytes;
 const WRONG_LAST_SEQUENCE: u64 = 10_071;
 /// JetStream: there is no such message.
 const NO_MESSAGE: u64 = 10_037;
+/// JetStream: there is no such stream.
+const NO_STREAM: u64 = 10_059;
 /// JetStream: the stream exists with another configuration.
 const OTHER_CONFIGURATION: u64 = 10_058;
 /// JetStream is not enabled, at the server or for the account.
@@ -27,6 +29,7 @@ pub(super) struct ApiError {
 pub(super) enum ApiErrorKind {
     WrongLastSequence,
     NoMessage,
+    NoStream,
     OtherConfiguration,
     NotEnabled,
     Other,
@@ -86,6 +89,7 @@ fn api_error(error: &Json<'_>) -> ApiError {
     let kind = match error.number("err_code") {
         Some(WRONG_LAST_SEQUENCE) => ApiErrorKind::WrongLastSequence,
         Some(NO_MESSAGE) => ApiErrorKind::NoMessage,
+        Some(NO_STREAM) => ApiErrorKind::NoStream,
         Some(OTHER_CONFIGURATION) => ApiErrorKind::OtherConfiguration,
         Some(code) if NOT_ENABLED.contains(&code) => ApiErrorKind::NotEnabled,
         _ => ApiErrorKind::Other,

@@ -66,6 +66,8 @@ pub(super) enum Next {
     /// The consumer, and then its messages.
     Consumer(Box<Collect>),
     Messages(Box<Collect>),
+    /// The first of these messages, if it is still kept.
+    First(Box<Collect>),
 }
 
 impl<P> NatsLink<P> {
@@ -78,29 +80,7 @@ impl<P> NatsLink<P> {
 
     /// Begins a request, once its stream is there.
     pub(super) fn begin(&mut self, now: Time, asked: Asked<P>) {
-        let stream = match &asked.request {
-            Request::Publish { keep, .. }
-            | Request::Open { keep, .. }
-            | Request::Top { keep, .. }
-            | Request::Read { keep, .. }
-            | Request::Renew { keep, .. }
-            | Request::Remove { keep, .. } => Stream::Rooms(Class::of(keep)),
-            Request::Names { .. } | Request::Hosts { .. } | Request::NamesOf { .. } | Request::Forget { .. } => {
-                Stream::Names
-            }
-            Request::Lease { .. } | Request::Leases { .. } | Request::EndLease => Stream::Leases,
-            Request::Probe { number } => {
-                let (subject, text) = (self.subjects.probe(), number.to_string());
-                write::publish(&mut self.output, &subject, "", b"", text.as_bytes());
-                return self.finish(now, asked, Answer::Done);
-            }
-            Request::Tell { data } => {
-                if data.len() <= self.payload_max {
-                    write::publish(&mut self.output, &self.subjects.all_hosts(), "", b"", data);
-                }
-                return self.finish(now, asked, Answer::Done);
-            }
-        };
+        let Some(stream) = stream_of(&asked.request) else { return self.publish_plainly(now, asked) };
         match self.streams.get_mut(&stream) {
             Some(StreamState::Ready) => self.begin_at_stream(now, asked),
             Some(StreamState::Making(waiting)) => {
@@ -149,6 +129,30 @@ impl<P> NatsLink<P> {
         self.calls.insert(self.number, Call { task, subject, bytes, sent_at: now });
     }
 
+    /// Publishes what no stream keeps.
+    fn publish_plainly(&mut self, now: Time, asked: Asked<P>) {
+        match &asked.request {
+            Request::Probe { number } => {
+                let (subject, text) = (self.subjects.probe(), number.to_string());
+                write::publish(&mut self.output, &subject, "", b"", text.as_bytes());
+            }
+            Request::Tell { data } if data.len() <= self.payload_max => {
+                write::publish(&mut self.output, &self.subjects.all_hosts(), "", b"", data);
+            }
+            _ => {}
+        }
+        self.finish(now, asked, Answer::Done);
+    }
+
+    /// Notes that the stream of a request may be gone. The next request creates it again.
+    fn doubt_stream(&mut self, asked: &Asked<P>) {
+        if let Some(stream) = stream_of(&asked.request)
+            && let Some(StreamState::Ready) = self.streams.get(&stream)
+        {
+            self.streams.remove(&stream);
+        }
+    }
+
     /// Handles an answer, or a message that a consumer delivers.
     pub(super) fn handle_answer(&mut self, now: Time, message: ServerMessage) -> Result<(), LinkFault> {
         if message.reply.as_ref().is_some_and(|reply| reply.starts_with(b"$JS.ACK.")) {
@@ -190,6 +194,7 @@ impl<P> NatsLink<P> {
                 Ok(())
             }
             Next::Consumer(collect) => self.consumer_created(now, asked, collect, payload),
+            Next::First(collect) => self.first_found(now, asked, *collect, payload),
             Next::Messages(_) => Err(LinkFault::Unexpected("a request for messages")),
         }
     }
@@ -251,6 +256,7 @@ impl<P> NatsLink<P> {
     fn refuse(&mut self, now: Time, task: Task<P>, text: &str) {
         match task {
             Task::Asked(asked, next) => {
+                self.doubt_stream(&asked);
                 if let Next::Messages(collect) | Next::Consumer(collect) = next {
                     self.consumers.remove(&collect.consumer);
                 }
@@ -273,6 +279,9 @@ impl<P> NatsLink<P> {
         what: &'static str,
     ) -> Result<(), LinkFault> {
         let Unusable::Error(error) = why else { return Err(LinkFault::Unexpected(what)) };
+        if error.kind == ApiErrorKind::NoStream {
+            self.doubt_stream(&asked);
+        }
         self.finish(now, asked, Answer::Refused(Refused(error.text)));
         Ok(())
     }
@@ -288,6 +297,23 @@ impl<P> NatsLink<P> {
         if let Request::Names { room, .. } = &request {
             self.next_names(now, room);
         }
+    }
+}
+
+/// Returns the stream that a request needs.
+fn stream_of(request: &Request) -> Option<Stream> {
+    match request {
+        Request::Publish { keep, .. }
+        | Request::Open { keep, .. }
+        | Request::Top { keep, .. }
+        | Request::Read { keep, .. }
+        | Request::Renew { keep, .. }
+        | Request::Remove { keep, .. } => Some(Stream::Rooms(Class::of(keep))),
+        Request::Names { .. } | Request::Hosts { .. } | Request::NamesOf { .. } | Request::Forget { .. } => {
+            Some(Stream::Names)
+        }
+        Request::Lease { .. } | Request::Leases { .. } | Request::EndLease => Some(Stream::Leases),
+        Request::Probe { .. } | Request::Tell { .. } => None,
     }
 }
 

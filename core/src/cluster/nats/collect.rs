@@ -1,13 +1,13 @@
 //! Reading several messages of a stream, with a consumer that exists for this alone.
 
-use super::answers::{Consumer, Stored, consumer, delivered};
+use super::answers::{ApiErrorKind, Consumer, Stored, Unusable, consumer, delivered, stored};
 use super::calls::{Asked, Next, Task};
 use super::codec::ServerMessage;
 use super::headers::{Headers, is_gone};
 use super::link::NatsLink;
 use super::rooms::page;
 use crate::base::Time;
-use crate::cluster::broker::{Answer, Part, Request};
+use crate::cluster::broker::{Answer, Page, Part, Request};
 use crate::cluster::fault::{LinkFault, Refused};
 use crate::history::Position;
 use alloc::boxed::Box;
@@ -106,6 +106,10 @@ impl Collect {
     /// Returns the number of the first message that was not read, if there is one.
     pub(super) fn next_number(&self) -> Option<u64> {
         self.got.last().filter(|_| self.pending > 0).map(|last| last.number + 1)
+    }
+
+    fn into_page(self, top: Position) -> Page {
+        page(top, self.now, self.is_above, self.got)
     }
 
     /// Returns `true` if the consumer has no more, although the room has later messages.
@@ -248,12 +252,40 @@ impl<P> NatsLink<P> {
     fn collected(&mut self, now: Time, asked: Asked<P>, collect: Box<Collect>) {
         let subject = format!("$JS.API.CONSUMER.DELETE.{}.{}", collect.stream, collect.consumer);
         self.call(now, subject, "", b"", Task::Ignored);
-        match (&asked.request, collect.top) {
-            (Request::Read { .. }, Some(top)) => {
-                let Collect { now: server_now, is_above, got, .. } = *collect;
-                self.finish(now, asked, Answer::Page(page(top, server_now, is_above, got)));
-            }
-            _ => self.names_collected(now, asked, *collect),
+        let Collect { top: Some(top), .. } = *collect else { return self.names_collected(now, asked, *collect) };
+        // A stream removes the first messages of a room while the next ones are read. If the first one that was read is
+        // still there, so were all others until they were read.
+        if let [first, _, ..] = &collect.got[..]
+            && matches!(asked.request, Request::Read { part, .. } if part.above > 0)
+        {
+            let query = format!(r#"{{"seq":{}}}"#, first.number);
+            let subject = format!("$JS.API.STREAM.MSG.GET.{}", collect.stream);
+            return self.call(now, subject, "", query.as_bytes(), Task::Asked(asked, Next::First(collect)));
         }
+        self.finish(now, asked, Answer::Page(collect.into_page(top)));
+    }
+
+    /// Handles the first message of a page, which shows that none is missing behind it.
+    pub(super) fn first_found(
+        &mut self,
+        now: Time,
+        asked: Asked<P>,
+        mut collect: Collect,
+        payload: &[u8],
+    ) -> Result<(), LinkFault> {
+        let first = collect.got.first().and_then(|first| Some((first.number, first.ours?.mark)));
+        let is_there = match stored(payload) {
+            Ok(found) => first == found.ours.map(|ours| (found.number, ours.mark)),
+            Err(Unusable::Error(error)) if error.kind == ApiErrorKind::NoMessage => false,
+            Err(why) => return self.refuse_after(now, asked, why, "a request for a message"),
+        };
+        if !is_there {
+            let before_last = collect.got.len().saturating_sub(1);
+            collect.got.drain(..before_last);
+        }
+        if let Some(top) = collect.top {
+            self.finish(now, asked, Answer::Page(collect.into_page(top)));
+        }
+        Ok(())
     }
 }
