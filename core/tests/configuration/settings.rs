@@ -214,7 +214,7 @@ cluster.password=x <- cluster=redis://h
 cluster.sentinel_user=x <- cluster=redis+sentinel://h/m; cluster.sentinel_password=y
 cluster.sentinel_password=x <- cluster=redis+sentinel://h/m
 cluster.nkey=SUx <- cluster=nats://h
-cluster.credentials="-----BEGIN NATS USER JWT-----\\nx\\n-----BEGIN USER NKEY SEED-----\\ny" <- cluster=nats://h
+cluster.credentials=-----BEGIN NATS USER JWT----- x -----BEGIN USER NKEY SEED----- y <- cluster=nats://h
 cluster.replicas=3 <- cluster=nats://h
 cluster.storage=memory <- cluster=nats://h
 cluster.stream_max=7MiB <- cluster=nats://h

@@ -122,8 +122,14 @@ fn cluster_errors_name_key_and_remedy_without_passwords() {
         ("{ url: 'nats://ann:hush@h', password: hush }", "cluster.password: cluster.url has a login as well"),
         ("{ url: 'nats://h', nkey: SUhush, credentials: hush }", "cluster.credentials: there is another login as well"),
         ("{ url: 'nats://h', sentinel_user: s }", "cluster.sentinel_user: it has no effect, because cluster.url"),
-        ("{ url: 'redis://h', replicas: 3 }", "cluster.replicas: it has no effect, because cluster.url is not one of NATS"),
-        ("{ url: 'redis://h', nkey: SUhush }", "cluster.nkey: it has no effect, because cluster.url is not one of NATS"),
+        (
+            "{ url: 'redis://h', replicas: 3 }",
+            "cluster.replicas: it has no effect, because cluster.url is not one of NATS",
+        ),
+        (
+            "{ url: 'redis://h', nkey: SUhush }",
+            "cluster.nkey: it has no effect, because cluster.url is not one of NATS",
+        ),
         ("'redis://'", "cluster.url: address 1 has no host"),
         ("'redis://:6379'", "cluster.url: address 1 has no host"),
         ("'redis://:hush@'", "cluster.url: address 1 has no host"),

@@ -92,12 +92,11 @@ fn login(settings: &ClusterSettings, parts: &BrokerParts, problems: &mut Problem
     }
 }
 
-/// Returns the JWT and the seed: the lines after those that begin with five dashes and `BEGIN`.
+/// Returns the JWT and the seed: the words after the lines that begin them.
 fn credentials_parts(text: &str) -> Option<(&str, &str)> {
-    let mut lines = text.lines().map(str::trim);
-    let mut part = |kind: &str| {
-        lines.by_ref().find(|line| line.starts_with("-----BEGIN") && line.contains(kind))?;
-        lines.by_ref().find(|line| !line.is_empty()).filter(|line| !line.starts_with('-'))
+    let word_after = |begin: &str| {
+        let (_, rest) = text.split_once(begin)?;
+        rest.split_whitespace().next().filter(|word| !word.starts_with('-'))
     };
-    Some((part("JWT")?, part("SEED")?))
+    Some((word_after("-----BEGIN NATS USER JWT-----")?, word_after("-----BEGIN USER NKEY SEED-----")?))
 }
