@@ -159,7 +159,7 @@ pub mod wire;
 
 /// The brokers of [shared](Home::Shared) rooms, for [`Cluster`].
 pub mod broker {
-    pub use crate::config::{BrokerLogin, Engine, Redis, Sentinel, WithoutBroker};
+    pub use crate::config::{BrokerLogin, Engine, Nats, NatsLogin, NatsStorage, Redis, Sentinel, WithoutBroker};
 }
 
 /// Limits on what one peer, one address or all peers together may use.

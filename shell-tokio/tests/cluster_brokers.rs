@@ -1,4 +1,4 @@
-//! Rooms that several hosts share, on real Redis servers from the system's packages. Without them, the tests are skipped.
+//! Rooms that several hosts share, on real Redis and NATS servers from the system's packages. Without them, the tests are skipped.
 //!
 //! Each test starts its own broker and three hosts: processes of this program, one for each shell. Members on all hosts
 //! record what they receive, and publishers record which positions the broker acknowledged. Then the

@@ -58,11 +58,14 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 
 /// Returns the first line of a UTF-8 file of at most [`SECRET_MAX_BYTES`], trimmed.
 ///
+/// If it begins with five dashes, as in PEM and in credentials of NATS, all lines are returned.
+///
 /// # Errors
 /// As [`read`], or if the file is not UTF-8.
 pub fn read_secret(path: &Path) -> io::Result<String> {
     let text = text(read(path, SECRET_MAX_BYTES)?)?;
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    let first = text.lines().next().unwrap_or_default().trim();
+    Ok(if first.starts_with("-----") { text } else { first.to_owned() })
 }
 
 fn text(mut bytes: Vec<u8>) -> io::Result<String> {

@@ -64,7 +64,7 @@ impl Cluster {
         };
         let part = Part { from: first, max: count, bytes_max: PAGE_BYTES, above };
         let purpose = Purpose::History { keep, from, request, range, max };
-        self.read(now, Request::Read { room: Arc::clone(name), part }, purpose);
+        self.read(now, Request::Read { room: Arc::clone(name), keep, part }, purpose);
     }
 
     pub(super) fn history_read(
@@ -85,13 +85,19 @@ impl Cluster {
 
     /// Subscribes to a room, unless this host has already.
     pub(super) fn hold(&mut self, now: Time, name: &Arc<str>, keep: Option<Keep>) {
+        let link = self.link.as_mut().filter(|link| link.is_up());
         if let Some(room) = self.rooms.get_mut(name) {
-            room.keep = keep.unwrap_or(room.keep);
-            return;
+            let before = room.keep;
+            room.keep = keep.unwrap_or(before);
+            let Some(link) = link.filter(|link| link.is_moved(before, room.keep)) else { return };
+            link.unsubscribe(now, name);
+            link.subscribe(now, core::iter::once((&**name, room.keep)));
+            return self.want(name);
         }
-        self.rooms.insert(Arc::clone(name), Room::new(now, keep.unwrap_or(Keep::messages(0))));
-        if let Some(link) = self.link.as_mut().filter(|link| link.is_up()) {
-            link.subscribe(now, core::iter::once(&**name));
+        let keep = keep.unwrap_or(Keep::messages(0));
+        self.rooms.insert(Arc::clone(name), Room::new(now, keep));
+        if let Some(link) = link {
+            link.subscribe(now, core::iter::once((&**name, keep)));
             self.want(name);
         }
     }
@@ -102,7 +108,7 @@ impl Cluster {
         {
             self.forget_people(&name, &room.people);
             if let Some(top) = room.top.filter(|top| *top != UNKNOWN) {
-                self.kept.add(&name, top, Some(room.past));
+                self.kept.add(&name, room.keep, top, Some(room.past));
             }
             if let Some(link) = self.link.as_mut().filter(|link| link.is_up()) {
                 link.unsubscribe(now, &name);
@@ -118,7 +124,8 @@ impl Cluster {
                 // The message at its position comes too, and one that it may not have shows that there are more.
                 let max = ask.messages_max.saturating_add(2);
                 let part = Part { from: Some(since.offset), max, bytes_max: ask.bytes_max, above: ask.messages_max };
-                self.read(now, Request::Read { room: Arc::clone(name), part }, Purpose::Ask(Arc::clone(name), ask));
+                let read = Request::Read { room: Arc::clone(name), keep: room.keep, part };
+                self.read(now, read, Purpose::Ask(Arc::clone(name), ask));
             }
             (None, _) => {
                 self.filling.asks.insert((ask.asked_at + ASKS_WAIT, Arc::clone(name)));
@@ -187,20 +194,19 @@ type Missed = Result<Arc<[(Position, OutgoingBuf)]>, Gap>;
 
 fn missed_by(ask: Ask, page: Page, age: Option<Duration>) -> Missed {
     let (Some(since), Some(top)) = (ask.since, page.top) else { return Ok(Arc::default()) };
-    let missed = top.offset.saturating_sub(since.offset);
-    let is_same_epoch = top.epoch == since.epoch;
-    if is_same_epoch && missed > u64::from(ask.messages_max) {
+    if top.epoch == since.epoch && page.is_above {
         return Err(Gap::TooMany);
     }
+    let last = page.messages.last().map(|message| message.position.offset);
+    let is_all = last.unwrap_or(since.offset) >= top.offset;
     let messages = readable(follow(page, since, age)?)?;
     let bytes: usize = messages.iter().map(|(_, message)| message.as_outgoing().len()).sum();
-    let is_all = messages.len() as u64 == missed;
     if is_all && bytes <= ask.bytes_max as usize { Ok(messages.into()) } else { Err(Gap::TooMany) }
 }
 
 fn history_page(page: Page, range: HistoryRange, max: usize, age: Option<Duration>) -> Result<HistoryPage, Gap> {
     let top = page.top.ok_or(Gap::NoHistory)?;
-    let now = page.now;
+    let (now, is_whole) = (page.now, page.messages.last().is_none_or(|last| last.position.offset >= top.offset));
     let messages: Vec<_> = match range {
         HistoryRange::After(since) => follow(page, since, age)?.collect(),
         HistoryRange::Oldest | HistoryRange::Latest => {
@@ -208,15 +214,17 @@ fn history_page(page: Page, range: HistoryRange, max: usize, age: Option<Duratio
             page.messages.into_iter().filter(is_kept).collect()
         }
     };
-    let messages = readable(messages.into_iter().take(max))?;
-    let has_more = max > 0 && messages.last().is_some_and(|(position, _)| position.offset < top.offset);
+    let mut messages = readable(messages.into_iter())?;
+    let has_more = max > 0 && !messages.is_empty() && (messages.len() > max || !is_whole);
+    messages.truncate(max);
     Ok(HistoryPage::new(messages.into(), top, has_more))
 }
 
 fn readable(messages: impl Iterator<Item = super::broker::Message>) -> Result<Vec<(Position, OutgoingBuf)>, Gap> {
     let read = |message: super::broker::Message| {
-        let found = envelope::decode(message.data).ok_or(Gap::Unsendable)?;
-        Ok((message.position, found.message))
+        let data = message.data?;
+        let found = envelope::decode(data).ok_or(Gap::Unsendable);
+        Some(found.map(|found| (message.position, found.message)))
     };
-    messages.map(read).collect()
+    messages.filter_map(read).collect()
 }

@@ -24,17 +24,17 @@ pub(super) enum Request {
         data: Arc<[u8]>,
     },
     /// Return the position of a room, which begins in this epoch if it has none.
-    Open { room: Arc<str>, epoch: u64 },
+    Open { room: Arc<str>, keep: Keep, epoch: u64 },
     /// Return the position of a room.
-    Top { room: Arc<str> },
+    Top { room: Arc<str>, keep: Keep },
     /// Return the position of a room, and kept messages.
-    Read { room: Arc<str>, part: Part },
-    /// Begin a new epoch in place of this one.
-    Renew { room: Arc<str>, epoch: u64, new: u64 },
+    Read { room: Arc<str>, keep: Keep, part: Part },
+    /// Begin a new epoch in place of this one. An engine may use `new` as a source of randomness only.
+    Renew { room: Arc<str>, keep: Keep, epoch: u64, new: u64 },
     /// Remove the kept messages of a room.
-    Remove { room: Arc<str> },
-    /// Change the names of this host in a room.
-    Names { room: Arc<str>, change: NamesChange, version: u64 },
+    Remove { room: Arc<str>, keep: Keep },
+    /// Change the names of this host in a room. `are_left`: whether there are some after the change.
+    Names { room: Arc<str>, change: NamesChange, version: u64, are_left: bool },
     /// Return the hosts with names in a room, and the versions of these names.
     Hosts { room: Arc<str> },
     /// Return a part of the names of a host in a room.
@@ -135,17 +135,41 @@ pub(super) struct Page {
     pub(super) now: u64,
     /// The messages, oldest first.
     pub(super) messages: Vec<Message>,
+    /// Whether more than [`Part::above`] messages follow the first offset, so that there are none here.
+    pub(super) is_above: bool,
 }
 
 /// A message as the broker keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) position: Position,
-    /// The mark of the message before it.
-    pub(super) previous: u64,
+    pub(super) previous: Previous,
     /// When it was published, in milliseconds since 1970. 0 for live messages.
     pub(super) at: u64,
-    pub(super) data: Bytes,
+    /// The content. `None`: the position moves on, and members get nothing.
+    pub(super) data: Option<Bytes>,
+}
+
+/// What a message tells of the message before it in its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Previous {
+    /// Its mark. Its offset is the one before.
+    Mark(u64),
+    /// Its offset. There is none between.
+    Offset(u64),
+    /// Nothing.
+    Unknown,
+}
+
+impl Message {
+    /// Returns the position before this message, whose messages a host has up to `top`.
+    pub(super) fn before(&self, top: Position) -> Position {
+        let Position { epoch, offset, .. } = self.position;
+        match self.previous {
+            Previous::Mark(mark) => Position::new(epoch, offset.saturating_sub(1), mark),
+            Previous::Offset(_) | Previous::Unknown => top,
+        }
+    }
 }
 
 /// What comes from the broker. `P` says for what a request was.
@@ -155,6 +179,10 @@ pub(super) enum Heard<P> {
     Up,
     /// The address of the master, from a Sentinel.
     Master(String),
+    /// Other addresses of the broker.
+    Addresses(Vec<String>),
+    /// TLS must begin, before anything else is sent.
+    BeginTls,
     Answered {
         purpose: P,
         answer: Answer,

@@ -34,15 +34,15 @@ impl Cluster {
                 unread.push(Arc::clone(name));
             }
             if room.step == Step::Live && room.confirmed_at + QUIET <= now {
-                quiet.push(Arc::clone(name));
+                quiet.push((Arc::clone(name), room.keep));
             }
         }
         self.checking.last = last;
         for name in unread {
             self.read_hosts(now, &name);
         }
-        for name in quiet {
-            self.request(now, Request::Top { room: Arc::clone(&name) }, Purpose::Check(name));
+        for (name, keep) in quiet {
+            self.request(now, Request::Top { room: Arc::clone(&name), keep }, Purpose::Check(name));
         }
     }
 

@@ -8,7 +8,7 @@ use super::purpose::Purpose;
 use super::room::Step;
 use crate::base::Time;
 use crate::facts::RoomMessage;
-use crate::history::{Gap, Position};
+use crate::history::{Gap, Keep, Position};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -83,12 +83,12 @@ impl Cluster {
             let Some(room) = self.rooms.get_mut(&name).filter(|room| room.step == Step::Wanted) else { continue };
             room.step = Step::Reading;
             let Some(top) = room.top else {
-                let open = Request::Open { room: Arc::clone(&name), epoch: self.marks.next() };
+                let open = Request::Open { room: Arc::clone(&name), keep: room.keep, epoch: self.marks.next() };
                 return Some((open, Purpose::Open(name)));
             };
             let part = Part { from: Some(top.offset), max: PART_MESSAGES, bytes_max: PART_BYTES, above: FILL_MAX };
             self.metrics.fills += 1;
-            return Some((Request::Read { room: Arc::clone(&name), part }, Purpose::Fill(name)));
+            return Some((Request::Read { room: Arc::clone(&name), keep: room.keep, part }, Purpose::Fill(name)));
         }
         None
     }
@@ -123,7 +123,7 @@ impl Cluster {
         let (Some(top), age) = (room.top, room.keep.age) else { return };
         let Answer::Page(page) = answer else { return self.read_failed(now, name) };
         let Some(end) = page.top else { return self.reopen(now, name) };
-        let is_too_long = end.epoch == top.epoch && end.offset.saturating_sub(top.offset) > u64::from(FILL_MAX);
+        let is_too_long = end.epoch == top.epoch && page.is_above;
         let has_lost = room.kept.iter().any(|kept| is_lost(kept, top, &page)) || room.past.has(end.epoch);
         #[cfg(test)]
         let (top, has_lost) = if self.offsets_only {
@@ -140,9 +140,9 @@ impl Cluster {
             Ok(messages) => {
                 let mut last = top;
                 for message in messages {
-                    last = message.position;
+                    let before = core::mem::replace(&mut last, message.position);
                     self.metrics.filled += 1;
-                    self.deliver(name, message);
+                    self.deliver(name, before, message);
                 }
                 if last == end {
                     self.is_live(now, name, end);
@@ -159,13 +159,15 @@ impl Cluster {
     }
 
     fn begin_epoch(&mut self, now: Time, name: &Arc<str>, epoch: u64) {
-        let renew = Request::Renew { room: Arc::clone(name), epoch, new: self.marks.next() };
+        let keep = self.rooms.get(name).map_or(Keep::messages(0), |room| room.keep);
+        let renew = Request::Renew { room: Arc::clone(name), keep, epoch, new: self.marks.next() };
         self.request(now, renew, Purpose::Renew(Arc::clone(name)));
     }
 
     /// Begins the history of a room that the broker does not know any more.
     fn reopen(&mut self, now: Time, name: &Arc<str>) {
-        let open = Request::Open { room: Arc::clone(name), epoch: self.marks.next() };
+        let keep = self.rooms.get(name).map_or(Keep::messages(0), |room| room.keep);
+        let open = Request::Open { room: Arc::clone(name), keep, epoch: self.marks.next() };
         self.request(now, open, Purpose::Open(Arc::clone(name)));
     }
 
@@ -198,6 +200,7 @@ impl Cluster {
         (room.step, room.must_check) = (Step::Live, false);
         room.kept.clear();
         self.tell_waiting(now, name);
+        self.hear_early(now, name);
         self.drop_if_unused(now, name);
     }
 
@@ -213,8 +216,8 @@ impl Cluster {
     }
 
     /// Begins a new epoch of a room to which messages were published that the broker does not have.
-    pub(crate) fn renew(&mut self, now: Time, name: &Arc<str>) {
-        self.hold(now, name, None);
+    pub(crate) fn renew(&mut self, now: Time, name: &Arc<str>, keep: Keep) {
+        self.hold(now, name, Some(keep));
         if let Some(room) = self.rooms.get_mut(name) {
             room.must_renew = true;
         }

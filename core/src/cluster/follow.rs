@@ -1,13 +1,13 @@
 //! Whether a page of a history follows a position without a gap. Pure decisions.
 
-use super::broker::{Message, Page};
+use super::broker::{Message, Page, Previous};
 use crate::history::{Gap, Position};
 use core::time::Duration;
 
 /// Returns the messages of a page after a position, if none is missing between.
 ///
 /// The page begins at the offset of the position, or later if the broker does not keep that message. It may end before
-/// the last message of the room.
+/// the last message of the room. Messages name the mark or the offset of the one before, depending on the engine.
 pub(super) fn follow(page: Page, since: Position, age: Option<Duration>) -> Result<impl Iterator<Item = Message>, Gap> {
     let top = page.top.filter(|top| top.epoch == since.epoch).ok_or(Gap::OtherEpoch)?;
     let is_same = |mark: u64| mark == since.mark || since.mark == Position::ANY_MARK;
@@ -25,16 +25,18 @@ pub(super) fn follow(page: Page, since: Position, age: Option<Duration>) -> Resu
             known = Some(message.position.mark);
             continue;
         }
-        // The message after the position names its mark, if the broker does not keep the message there.
-        let before = last.unwrap_or((since.offset, known.unwrap_or(message.previous)));
-        if before.0.checked_add(1) != Some(offset) || age.is_some_and(|age| is_old(message, page.now, age)) {
+        if age.is_some_and(|age| is_old(message, page.now, age)) {
             return Err(Gap::TooOld);
         }
-        if last.is_none() && known.is_none() {
-            known = Some(message.previous);
-        }
-        if before.1 != message.previous {
-            return Err(Gap::Rewritten);
+        let before = last.map_or((since.offset, known), |(offset, mark)| (offset, Some(mark)));
+        match message.previous {
+            Previous::Mark(_) if before.0.checked_add(1) != Some(offset) => return Err(Gap::TooOld),
+            Previous::Mark(mark) if before.1.is_some_and(|known| known != mark) => return Err(Gap::Rewritten),
+            // The message after the position names its mark, if the broker does not keep the message there.
+            Previous::Mark(mark) => known = known.or(Some(mark)),
+            // Without the message at the position, nothing names its mark.
+            Previous::Offset(previous) if previous == before.0 && before.1.is_some() => {}
+            Previous::Offset(_) | Previous::Unknown => return Err(Gap::TooOld),
         }
         last = Some((offset, message.position.mark));
     }
@@ -63,7 +65,13 @@ pub(super) fn is_lost(kept: Position, since: Position, page: &Page) -> bool {
         return false;
     }
     let mut positions = page.messages.iter().map(|message| message.position).chain([top]);
-    kept.offset > top.offset || positions.any(|found| found.offset == kept.offset && found.mark != kept.mark)
+    if kept.offset > top.offset || positions.any(|found| found.offset == kept.offset && found.mark != kept.mark) {
+        return true;
+    }
+    // If offsets have holes, the message may be gone without another one in its place.
+    let mut offsets = page.messages.iter().map(|message| message.position.offset);
+    let (first, has_later) = (offsets.clone().next(), offsets.clone().any(|offset| offset > kept.offset));
+    has_later && first.is_some_and(|first| first < kept.offset) && offsets.all(|offset| offset != kept.offset)
 }
 
 /// Returns `true` if a message is as old as `age` or older. The time is that of the broker.
@@ -81,12 +89,12 @@ mod tests {
     fn page(offsets: core::ops::RangeInclusive<u64>, top: u64) -> Page {
         let message = |offset| Message {
             position: Position::new(7, offset, 100 + offset),
-            previous: if offset == 1 { 0 } else { 99 + offset },
+            previous: Previous::Mark(if offset == 1 { 0 } else { 99 + offset }),
             at: offset * 1_000,
-            data: Bytes::new(),
+            data: Some(Bytes::new()),
         };
         let top = Position::new(7, top, if top == 0 { 0 } else { 100 + top });
-        Page { top: Some(top), now: 10_000, messages: offsets.map(message).collect() }
+        Page { top: Some(top), now: 10_000, messages: offsets.map(message).collect(), is_above: false }
     }
 
     /// No offsets.
@@ -143,7 +151,7 @@ mod tests {
         holed.messages.remove(2);
         assert_eq!(offsets(holed, (7, 3, 103), None), Err(Gap::TooOld));
         let mut foreign = page(3..=6, 6);
-        foreign.messages[2].previous = 1;
+        foreign.messages[2].previous = Previous::Mark(1);
         assert_eq!(offsets(foreign, (7, 3, 103), None), Err(Gap::Rewritten));
     }
 }

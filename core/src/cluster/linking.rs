@@ -2,12 +2,14 @@
 
 use super::Cluster;
 use super::broker::{Answer, Heard, Request};
+use super::engine::{Link, Start};
 use super::fault::LinkFault;
 use super::output::Output;
 use super::purpose::Purpose;
-use super::redis::{RedisLink, Role};
 use super::room::Step;
 use crate::base::{Backoff, Time};
+use crate::history::Marks;
+use crate::tls::BeginTlsError;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -26,7 +28,9 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct WantedLink {
     /// The addresses, or none for those of the options.
     pub(crate) addresses: Vec<String>,
-    /// How many addresses of the options are tried later, because a link to them was of no use.
+    /// Further addresses, after those of the options.
+    pub(crate) learned: Vec<String>,
+    /// How many addresses are tried later, because a link to them was of no use.
     pub(crate) skipped: u32,
 }
 
@@ -35,10 +39,9 @@ impl Cluster {
     pub(crate) fn take_wanted_link(&mut self, now: Time) -> Option<WantedLink> {
         self.linking.dial_at.take_if(|at| *at <= now)?;
         let master = self.linking.master.take();
-        let is_sentinel = master.is_none() && self.engine().sentinel.is_some();
-        self.linking.role = if is_sentinel { Role::Sentinel } else { Role::Broker };
-        let skipped = self.linking.failures;
-        Some(WantedLink { addresses: master.map_or_else(Vec::new, |master| vec![master]), skipped })
+        self.linking.role = Link::<Purpose>::role(&self.options.engine, master.is_some());
+        let (learned, skipped) = (self.linking.learned.clone(), self.linking.failures);
+        Some(WantedLink { addresses: master.map_or_else(Vec::new, |master| vec![master]), learned, skipped })
     }
 
     /// Returns `true`, once, if the connection of the link must be closed.
@@ -48,13 +51,25 @@ impl Cluster {
 
     /// Returns the bytes to send over the link.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
-        self.link.as_mut().map(RedisLink::take_output).unwrap_or_default()
+        self.link.as_mut().map(Link::take_output).unwrap_or_default()
     }
 
     /// Handles the success of an attempt to connect.
     pub(crate) fn link_connected(&mut self, now: Time) {
-        let (names, role) = (self.names.clone(), self.linking.role.clone());
-        self.link = Some(RedisLink::new(now, self.engine(), names, self.host, role));
+        self.linking.begins_tls = false;
+        let (names, marks) = (self.names.clone(), Marks::new(self.marks.next()));
+        let start = Start { host: self.host, role: self.linking.role.clone(), marks };
+        self.link = Some(Link::new(now, &self.options, names, start));
+    }
+
+    /// Returns `true`, once, if TLS must begin before anything else is sent.
+    pub(crate) const fn take_begins_tls(&mut self) -> bool {
+        core::mem::replace(&mut self.linking.begins_tls, false)
+    }
+
+    /// Handles that TLS cannot begin: nothing may be sent over the connection.
+    pub(crate) fn tls_not_begun(&mut self, now: Time, why: BeginTlsError) {
+        self.lose_link(now, Some(LinkFault::TlsNotBegun(why)));
     }
 
     /// Handles the end of the link, or a failed attempt.
@@ -71,13 +86,15 @@ impl Cluster {
     }
 
     pub(super) fn handle_heard(&mut self, now: Time) {
-        while let Some(heard) = self.link.as_mut().and_then(RedisLink::next_heard) {
+        while let Some(heard) = self.link.as_mut().and_then(Link::next_heard) {
             match heard {
                 Heard::Up => self.link_is_up(now),
                 Heard::Master(address) => {
                     self.linking.master = Some(address);
                     self.lose_link(now, None);
                 }
+                Heard::Addresses(addresses) => self.linking.learned = addresses,
+                Heard::BeginTls => self.linking.begins_tls = true,
                 Heard::Answered { purpose, answer, asked_at } => {
                     if purpose.is_publish() {
                         self.metrics.answered(now.since(asked_at));
@@ -107,7 +124,7 @@ impl Cluster {
         (self.linking.heard_at, self.linking.probe.1, self.linking.lease_at) = (now, None, now);
         self.output.push_back(Output::Up);
         if let Some(link) = &mut self.link {
-            link.subscribe(now, self.rooms.keys().map(|room| &**room));
+            link.subscribe(now, self.rooms.iter().map(|(name, room)| (&**name, room.keep)));
         }
         self.keep_link_alive(now);
         self.check_kept(now);
@@ -119,9 +136,14 @@ impl Cluster {
     fn lose_link(&mut self, now: Time, fault: Option<LinkFault>) {
         let link = self.link.take();
         self.linking.must_close |= link.is_some();
-        let was_up = link.as_ref().is_some_and(RedisLink::is_up);
+        let was_up = link.as_ref().is_some_and(Link::is_up);
         let found_master = self.linking.master.is_some();
+        // Its other nodes are there.
+        let is_left = fault == Some(LinkFault::Leaving) && !self.linking.learned.is_empty();
         let wait = if found_master {
+            Duration::ZERO
+        } else if is_left {
+            self.linking.failures = self.linking.failures.saturating_add(1);
             Duration::ZERO
         } else {
             self.linking.failures = self.linking.failures.saturating_add(1);
@@ -131,9 +153,10 @@ impl Cluster {
         self.linking.dial_at = Some(now + wait);
         for room in self.rooms.values_mut() {
             room.step = Step::Wanted;
+            room.early.clear();
         }
         let waiting = self.filling.clear();
-        for (_, purpose) in link.into_iter().flat_map(RedisLink::end).chain(waiting) {
+        for (_, purpose) in link.into_iter().flat_map(Link::end).chain(waiting) {
             self.answered(now, purpose, Answer::Lost);
         }
         let unused: Vec<_> =

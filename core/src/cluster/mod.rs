@@ -11,12 +11,14 @@
 //! members are told of one gap. If the history contradicts the position, the broker has lost messages. The host then
 //! begins a new epoch, so that clients that compare only epochs and offsets also learn of the loss.
 //!
-//! While the history of a room is read, live messages of the room are dropped: whatever was published before the read
-//! is in its reply, and whatever is published after it comes after the reply, because both come over one connection.
+//! While the history of a room is read, live messages of the room wait. Those that the history does not have follow its
+//! end. With Redis they are dropped: whatever was published before the read is in its reply, and whatever is published
+//! after it comes after the reply, because both come over one connection.
 
 mod asking;
 mod broker;
 mod checking;
+mod engine;
 mod envelope;
 mod fault;
 mod filling;
@@ -25,7 +27,11 @@ mod hearing;
 mod linking;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod model;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod model_nats;
 mod names;
+pub(crate) mod nats;
+mod news;
 mod output;
 mod parts;
 mod people;
@@ -34,6 +40,7 @@ mod publishing;
 mod purpose;
 mod redis;
 pub(crate) mod resp;
+mod role;
 mod room;
 mod telling;
 #[cfg(test)]
@@ -46,16 +53,16 @@ pub(crate) use publishing::Submission;
 pub(crate) use room::Ask;
 
 use crate::base::{Random, Time};
-use crate::config::{self, Engine};
+use crate::config;
 use crate::history::Marks;
 use crate::metrics::ClusterMetrics;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use broker::{Answer, Request};
+use engine::Link;
 use names::Names;
 use parts::{Checking, Filling, Hosts, KeptPositions, Linking};
 use purpose::Purpose;
-use redis::RedisLink;
 use room::Room;
 
 /// The part of this host in a cluster.
@@ -67,7 +74,7 @@ pub(crate) struct Cluster {
     host: u64,
     marks: Marks,
     random: Random,
-    link: Option<RedisLink<Purpose>>,
+    link: Option<Link<Purpose>>,
     linking: Linking,
     rooms: BTreeMap<Arc<str>, Room>,
     filling: Filling,
@@ -120,12 +127,12 @@ impl Cluster {
 
     /// Returns `true` if the link works.
     pub(crate) fn is_up(&self) -> bool {
-        self.link.as_ref().is_some_and(RedisLink::is_up)
+        self.link.as_ref().is_some_and(Link::is_up)
     }
 
     /// Returns the time at which [`elapsed`](Self::elapsed) is due.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let link = self.link.as_ref().and_then(RedisLink::deadline);
+        let link = self.link.as_ref().and_then(Link::deadline);
         let rooms = [self.filling_deadline(), self.asks_deadline(), self.checking_deadline()];
         rooms.into_iter().chain([link, self.linking_deadline()]).flatten().min()
     }
@@ -152,7 +159,9 @@ impl Cluster {
     /// Handles the answer to a request.
     fn answered(&mut self, now: Time, purpose: Purpose, answer: Answer) {
         match purpose {
-            Purpose::Publish { room, from, request } => self.published(now, &room, from, request, &answer),
+            Purpose::Publish { room, keep, from, request } => {
+                self.published(now, (&room, keep), from, request, &answer);
+            }
             Purpose::Ask(room, ask) => self.ask_read(now, &room, ask, answer),
             Purpose::History { keep, from, request, range, max } => {
                 self.history_read(keep, (from, request), range, max, answer);
@@ -168,10 +177,5 @@ impl Cluster {
             Purpose::Leases(hosts) => self.leases_read(now, &hosts, answer),
             Purpose::Nothing => {}
         }
-    }
-
-    fn engine(&self) -> &config::Redis {
-        let Engine::Redis(redis) = &self.options.engine;
-        redis
     }
 }

@@ -2,13 +2,14 @@
 
 use super::broker::Request;
 use super::purpose::Purpose;
-use super::redis::Role;
+use super::role::Role;
 use super::room::Past;
 use crate::base::Time;
-use crate::history::Position;
+use crate::history::{Keep, Position};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// The state of the link, besides the link itself.
 #[derive(Debug)]
@@ -19,6 +20,10 @@ pub(super) struct Linking {
     pub(super) role: Role,
     /// The address that a Sentinel named, until it was dialled.
     pub(super) master: Option<String>,
+    /// Further addresses that the broker has named, without those of the options.
+    pub(super) learned: Vec<String>,
+    /// Whether TLS must begin before anything is sent.
+    pub(super) begins_tls: bool,
     /// Number of links that worked so far.
     pub(super) number: u64,
     /// Number of failures in a row.
@@ -38,6 +43,8 @@ impl Linking {
             dial_at: Some(now),
             role: Role::Broker,
             master: None,
+            learned: Vec::new(),
+            begins_tls: false,
             number: 0,
             failures: 0,
             must_close: false,
@@ -101,22 +108,30 @@ pub(super) struct Hosts {
 /// Maximum number of rooms without members here whose last kept message is remembered.
 const KEPT_MAX: usize = 1_000;
 
+/// The position of the last message that the broker has kept for this host in one room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeptPosition {
+    pub(super) keep: Keep,
+    pub(super) position: Position,
+    pub(super) past: Past,
+}
+
 /// The positions of the last messages that the broker has kept for this host, in rooms without members here.
 #[derive(Debug, Default)]
 pub(super) struct KeptPositions {
-    positions: BTreeMap<Arc<str>, (Position, Past)>,
+    positions: BTreeMap<Arc<str>, KeptPosition>,
     /// The same rooms, in the order of their first message.
     order: VecDeque<Arc<str>>,
 }
 
 impl KeptPositions {
-    pub(super) fn add(&mut self, name: &Arc<str>, position: Position, past: Option<Past>) {
+    pub(super) fn add(&mut self, name: &Arc<str>, keep: Keep, position: Position, past: Option<Past>) {
         let before = self.positions.get(name);
-        let mut past = past.or_else(|| before.map(|(_, past)| *past)).unwrap_or_default();
-        if let Some((before, _)) = before.filter(|(before, _)| before.epoch != position.epoch) {
-            past.add(before.epoch);
+        let mut past = past.or_else(|| before.map(|before| before.past)).unwrap_or_default();
+        if let Some(before) = before.filter(|before| before.position.epoch != position.epoch) {
+            past.add(before.position.epoch);
         }
-        if self.positions.insert(Arc::clone(name), (position, past)).is_none() {
+        if self.positions.insert(Arc::clone(name), KeptPosition { keep, position, past }).is_none() {
             self.order.push_back(Arc::clone(name));
         }
         if self.order.len() > KEPT_MAX
@@ -126,7 +141,7 @@ impl KeptPositions {
         }
     }
 
-    pub(super) fn take(&mut self) -> BTreeMap<Arc<str>, (Position, Past)> {
+    pub(super) fn take(&mut self) -> BTreeMap<Arc<str>, KeptPosition> {
         self.order.clear();
         core::mem::take(&mut self.positions)
     }

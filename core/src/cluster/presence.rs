@@ -293,12 +293,14 @@ impl Cluster {
     }
 
     fn write_names(&mut self, now: Time, name: &Arc<str>, change: NamesChange) {
-        if let Some(room) = self.rooms.get_mut(name) {
+        let room = self.rooms.get_mut(name);
+        let are_left = room.as_ref().is_some_and(|room| room.people.are_here());
+        if let Some(room) = room {
             room.people.unconfirmed += 1;
         }
         self.hosts.version += 1;
         let version = self.hosts.version;
-        let request = Request::Names { room: Arc::clone(name), change, version };
+        let request = Request::Names { room: Arc::clone(name), change, version, are_left };
         self.request(now, request, Purpose::Names(Arc::clone(name), version));
     }
 

@@ -3,13 +3,12 @@
 use super::broker::{Answer, Request};
 use super::fault::Refused;
 use super::output::Output;
+use super::parts::KeptPosition;
 use super::purpose::Purpose;
-use super::redis::RedisLink;
 use super::{Cluster, envelope};
 use crate::base::{ConnId, OutgoingBuf, Time};
 use crate::facts::{PublishRefusal, Published, RoomAnswer, RoomMessage};
 use crate::history::{Keep, Position, PublishError};
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -49,24 +48,31 @@ impl Cluster {
             mark: self.marks.next(),
             data: envelope::encode(self.host, submission.except, submission.message).into(),
         };
-        self.request(now, publish, Purpose::Publish { room: Arc::clone(room), from, request });
+        self.request(now, publish, Purpose::Publish { room: Arc::clone(room), keep, from, request });
     }
 
     /// Removes the kept messages of a room.
-    pub(crate) fn remove_history(&mut self, now: Time, room: &Arc<str>) {
-        self.request(now, Request::Remove { room: Arc::clone(room) }, Purpose::Nothing);
+    pub(crate) fn remove_history(&mut self, now: Time, room: &Arc<str>, keep: Keep) {
+        self.request(now, Request::Remove { room: Arc::clone(room), keep }, Purpose::Nothing);
     }
 
-    pub(super) fn published(&mut self, now: Time, room: &Arc<str>, from: u8, request: Option<u64>, answer: &Answer) {
+    pub(super) fn published(
+        &mut self,
+        now: Time,
+        (room, keep): (&Arc<str>, Keep),
+        from: u8,
+        request: Option<u64>,
+        answer: &Answer,
+    ) {
         let answer = match *answer {
             Answer::Published { position, is_repeated } => {
-                self.was_kept(room, position);
+                self.was_kept(room, keep, position);
                 RoomAnswer::Published(Published::kept(position, is_repeated))
             }
-            Answer::Refused(Refused(ref error)) => {
+            Answer::Refused(Refused(ref words)) => {
                 if self.refusal_told_at.is_none_or(|at| at + REFUSALS_EVERY <= now) {
                     self.refusal_told_at = Some(now);
-                    self.output.push_back(Output::Refused(error.to_string()));
+                    self.output.push_back(Output::Refused(words.clone()));
                 }
                 RoomAnswer::Published(Published::Refused(PublishRefusal::Broker))
             }
@@ -76,17 +82,17 @@ impl Cluster {
     }
 
     /// Remembers the position of a message that the broker has kept, to notice if the broker loses it.
-    fn was_kept(&mut self, name: &Arc<str>, position: Position) {
+    fn was_kept(&mut self, name: &Arc<str>, keep: Keep, position: Position) {
         match self.rooms.get_mut(name) {
             Some(room) => room.kept.add(self.linking.number, position),
-            None => self.kept.add(name, position, None),
+            None => self.kept.add(name, keep, position, None),
         }
     }
 
     /// Compares what the broker has kept of this host's messages with its histories, after the link was lost.
     pub(super) fn check_kept(&mut self, now: Time) {
-        for (name, (position, past)) in self.kept.take() {
-            self.hold(now, &name, None);
+        for (name, KeptPosition { keep, position, past }) in self.kept.take() {
+            self.hold(now, &name, Some(keep));
             if let Some(room) = self.rooms.get_mut(&name) {
                 room.must_check = true;
                 if room.top.is_none() {
@@ -110,7 +116,7 @@ impl Cluster {
         }
         match self.link.as_ref().filter(|link| link.is_up()) {
             None => Some(PublishRefusal::NoBroker),
-            Some(link) => RedisLink::is_full(link).then_some(PublishRefusal::BrokerBehind),
+            Some(link) => link.is_full().then_some(PublishRefusal::BrokerBehind),
         }
     }
 

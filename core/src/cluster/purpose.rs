@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 pub(super) enum Purpose {
     Publish {
         room: Arc<str>,
+        keep: Keep,
         from: u8,
         request: Option<u64>,
     },

@@ -1,10 +1,12 @@
 //! What a host knows of one shared room.
 
+use super::broker::Message;
 use super::people::People;
 use crate::base::Time;
 use crate::history::{Keep, Position};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use bytes::Bytes;
 
 /// A room with members on this host, or one about which somebody here asks.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Room {
     /// Whether the history must be compared with `kept`, although nobody here needs the room.
     pub(super) must_check: bool,
     pub(super) step: Step,
+    /// Messages that came while the position was not that of the broker.
+    pub(super) early: Early,
     /// Members that wait until the position is known.
     pub(super) asks: VecDeque<Ask>,
     /// Whether the room must begin a new epoch, because messages were published that the broker does not have.
@@ -41,6 +45,43 @@ pub(super) enum Step {
     Reading,
     /// The position is that of the broker, and messages follow it.
     Live,
+}
+
+/// Maximum number of messages that wait for the history of their room, and of their bytes.
+const EARLY_MAX: usize = 256;
+const EARLY_BYTES_MAX: usize = 1 << 20;
+
+/// Messages that came before the history of their room was read. If there are too many, the oldest are dropped, so that
+/// the others do not follow and the history is read again.
+#[derive(Debug, Default)]
+pub(super) struct Early {
+    messages: VecDeque<Message>,
+    bytes: usize,
+}
+
+impl Early {
+    pub(super) fn add(&mut self, message: Message) {
+        self.bytes += length(&message);
+        // A part of what arrived together would keep all of it in memory.
+        let data = message.data.as_deref().map(Bytes::copy_from_slice);
+        self.messages.push_back(Message { data, ..message });
+        while self.messages.len() > EARLY_MAX || self.bytes > EARLY_BYTES_MAX {
+            let Some(oldest) = self.messages.pop_front() else { return };
+            self.bytes -= length(&oldest);
+        }
+    }
+
+    pub(super) fn into_messages(self) -> impl Iterator<Item = Message> {
+        self.messages.into_iter()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn length(message: &Message) -> usize {
+    message.data.as_ref().map_or(0, Bytes::len)
 }
 
 /// Maximum number of links whose last kept message is remembered.
@@ -119,6 +160,7 @@ impl Room {
             kept: Kept::default(),
             must_check: false,
             step: Step::Wanted,
+            early: Early::default(),
             asks: VecDeque::new(),
             must_renew: false,
             messages: 0,

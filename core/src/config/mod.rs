@@ -19,7 +19,7 @@ mod tickets;
 mod unapplied;
 
 pub use address::{ListenError, ListenProblem};
-pub use cluster::{BrokerLogin, Cluster, Engine, Redis, Sentinel, WithoutBroker};
+pub use cluster::{BrokerLogin, Cluster, Engine, Nats, NatsLogin, NatsStorage, Redis, Sentinel, WithoutBroker};
 pub use connections::{ConnectionLimits, EarlyDrop, EarlyDropError};
 pub use dial::{AddressOrder, Dial, DialError, DialProtocol, TlsStart};
 pub use ladder::{Action, Ladder};

@@ -31,12 +31,19 @@ pub enum RoomMessage {
         room: Arc<str>,
         /// The position after the message.
         position: Position,
-        /// The mark of the message before it.
-        previous: u64,
+        /// The position before the message.
+        before: Position,
         /// Connections that do not receive the message.
         except: Arc<[ConnId]>,
         /// The message.
         message: OutgoingBuf,
+    },
+    /// From the home: the position has moved on, without a message for members.
+    Passed {
+        /// The room's name.
+        room: Arc<str>,
+        /// The position.
+        position: Position,
     },
     /// From the home: the answer to a request.
     Answer {
@@ -298,6 +305,7 @@ impl RoomMessage {
             | Self::PresenceChanged { room, .. }
             | Self::Who { room, .. }
             | Self::Moved { room, .. }
+            | Self::Passed { room, .. }
             | Self::Remove { room } => Some(room),
             Self::Answer { .. } => None,
         }
@@ -306,7 +314,11 @@ impl RoomMessage {
     /// Returns the name of the room, if the message goes to its home.
     pub(crate) const fn to_home(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Kept { .. } | Self::Told { .. } | Self::PresenceChanged { .. } | Self::Moved { .. } => None,
+            Self::Kept { .. }
+            | Self::Told { .. }
+            | Self::PresenceChanged { .. }
+            | Self::Moved { .. }
+            | Self::Passed { .. } => None,
             _ => self.room(),
         }
     }
@@ -341,6 +353,7 @@ impl RoomMessage {
             | Self::Emptied { room, .. }
             | Self::Read { room, .. }
             | Self::Moved { room, .. }
+            | Self::Passed { room, .. }
             | Self::Remove { room } => room.len(),
         }
     }

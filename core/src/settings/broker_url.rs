@@ -16,9 +16,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct BrokerUrl(Secret);
 
+/// The kind of a broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum BrokerKind {
+    #[default]
+    Redis,
+    Nats,
+}
+
 /// The parts of the URL of a broker.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct BrokerParts {
+    pub(super) kind: BrokerKind,
     pub(super) is_tls: bool,
     /// The addresses, each `HOST:PORT`. There is at least one.
     pub(super) addresses: Vec<String>,
@@ -66,12 +75,13 @@ impl BrokerUrl {
             return Err("it needs the address of the broker, such as redis://127.0.0.1:6379".into());
         }
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-        let (is_tls, is_sentinel) = match scheme {
-            "redis" | "valkey" => (false, false),
-            "rediss" | "valkeys" => (true, false),
-            "redis+sentinel" | "valkey+sentinel" => (false, true),
-            "rediss+sentinel" | "valkeys+sentinel" => (true, true),
-            "nats" | "tls+nats" => return Err("NATS is not supported yet; use a Redis server (redis://)".into()),
+        let (kind, is_tls, is_sentinel) = match scheme {
+            "redis" | "valkey" => (BrokerKind::Redis, false, false),
+            "rediss" | "valkeys" => (BrokerKind::Redis, true, false),
+            "redis+sentinel" | "valkey+sentinel" => (BrokerKind::Redis, false, true),
+            "rediss+sentinel" | "valkeys+sentinel" => (BrokerKind::Redis, true, true),
+            "nats" => (BrokerKind::Nats, false, false),
+            "tls" => (BrokerKind::Nats, true, false),
             _ => return Err(no_such_scheme(scheme)),
         };
         if rest.contains(['?', '#']) {
@@ -87,20 +97,27 @@ impl BrokerUrl {
             None => (String::new(), None),
             Some(login) => read_login(login)?,
         };
-        let default_port = if is_sentinel { 26_379 } else { 6_379 };
+        let default_port = match kind {
+            BrokerKind::Redis if is_sentinel => 26_379,
+            BrokerKind::Redis => 6_379,
+            BrokerKind::Nats => 4_222,
+        };
         let addresses = hosts.split(',').zip(1..).map(|(host, number)| read_address(host, number, default_port));
         let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
         let master = if is_sentinel { Some(read_master(path)?) } else { None };
+        if kind == BrokerKind::Nats && !path.is_empty() {
+            return Err("a URL of NATS has nothing after its addresses".into());
+        }
         if !is_sentinel && !matches!(path, "" | "0") {
             return Err("only the database 0 is used; give each cluster a prefix of its own instead".into());
         }
-        Ok(BrokerParts { is_tls, addresses, user, password, master })
+        Ok(BrokerParts { kind, is_tls, addresses, user, password, master })
     }
 }
 
 fn no_such_scheme(scheme: &str) -> String {
-    let known = "a URL of a broker begins with redis://, rediss:// (TLS), valkey://, valkeys://, redis+sentinel:// or \
-                 rediss+sentinel://";
+    let known = "a URL of a broker begins with redis://, rediss:// (TLS), valkey://, valkeys://, redis+sentinel://, \
+                 rediss+sentinel://, nats:// or tls:// (NATS with TLS)";
     // Other text could be a password.
     let is_scheme =
         scheme.len() <= 20 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));

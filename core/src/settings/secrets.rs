@@ -24,6 +24,8 @@ impl Settings {
                 ("cluster.url", cluster.url.secret()),
                 ("cluster.password", &cluster.password),
                 ("cluster.sentinel_password", &cluster.sentinel_password),
+                ("cluster.nkey", &cluster.nkey),
+                ("cluster.credentials", &cluster.credentials),
             ]
         });
         let single = single.chain(of_cluster.map(|(key, secret)| (key.into(), secret)));

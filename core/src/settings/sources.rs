@@ -130,7 +130,8 @@ impl Sources {
 
     /// Sets the function that reads secrets from files.
     ///
-    /// The function returns the first line of a file, or why the file can't be read.
+    /// The function returns the first line of a file, or all lines if the first one begins with five dashes, as in
+    /// credentials of NATS. Otherwise, it returns why the file can't be read.
     #[must_use]
     pub fn secrets_from(self, read: fn(&str) -> Result<String, String>) -> Self {
         Self { read: SecretFiles(Some(read)), ..self }
@@ -264,11 +265,12 @@ impl Sources {
         read_secret("monitor.credential", credential, credential_file);
         read_secret("monitor.metrics_credential", metrics_credential, metrics_credential_file);
         read_secret("api.key", &mut settings.api.key, &settings.api.key_file);
-        if let Some(ClusterSettings { password, password_file, sentinel_password, sentinel_password_file, .. }) =
-            &mut settings.cluster
-        {
+        if let Some(cluster) = &mut settings.cluster {
+            let ClusterSettings { password, password_file, sentinel_password, sentinel_password_file, .. } = cluster;
             read_secret("cluster.password", password, password_file);
             read_secret("cluster.sentinel_password", sentinel_password, sentinel_password_file);
+            read_secret("cluster.nkey", &mut cluster.nkey, &cluster.nkey_file);
+            read_secret("cluster.credentials", &mut cluster.credentials, &cluster.credentials_file);
         }
         for (name, tunnel) in &mut settings.tunnels {
             let TunnelSettings { ssh_key_passphrase, ssh_key_passphrase_file, .. } = tunnel;

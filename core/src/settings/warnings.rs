@@ -5,7 +5,7 @@ use super::plan::cluster::MESSAGE_MAX_BYTES;
 use super::tree::{HomeChoice, PeerSettings, Profile, Settings};
 use super::units::{Maybe, NetworkText, Timeout};
 use super::{Plan, SettingsError};
-use crate::config::{Address, Engine, Listen, RoomOptions};
+use crate::config::{Address, Engine, Listen, NatsLogin, RoomOptions};
 use crate::kit::auth::scram::Credentials;
 use crate::wire::Protocol;
 use crate::wire::http::{Access, Origins};
@@ -177,17 +177,22 @@ fn of_rooms(settings: &Settings, plan: &Plan, warnings: &mut Warnings<'_>) {
 /// Warns of a password for the broker in the clear, and of messages that shared rooms never take.
 fn of_cluster(settings: &Settings, plan: &Plan, warnings: &mut Warnings<'_>) {
     let Some(cluster) = &plan.config.cluster else { return };
-    let Engine::Redis(redis) = &cluster.engine;
     let is_local = |address: &String| {
         let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     };
     let is_far = ![&cluster.dial.address].into_iter().chain(&cluster.dial.others).all(is_local);
-    let has_password =
-        redis.login.is_some() || redis.sentinel.as_ref().is_some_and(|sentinel| sentinel.login.is_some());
+    let (has_password, schemes) = match &cluster.engine {
+        Engine::Redis(redis) => {
+            let at_sentinels = redis.sentinel.as_ref().is_some_and(|sentinel| sentinel.login.is_some());
+            (redis.login.is_some() || at_sentinels, "rediss:// or rediss+sentinel://")
+        }
+        // An NKEY only signs. So an eavesdropper cannot log in.
+        Engine::Nats(nats) => (matches!(nats.login, Some(NatsLogin::User(_) | NatsLogin::Token(_))), "tls://"),
+    };
     if settings.profile == Profile::Production && cluster.dial.tls.is_none() && is_far && has_password {
-        let words = "the password crosses the network in the clear: use rediss:// or rediss+sentinel://";
+        let words = format!("the password crosses the network in the clear: use {schemes}");
         warnings.add("cluster.url", words);
     }
     let message_max = settings.limits.peer.message_max;

@@ -213,6 +213,12 @@ cluster.without_broker=local <- cluster=redis://h
 cluster.password=x <- cluster=redis://h
 cluster.sentinel_user=x <- cluster=redis+sentinel://h/m; cluster.sentinel_password=y
 cluster.sentinel_password=x <- cluster=redis+sentinel://h/m
+cluster.nkey=SUx <- cluster=nats://h
+cluster.credentials=-----BEGIN NATS USER JWT----- x -----BEGIN USER NKEY SEED----- y <- cluster=nats://h
+cluster.replicas=3 <- cluster=nats://h
+cluster.storage=memory <- cluster=nats://h
+cluster.stream_max=7MiB <- cluster=nats://h
+cluster.tls_first=true <- cluster=tls://h
 cluster.tls.ca=x <- cluster=rediss://h
 cluster.tls.pins=[0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef] <- cluster=rediss://h
 cluster.tls.insecure=true <- cluster=rediss://h
@@ -370,11 +376,13 @@ ahead_max=7KiB
 ";
 
 /// What is read elsewhere than in the plan, and tested there.
-const ELSEWHERE: [&str; 10] = [
+const ELSEWHERE: [&str; 12] = [
     "api.key_file",
     "authentication.shared_password_file",
     "authentication.tokens.hs256_secret_file",
     "authentication.users.*.password_file",
+    "cluster.credentials_file",
+    "cluster.nkey_file",
     "cluster.password_file",
     "cluster.sentinel_password_file",
     "monitor.credential_file",

@@ -1,6 +1,6 @@
 //! Settings of a cluster: the URL of the broker, its secrets, and the rooms that hosts share.
 
-use drupe_core::broker::{BrokerLogin, Engine, Sentinel, WithoutBroker};
+use drupe_core::broker::{BrokerLogin, Engine, NatsLogin, Sentinel, WithoutBroker};
 use drupe_core::history::Keep;
 use drupe_core::settings::{Catalog, ClientTlsSettings, PubSubSettings, Resolved, Sources};
 use drupe_core::tls::ClientTls;
@@ -111,7 +111,25 @@ fn cluster_errors_name_key_and_remedy_without_passwords() {
         ("'http://h'", "cluster.url: \"http\" is unknown; a URL of a broker begins with redis://"),
         ("'Redis://h'", "cluster.url: \"Redis\" is unknown"),
         ("'ann:hush://h'", "cluster.url: a URL of a broker begins with redis://"),
-        ("'nats://ann:hush@h'", "cluster.url: NATS is not supported yet; use a Redis server (redis://)"),
+        ("'nats://h/x'", "cluster.url: a URL of NATS has nothing after its addresses"),
+        ("{ url: 'nats://h', prefix: a.b }", "cluster.prefix: for NATS, it consists of ASCII letters, digits, - and _"),
+        ("{ url: 'nats://h', replicas: 6 }", "cluster.replicas: 6 is not from 1 to 5"),
+        ("{ url: 'nats://h', tls_first: true }", "cluster.tls_first: cluster.url has no TLS; use tls://"),
+        ("{ url: 'nats://h', tls: { ca: x } }", "cluster.tls: cluster.url has no TLS; use tls://"),
+        ("{ url: 'nats://h', nkey: hush }", "cluster.nkey: the seed of a user's NKEY begins with SU"),
+        ("{ url: 'nats://h', credentials: hush }", "cluster.credentials: it has no JWT and seed"),
+        ("{ url: 'nats://hush@h', nkey: SUhush }", "cluster.nkey: cluster.url has a login as well"),
+        ("{ url: 'nats://ann:hush@h', password: hush }", "cluster.password: cluster.url has a login as well"),
+        ("{ url: 'nats://h', nkey: SUhush, credentials: hush }", "cluster.credentials: there is another login as well"),
+        ("{ url: 'nats://h', sentinel_user: s }", "cluster.sentinel_user: it has no effect, because cluster.url"),
+        (
+            "{ url: 'redis://h', replicas: 3 }",
+            "cluster.replicas: it has no effect, because cluster.url is not one of NATS",
+        ),
+        (
+            "{ url: 'redis://h', nkey: SUhush }",
+            "cluster.nkey: it has no effect, because cluster.url is not one of NATS",
+        ),
         ("'redis://'", "cluster.url: address 1 has no host"),
         ("'redis://:6379'", "cluster.url: address 1 has no host"),
         ("'redis://:hush@'", "cluster.url: address 1 has no host"),
@@ -159,6 +177,36 @@ fn cluster_errors_name_key_and_remedy_without_passwords() {
     }
     let unloaded = Sources::new().file("drupe.yaml", "cluster: rediss://h\n");
     assert!(wrong(&unloaded).contains("cluster.url: this program does not load TLS files"));
+}
+
+#[test]
+fn url_of_nats_has_a_user_or_a_token() {
+    let nats = |keys: &str| {
+        let cluster = cluster(&file(keys));
+        let Engine::Nats(nats) = cluster.engine else { panic!("another engine") };
+        (cluster.dial.address, nats.login)
+    };
+    let token = |token: &str| Some(NatsLogin::Token(token.into()));
+    let user = || Some(NatsLogin::User(BrokerLogin::new("ann", "hush")));
+    let jwt = NatsLogin::Jwt { jwt: "ey".into(), seed: "SUx".into() };
+    let creds = "\"-----BEGIN NATS USER JWT-----\\ney\\n------END NATS USER JWT------\\n\\n\
+                 -----BEGIN USER NKEY SEED-----\\nSUx\\n------END USER NKEY SEED------\\n\"";
+    for (keys, address, login) in [
+        ("'nats://h'", "h:4222", None),
+        ("'nats://[::1]:7'", "[::1]:7", None),
+        ("'nats://hush@h'", "h:4222", token("hush")),
+        ("'nats://:hush@h'", "h:4222", token("hush")),
+        ("'nats://ann:hush@h'", "h:4222", user()),
+        ("{ url: 'nats://ann@h', password: hush }", "h:4222", user()),
+        ("{ url: 'nats://h', password: hush }", "h:4222", token("hush")),
+        ("{ url: 'nats://h', nkey: SUx }", "h:4222", Some(NatsLogin::Nkey("SUx".into()))),
+        (&format!("{{ url: 'nats://h', credentials: {creds} }}"), "h:4222", Some(jwt)),
+    ] {
+        assert_eq!(nats(keys), (address.into(), login), "{keys}");
+    }
+    let resolved = good(&file("'nats://hush@h'"));
+    let explained = format!("{} {:?} {:?}", resolved.explain(), resolved.settings, resolved.plan);
+    assert!(explained.contains("nats://:(secret)@h") && !explained.contains("hush"), "{explained}");
 }
 
 #[test]

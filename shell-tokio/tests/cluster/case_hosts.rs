@@ -37,8 +37,12 @@ fn names_of_a_killed_host_leave_once_and_come_back_with_it() {
         return;
     }
     let redis = RedisServer::start("people", &["--save", ""]);
-    let at = Broker::At(redis.address());
-    let mut stage = Stage::start("killed host", [&at, &at, &at]);
+    kill_a_host("killed host", &Broker::At(redis.address()));
+}
+
+/// Kills a host, and starts it again. The names of its members leave everywhere, and come back.
+pub(super) fn kill_a_host(name: &'static str, at: &Broker) {
+    let mut stage = Stage::start(name, [at, at, at]);
     let watchers = [0, 1].map(|host| Member::start(&stage.ports, host, &[ROOM], Some(&format!("watcher{host}"))));
     for watcher in &watchers {
         watcher.wait("a subscription", |record| record.subscribed.len() == 1);
@@ -53,12 +57,12 @@ fn names_of_a_killed_host_leave_once_and_come_back_with_it() {
     for watcher in &watchers {
         watcher.wait("two leaves", |record| ["ann", "bob"].iter().all(|name| news(record, name) == [true, false]));
     }
-    println!("killed host: its names were gone everywhere after {:?}", since.elapsed());
+    println!("{name}: its names were gone everywhere after {:?}", since.elapsed());
     let ports = locked(&stage.ports).clone();
     for port in &ports[..2] {
         assert_eq!(names(*port), ["watcher0", "watcher1"]);
     }
-    stage.hosts[2] = Host::start(SHELLS[2], &at);
+    stage.hosts[2] = Host::start(SHELLS[2], at);
     locked(&stage.ports)[2] = stage.hosts[2].port;
     for watcher in &watchers {
         watcher.wait("two names", |record| ["ann", "bob"].iter().all(|name| news(record, name) == [true, false, true]));

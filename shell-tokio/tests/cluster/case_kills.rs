@@ -29,19 +29,57 @@ fn recovered(stage: &Stage) -> Vec<Duration> {
     waits.into_iter().flatten().collect()
 }
 
+/// How often and with what random numbers a broker is killed.
+pub(super) struct Kills {
+    pub(super) count: u64,
+    pub(super) random: Random,
+    seed: u64,
+}
+
+impl Kills {
+    /// Reads what the environment says.
+    pub(super) fn new() -> Self {
+        let (count, seed) = (number("DRUPE_KILLS", 20), number("DRUPE_SEED", 1));
+        Self { count, random: Random(seed), seed }
+    }
+
+    /// Has the broker killed and started again and again. Each time, publishers on all hosts must be served again.
+    pub(super) fn run(mut self, name: &str, stage: Stage, mut kill: impl FnMut(&mut Random)) {
+        let mut waits = Vec::new();
+        for round in 0..self.count {
+            // The moment of the kill is random. Nothing waits for this time to pass.
+            std::thread::sleep(Duration::from_millis(self.random.below(400)));
+            kill(&mut self.random);
+            waits.extend(recovered(&stage));
+            if round % 50 == 49 {
+                println!("{name}: {} of {}; memory of the hosts in KiB: {:?}", round + 1, self.count, memory(&stage));
+            }
+        }
+        let acknowledged: usize =
+            stage.publishers.iter().map(|publisher| locked(&publisher.ledger).acknowledged.len()).sum();
+        let memory = memory(&stage);
+        let outcome = stage.finish();
+        waits.sort();
+        let [median, most] =
+            [waits.len() / 2, waits.len() * 99 / 100].map(|place| waits.get(place).copied().unwrap_or_default());
+        println!(
+            "{name}: {} kills with seed {}, {acknowledged} messages acknowledged; waits after a kill: p50 {median:?}, p99 \
+             {most:?}; memory of the hosts in KiB: {memory:?}",
+            self.count, self.seed
+        );
+        assert!(outcome.found.gaps > 0, "{outcome:?}");
+    }
+}
+
 #[test]
 fn kills_at_random_moments_leave_no_silent_gap() {
     if !are_installed() {
         return;
     }
-    let (kills, seed) = (number("DRUPE_KILLS", 20), number("DRUPE_SEED", 1));
-    let (mut random, mut waits) = (Random(seed), Vec::new());
     let mut redis = RedisServer::start("kills", &["--save", ""]);
     let at = Broker::At(redis.address());
     let stage = Stage::start("kills", [&at, &at, &at]);
-    for kill in 0..kills {
-        // The moment of the kill is random. Nothing waits for this time to pass.
-        std::thread::sleep(Duration::from_millis(random.below(400)));
+    Kills::new().run("kills", stage, |random| {
         match random.below(4) {
             0 => redis.save(),
             1 => {
@@ -54,23 +92,7 @@ fn kills_at_random_moments_leave_no_silent_gap() {
         redis.kill();
         std::thread::sleep(Duration::from_millis(random.below(100)));
         redis.restart();
-        waits.extend(recovered(&stage));
-        if kill % 50 == 49 {
-            println!("kills: {} of {kills}; memory of the hosts in KiB: {:?}", kill + 1, memory(&stage));
-        }
-    }
-    let acknowledged: usize =
-        stage.publishers.iter().map(|publisher| locked(&publisher.ledger).acknowledged.len()).sum();
-    let memory = memory(&stage);
-    let outcome = stage.finish();
-    waits.sort();
-    let [median, most] =
-        [waits.len() / 2, waits.len() * 99 / 100].map(|place| waits.get(place).copied().unwrap_or_default());
-    println!(
-        "kills: {kills} with seed {seed}, {acknowledged} messages acknowledged; waits after a kill: p50 {median:?}, p99 \
-         {most:?}; memory of the hosts in KiB: {memory:?}"
-    );
-    assert!(outcome.found.gaps > 0, "{outcome:?}");
+    });
 }
 
 /// Returns the resident memory of each host.

@@ -10,7 +10,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Starts a server, which ends with the test's process. Returns its address.
-fn server(serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> String {
+pub(super) fn server(serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound").to_string();
     std::thread::spawn(move || {
@@ -22,7 +22,7 @@ fn server(serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> String {
     address
 }
 
-fn read_all(mut stream: TcpStream) {
+pub(super) fn read_all(mut stream: TcpStream) {
     while stream.read(&mut [0; 4_096]).is_ok_and(|length| length > 0) {}
 }
 
@@ -42,11 +42,15 @@ fn answers<const N: usize>(connection: &mut Connection, requests: &[Value; N]) -
 }
 
 fn expect(address: String, words: &str) {
+    expect_of(&Broker::At(address), words);
+}
+
+/// Starts a host on each shell, which names what is wrong.
+pub(super) fn expect_of(broker: &Broker, words: &str) {
     let _turn = Turn::wait();
-    let broker = Broker::At(address);
     std::thread::scope(|scope| {
         for shell in SHELLS {
-            scope.spawn(|| expect_on(shell, &broker, words));
+            scope.spawn(|| expect_on(shell, broker, words));
         }
     });
 }

@@ -32,7 +32,7 @@ fn entry(start: Instant, id: Id, position: Position, sent: u64) -> Acknowledged 
 /// Checks a history that begins after message 2 was acknowledged.
 fn checked(whats: Vec<What>) -> Result<Found, String> {
     let start = Instant::now();
-    check(&history(start, 27, whats), &ledger(start))
+    check(&history(start, 27, whats), &ledger(start), false)
 }
 
 #[test]
@@ -76,19 +76,47 @@ fn checker_finds_lost_messages_without_a_gap() {
     let another = What::Message(place, (2, 1));
     let ledger = [&ledger(start)[..6], &[entry(start, (2, 1), place, 80)]].concat();
     let silent = history(start, 27, vec![What::New(at(7, 2)), message(3), another.clone()]);
-    let error = check(&silent, &ledger).expect_err("a silent loss");
+    let error = check(&silent, &ledger, false).expect_err("a silent loss");
     assert!(error.contains("(1, 4) at 7.4.2c0 is missing in run 0"), "{error}");
     let gap = What::Gap(Some(at(7, 3)), "rewritten".into());
     let told = history(start, 27, vec![What::New(at(7, 2)), message(3), gap, another]);
-    assert_eq!(check(&told, &ledger), Ok(Found { delivered: 2, gaps: 1, not_received: 5 }));
+    assert_eq!(check(&told, &ledger, false), Ok(Found { delivered: 2, gaps: 1, not_received: 5 }));
     // Numbers alone follow each other: the member had messages up to 6, and the broker came back with 3 of them.
     let place = Position { epoch: 7, offset: 7, mark: 1 };
     let again = |number| Position { epoch: 7, offset: 3 + number, mark: number };
     let new = (1..=3).map(|number| entry(start, (2, number), again(number), 80 + number));
     let ledger: Vec<_> = ledger.into_iter().take(6).chain(new).chain([entry(start, (2, 4), place, 95)]).collect();
     let whats = vec![What::New(at(7, 2)), message(3), message(4), message(5), message(6), What::Message(place, (2, 4))];
-    let error = check(&history(start, 27, whats), &ledger).expect_err("a silent loss");
+    let error = check(&history(start, 27, whats), &ledger, false).expect_err("a silent loss");
     assert!(error.contains("(2, 1) at 7.4.1 is missing in run 0"), "{error}");
+}
+
+#[test]
+fn checker_accepts_holes_where_rooms_share_their_numbers() {
+    let start = Instant::now();
+    let checked = |whats: Vec<What>| {
+        let all = [vec![What::New(at(7, 2))], whats].concat();
+        // Of the messages of this room, these are the only ones.
+        let ledger: Vec<_> =
+            ledger(start).into_iter().filter(|entry| [4, 7, 9].contains(&entry.position.offset)).collect();
+        check(&history(start, 0, all), &ledger, true)
+    };
+    let good = vec![message(4), What::Recovered(at(7, 5)), message(7), message(9)];
+    assert_eq!(checked(good), Ok(Found { delivered: 3, gaps: 0, not_received: 0 }));
+    // Another host knew a later epoch.
+    let later = What::Message(Position { epoch: 6, ..at(7, 4) }, (1, 4));
+    assert!(checked(vec![later.clone()]).is_err_and(|error| error.contains("without a gap")));
+    let gap = What::Gap(Some(Position { epoch: 6, ..at(7, 2) }), "rewritten".into());
+    assert_eq!(checked(vec![gap, later]), Ok(Found { delivered: 1, gaps: 1, not_received: 2 }));
+    for (whats, words) in [
+        (vec![message(4), message(9)], "(1, 7) at 7.7.2c3 is missing in run 0"),
+        (vec![message(7), message(4)], "came after 7.7.2c3, without a gap"),
+        (vec![message(7), What::Recovered(at(7, 4))], "recovered at 7.4.2c0"),
+        (vec![What::Recovered(at(7, 5)), message(4)], "came after 7.5.2c1, without a gap"),
+    ] {
+        let error = checked(whats.clone()).expect_err(words);
+        assert!(error.contains(words), "{error} in {whats:?}");
+    }
 }
 
 #[test]

@@ -22,14 +22,29 @@ pub(crate) enum Broker {
     At(String),
     /// `HOST:PORT` of a Sentinel that knows the master `main`.
     Sentinel(String),
+    /// `HOST:PORT[,HOST:PORT]` of nats-servers, and on how many of them each stream is.
+    Nats(String, u8),
 }
 
 impl Broker {
+    /// Returns a nats-server that is alone.
+    pub(crate) const fn nats(address: String) -> Self {
+        Self::Nats(address, 1)
+    }
+
+    /// Returns `true` if the rooms of a cluster share their numbers, so that each room has holes.
+    pub(crate) const fn has_holes(&self) -> bool {
+        matches!(self, Self::Nats(..))
+    }
+
     /// Returns the one line that makes a host a part of a cluster.
     fn setting(&self) -> String {
         match self {
             Self::At(address) => format!("cluster: redis://{address}\n"),
             Self::Sentinel(address) => format!("cluster: redis+sentinel://{address}/main\n"),
+            Self::Nats(addresses, replicas) => {
+                format!("cluster: {{ url: 'nats://{addresses}', replicas: {replicas} }}\n")
+            }
         }
     }
 }

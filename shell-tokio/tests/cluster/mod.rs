@@ -3,6 +3,7 @@
 mod check;
 mod host;
 mod member;
+mod nats;
 mod proxy;
 mod publisher;
 mod record;
@@ -16,6 +17,8 @@ mod case_keys;
 mod case_kills;
 mod case_load;
 mod case_losses;
+mod case_nats;
+mod case_nats_cluster;
 mod case_network;
 mod case_strangers;
 mod check_tests;

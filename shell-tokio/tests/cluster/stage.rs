@@ -22,6 +22,8 @@ pub(crate) struct Stage {
     pub(crate) ports: Ports,
     pub(crate) members: Vec<Member>,
     pub(crate) publishers: Vec<Publisher>,
+    /// Whether the numbers of messages in one room have holes.
+    has_holes: bool,
     _turn: Turn,
 }
 
@@ -75,7 +77,8 @@ impl Stage {
         let hosts = start_all(brokers);
         let ports = Arc::new(Mutex::new(hosts.iter().map(|host| host.port).collect()));
         hosts.iter().for_each(|host| host.wait_for_log("broker up", 1));
-        Self { name, hosts, ports, members: Vec::new(), publishers: Vec::new(), _turn: turn }
+        let has_holes = brokers[0].has_holes();
+        Self { name, hosts, ports, members: Vec::new(), publishers: Vec::new(), has_holes, _turn: turn }
     }
 
     /// Starts the hosts, and members and publishers on them.
@@ -145,7 +148,7 @@ impl Stage {
         for (host, shell) in self.hosts.drain(..).zip(SHELLS) {
             assert!(host.drain(), "the host on {shell} does not end well");
         }
-        let outcome = compare(&records, &ledgers);
+        let outcome = compare(&records, &ledgers, self.has_holes);
         println!("{}: {outcome:?}", self.name);
         outcome
     }
@@ -166,7 +169,7 @@ impl Stage {
 }
 
 /// Compares what members received with what publishers were told.
-pub(crate) fn compare(records: &[(usize, Record)], ledgers: &[Ledger]) -> Outcome {
+pub(crate) fn compare(records: &[(usize, Record)], ledgers: &[Ledger], has_holes: bool) -> Outcome {
     let mut by_room: HashMap<&str, Vec<_>> = HashMap::new();
     for (room, entry) in ledgers.iter().flat_map(|ledger| &ledger.acknowledged) {
         by_room.entry(room).or_default().push(*entry);
@@ -176,7 +179,7 @@ pub(crate) fn compare(records: &[(usize, Record)], ledgers: &[Ledger]) -> Outcom
     for (number, (host, record)) in records.iter().enumerate() {
         for (room, seen) in &record.rooms {
             let ledger = by_room.get(&**room).map_or(&[][..], Vec::as_slice);
-            let here = check(seen, ledger).unwrap_or_else(|error| {
+            let here = check(seen, ledger, has_holes).unwrap_or_else(|error| {
                 panic!(
                     "member {number} on host {host} ({}) in {room}: {error}\n{}",
                     SHELLS[*host],

@@ -95,26 +95,28 @@ impl Commands {
                 ];
                 self.script(Script::Publish, as_text, &keys, &arguments)
             }
-            Request::Open { room, epoch } => {
+            Request::Open { room, epoch, .. } => {
                 let keys = [names.meta(room), names.stream(room)];
                 self.script(Script::Open, as_text, &keys, &[hex(*epoch), UNUSED_MS.into()])
             }
-            Request::Renew { room, epoch, new } => {
+            Request::Renew { room, epoch, new, .. } => {
                 let arguments = [hex(*epoch), hex(*new), names.channel(room)];
                 self.script(Script::Renew, as_text, &[names.meta(room)], &arguments)
             }
-            Request::Read { room, part } => {
+            Request::Read { room, part, .. } => {
                 let Part { from, max, bytes_max, above } = *part;
                 let from = from.map_or_else(|| "latest".into(), decimal);
                 let arguments = [from, decimal(max), decimal(bytes_max), decimal(above)];
                 self.script(Script::Read, as_text, &[names.meta(room), names.stream(room)], &arguments)
             }
-            Request::Names { room, change, version } => self.change_names(room, (self.host, *version), change, as_text),
+            Request::Names { room, change, version, .. } => {
+                self.change_names(room, (self.host, *version), change, as_text)
+            }
             Request::Forget { room, host } => {
                 self.change_names(room, (*host, 0), &NamesChange::All(Vec::new()), as_text)
             }
-            Request::Top { room } => written(&[b"HMGET", &names.meta(room), b"e", b"o", b"k"]),
-            Request::Remove { room } => written(&[b"DEL", &names.stream(room)]),
+            Request::Top { room, .. } => written(&[b"HMGET", &names.meta(room), b"e", b"o", b"k"]),
+            Request::Remove { room, .. } => written(&[b"DEL", &names.stream(room)]),
             Request::Hosts { room } => written(&[b"HGETALL", &names.hosts(room)]),
             Request::NamesOf { room, host, cursor } => {
                 written(&[b"HSCAN", &names.present(room, *host), cursor, b"COUNT", b"256"])

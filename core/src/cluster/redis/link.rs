@@ -9,8 +9,11 @@ use crate::cluster::fault::{LinkFault, Refused};
 use crate::cluster::names::Names;
 use crate::cluster::resp::bounds::REPLY_MAX;
 use crate::cluster::resp::{Reply, ReplyDecoder, ServerErrorKind};
+use crate::cluster::role::Role;
 use crate::config::Redis;
+use crate::history::Keep;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -40,15 +43,6 @@ pub(in crate::cluster) struct RedisLink<P> {
     again_after: Option<u64>,
     output: Vec<u8>,
     heard: VecDeque<Heard<P>>,
-}
-
-/// What is at the other end of a link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cluster) enum Role {
-    /// The server that keeps the rooms.
-    Broker,
-    /// A Sentinel, which tells the address of the server.
-    Sentinel,
 }
 
 #[derive(Debug)]
@@ -133,8 +127,8 @@ impl<P> RedisLink<P> {
     }
 
     /// Begins to hear what is published to rooms.
-    pub(in crate::cluster) fn subscribe<'r>(&mut self, now: Time, rooms: impl Iterator<Item = &'r str>) {
-        let channels: Vec<_> = rooms.map(|room| self.commands.names.channel(room)).collect();
+    pub(in crate::cluster) fn subscribe<'r>(&mut self, now: Time, rooms: impl Iterator<Item = (&'r str, Keep)>) {
+        let channels: Vec<_> = rooms.map(|(room, _)| self.commands.names.channel(room)).collect();
         self.change_channels(now, b"SUBSCRIBE", &channels);
     }
 
@@ -217,15 +211,15 @@ impl<P> RedisLink<P> {
             }
             (Call::Request(_, purpose), Reply::Error(error)) => {
                 let ends_link = replies::ends_link(error.kind());
-                let fault = ends_link.then(|| LinkFault::Refused(error.clone()));
+                let fault = ends_link.then(|| LinkFault::Refused(error.to_string()));
                 self.heard.push_back(Heard::Answered {
                     purpose,
-                    answer: Answer::Refused(Refused(error)),
+                    answer: Answer::Refused(Refused(error.to_string())),
                     asked_at: sent_at,
                 });
                 fault.map_or(Ok(()), Err)?;
             }
-            (_, Reply::Error(error)) => return Err(LinkFault::Refused(error)),
+            (_, Reply::Error(error)) => return Err(LinkFault::Refused(error.to_string())),
             (Call::Request(request, purpose), reply) => {
                 let answer = replies::answer(&request, reply)?;
                 self.heard.push_back(Heard::Answered { purpose, answer, asked_at: sent_at });

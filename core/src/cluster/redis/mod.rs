@@ -9,6 +9,6 @@ mod pushes;
 mod replies;
 mod scripts;
 
-pub(super) use link::{RedisLink, Role};
+pub(super) use link::RedisLink;
 #[cfg(any(test, feature = "sim"))]
 pub(super) use scripts::Script;

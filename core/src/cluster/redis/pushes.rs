@@ -1,11 +1,11 @@
 //! What the server sends unasked: messages of channels, and confirmations of subscriptions.
 
-use super::replies::{hex, info, position};
-use crate::cluster::broker::{Change, Heard, Message, NamesNews};
-use crate::cluster::names::{Names, host_of};
+use super::replies::{hex, position};
+use crate::cluster::broker::{Heard, Message, Previous};
+use crate::cluster::names::Names;
+use crate::cluster::news;
 use crate::cluster::resp::Reply;
 use alloc::string::String;
-use alloc::sync::Arc;
 use bytes::Bytes;
 
 /// What the server sent unasked.
@@ -46,25 +46,13 @@ fn of_room<P>(room: String, data: &Bytes) -> Option<Heard<P>> {
         Some(("M", rest)) => {
             let (at, previous) = rest.rsplit_once(' ')?;
             let position = position(at.as_bytes())?;
-            let message = Message { position, previous: hex(previous)?, at: 0, data: content };
+            let message = Message { position, previous: Previous::Mark(hex(previous)?), at: 0, data: Some(content) };
             Some(Heard::Message { room, message })
         }
-        Some(("P", rest)) => of_presence(room, rest, &content),
+        Some(("P", rest)) => {
+            let (host, news) = news::read(rest, &content)?;
+            Some(Heard::Names { room, host, news })
+        }
         _ => (head == "E").then_some(Heard::Renewed { room }),
     }
-}
-
-fn of_presence<P>(room: String, words: &str, content: &[u8]) -> Option<Heard<P>> {
-    let mut words = words.split(' ');
-    let (host, before, after) = (host_of(words.next()?.as_bytes())?, words.next()?, words.next()?);
-    let versions = (before.parse().ok()?, after.parse().ok()?);
-    let change = match words.next() {
-        None => None,
-        Some(what) => {
-            let (name, about) = content.split_at_checked(words.next()?.parse().ok()?)?;
-            let name: Arc<str> = core::str::from_utf8(name).ok()?.into();
-            Some(Change { name, info: info(about).ok()?, is_present: what == "+" })
-        }
-    };
-    Some(Heard::Names { room, host, news: NamesNews { versions, change } })
 }

@@ -1,8 +1,9 @@
 //! The answers in the replies of the server.
 
-use crate::cluster::broker::{Answer, Message, Named, Page, Request};
+use crate::cluster::broker::{Answer, Message, Named, Page, Part, Previous, Request};
 use crate::cluster::fault::LinkFault;
 use crate::cluster::names::host_of;
+use crate::cluster::news::{self, Unreadable};
 use crate::cluster::resp::{Reply, ServerErrorKind};
 use crate::history::Position;
 use alloc::boxed::Box;
@@ -33,7 +34,7 @@ pub(super) fn answer(request: &Request, reply: Reply) -> Result<Answer, LinkFaul
     let (found, command) = match request {
         Request::Publish { .. } => (published(reply), "the script that publishes"),
         Request::Open { .. } | Request::Top { .. } | Request::Renew { .. } => (top(reply), "a request for a position"),
-        Request::Read { .. } => (page(reply), "the script that reads"),
+        Request::Read { part, .. } => (page(reply, *part), "the script that reads"),
         Request::Hosts { .. } => (hosts(reply), "HGETALL"),
         Request::NamesOf { .. } => (names(reply), "HSCAN"),
         Request::Leases { hosts } => {
@@ -86,7 +87,7 @@ impl Server {
         } else if self.mode == "sentinel" {
             Err(LinkFault::NotMaster("Sentinel".into()))
         } else if major.is_none_or(|major| major < 7) {
-            Err(LinkFault::TooOld(self.version))
+            Err(LinkFault::TooOld { found: self.version, needed: "Redis 7.0" })
         } else if self.role != "master" {
             Err(LinkFault::NotMaster(self.role))
         } else {
@@ -116,9 +117,6 @@ fn top(reply: Reply) -> Option<Answer> {
     top_of(&reply.into_list()?).ok().map(Answer::Top)
 }
 
-/// The error of a reply with other parts than expected.
-pub(super) struct Unreadable;
-
 /// Returns the position in the first three parts, if it is there.
 fn top_of(parts: &[Reply]) -> Result<Option<Position>, Unreadable> {
     let [epoch, offset, mark, ..] = parts else { return Err(Unreadable) };
@@ -134,14 +132,16 @@ fn known_top(epoch: &Reply, offset: &Reply, mark: &Reply) -> Option<Position> {
     Some(Position::new(number(epoch)?, offset, number(mark)?))
 }
 
-fn page(reply: Reply) -> Option<Answer> {
+fn page(reply: Reply, part: Part) -> Option<Answer> {
     let parts = reply.into_list()?;
     let top = top_of(&parts).ok()?;
     let [_, _, _, now, messages] = <[Reply; 5]>::try_from(parts).ok()?;
     let now = u64::try_from(now.as_number()?).ok()?;
     let epoch = top.map_or(0, |top| top.epoch);
     let messages = messages.into_list()?.into_iter().map(|entry| message(epoch, entry)).collect::<Option<_>>()?;
-    Some(Answer::Page(Page { top, now, messages }))
+    let missed = top.map_or(0, |top| top.offset.saturating_sub(part.from.unwrap_or(0)));
+    let is_above = part.above > 0 && missed > u64::from(part.above);
+    Some(Answer::Page(Page { top, now, messages, is_above }))
 }
 
 /// Reads an entry of a stream: its id, and its fields `k`, `p`, `t` and `d`.
@@ -154,9 +154,9 @@ fn message(epoch: u64, entry: Reply) -> Option<Message> {
     let Reply::Text(data) = data else { return None };
     Some(Message {
         position: Position::new(epoch, offset, number(&mark)?),
-        previous: number(&previous)?,
+        previous: Previous::Mark(number(&previous)?),
         at: u64::try_from(at.as_number()?).ok()?,
-        data,
+        data: Some(data),
     })
 }
 
@@ -174,7 +174,7 @@ fn names(reply: Reply) -> Option<Answer> {
     let mut fields = fields.into_list()?.into_iter();
     let mut names: Vec<Named> = Vec::new();
     while let Some(name) = fields.next() {
-        names.push((text(name.as_bytes()?)?, info(fields.next()?.as_bytes()?).ok()?));
+        names.push((text(name.as_bytes()?)?, news::info(fields.next()?.as_bytes()?).ok()?));
     }
     Some(Answer::Names(names, (&*cursor != b"0").then_some(cursor)))
 }
@@ -185,13 +185,4 @@ fn leases(reply: Reply) -> Option<Vec<bool>> {
 
 fn text(bytes: &[u8]) -> Option<Arc<str>> {
     core::str::from_utf8(bytes).ok().map(Into::into)
-}
-
-/// Reads the information about a name: nothing, or text after a letter.
-pub(super) fn info(bytes: &[u8]) -> Result<Option<Arc<str>>, Unreadable> {
-    match bytes.split_first() {
-        None => Ok(None),
-        Some((b'i', info)) => text(info).map(Some).ok_or(Unreadable),
-        Some(_) => Err(Unreadable),
-    }
 }

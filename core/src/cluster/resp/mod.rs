@@ -28,4 +28,6 @@ pub(crate) use error::RespError;
 #[cfg(test)]
 pub(crate) use error::TypeByte;
 pub(crate) use reply::Reply;
-pub(crate) use server_error::{ServerError, ServerErrorKind};
+#[cfg(test)]
+pub(crate) use server_error::ServerError;
+pub(crate) use server_error::ServerErrorKind;

@@ -18,8 +18,8 @@ pub(super) fn write_room_message(out: &mut String, message: &RoomMessage) -> fmt
             write!(out, "{} {}", QuotedOrNone(key.as_deref()), Message(message))?;
             except.iter().try_for_each(|conn| write!(out, " {conn}"))
         }
-        RoomMessage::Kept { room: name, position, previous, except, message } => {
-            write!(out, "kept {} {position} {previous} {}", Quoted(name.as_bytes()), Message(message))?;
+        RoomMessage::Kept { room: name, position, before, except, message } => {
+            write!(out, "kept {} {position} {before} {}", Quoted(name.as_bytes()), Message(message))?;
             except.iter().try_for_each(|conn| write!(out, " {conn}"))
         }
         RoomMessage::Answer { request, answer } => {
@@ -66,6 +66,7 @@ pub(super) fn write_room_message(out: &mut String, message: &RoomMessage) -> fmt
         RoomMessage::Moved { room: name, position, why } => {
             write!(out, "moved {} {position} {}", Quoted(name.as_bytes()), why.name())
         }
+        RoomMessage::Passed { room: name, position } => write!(out, "passed {} {position}", Quoted(name.as_bytes())),
         RoomMessage::Remove { room: name } => write!(out, "remove {}", Quoted(name.as_bytes())),
     }
 }
@@ -132,8 +133,8 @@ pub(super) fn parse_room_message(words: &mut Words<'_>) -> Result<RoomMessage, &
         }
         "kept" => {
             let (room, position) = (words.text()?.into(), words.parsed(POSITION)?);
-            let (previous, message) = (words.parsed("a mark")?, words.outgoing()?);
-            RoomMessage::Kept { room, position, previous, except: words.all(Words::conn)?.into(), message }
+            let (before, message) = (words.parsed(POSITION)?, words.outgoing()?);
+            RoomMessage::Kept { room, position, before, except: words.all(Words::conn)?.into(), message }
         }
         "answer" => RoomMessage::Answer { request: words.parsed(REQUEST)?, answer: parse_answer(words)? },
         "ask" => RoomMessage::Ask {
@@ -190,6 +191,7 @@ pub(super) fn parse_room_message(words: &mut Words<'_>) -> Result<RoomMessage, &
             position: words.parsed(POSITION)?,
             why: gap(words.word())?,
         },
+        "passed" => RoomMessage::Passed { room: words.text()?.into(), position: words.parsed(POSITION)? },
         "remove" => RoomMessage::Remove { room: words.text()?.into() },
         _ => return Err("the name of a message about a room"),
     })

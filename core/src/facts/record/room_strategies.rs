@@ -25,15 +25,9 @@ pub(super) fn room_messages() -> impl Strategy<Value = RoomMessage> {
                 message
             }
         ),
-        (room(), position(), any::<u64>(), conns(), message()).prop_map(
-            |(room, position, previous, except, message)| RoomMessage::Kept {
-                room,
-                position,
-                previous,
-                except,
-                message
-            }
-        ),
+        (room(), position(), position(), conns(), message()).prop_map(|(room, position, before, except, message)| {
+            RoomMessage::Kept { room, position, before, except, message }
+        }),
         (any::<u64>(), answer()).prop_map(|(request, answer)| RoomMessage::Answer { request, answer }),
         (room(), any::<(u8, u64, u32)>(), prop::option::of(wanted())).prop_map(
             |(room, (from, number, bytes_max), since)| RoomMessage::Ask { room, from, number, since, bytes_max }
@@ -66,6 +60,7 @@ pub(super) fn room_messages() -> impl Strategy<Value = RoomMessage> {
             max
         }),
         (room(), position(), gap()).prop_map(|(room, position, why)| RoomMessage::Moved { room, position, why }),
+        (room(), position()).prop_map(|(room, position)| RoomMessage::Passed { room, position }),
         room().prop_map(|room| RoomMessage::Remove { room }),
     ]
 }

@@ -2,8 +2,9 @@
 
 use crate::config::{BrokerLogin, Cluster, Dial, Engine, Home, Redis, RoomOptions, Sentinel, WithoutBroker};
 use crate::history::Keep;
-use crate::settings::broker_url::BrokerParts;
+use crate::settings::broker_url::{BrokerKind, BrokerParts};
 use crate::settings::dials::{LoadClientTls, check_tls};
+use crate::settings::plan::nats;
 use crate::settings::plan::problems::Problems;
 use crate::settings::tree::{ClientTlsSettings, ClusterSettings, WithoutBrokerChoice};
 use crate::tls::ClientTls;
@@ -33,14 +34,23 @@ pub(super) fn plan(
             return None;
         }
     };
-    let login = login(settings, &parts, problems);
-    let sentinel = sentinel(settings, &parts, problems);
+    let engine = match parts.kind {
+        BrokerKind::Redis => {
+            nats::refuse_keys(settings, problems);
+            let login = login(settings, &parts, problems);
+            Engine::Redis(Redis::default().login(login).sentinel(sentinel(settings, &parts, problems)))
+        }
+        BrokerKind::Nats => {
+            // Errors of keys for Sentinels only.
+            sentinel(settings, &parts, problems);
+            nats::plan(settings, &parts, problems)
+        }
+    };
     let dial = dial(settings, parts, load, problems)?;
     let without_broker = match settings.without_broker {
         WithoutBrokerChoice::Refuse => WithoutBroker::Refuse,
         WithoutBrokerChoice::Local => WithoutBroker::Local,
     };
-    let engine = Engine::Redis(Redis::default().login(login).sentinel(sentinel));
     Some(Cluster::new(dial, engine).prefix(settings.prefix.as_str().into()).without_broker(without_broker))
 }
 
@@ -113,7 +123,11 @@ fn dial(
         Some(load_tls(&settings.tls, load, problems)?)
     } else {
         if settings.tls != ClientTlsSettings::default() {
-            problems.add("cluster.tls", "cluster.url has no TLS; use rediss:// or rediss+sentinel://");
+            let schemes = match parts.kind {
+                BrokerKind::Redis => "rediss:// or rediss+sentinel://",
+                BrokerKind::Nats => "tls://",
+            };
+            problems.add("cluster.tls", format!("cluster.url has no TLS; use {schemes}"));
         }
         None
     };

@@ -3,6 +3,7 @@
 mod authentication;
 pub(super) mod cluster;
 pub(super) mod limits;
+mod nats;
 mod parts;
 pub(super) mod problems;
 pub(super) mod rooms;

@@ -41,11 +41,13 @@ impl State {
                 if !publication.is_repeated {
                     #[cfg(feature = "sim")]
                     memory.note_numbered(room, (publication.position, publication.previous), except, message);
+                    let Position { epoch, offset, .. } = publication.position;
+                    let before = Position::new(epoch, offset.saturating_sub(1), publication.previous);
                     for shard in self.holders_of(room) {
                         let message = RoomMessage::Kept {
                             room: Arc::clone(room),
                             position: publication.position,
-                            previous: publication.previous,
+                            before,
                             except: Arc::clone(except),
                             message: message.clone(),
                         };

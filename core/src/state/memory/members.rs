@@ -117,7 +117,7 @@ impl State {
         &mut self,
         room: &Arc<str>,
         position: Position,
-        previous: u64,
+        before: Position,
         except: &[ConnId],
         message: &OutgoingBuf,
     ) {
@@ -129,7 +129,6 @@ impl State {
         }
         seat.top = Some(position);
         // Not the position of this message, which a member may be cut off before.
-        let before = Position::new(position.epoch, position.offset.saturating_sub(1), previous);
         if top.epoch != before.epoch {
             self.tell_gap(room, Gap::OtherEpoch, before);
         } else if top != before {
@@ -139,6 +138,13 @@ impl State {
         let streamed = self.streamed_to_all(room, position, message);
         let message = carrying.as_ref().unwrap_or(message);
         self.publish_streamed(room, except, message.as_outgoing(), &streamed);
+    }
+
+    /// Notes that the position has moved on without a message.
+    pub(super) fn passed(&mut self, room: &Arc<str>, position: Position) {
+        if let Some(top) = self.memory.seats.by_room.get_mut(room).and_then(|seat| seat.top.as_mut()) {
+            *top = position;
+        }
     }
 
     /// Tells the live members of this shard that messages before a position may be missing.

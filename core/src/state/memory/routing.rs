@@ -93,13 +93,14 @@ impl State {
                 self.list_names(room, *from, *request, after.as_deref(), *max);
             }
             RoomMessage::Remove { room } => drop(self.memory.histories.remove(room)),
-            RoomMessage::Kept { room, position, previous, except, message } => {
-                self.pass_on(room, *position, *previous, except, message);
+            RoomMessage::Kept { room, position, before, except, message } => {
+                self.pass_on(room, *position, *before, except, message);
             }
             RoomMessage::Told { room, number, position, missed } => {
                 self.told(room, *number, *position, missed);
             }
             RoomMessage::Moved { room, position, why } => self.moved(room, *position, *why),
+            RoomMessage::Passed { room, position } => self.passed(room, *position),
             RoomMessage::Answer { request, answer } => self.answer_came(*request, answer.clone()),
         }
     }

@@ -3,8 +3,9 @@
 use super::tables::Sharing;
 use crate::base::{ConnId, DialId, Failure, Origin, Payload, Reason, Time};
 use crate::cluster::{Cluster, LinkFault, Output, WantedLink};
-use crate::config::{self, Dial, Engine, Marks, PeerLimits, Rates, WithoutBroker};
+use crate::config::{self, BrokerLogin, Dial, Engine, Marks, PeerLimits, Rates, TlsStart, WithoutBroker};
 use crate::facts::{Addressee, Shard, ShardMessage};
+use crate::history::Keep;
 use crate::state::{Ending, Pending, State};
 use crate::wire::{Budget, Raw, Wire};
 use alloc::boxed::Box;
@@ -147,12 +148,25 @@ impl State {
         if sharing.cluster.take_must_close() {
             self.close_link();
         }
+        self.begin_link_tls(now);
         let Some(sharing) = self.sharing.as_mut() else { return };
         let output = sharing.cluster.take_output();
         if let Some(conn) = sharing.conn.filter(|_| !output.is_empty()) {
             self.send(conn, Payload::Binary(&output).into());
         }
         self.dial_link(now);
+    }
+
+    /// Begins TLS if the link asks for it. Otherwise, its login would cross the network in the clear.
+    fn begin_link_tls(&mut self, now: Time) {
+        let Some(sharing) = self.sharing.as_mut() else { return };
+        let Some(conn) = sharing.conn.filter(|_| sharing.cluster.take_begins_tls()) else { return };
+        if let Err(why) = self.ask_for_tls(conn) {
+            if let Some(sharing) = self.sharing.as_mut() {
+                sharing.cluster.tls_not_begun(now, why);
+            }
+            self.close_link();
+        }
     }
 
     /// Sends a message to the applications on all other hosts. Returns `false` if there is no cluster.
@@ -203,9 +217,9 @@ impl State {
 
     fn dial_link(&mut self, now: Time) {
         let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.dial.is_none()) else { return };
-        let Some(WantedLink { addresses, skipped }) = sharing.cluster.take_wanted_link(now) else { return };
+        let Some(wanted) = sharing.cluster.take_wanted_link(now) else { return };
         let Some(options) = self.config.cluster.as_ref() else { return };
-        let dial = link_dial(&options.dial, addresses, skipped);
+        let dial = link_dial(options, wanted);
         let id = self.dials.add(now, dial, OWN_APP, &mut self.random);
         if let Some(sharing) = self.sharing.as_mut() {
             sharing.dial = Some(id);
@@ -221,8 +235,9 @@ impl State {
         // What was published here alone is told as a gap everywhere.
         for room in core::mem::take(&mut sharing.local) {
             self.memory.forget_history(&room);
+            let keep = self.room_options(&room).map_or(Keep::messages(0), |options| options.keep);
             if let Some(sharing) = self.sharing.as_mut() {
-                sharing.cluster.renew(self.now, &room);
+                sharing.cluster.renew(self.now, &room, keep);
             }
         }
     }
@@ -254,14 +269,23 @@ fn without_passwords(mut text: String, options: Option<&config::Cluster>) -> Str
     if let Some(end) = text.find(", with args beginning with") {
         text.truncate(end);
     }
-    let Some(Engine::Redis(redis)) = options.map(|options| &options.engine) else { return text };
-    let logins = [redis.login.as_ref(), redis.sentinel.as_ref().and_then(|sentinel| sentinel.login.as_ref())];
-    let passwords = logins.into_iter().flatten().map(|login| &login.password);
-    passwords.filter(|password| !password.is_empty()).fold(text, |text, password| text.replace(password, "(secret)"))
+    let secrets = match options.map(|options| &options.engine) {
+        Some(Engine::Redis(redis)) => {
+            let password = |login: Option<&'_ BrokerLogin>| login.map_or("", |login| &login.password).to_string();
+            [password(redis.login.as_ref()), password(redis.sentinel.as_ref().and_then(|found| found.login.as_ref()))]
+        }
+        Some(Engine::Nats(nats)) => {
+            nats.login.as_ref().map(|login| login.secrets().map(String::from)).unwrap_or_default()
+        }
+        None => return text,
+    };
+    secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| text.replace(secret, "(secret)"))
 }
 
 /// Returns the dial of a link: the addresses and the security are the operator's, and the limits are ours.
-fn link_dial(options: &Dial, addresses: Vec<String>, skipped: u32) -> Dial {
+fn link_dial(cluster: &config::Cluster, wanted: WantedLink) -> Dial {
+    let options = &*cluster.dial;
+    let WantedLink { addresses, learned, skipped } = wanted;
     let marks = Marks::new(QUEUED_MAX / 2, QUEUED_MAX / 2, QUEUED_MAX).unwrap_or_default();
     let limits = PeerLimits {
         rates: Rates { messages: None, bytes: None, ..Rates::default() },
@@ -279,12 +303,20 @@ fn link_dial(options: &Dial, addresses: Vec<String>, skipped: u32) -> Dial {
         always_read: true,
         kept_in_drain: true,
         timeout: options.timeout.min(CONNECTS_WITHIN),
+        tls_start: match &cluster.engine {
+            Engine::Nats(nats) if !nats.is_tls_first => TlsStart::WhenAsked,
+            Engine::Nats(_) | Engine::Redis(_) => TlsStart::AtOnce,
+        },
         ..options.clone()
     };
     let mut all = addresses;
     if all.is_empty() {
         all.push(core::mem::take(&mut dial.address));
         all.append(&mut dial.others);
+        let is_new = |address: &String| !all.contains(address);
+        let mut new: Vec<_> = learned.into_iter().filter(is_new).collect();
+        all.append(&mut new);
+        all.truncate(Dial::OTHERS_MAX + 1);
     }
     let first = skipped as usize % all.len().max(1);
     all.rotate_left(first);
@@ -296,7 +328,7 @@ fn link_dial(options: &Dial, addresses: Vec<String>, skipped: u32) -> Dial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{BrokerLogin, Redis, Sentinel};
+    use crate::config::{Redis, Sentinel};
 
     #[test]
     fn faults_never_repeat_a_password() {

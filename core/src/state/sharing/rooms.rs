@@ -52,7 +52,9 @@ impl State {
                 let (asker, after) = ((*from, *request), after.clone());
                 self.with_sharing(|sharing, now| sharing.cluster.list_names(now, (&room, keep), asker, after, most));
             }
-            RoomMessage::Remove { .. } => self.with_sharing(|sharing, now| sharing.cluster.remove_history(now, &room)),
+            RoomMessage::Remove { .. } => {
+                self.with_sharing(|sharing, now| sharing.cluster.remove_history(now, &room, keep))
+            }
             _ => return false,
         }
         true

@@ -1,11 +1,10 @@
 //! A host: its part in the cluster, the bytes under way, and its members.
 
+use super::broker::{Broker, Record};
 use super::members::Members;
 use super::setting::{KEEP, ROOMS, Setting, Tally};
 use crate::base::{OutgoingBuf, Random, Time};
-use crate::cluster::model::{ModelRedis, Published};
-use crate::cluster::names::Names;
-use crate::cluster::{Cluster, Output, Submission};
+use crate::cluster::{Cluster, LinkFault, Output, Submission};
 use crate::config;
 use crate::facts::{Published as Outcome, RoomAnswer, RoomMessage};
 use crate::history::Keep;
@@ -28,24 +27,22 @@ pub(super) struct Host {
     names: BTreeSet<(&'static str, String)>,
     /// Whether members were last told that a name came or that it left, for each room and name.
     told: BTreeMap<(Arc<str>, Arc<str>), bool>,
+    /// Why the last link was of no use.
+    pub(super) fault: Option<LinkFault>,
     /// The numbers of the messages that the broker has kept, as far as this host knows.
     pub(super) kept: BTreeSet<u64>,
 }
 
-pub(super) fn channel(room: &str) -> String {
-    String::from_utf8(Names::new("drupe".into()).channel(room)).expect("text")
-}
-
-fn cluster(now: Time, seed: u64, setting: Setting) -> Cluster {
-    let mut cluster = Cluster::new(now, config::Cluster::redis("redis:6379"), seed);
+fn cluster(now: Time, config: config::Cluster, seed: u64, setting: Setting) -> Cluster {
+    let mut cluster = Cluster::new(now, config, seed);
     cluster.offsets_only = setting.offsets_only;
     cluster
 }
 
 impl Host {
-    pub(super) fn new(now: Time, seed: u64, setting: Setting) -> Self {
+    pub(super) fn new(now: Time, seed: u64, setting: Setting, broker: &Broker) -> Self {
         Self {
-            cluster: cluster(now, seed, setting),
+            cluster: cluster(now, broker.config(), seed, setting),
             setting,
             client: None,
             to_broker: VecDeque::new(),
@@ -54,6 +51,7 @@ impl Host {
             members: Members::default(),
             names: BTreeSet::new(),
             told: BTreeMap::new(),
+            fault: None,
             kept: BTreeSet::new(),
         }
     }
@@ -125,9 +123,9 @@ impl Host {
     }
 
     /// Cuts the connection to the broker. What is under way is lost.
-    pub(super) fn cut(&mut self, now: Time, redis: &mut ModelRedis) {
+    pub(super) fn cut(&mut self, now: Time, broker: &mut Broker) {
         if let Some(client) = self.client.take() {
-            redis.disconnect(client);
+            broker.disconnect(client);
             self.forget_bytes();
             self.cluster.link_ended(now);
         }
@@ -143,12 +141,12 @@ impl Host {
     }
 
     /// The host ends without a word, and another one starts in its place.
-    pub(super) fn crash(&mut self, now: Time, seed: u64, redis: &mut ModelRedis) {
+    pub(super) fn crash(&mut self, now: Time, seed: u64, broker: &mut Broker) {
         if let Some(client) = self.client.take() {
-            redis.disconnect(client);
+            broker.disconnect(client);
         }
         self.forget_bytes();
-        self.cluster = cluster(now, seed, self.setting);
+        self.cluster = cluster(now, broker.config(), seed, self.setting);
         self.members.crash();
         self.names.clear();
         self.told.clear();
@@ -156,7 +154,7 @@ impl Host {
     }
 
     /// Moves bytes, and lets time pass. Returns `true` if something happened.
-    pub(super) fn step(&mut self, now: Time, redis: &mut ModelRedis, random: &mut Random) -> bool {
+    pub(super) fn step(&mut self, now: Time, broker: &mut Broker, random: &mut Random) -> bool {
         let mut is_busy = false;
         if self.cluster.deadline().is_some_and(|at| at <= now) {
             self.cluster.elapsed(now);
@@ -165,16 +163,16 @@ impl Host {
         is_busy |= self.take_outputs();
         if self.cluster.take_must_close() {
             if let Some(client) = self.client.take() {
-                redis.disconnect(client);
+                broker.disconnect(client);
             }
             self.forget_bytes();
         }
         if self.client.is_none() && self.cluster.take_wanted_link(now).is_some() {
-            self.client = Some(redis.connect());
+            self.client = Some(broker.connect(now));
             self.cluster.link_connected(now);
         }
         let Some(client) = self.client else { return is_busy };
-        if !redis.has(client) {
+        if !broker.has(client) {
             self.client = None;
             self.forget_bytes();
             self.cluster.link_ended(now);
@@ -187,10 +185,10 @@ impl Host {
         }
         self.frozen_until = None;
         if let Some(bytes) = take(&mut self.to_broker, now, random) {
-            redis.receive(now, client, &bytes);
+            broker.receive(now, client, &bytes);
             is_busy = true;
         }
-        put(&mut self.to_host, now + delay, redis.take_output(client));
+        put(&mut self.to_host, now + delay, broker.take_output(now, client));
         if let Some(bytes) = take(&mut self.to_host, now, random) {
             self.cluster.received(now, &bytes);
             self.take_outputs();
@@ -201,15 +199,14 @@ impl Host {
 
     pub(super) fn check_members(
         &self,
-        ledger: &[Published],
+        ledger: &[Record],
         kept: &BTreeSet<u64>,
-        redis: &ModelRedis,
+        broker: &Broker,
         tally: &mut Tally,
     ) -> Result<(), String> {
         tally.fills += self.cluster.metrics.fills;
         for room in ROOMS {
-            let top = redis.top(&Names::new("drupe".into()).meta(room));
-            self.members.check(room, channel(room).as_bytes(), (ledger, kept), top.as_ref(), tally)?;
+            self.members.check(room, (ledger, kept), broker.top(room), tally)?;
         }
         Ok(())
     }
@@ -230,7 +227,8 @@ impl Host {
                     }
                 }
                 Output::ToShard(_, message) | Output::ToHolders(message) => self.members.handle(message),
-                Output::FromHost { .. } | Output::Refused(_) | Output::Up | Output::Down(_) => {}
+                Output::Down(fault) => self.fault = fault.or(self.fault.take()),
+                Output::FromHost { .. } | Output::Refused(_) | Output::Up => {}
             }
         }
         took

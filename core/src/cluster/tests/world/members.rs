@@ -1,9 +1,9 @@
 //! Members of rooms on one host, and what each of them got.
 
+use super::broker::Record;
 use super::setting::{KEEP, Tally};
 use crate::base::{OutgoingBuf, Random, Time};
 use crate::cluster::Ask;
-use crate::cluster::model::Published;
 use crate::facts::RoomMessage;
 use crate::history::{Gap, Position};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,8 @@ enum Heard {
     Told(Position, Result<Vec<(Position, u64)>, Gap>),
     Message(Position, u64),
     Gap(Position),
+    /// The position moves on without a message.
+    Passed(Position),
 }
 
 impl Members {
@@ -85,6 +87,7 @@ impl Members {
                 self.hear(&room, || Heard::Message(position, number_of(&message)));
             }
             RoomMessage::Moved { room, position, .. } => self.hear(&room, || Heard::Gap(position)),
+            RoomMessage::Passed { room, position } => self.hear(&room, || Heard::Passed(position)),
             _ => {}
         }
     }
@@ -97,12 +100,11 @@ impl Members {
     pub(super) fn check(
         &self,
         room: &str,
-        channel: &[u8],
-        (ledger, kept): (&[Published], &BTreeSet<u64>),
-        top: Option<&[Vec<u8>; 3]>,
+        (ledger, kept): (&[Record], &BTreeSet<u64>),
+        top: Option<(u64, u64)>,
         tally: &mut Tally,
     ) -> Result<(), String> {
-        let ledger: Vec<_> = ledger.iter().filter(|published| published.channel == channel).collect();
+        let ledger: Vec<_> = ledger.iter().filter(|record| record.room == room).collect();
         for (number, member) in self.members.iter().filter(|(_, member)| member.room == room) {
             let fail = |error: String| format!("member {number} of {room}: {error}: {:?}", member.heard);
             member.check(&ledger, kept, tally).map_err(fail)?;
@@ -110,7 +112,6 @@ impl Members {
                 continue;
             }
             let last = member.heard.last().map(Heard::position);
-            let top = top.map(|[_, offset, mark]| (text(offset, 10), text(mark, 16)));
             if last.map(|last| (last.offset, last.mark)) != top {
                 return Err(fail(format!("the end is not that of the broker, {top:?}")));
             }
@@ -122,28 +123,34 @@ impl Members {
 impl Heard {
     fn position(&self) -> Position {
         match self {
-            Self::Told(position, _) | Self::Message(position, ..) | Self::Gap(position) => *position,
+            Self::Told(position, _) | Self::Message(position, ..) | Self::Gap(position) | Self::Passed(position) => {
+                *position
+            }
         }
     }
 }
 
 impl Member {
-    fn check(&self, ledger: &[&Published], kept: &BTreeSet<u64>, tally: &mut Tally) -> Result<(), String> {
+    fn check(&self, ledger: &[&Record], kept: &BTreeSet<u64>, tally: &mut Tally) -> Result<(), String> {
         // The index in the ledger after the last message, while nothing may be missing.
         let mut next: Option<usize> = None;
         let mut seen = BTreeSet::new();
         // Messages that the broker lost, and of whose loss the member must be told at some time.
         let mut owed = Vec::new();
         // A loss cannot be proved any more once so many have followed that the place of the message is not kept.
-        let is_provable = |lost: &Published| {
-            let later = ledger.iter().filter(|other| other.number > lost.number && other.offset > lost.offset);
+        let is_provable = |lost: &Record| {
+            let later = ledger
+                .iter()
+                .filter(|other| other.number > lost.number && other.position.offset > lost.position.offset);
             later.count() < usize::try_from(KEEP).expect("small")
         };
-        let is_owed =
-            |published: &&&Published| published.was_lost && kept.contains(&number(published)) && is_provable(published);
+        let is_owed = |record: &&&Record| {
+            record.was_lost && record.text.is_some_and(|text| kept.contains(&text)) && is_provable(record)
+        };
         let mut last_was_message = false;
         for heard in &self.heard {
-            let was_message = core::mem::replace(&mut last_was_message, matches!(heard, Heard::Message(..)));
+            let was_message =
+                core::mem::replace(&mut last_was_message, matches!(heard, Heard::Message(..) | Heard::Passed(_)));
             match heard {
                 Heard::Told(position, missed) => {
                     next = after(ledger, *position);
@@ -155,8 +162,8 @@ impl Member {
                             let between = &ledger[from.min(until)..until];
                             let expected: Vec<_> = between
                                 .iter()
-                                .filter(|published| !published.was_lost)
-                                .map(|published| number(published))
+                                .filter(|record| !record.was_lost)
+                                .filter_map(|record| record.text)
                                 .collect();
                             let got: Vec<_> = missed.iter().map(|(_, number)| *number).collect();
                             // What the broker has lost again is not owed to one who was away, and may be among them.
@@ -174,7 +181,7 @@ impl Member {
                 }
                 Heard::Message(position, text) => {
                     tally.received += 1;
-                    let at = ledger.iter().position(|published| number(published) == *text);
+                    let at = ledger.iter().position(|record| record.text == Some(*text));
                     let at = at.ok_or_else(|| format!("{text} was never published"))?;
                     if !seen.insert(*text) {
                         return Err(format!("{text} came twice"));
@@ -183,8 +190,9 @@ impl Member {
                         if at < from {
                             return Err(format!("{text} came after later ones"));
                         }
-                        if let Some(missing) = ledger[from..at].iter().find(|published| !published.was_lost) {
-                            return Err(format!("{} is missing before {text} at {position}", number(missing)));
+                        let mut others = ledger[from..at].iter().filter(|record| !record.was_lost);
+                        if let Some(missing) = others.find_map(|record| record.text) {
+                            return Err(format!("{missing} is missing before {text} at {position}"));
                         }
                         // What was lost before a position was told is not owed.
                         let is_after_message = was_message;
@@ -193,11 +201,12 @@ impl Member {
                                 .iter()
                                 .filter(|_| is_after_message)
                                 .filter(is_owed)
-                                .map(|published| number(published)),
+                                .filter_map(|record| record.text),
                         );
                     }
                     next = Some(at + 1);
                 }
+                Heard::Passed(_) => {}
                 Heard::Gap(position) => {
                     tally.gaps += 1;
                     owed.clear();
@@ -213,33 +222,25 @@ impl Member {
 }
 
 /// Returns the index of the first message after a position.
-fn after(ledger: &[&Published], position: Position) -> Option<usize> {
+fn after(ledger: &[&Record], position: Position) -> Option<usize> {
     if position.epoch == 0 {
         return None;
     }
     if position.mark == 0 {
         // Before the first message of the epoch.
-        let first = ledger.iter().position(|published| text(&published.epoch, 16) == position.epoch);
+        let first = ledger.iter().position(|record| record.position.epoch == position.epoch);
         return Some(first.unwrap_or(ledger.len()));
     }
-    let at = ledger.iter().position(|published| text(&published.mark, 16) == position.mark);
+    let at = ledger.iter().position(|record| record.position.mark == position.mark);
     at.map(|at| at + 1)
 }
 
-fn number(published: &Published) -> u64 {
-    let message = crate::cluster::envelope::decode(published.data.clone().into()).expect("an envelope").message;
-    number_of(&message)
-}
-
-fn number_of(message: &OutgoingBuf) -> u64 {
+/// Returns the number that a message is.
+pub(super) fn number_of(message: &OutgoingBuf) -> u64 {
     message
         .as_outgoing()
         .as_payload(crate::base::Representation::Text)
         .as_str()
         .and_then(|text| text.parse().ok())
         .expect("a number")
-}
-
-fn text(digits: &[u8], base: u32) -> u64 {
-    u64::from_str_radix(core::str::from_utf8(digits).expect("text"), base).expect("a number")
 }

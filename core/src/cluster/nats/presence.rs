@@ -1,0 +1,226 @@
+//! Requests about names, and about the leases of hosts.
+
+use super::answers::{ApiErrorKind, Stored, Unusable, done, kept, subjects};
+use super::calls::{Asked, Next, Task, bytes_of};
+use super::codec::write;
+use super::collect::Collect;
+use super::headers::gone;
+use super::link::NatsLink;
+use super::subjects::{host_in, last_word};
+use crate::base::Time;
+use crate::cluster::broker::{Answer, Named, NamesChange, Request};
+use crate::cluster::fault::LinkFault;
+use crate::cluster::names::host_text;
+use crate::cluster::news;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Maximum number of names in one answer.
+const NAMES_MAX: u64 = 256;
+/// Maximum number of hosts with names in one room.
+const HOSTS_MAX: u64 = 10_000;
+
+impl<P> NatsLink<P> {
+    /// Changes names of this host in a room, after earlier changes there.
+    pub(super) fn change_names(&mut self, now: Time, asked: Asked<P>) {
+        let Request::Names { room, .. } = &asked.request else { return };
+        if let Some(waiting) = self.naming.get_mut(room) {
+            self.waiting_bytes += bytes_of(&asked);
+            return waiting.push_back(asked);
+        }
+        self.naming.insert(Arc::clone(room), VecDeque::new());
+        self.begin_change(now, asked);
+    }
+
+    /// Begins the next change of names in a room.
+    pub(super) fn next_names(&mut self, now: Time, room: &Arc<str>) {
+        let Some(waiting) = self.naming.get_mut(room) else { return };
+        match waiting.pop_front() {
+            Some(asked) => {
+                self.waiting_bytes -= bytes_of(&asked);
+                self.begin_change(now, asked);
+            }
+            None => drop(self.naming.remove(room)),
+        }
+    }
+
+    fn begin_change(&mut self, now: Time, asked: Asked<P>) {
+        match &asked.request {
+            Request::Names { room, change: NamesChange::All(_), .. } => {
+                let filter = self.subjects.name(room, self.host, None);
+                self.remove_names(now, asked, &filter);
+            }
+            _ => self.write_names(now, asked),
+        }
+    }
+
+    fn remove_names(&mut self, now: Time, asked: Asked<P>, filter: &str) {
+        let subject = format!("$JS.API.STREAM.PURGE.{}", self.subjects.names_stream());
+        let query = format!(r#"{{"filter":"{filter}"}}"#);
+        self.call(now, subject, "", query.as_bytes(), Task::Asked(asked, Next::NamesRemoved));
+    }
+
+    pub(super) fn names_removed(&mut self, now: Time, asked: Asked<P>, payload: &[u8]) -> Result<(), LinkFault> {
+        match done(payload) {
+            Ok(()) => self.write_names(now, asked),
+            Err(why) => return self.refuse_after(now, asked, why, "the removal of names"),
+        }
+        Ok(())
+    }
+
+    /// Writes names, and then their version, which is also the news of them.
+    fn write_names(&mut self, now: Time, asked: Asked<P>) {
+        let (room, host, version, change) = match &asked.request {
+            Request::Names { room, change, version, are_left } => {
+                (Arc::clone(room), self.host, if *are_left { *version } else { 0 }, Some(change))
+            }
+            Request::Forget { room, host } => (Arc::clone(room), *host, 0, None),
+            _ => return,
+        };
+        let before = if host == self.host { self.written.get(&room).copied().unwrap_or(0) } else { 0 };
+        let mut news = format!("{} {before} {version}", host_text(host));
+        let no_name: (Arc<str>, Option<Arc<str>>);
+        let (set, gone_name): (&[Named], Option<&Arc<str>>) = match change {
+            Some(NamesChange::All(names) | NamesChange::More(names)) => (names, None),
+            Some(NamesChange::Add(named)) => {
+                no_name = named.clone();
+                (core::slice::from_ref(&no_name), None)
+            }
+            Some(NamesChange::Remove(name)) => (&[], Some(name)),
+            None => (&[], None),
+        };
+        match change {
+            Some(NamesChange::Add((name, info))) => {
+                news.push_str(&format!(" + {}\n{name}", name.len()));
+                news.extend(info.iter().flat_map(|info| ["i", info]));
+            }
+            Some(NamesChange::Remove(name)) => news.push_str(&format!(" - {}\n{name}", name.len())),
+            _ => {}
+        }
+        for (name, info) in set {
+            let info = info.as_ref().map(|info| format!("i{info}")).unwrap_or_default();
+            let subject = self.subjects.name(&room, host, Some(name));
+            write::publish(&mut self.output, &subject, "", b"", info.as_bytes());
+        }
+        if let Some(name) = gone_name {
+            let subject = self.subjects.name(&room, host, Some(name));
+            write::publish(&mut self.output, &subject, "", gone().as_bytes(), b"");
+        }
+        if host == self.host {
+            if version == 0 {
+                self.written.remove(&room);
+            } else {
+                self.written.insert(Arc::clone(&room), version);
+            }
+        }
+        let subject = self.subjects.version(&room, Some(host));
+        self.call(now, subject, "", news.as_bytes(), Task::Asked(asked, Next::NamesKept));
+    }
+
+    pub(super) fn names_kept(&mut self, now: Time, asked: Asked<P>, payload: &[u8]) -> Result<(), LinkFault> {
+        let found = match kept(payload) {
+            Ok(found) => found,
+            Err(why) => return self.refuse_after(now, asked, why, "a change of names"),
+        };
+        if let Request::Names { room, change: NamesChange::Remove(name), .. } = &asked.request {
+            // The message that says so is not needed either. A later one of this name has a higher number.
+            let filter = self.subjects.name(room, self.host, Some(name));
+            let query = format!(r#"{{"filter":"{filter}","seq":{}}}"#, found.number);
+            let subject = format!("$JS.API.STREAM.PURGE.{}", self.subjects.names_stream());
+            self.call(now, subject, "", query.as_bytes(), Task::Ignored);
+        }
+        self.finish(now, asked, Answer::Done);
+        Ok(())
+    }
+
+    /// Removes the names of a host that is gone.
+    pub(super) fn forget_names(&mut self, now: Time, asked: Asked<P>) {
+        let Request::Forget { room, host } = &asked.request else { return };
+        let filter = self.subjects.name(room, *host, None);
+        self.remove_names(now, asked, &filter);
+    }
+
+    /// Reads the versions of the names of all hosts in a room, or a part of the names of one host.
+    pub(super) fn read_names(&mut self, now: Time, asked: Asked<P>) {
+        let stream = self.subjects.names_stream();
+        let (filter, from, max) = match &asked.request {
+            Request::Hosts { room } => (self.subjects.version(room, None), 0, HOSTS_MAX),
+            Request::NamesOf { room, host, cursor } => {
+                let from = core::str::from_utf8(cursor).ok().and_then(|cursor| cursor.parse().ok());
+                (self.subjects.name(room, *host, None), from.unwrap_or(0), NAMES_MAX)
+            }
+            _ => return,
+        };
+        self.collect(now, asked, filter, from, Collect::of_names(stream, max));
+    }
+
+    pub(super) fn names_collected(&mut self, now: Time, asked: Asked<P>, collect: Collect) {
+        let answer = if let Request::Hosts { .. } = asked.request {
+            let version = |stored: &Stored| {
+                let host = host_in(&stored.subject)?;
+                let words = stored.data.split(|byte| *byte == b'\n').next()?;
+                let (_, news) = news::read(core::str::from_utf8(words).ok()?.get(..)?, b"").or_else(|| {
+                    // Of news about one name, only the versions count here.
+                    let words = core::str::from_utf8(words).ok()?;
+                    let end = words.match_indices(' ').nth(2).map_or(words.len(), |(at, _)| at);
+                    news::read(words.get(..end)?, b"")
+                })?;
+                Some((host, news.versions.1)).filter(|(_, version)| *version > 0)
+            };
+            Answer::Hosts(collect.got.iter().filter_map(version).collect())
+        } else {
+            let cursor = collect.next_number().map(|next| Box::from(next.to_string().as_bytes()));
+            let name = |stored: &Stored| {
+                let name = last_word(&stored.subject).filter(|_| !stored.is_gone)?;
+                Some((name.into(), news::info(&stored.data).ok()?))
+            };
+            let names: Vec<Named> = collect.got.iter().filter_map(name).collect();
+            Answer::Names(names, cursor)
+        };
+        self.finish(now, asked, answer);
+    }
+
+    /// Renews the lease of this host.
+    pub(super) fn keep_lease(&mut self, now: Time, asked: Asked<P>) {
+        let subject = self.subjects.lease();
+        self.call(now, subject, "", b"1", Task::Asked(asked, Next::LeaseKept));
+    }
+
+    pub(super) fn lease_kept(&mut self, now: Time, asked: Asked<P>, payload: &[u8]) -> Result<(), LinkFault> {
+        match kept(payload) {
+            Ok(_) => self.finish(now, asked, Answer::Leased(true)),
+            Err(why) => return self.refuse_after(now, asked, why, "the renewal of a lease"),
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_lease(&mut self, now: Time, asked: Asked<P>) {
+        let subject = format!("$JS.API.STREAM.PURGE.{}", self.subjects.leases_stream());
+        let query = format!(r#"{{"filter":"{}"}}"#, self.subjects.lease());
+        self.call(now, subject, "", query.as_bytes(), Task::Asked(asked, Next::LeaseRemoved));
+    }
+
+    pub(super) fn list_leases(&mut self, now: Time, asked: Asked<P>) {
+        let subject = format!("$JS.API.STREAM.INFO.{}", self.subjects.leases_stream());
+        let query = format!(r#"{{"subjects_filter":"{}"}}"#, self.subjects.all_leases());
+        self.call(now, subject, "", query.as_bytes(), Task::Asked(asked, Next::LeasesListed));
+    }
+
+    pub(super) fn leases_listed(&mut self, now: Time, asked: Asked<P>, payload: &[u8]) -> Result<(), LinkFault> {
+        let found = match subjects(payload) {
+            Ok(found) => found,
+            Err(Unusable::Error(error)) if error.kind == ApiErrorKind::NoMessage => Vec::new(),
+            Err(why) => return self.refuse_after(now, asked, why, "a request for leases"),
+        };
+        let mut leased: Vec<u64> = found.iter().filter_map(|subject| self.subjects.host_of_lease(subject)).collect();
+        leased.sort_unstable();
+        let Request::Leases { hosts } = &asked.request else { return Ok(()) };
+        let answer = hosts.iter().map(|host| leased.binary_search(host).is_ok()).collect();
+        self.finish(now, asked, Answer::Leases(answer));
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! The streams that hosts create, and their configuration.
+
+use super::subjects::Subjects;
+use crate::config::{Nats, NatsStorage};
+use crate::history::Keep;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Time after which the last message of a quiet room is forgotten, and with it the position of the room.
+const UNUSED: Duration = Duration::from_secs(30 * 86_400);
+/// Time after which a host counts as gone if it does not renew its lease.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// The limits that rooms of one stream have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cluster) struct Class {
+    messages: u32,
+    /// The age of a history, and the time in which keys are remembered, in seconds. 0: any age, no keys.
+    age: u64,
+    key_window: u64,
+}
+
+/// A stream of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stream {
+    Rooms(Class),
+    Names,
+    Leases,
+}
+
+impl Class {
+    /// Returns the class of rooms with these options.
+    pub(in crate::cluster) fn of(keep: &Keep) -> Self {
+        let seconds = |span: Duration| span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0));
+        Self {
+            messages: keep.messages,
+            age: keep.age.map_or(0, |age| seconds(age).max(1)),
+            key_window: seconds(keep.key_window),
+        }
+    }
+
+    /// A stream keeps messages for longer than the history, because the last one has the position of the room.
+    fn max_age(self) -> Duration {
+        UNUSED.max(Duration::from_secs(self.age.saturating_add(DAY.as_secs()))).max(self.window())
+    }
+
+    fn window(self) -> Duration {
+        Duration::from_secs(self.key_window.clamp(1, 10 * UNUSED.as_secs()))
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}_{}", self.messages, self.age, self.key_window)
+    }
+}
+
+impl Stream {
+    pub(super) fn name(self, subjects: &Subjects) -> String {
+        match self {
+            Self::Rooms(class) => subjects.rooms_stream(class),
+            Self::Names => subjects.names_stream(),
+            Self::Leases => subjects.leases_stream(),
+        }
+    }
+
+    /// Returns the configuration of the stream in JSON.
+    pub(super) fn config(self, subjects: &Subjects, options: &Nats) -> String {
+        let name = self.name(subjects);
+        let replicas = options.replicas.clamp(1, 5);
+        let (of, storage, max_bytes, age, per_subject, window, republish) = match self {
+            Self::Rooms(class) => {
+                let storage = match options.storage {
+                    NatsStorage::File => "file",
+                    NatsStorage::Memory => "memory",
+                };
+                let history = subjects.history(class, None);
+                let republish = Some((history.clone(), subjects.live(class, None)));
+                // A reader's own message must be there too, so that it is known what follows.
+                let per_subject = u64::from(class.messages) + 1;
+                let max_bytes = options.max_bytes.map(|max| i64::try_from(max).unwrap_or(i64::MAX));
+                (Vec::from([history]), storage, max_bytes, class.max_age(), per_subject, class.window(), republish)
+            }
+            Self::Names => {
+                let of = Vec::from([subjects.all_names(), subjects.all_versions()]);
+                let republish = Some((subjects.all_versions(), subjects.news(None)));
+                (of, "memory", None, DAY, 1, LEASE, republish)
+            }
+            Self::Leases => (Vec::from([subjects.all_leases()]), "memory", None, LEASE, 1, LEASE, None),
+        };
+        let of: Vec<_> = of.iter().map(|subject| format!("\"{subject}\"")).collect();
+        let republish =
+            republish.map(|(from, to)| format!(r#","republish":{{"src":"{from}","dest":"{to}"}}"#)).unwrap_or_default();
+        let max_bytes = max_bytes.unwrap_or(-1);
+        // A reader must see what the leader has, so no other server answers.
+        format!(
+            r#"{{"name":"{name}","subjects":[{}],"retention":"limits","max_consumers":-1,"max_msgs":-1,"max_bytes":{max_bytes},"max_age":{},"max_msgs_per_subject":{per_subject},"max_msg_size":-1,"discard":"old","storage":"{storage}","num_replicas":{replicas},"duplicate_window":{},"allow_rollup_hdrs":true,"allow_direct":false{republish}}}"#,
+            of.join(","),
+            nanoseconds(age),
+            nanoseconds(window.min(age)),
+        )
+    }
+}
+
+/// Returns a time as JetStream writes it. The longest one has 292 years.
+fn nanoseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}
