@@ -1,5 +1,6 @@
 //! Configurations in which each field is 0, 1, the maximum, or a value in between.
 
+use drupe_core::broker::{BrokerLogin, Engine, Redis, Sentinel, WithoutBroker};
 use drupe_core::history::Keep;
 use drupe_core::http::{Access, Files, Http, Origins};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
@@ -10,12 +11,15 @@ use drupe_core::tls::ClientTls;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
 use drupe_core::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, RawMode, Wire};
 use drupe_core::{
-    AddressOrder, Backoff, Closing, Config, Dial, Drain, FormPart, Home, Listen, MessageForm, MetricsOptions,
+    AddressOrder, Backoff, Closing, Cluster, Config, Dial, Drain, FormPart, Home, Listen, MessageForm, MetricsOptions,
     PageLogin, PageOptions, PeerLimits, Presence, Rates, RoomLimits, RoomMemory, RoomOptions, Sections, StreamForm,
     TicketLimits, TlsStart, Unapplied,
 };
 use std::num::NonZeroU32;
 use std::time::Duration;
+
+/// What the addresses of brokers begin with. No other dial has such an address.
+pub(crate) const BROKER_HOST: &str = "192.0.2.9:";
 
 /// Draws values from bytes. After the last byte, it draws the values in between.
 pub(crate) struct Draw<'a>(std::slice::Iter<'a, u8>);
@@ -171,7 +175,11 @@ impl<'a> Draw<'a> {
             options.form(if has_parts { MessageForm::Parts(PARTS) } else { MessageForm::Positioned })
         };
         let drawn = RoomOptions::new(if self.flag() { "*" } else { "a*" }, keep)
-            .home(if self.pick() == 0 { Home::None } else { Home::Memory })
+            .home(match self.pick() {
+                0 => Home::None,
+                1..40 => Home::Shared,
+                _ => Home::Memory,
+            })
             .keep(keep)
             .presence(presence)
             .tells_gaps(self.flag())
@@ -238,6 +246,23 @@ impl<'a> Draw<'a> {
         tunnel
     }
 
+    /// Draws the broker of a cluster.
+    fn cluster(&mut self) -> Cluster {
+        let login = self.maybe(|draw| BrokerLogin::new("u".repeat(draw.length()), "p".repeat(draw.length())));
+        let sentinel = self.maybe(|draw| Sentinel::new("m".repeat(draw.length())).login(login.clone()));
+        let ways = [WithoutBroker::Refuse, WithoutBroker::Local];
+        let without = ways[usize::from(self.pick() % 2)];
+        let prefix = "d".repeat(self.length()).into();
+        let dial = self.dial(Dial::lines(format!("{BROKER_HOST}6379"))).others(Vec::new()).tls(None);
+        let engine = Engine::Redis(Redis::default().login(login).sentinel(sentinel));
+        Cluster::new(dial, engine).prefix(prefix).without_broker(without)
+    }
+
+    /// Draws the length of a name of up to 64 bytes.
+    fn length(&mut self) -> usize {
+        [0, 1, 64, 5][usize::from(self.pick() % 4)]
+    }
+
     /// Draws a whole configuration.
     ///
     /// It lists all fields, so that a new one in `Config` cannot be forgotten.
@@ -257,7 +282,9 @@ impl<'a> Draw<'a> {
             listeners.retain(|listen| !matches!(listen.address, drupe_core::Address::Forwarded(_)));
         }
         let policies = [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest];
-        Config::default()
+        let memory = self.memory();
+        let is_shared = memory.rooms.iter().any(|options| options.home == Home::Shared);
+        let config = Config::default()
             .listeners(listeners)
             .tunnels(tunnels)
             .seed(Some(seed))
@@ -287,7 +314,7 @@ impl<'a> Draw<'a> {
             .rooms(
                 RoomLimits::default().total(self.count(4)).per_connection(self.count(2)).name_max_bytes(self.count(8)),
             )
-            .memory(self.memory())
+            .memory(memory)
             .tickets(TicketLimits::default().per_connection(self.count(2)).total(self.count(4)))
             .idle(peer.idle)
             .idle_warning(peer.idle_warning)
@@ -311,7 +338,9 @@ impl<'a> Draw<'a> {
             .metrics(MetricsOptions::default().errors_kept(self.count(10)).durations_kept(self.count(10)))
             .pages(self.pages())
             .sections(self.sections())
-            .unapplied(Unapplied::default())
+            .unapplied(Unapplied::default());
+        // Shared rooms need a broker.
+        config.cluster((is_shared || self.flag()).then(|| self.cluster()))
     }
 }
 
@@ -347,7 +376,7 @@ mod tests {
     use drupe_core::Dial;
 
     /// Options with one value here, and what rates and marks consist of.
-    const NOT_DRAWN: [&str; 33] = [
+    const NOT_DRAWN: [&str; 32] = [
         "address",
         "allow",
         "api",
@@ -355,7 +384,6 @@ mod tests {
         "backoff",
         "burst",
         "charset",
-        "cluster",
         "deny",
         "ending",
         "forwarded",

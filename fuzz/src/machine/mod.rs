@@ -1,3 +1,4 @@
+mod broker;
 mod homes;
 mod input;
 mod restless;
@@ -5,6 +6,7 @@ mod restless;
 use crate::extremes::Draw;
 use crate::memory::peak_of;
 use arbitrary::Arbitrary;
+use broker::Broker;
 use drupe_core::history::Keep;
 use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
 use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Network, Rate};
@@ -186,60 +188,30 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
     let facts = facts.get(..facts.len().min(500)).unwrap_or_default();
     let shards = [Shard::ALONE, Shard::new(0, 3).expect("in range"), Shard::new(1, 3).expect("in range")];
     let shard = shards[usize::try_from(seed % 3).unwrap_or(0)];
-    let mut machine = Machine::shard(configured(), Restless::default(), shard);
-    let mut text = String::new();
-    let mut written = 0;
-    let mut known: Vec<ConnId> = Vec::new();
-    let mut now = Time::START;
-    let (mut sockets, mut dialing) = (BTreeSet::new(), BTreeSet::new());
-    let (mut reloads, mut received) = (Vec::new(), 0);
+    let mut driven = Driven::new(Machine::shard(configured(), Restless::default(), shard));
+    let mut dialing = BTreeSet::new();
     for fact in facts {
         if matches!(fact, Fact::Turn) {
-            while let Some(id) = machine.next_changed() {
-                if machine.intent(id).is_none() {
-                    sockets.remove(&id);
-                }
-            }
-            while let Some(dial) = machine.next_changed_dial() {
-                if machine.address_to_dial(dial).is_some() {
+            driven.forget_ended();
+            while let Some(dial) = driven.machine.next_changed_dial() {
+                if driven.machine.address_to_dial(dial).is_some() {
                     dialing.insert(dial);
                 } else {
                     dialing.remove(&dial);
                 }
             }
             assert!(
-                machine.dials().map(|(dial, _)| dial).eq(dialing.iter().copied()),
+                driven.machine.dials().map(|(dial, _)| dial).eq(dialing.iter().copied()),
                 "next_changed_dial returns each changed dial"
             );
-            assert!(
-                sockets.iter().all(|&id| machine.intent(id).is_some()),
-                "next_changed returns each connection that has ended"
-            );
+            driven.exchange_with_broker();
         }
-        let Some(input) = input(fact, &mut machine, &known, &mut now) else { continue };
-        if let Input::Wrote { conn, bytes } = input {
-            written += machine.intent(conn).map_or(0, |intent| bytes.min(intent.transmit.len()));
+        if let Some(input) = input(fact, &mut driven.machine, &driven.known, &mut driven.now) {
+            driven.apply(input);
         }
-        if let Input::Reconfigured(newer) = &input {
-            reloads.push(Config::clone(newer));
-        }
-        text.push_str(&trace::line(now, &input));
-        let grew = input_bytes(&input);
-        received += grew.unsigned_abs();
-        let (mut outcome, mut steps) = (None, 0);
-        let peak = peak_of(|| (outcome, steps) = work::steps_of(|| machine.apply(now, input)));
-        // One fact may serve one message of every connection, into logs that grow by doubling.
-        assert!(peak < (1 << 20) + 8 * grew, "{peak} bytes for one fact");
-        let most = most_steps(machine.config(), received, known.len(), machine.handler().messages_per_turn);
-        assert!(steps <= most, "{steps} steps for one fact; the maximum is {most}");
-        if let Some(Ok(id)) = outcome {
-            known.push(id);
-            sockets.insert(id);
-        }
-        check(&machine, &known);
-        while machine.next_shard_message().is_some() {}
     }
     // A replay must have the same outcome.
+    let Driven { mut machine, mut now, text, written, reloads, .. } = driven;
     replay(&text, configured(), reloads, shard, written, &machine);
     machine.apply(now, Input::Command(Command::Drain));
     for _ in 0..1_000 {
@@ -254,6 +226,88 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
     if ends {
         assert!(machine.is_drained() && machine.handler().open.is_empty(), "a drain ends");
         assert_eq!(machine.metrics().queued_bytes, 0);
+    }
+}
+
+/// A machine, and what it was told so far.
+struct Driven {
+    machine: Machine<Restless>,
+    now: Time,
+    broker: Broker,
+    known: Vec<ConnId>,
+    sockets: BTreeSet<ConnId>,
+    text: String,
+    /// Number of bytes that were written to all connections.
+    written: usize,
+    /// Number of bytes that were received from all connections.
+    received: usize,
+    reloads: Vec<Config>,
+}
+
+impl Driven {
+    fn new(machine: Machine<Restless>) -> Self {
+        Self {
+            machine,
+            now: Time::START,
+            broker: Broker::default(),
+            known: Vec::new(),
+            sockets: BTreeSet::new(),
+            text: String::new(),
+            written: 0,
+            received: 0,
+            reloads: Vec::new(),
+        }
+    }
+
+    fn forget_ended(&mut self) {
+        while let Some(id) = self.machine.next_changed() {
+            if self.machine.intent(id).is_none() {
+                self.sockets.remove(&id);
+            }
+        }
+        assert!(
+            self.sockets.iter().all(|&id| self.machine.intent(id).is_some()),
+            "next_changed returns each connection that has ended"
+        );
+    }
+
+    /// Passes bytes between the machine and its broker, until nothing is left or for a while.
+    fn exchange_with_broker(&mut self) {
+        for _ in 0..40 {
+            let Some(input) = self.broker.next_input(&self.machine) else { return };
+            self.apply(input);
+        }
+    }
+
+    /// Tells the machine one fact, and checks what that costs and causes.
+    fn apply(&mut self, input: Input<u8>) {
+        if let Input::Wrote { conn, bytes } = input {
+            self.written += self.machine.intent(conn).map_or(0, |intent| bytes.min(intent.transmit.len()));
+            self.broker.hear(&self.machine, conn, bytes);
+        }
+        if let Input::Reconfigured(newer) = &input {
+            self.reloads.push(Config::clone(newer));
+        }
+        let is_of_broker = matches!(input, Input::Dialed { dial, .. } if Broker::is_link(&self.machine, dial));
+        self.text.push_str(&trace::line(self.now, &input));
+        let grew = input_bytes(&input);
+        self.received += grew.unsigned_abs();
+        let (mut outcome, mut steps) = (None, 0);
+        let peak = peak_of(|| (outcome, steps) = work::steps_of(|| self.machine.apply(self.now, input)));
+        // One fact may serve one message of every connection, into logs that grow by doubling.
+        assert!(peak < (1 << 20) + 8 * grew, "{peak} bytes for one fact");
+        let of_dials = self.machine.handler().messages_per_turn;
+        let most = most_steps(self.machine.config(), self.received, self.known.len(), of_dials);
+        assert!(steps <= most, "{steps} steps for one fact; the maximum is {most}");
+        if let Some(Ok(id)) = outcome {
+            self.known.push(id);
+            self.sockets.insert(id);
+            if is_of_broker {
+                self.broker.accept(id);
+            }
+        }
+        check(&self.machine, &self.known);
+        while self.machine.next_shard_message().is_some() {}
     }
 }
 
