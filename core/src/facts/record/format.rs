@@ -1,3 +1,4 @@
+use super::everywhere::Target;
 use super::shard_messages::{parse_shard_message, write_shard_message};
 use super::words::{Message, Quoted, Words};
 use crate::base::{Time, UnixTime};
@@ -90,6 +91,7 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::JobDone { conn, outcome } => writeln!(out, "job_done {conn} {outcome}"),
         Fact::ClockSet(unix) => writeln!(out, "clock_set {}", unix.as_millis()),
         Fact::Command(Command::Kick { conn }) => writeln!(out, "kick {conn}"),
+        Fact::Command(Command::KickEverywhere { target }) => writeln!(out, "kick_everywhere {}", Target(target)),
         Fact::Command(Command::Drain) => writeln!(out, "drain"),
         Fact::Command(Command::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
         Fact::Command(Command::Release { address }) => writeln!(out, "release {address}"),
@@ -171,6 +173,7 @@ fn parse_line<N: FromStr>(
         "held_back" => Input::HeldBack(words.parsed("true or false")?),
         "clock_set" => Input::ClockSet(UnixTime::from_millis(words.parsed("milliseconds since 1970-01-01T00:00:00Z")?)),
         "kick" => Input::Command(Command::Kick { conn: words.conn()? }),
+        "kick_everywhere" => Input::Command(Command::KickEverywhere { target: words.target()? }),
         "drain" => Input::Command(Command::Drain),
         "quarantine_address" => Input::Command(Command::Quarantine { address: words.parsed("an address")? }),
         "release" => Input::Command(Command::Release { address: words.parsed("an address")? }),
