@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
+mod api;
 #[path = "../machine/cluster.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod cluster;

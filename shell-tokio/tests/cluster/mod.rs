@@ -18,4 +18,5 @@ mod case_load;
 mod case_losses;
 mod case_network;
 mod case_strangers;
+mod case_whole;
 mod check_tests;

@@ -197,9 +197,11 @@ fn parse_line<N: FromStr>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::HostId;
     use crate::base::Reason;
     use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, OutgoingBuf, PayloadBuf};
     use crate::facts::ShardMessage;
+    use crate::facts::record::cluster_strategies::{cluster_messages, target};
     use crate::facts::record::room_strategies::room_messages;
     use proptest::prelude::*;
 
@@ -288,6 +290,8 @@ mod tests {
             }),
             any::<u32>().prop_map(|rooms| Input::ShardMessageReceived(ShardMessage::RoomsCounted { rooms })),
             of_applications().prop_map(Input::ShardMessageReceived),
+            cluster_messages().prop_map(Input::ShardMessageReceived),
+            target().prop_map(|target| Input::Command(Command::KickEverywhere { target })),
             room_messages().prop_map(ShardMessage::Room).prop_map(Input::ShardMessageReceived),
             Just(Input::TakesJobs),
             (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),
@@ -301,7 +305,7 @@ mod tests {
             let (topic, content) = (topic.into(), content.into());
             match kind {
                 0 => ShardMessage::Handler { from, topic, content },
-                1 => ShardMessage::FromHost { topic, content },
+                1 => ShardMessage::FromHost { from: HostId::new(from.into()), topic, content },
                 _ => ShardMessage::ToHosts { topic, content },
             }
         })

@@ -98,22 +98,14 @@ fn parse(words: &mut Words<'_>) -> Result<HostNews, &'static str> {
 mod tests {
     use super::*;
     use crate::base::{HostId, Reason};
-    use crate::facts::EndTarget;
+    use crate::facts::record::cluster_strategies::{report, target};
     use proptest::prelude::*;
 
     fn all() -> impl Strategy<Value = HostNews> {
         let host = || any::<u64>().prop_map(HostId::new);
-        let target = prop_oneof![
-            any::<String>().prop_map(|user| EndTarget::User(user.into())),
-            any::<core::net::IpAddr>().prop_map(EndTarget::Address),
-        ];
         prop_oneof![
-            ("\\PC{0,30}", any::<[u64; 7]>()).prop_map(|(name, numbers)| {
-                let mut report = HostReport { name: name.into(), version: "1.2.3".into(), ..HostReport::default() };
-                report.numbers_mut().into_iter().zip(numbers).for_each(|(into, number)| *into = number);
-                HostNews::Report(report)
-            }),
-            (any::<u64>(), target).prop_map(|(number, target)| HostNews::End {
+            report().prop_map(HostNews::Report),
+            (any::<u64>(), target()).prop_map(|(number, target)| HostNews::End {
                 number,
                 target,
                 reason: Reason::Kicked

@@ -1,5 +1,7 @@
 //! Traces: facts, recorded as lines of text.
 
+#[cfg(test)]
+mod cluster_strategies;
 mod everywhere;
 mod format;
 mod host_news;

@@ -211,7 +211,12 @@ impl Host {
                     }
                 }
                 Output::ToShard(_, message) | Output::ToHolders(message) => self.members.handle(message),
-                Output::FromHost { .. } | Output::Refused(_) | Output::Up | Output::Down(_) => {}
+                Output::FromHost { .. }
+                | Output::HostGone(_)
+                | Output::Claimed(..)
+                | Output::Refused(_)
+                | Output::Up
+                | Output::Down(_) => {}
             }
         }
         took

@@ -13,6 +13,7 @@ use crate::kit::pubsub::session::Session;
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -41,6 +42,16 @@ pub(super) struct Across<'a> {
     pub(super) from: Option<Cow<'a, str>>,
     /// In answers of hosts: the number of connections that it concerned.
     pub(super) count: Option<u64>,
+    /// In answers of hosts to `info`: the entries of their workers.
+    #[serde(borrow)]
+    nodes: Option<Vec<&'a RawValue>>,
+}
+
+impl Across<'_> {
+    /// Returns the entries of workers in an answer.
+    pub(super) fn nodes(&self) -> Vec<String> {
+        self.nodes.iter().flatten().map(|node| node.get().to_string()).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -63,7 +74,8 @@ impl<K: Hooks> PubSub<K> {
         let question = about(place).text("method", method).raw("body", json);
         let question = question.number("shard", shard.number().into()).end();
         let hosts = match method {
-            "channels" | "info" => BTreeSet::new(),
+            // Their names would be too many for all hosts.
+            "channels" => BTreeSet::new(),
             _ => self.ask_hosts(hub, place, &question),
         };
         let asked = (0..shard.count()).filter(|other| hub.send_to_shard(*other, TOPIC, &question)).count();
@@ -96,11 +108,14 @@ impl<K: Hooks> PubSub<K> {
         let (Some(method), Some(body)) = (&across.method, across.body) else {
             return self.host_answered(hub, from, &across);
         };
+        let asked = (from.to_string(), across.ticket.to_string(), across.part, across.shard.unwrap_or(0));
+        if method == "info" {
+            return self.add_for_host(hub, asked, 0, Vec::from([self.node_json(hub)]));
+        }
         // That host has checked the fields, and reports what is wrong with them.
         let fields = Fields::of(body.get());
         let done = fields.and_then(|fields| self.do_to_clients(hub, method, &fields).ok());
-        let asked = (from.to_string(), across.ticket.to_string(), across.part, across.shard.unwrap_or(0));
-        self.add_for_host(hub, asked, done.unwrap_or(0));
+        self.add_for_host(hub, asked, done.unwrap_or(0), Vec::new());
     }
 
     /// Handles a message of another worker.
@@ -110,7 +125,7 @@ impl<K: Hooks> PubSub<K> {
         let place = Place { ticket, part: across.part };
         if let (Some(from), Some(count)) = (&across.from, across.count) {
             let asked = (from.to_string(), across.ticket.to_string(), across.part, across.shard.unwrap_or(0));
-            return self.add_for_host(hub, asked, count);
+            return self.add_for_host(hub, asked, count, across.nodes());
         }
         if let (Some(method), Some(body)) = (across.method, across.body) {
             let done = Fields::of(body.get()).ok_or(Refusal::BAD_REQUEST);

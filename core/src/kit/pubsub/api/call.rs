@@ -73,10 +73,10 @@ impl Call {
     }
 
     /// Adds the answer of a host to a part.
-    pub(super) fn host_answered(&mut self, part: usize, host: HostId, connections: u64) {
+    pub(super) fn host_answered(&mut self, part: usize, host: HostId, found: (u64, Vec<String>)) {
         let Some(Part::Gathers(_, hosts, gathered)) = self.parts.get_mut(part) else { return };
         if hosts.remove(&host) {
-            gathered.add_host(connections);
+            gathered.add_host(found);
             self.conclude(part);
         }
     }

@@ -59,9 +59,13 @@ impl Gathered {
     }
 
     /// Adds the answer of another host.
-    pub(super) fn add_host(&mut self, count: u64) {
-        if let Self::Ended { connections, hosts, .. } = self {
-            (*connections, *hosts) = (connections.saturating_add(count), hosts.saturating_add(1));
+    pub(super) fn add_host(&mut self, (count, others): (u64, Vec<String>)) {
+        match self {
+            Self::Ended { connections, hosts, .. } => {
+                (*connections, *hosts) = (connections.saturating_add(count), hosts.saturating_add(1));
+            }
+            Self::Nodes(nodes) => nodes.extend(others),
+            Self::Nothing | Self::Channels(_) | Self::Failed(_) => {}
         }
     }
 

@@ -7,12 +7,13 @@ use super::call::Place;
 use crate::base::HostId;
 use crate::handler::Hub;
 use crate::kit::pubsub::hooks::Hooks;
-use crate::kit::pubsub::json::Object;
+use crate::kit::pubsub::json::{Object, array};
 use crate::kit::pubsub::service::{HOSTS_TIMER, PubSub};
 use crate::kit::pubsub::session::Session;
 use crate::state::Timer;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// Time in which other hosts must answer.
@@ -23,14 +24,24 @@ const SUMS_MAX: usize = 1_000;
 /// A question of another host: the host, the ticket and the part of its call, and its worker.
 pub(super) type Asked = (String, String, usize, u8);
 
+/// What workers have answered to a question of another host.
+#[derive(Debug)]
+struct Sum {
+    /// Number of workers that have not answered.
+    left: u8,
+    connections: u64,
+    /// The entries of workers for `info`.
+    nodes: Vec<String>,
+}
+
 /// Calls that wait for other hosts, and the sums for calls of other hosts.
 #[derive(Debug, Default)]
 pub(in crate::kit::pubsub) struct HostCalls {
     /// The parts that wait, by the key of their timer.
     waiting: BTreeMap<u64, Place>,
     begun: u64,
-    /// On the first worker: how many workers have not answered, and the number of connections so far.
-    sums: BTreeMap<Asked, (u8, u64)>,
+    /// On the first worker: the answers of workers to other hosts.
+    sums: BTreeMap<Asked, Sum>,
 }
 
 impl<K: Hooks> PubSub<K> {
@@ -62,30 +73,39 @@ impl<K: Hooks> PubSub<K> {
             && across.to.as_deref().is_some_and(|to| hub.host_id().is_some_and(|own| own.to_string() == to));
         let (true, Ok(ticket), Some(count)) = (is_own, across.ticket.parse(), across.count) else { return };
         if let Some(call) = self.calls.get_mut(&ticket) {
-            call.host_answered(across.part, from, count);
+            call.host_answered(across.part, from, (count, across.nodes()));
         }
         self.end_call(hub, ticket);
     }
 
-    /// Adds the number of connections of a worker, on the first one. Answers the other host after the last worker.
-    pub(super) fn add_for_host(&mut self, hub: &mut Hub<'_, Session>, asked: Asked, count: u64) {
+    /// Adds the answer of a worker, on the first one. Answers the other host after the last worker.
+    pub(super) fn add_for_host(&mut self, hub: &mut Hub<'_, Session>, asked: Asked, count: u64, nodes: Vec<String>) {
         let (shard, sums) = (hub.shard(), &mut self.host_calls.sums);
         if shard.number() > 0 {
-            let json = of_asked(&asked).text("from", &asked.0).number("count", count).end();
-            hub.send_to_shard(0, TOPIC, &json);
+            let json = of_asked(&asked).text("from", &asked.0).number("count", count);
+            hub.send_to_shard(0, TOPIC, &with_nodes(json, nodes));
             return;
         }
         if sums.len() >= SUMS_MAX && !sums.contains_key(&asked) {
             return;
         }
-        let (left, sum) = sums.entry(asked.clone()).or_insert((shard.count(), 0));
-        (*left, *sum) = (left.saturating_sub(1), sum.saturating_add(count));
-        if *left == 0 {
-            let sum = *sum;
-            sums.remove(&asked);
-            hub.send_to_hosts(TOPIC, &of_asked(&asked).text("to", &asked.0).number("count", sum).end());
+        let new = || Sum { left: shard.count(), connections: 0, nodes: Vec::new() };
+        let sum = sums.entry(asked.clone()).or_insert_with(new);
+        sum.left = sum.left.saturating_sub(1);
+        sum.connections = sum.connections.saturating_add(count);
+        sum.nodes.extend(nodes);
+        if sum.left == 0
+            && let Some(Sum { connections, nodes, .. }) = sums.remove(&asked)
+        {
+            let json = of_asked(&asked).text("to", &asked.0).number("count", connections);
+            hub.send_to_hosts(TOPIC, &with_nodes(json, nodes));
         }
     }
+}
+
+/// Ends a message with the entries of workers, if there are any.
+fn with_nodes(json: Object, nodes: Vec<String>) -> String {
+    if nodes.is_empty() { json.end() } else { json.raw("nodes", &array(nodes.into_iter())).end() }
 }
 
 /// Begins a message about a part of a call of another host.
