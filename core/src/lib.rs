@@ -208,9 +208,9 @@ pub use base::files;
 #[cfg(feature = "work")]
 pub use base::work;
 pub use base::{
-    AcceptFailure, AddressKey, Backoff, Blame, ConnId, ConnIdError, DialId, Failure, Identity, ListenerId, NameError,
-    Origin, Outgoing, OutgoingBuf, Payload, PayloadBuf, Peer, ProxyFault, Random, Reason, Representation, Time,
-    TlsFault, UnixTime, text,
+    AcceptFailure, AddressKey, Backoff, Blame, ConnId, ConnIdError, DialId, Failure, HostId, HostIdError, Identity,
+    ListenerId, NameError, Origin, Outgoing, OutgoingBuf, Payload, PayloadBuf, Peer, ProxyFault, Random, Reason,
+    Representation, Time, TlsFault, UnixTime, text,
 };
 pub use config::{
     Address, AddressOrder, Closing, Cluster, Config, Dial, DialError, DialProtocol, Drain, FormPart, Home, JoinError,
@@ -219,8 +219,9 @@ pub use config::{
     SocketAccess, StreamForm, TicketError, TicketLimits, TlsStart, Unapplied,
 };
 pub use facts::{
-    Addressee, Command, HistoryPage, HistoryRange, Input, PresencePage, PresentName, PublishRefusal, Published,
-    Refusal, RoomAnswer, RoomMessage, Shard, ShardError, ShardMessage,
+    Addressee, Claim, ClusterAnswer, ClusterHost, Command, EndTarget, EndedEverywhere, HistoryPage, HistoryRange,
+    HostReport, Input, PresencePage, PresentName, PublishRefusal, Published, Refusal, RoomAnswer, RoomMessage, Shard,
+    ShardError, ShardMessage,
 };
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError, PresenceChange, PublishOptions, RoomGap};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
@@ -228,7 +229,9 @@ pub use metrics::{
     ByReason, ClusterMetrics, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series,
     SeriesError, SeriesId, SeriesProblem, TunnelMetrics, WorkSummary,
 };
-pub use state::{Deadline, Job, Offloaded, RequestTicket, RoomRequest, RoundTrip, Ticket, Timer, Traffic, Why};
+pub use state::{
+    ClusterRequest, Deadline, Job, Offloaded, RequestTicket, RoomRequest, RoundTrip, Ticket, Timer, Traffic, Why,
+};
 #[cfg(feature = "sim")]
 pub use testing::sim;
 pub use wire::outgoing_proxy::OutgoingProxy;

@@ -5,7 +5,7 @@ use super::tunnel::Port;
 use super::{BindError, Channel, TunnelPort, TunnelWatch};
 use drupe_core::app::AppIndex;
 use drupe_core::tunnel::{LinkId, TunnelReport, TunnelStatus};
-use drupe_core::{Command, Config, ConnId, ListenerId, Metrics, Outgoing, Peer};
+use drupe_core::{Command, Config, ConnId, EndTarget, ListenerId, Metrics, Outgoing, Peer};
 
 #[cfg(feature = "auth")]
 use drupe_core::kit::negotiate;
@@ -116,6 +116,14 @@ impl<N> Remote<N> {
     /// If the server has ended or its queue is full.
     pub fn kick(&self, conn: ConnId) -> Result<(), RemoteError> {
         self.command(Command::Kick { conn })
+    }
+
+    /// Ends connections with [`Reason::Kicked`](drupe_core::Reason::Kicked), on all hosts of a cluster.
+    ///
+    /// # Errors
+    /// If the server has ended or its queue is full.
+    pub fn kick_everywhere(&self, target: EndTarget) -> Result<(), RemoteError> {
+        self.command(Command::KickEverywhere { target })
     }
 
     /// Drains the server: see [`Drain`](drupe_core::Drain). A second call speeds the drain up.

@@ -97,6 +97,7 @@ impl Apps {
             Event::RoomGap(gap) if gap.conn.is_none() => one(gap.app),
             Event::PresenceChanged(change) => one(change.app),
             Event::RoomAnswered { request, .. } => one(AppIndex(request.app)),
+            Event::ClusterAnswered { request, .. } => one(AppIndex(request.app)),
             Event::DialFailed { dial, .. } | Event::DialEnded { dial } => one(AppIndex(dial.app())),
             Event::Refused { listener, .. }
             | Event::Request { listener, .. }

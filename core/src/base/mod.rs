@@ -6,6 +6,7 @@ mod failure;
 #[cfg(feature = "files")]
 pub mod files;
 mod hex;
+mod host;
 mod id;
 mod identity;
 pub(crate) mod lazy_box;
@@ -36,6 +37,7 @@ pub use failure::{AcceptFailure, Failure};
 #[cfg(feature = "settings")]
 pub(crate) use hex::bytes_32;
 pub use hex::fingerprint;
+pub use host::{HostId, HostIdError};
 pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
 #[cfg(feature = "json")]
 pub use identity::ClaimsError;

@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::time::Duration;
 
 /// A request to the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,10 @@ pub(super) enum Request {
     EndLease,
     /// Publish a message on this host's own channel.
     Probe { number: u64 },
+    /// Take a key for this time, unless it is taken.
+    ///
+    /// The broker decides that in one step, so that of several hosts only one gets the key.
+    Once { key: Arc<str>, time: Duration },
     /// Publish a message to all hosts.
     Tell { data: Arc<[u8]> },
 }
@@ -119,6 +124,8 @@ pub(super) enum Answer {
     Leases(Vec<bool>),
     /// Whether this host had a lease before.
     Leased(bool),
+    /// Whether a key was free, and is now taken.
+    Taken(bool),
     Done,
     /// The broker refused the request, and did nothing.
     Refused(Refused),

@@ -93,6 +93,14 @@ impl<P> Link<P> {
         }
     }
 
+    /// Returns `true` if there is something to send.
+    pub(super) fn has_output(&self) -> bool {
+        match self {
+            Self::Redis(link) => link.has_output(),
+            Self::Nats(link) => link.has_output(),
+        }
+    }
+
     /// Returns what was heard next.
     pub(super) fn next_heard(&mut self) -> Option<Heard<P>> {
         match self {

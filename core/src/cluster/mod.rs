@@ -18,6 +18,7 @@
 mod asking;
 mod broker;
 mod checking;
+mod claims;
 mod engine;
 mod envelope;
 mod fault;
@@ -125,6 +126,11 @@ impl Cluster {
         !self.output.is_empty()
     }
 
+    /// Returns `true` if [`take_output`](Self::take_output) has something.
+    pub(crate) fn has_bytes(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::has_output)
+    }
+
     /// Returns `true` if the link works.
     pub(crate) fn is_up(&self) -> bool {
         self.link.as_ref().is_some_and(Link::is_up)
@@ -175,6 +181,7 @@ impl Cluster {
             Purpose::Names(room, version) => self.names_written(now, &room, version, &answer),
             Purpose::Lease => self.lease_renewed(now, &answer),
             Purpose::Leases(hosts) => self.leases_read(now, &hosts, answer),
+            Purpose::Claim(from, request) => self.claimed(from, request, &answer),
             Purpose::Nothing => {}
         }
     }

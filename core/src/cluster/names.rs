@@ -63,6 +63,11 @@ impl Names {
         [self.prefix.as_bytes(), b":lease:", host_text(host).as_bytes()].concat()
     }
 
+    /// A key that only one host gets.
+    pub(super) fn claim(&self, key: &str) -> Vec<u8> {
+        [self.prefix.as_bytes(), b":claim:", key.as_bytes()].concat()
+    }
+
     /// The channel of messages from one host to all others.
     pub(super) fn all_hosts(&self) -> Vec<u8> {
         [self.prefix.as_bytes(), b":hosts"].concat()

@@ -1,5 +1,6 @@
 use super::fault::LinkFault;
-use crate::facts::RoomMessage;
+use crate::base::HostId;
+use crate::facts::{Claim, RoomMessage};
 use alloc::string::String;
 use alloc::sync::Arc;
 
@@ -11,7 +12,11 @@ pub(crate) enum Output {
     /// A message to all shards with members of its room.
     ToHolders(RoomMessage),
     /// A message from another host.
-    FromHost { topic: Arc<str>, content: Arc<str> },
+    FromHost { from: HostId, topic: Arc<str>, content: Arc<str> },
+    /// Another host has no lease any more.
+    HostGone(HostId),
+    /// The answer to a claim, for this shard and with the number of its request.
+    Claimed(u8, u64, Claim),
     /// The broker has refused a message, in these words. Told every 10 s at most.
     Refused(String),
     /// The link works now.

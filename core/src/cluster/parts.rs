@@ -98,6 +98,8 @@ pub(super) struct Checking {
 pub(super) struct Hosts {
     /// The rooms with names of each host.
     pub(super) rooms: BTreeMap<u64, BTreeSet<Arc<str>>>,
+    /// Hosts whose leases are looked at although they may have no names.
+    pub(super) watched: BTreeSet<u64>,
     /// Until when a host without a lease is not gone.
     pub(super) grace_until: Option<Time>,
     pub(super) written_at: Option<Time>,

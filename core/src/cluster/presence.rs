@@ -6,10 +6,11 @@ use super::output::Output;
 use super::people::{People, Who};
 use super::purpose::Purpose;
 use super::room::Room;
-use crate::base::Time;
+use crate::base::{HostId, Time};
 use crate::facts::{RoomAnswer, RoomMessage};
 use crate::history::Keep;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -103,7 +104,9 @@ impl Cluster {
         if self.hosts.grace_until.take_if(|until| *until <= now).is_some() {
             self.compare_all_names(now);
         }
-        let hosts: Arc<[u64]> = self.hosts.rooms.keys().copied().collect();
+        let mut all: BTreeSet<u64> = self.hosts.rooms.keys().copied().collect();
+        all.extend(&self.hosts.watched);
+        let hosts: Arc<[u64]> = all.into_iter().collect();
         if !hosts.is_empty() {
             self.request(now, Request::Leases { hosts: Arc::clone(&hosts) }, Purpose::Leases(hosts));
         }
@@ -125,6 +128,9 @@ impl Cluster {
             return;
         }
         for (&host, _) in hosts.iter().zip(leases).filter(|(_, has_lease)| !has_lease) {
+            if self.hosts.watched.remove(&host) {
+                self.output.push_back(Output::HostGone(HostId::new(host)));
+            }
             for name in self.hosts.rooms.remove(&host).unwrap_or_default() {
                 let Some(room) = self.rooms.get_mut(&name) else { continue };
                 let changes = room.people.remove_host(host);

@@ -31,6 +31,8 @@ pub(super) enum Purpose {
     Names(Arc<str>, u64),
     Lease,
     Leases(Arc<[u64]>),
+    /// A claim of this shard, with the number of its request.
+    Claim(u8, u64),
     Nothing,
 }
 

@@ -20,6 +20,8 @@ pub struct Cluster {
     pub engine: Engine,
     /// What all keys and channels of this cluster begin with, up to 64 bytes. Default: `drupe`.
     pub prefix: Arc<str>,
+    /// The name of this host, which the other hosts show, up to 64 bytes. Default: none.
+    pub name: Arc<str>,
     /// What happens to messages in shared rooms while the broker cannot be reached.
     pub without_broker: WithoutBroker,
 }
@@ -127,7 +129,7 @@ pub enum WithoutBroker {
     Local,
 }
 
-setters!(Cluster { prefix: Arc<str>, without_broker: WithoutBroker });
+setters!(Cluster { prefix: Arc<str>, name: Arc<str>, without_broker: WithoutBroker });
 setters!(Redis { login: Option<BrokerLogin>, sentinel: Option<Sentinel> });
 setters!(Sentinel { login: Option<BrokerLogin> });
 setters!(Nats {
@@ -154,7 +156,13 @@ impl Cluster {
     /// Creates options of a cluster on a broker that is reached by a dial.
     #[must_use]
     pub fn new(dial: Dial, engine: Engine) -> Self {
-        Self { dial: Box::new(dial), engine, prefix: "drupe".into(), without_broker: WithoutBroker::default() }
+        Self {
+            dial: Box::new(dial),
+            engine,
+            prefix: "drupe".into(),
+            name: "".into(),
+            without_broker: WithoutBroker::default(),
+        }
     }
 }
 

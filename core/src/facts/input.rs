@@ -1,7 +1,7 @@
 use crate::base::{AcceptFailure, Failure};
 use crate::base::{ConnId, DialId, ListenerId, Outgoing, OutgoingBuf, Peer, Reason, UnixTime};
 use crate::config::Config;
-use crate::facts::ShardMessage;
+use crate::facts::{EndTarget, ShardMessage};
 use crate::tls::Secured;
 use crate::tunnel::{LinkId, TunnelReport};
 use alloc::boxed::Box;
@@ -187,7 +187,14 @@ pub enum Command {
         /// The connection to close.
         conn: ConnId,
     },
+    /// Close connections with [`Reason::Kicked`], on all shards and all hosts of a [cluster](crate::Cluster).
+    KickEverywhere {
+        /// The connections to close.
+        target: EndTarget,
+    },
     /// Put an address in quarantine, so that its new connections are refused.
+    ///
+    /// In a [cluster](crate::Cluster), all hosts refuse them.
     ///
     /// The quarantine lasts for [`QuarantineLimits::cool_down`](crate::limit::QuarantineLimits).
     ///
@@ -196,7 +203,7 @@ pub enum Command {
         /// The address to refuse. For an IPv6 address, its /64 network is refused.
         address: IpAddr,
     },
-    /// Remove an address from quarantine.
+    /// Remove an address from quarantine, on all hosts of a [cluster](crate::Cluster).
     Release {
         /// The address to release.
         address: IpAddr,

@@ -5,9 +5,10 @@
 //! one sender stay in order. What happens on a shard depends only on its own facts, which include
 //! messages from other shards.
 
-use super::RoomMessage;
-use crate::base::{ConnId, ListenerId, OutgoingBuf, Peer, Reason};
+use super::{ClusterAnswer, ClusterHost, EndTarget, RoomMessage};
+use crate::base::{ConnId, HostId, ListenerId, OutgoingBuf, Peer, Reason};
 use alloc::sync::Arc;
+use core::net::IpAddr;
 
 /// A machine's position among the machines of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,11 +138,86 @@ pub enum ShardMessage {
     },
     /// From the shard with the link: a message of the application on another host.
     FromHost {
+        /// The host that sent it.
+        from: HostId,
         /// The message's topic.
         topic: Arc<str>,
         /// The message's content.
         content: Arc<str>,
     },
+    /// To the shard with the link to the broker: end connections on all shards and hosts.
+    EndEverywhere {
+        /// Number of the shard that asks.
+        from: u8,
+        /// The number of the request. `None`: nobody waits for the answer.
+        request: Option<u64>,
+        /// The connections to end.
+        target: EndTarget,
+        /// Why they end.
+        reason: Reason,
+    },
+    /// From the shard with the link: end connections on this shard, and answer with `Ended`.
+    End {
+        /// The number that the answer repeats.
+        number: u64,
+        /// The connections to end.
+        target: EndTarget,
+        /// Why they end.
+        reason: Reason,
+    },
+    /// To the shard with the link: the answer to `End`.
+    Ended {
+        /// The number of the order.
+        number: u64,
+        /// Number of connections that were ended.
+        connections: u64,
+    },
+    /// To the shard with the link: claim a key at the broker.
+    Claim {
+        /// Number of the shard that asks.
+        from: u8,
+        /// The number of the request.
+        request: u64,
+        /// The key.
+        key: Arc<str>,
+        /// For how long it is taken then, in milliseconds.
+        millis: u64,
+    },
+    /// From the shard with the link: the answer to `EndEverywhere` or `Claim`.
+    ClusterAnswer {
+        /// The number of the request.
+        request: u64,
+        /// The answer.
+        answer: ClusterAnswer,
+    },
+    /// Addresses that are in quarantine, each for this number of milliseconds.
+    ///
+    /// From the shard with the link to the first one: other hosts have told them. In the other direction: tell them to
+    /// the other hosts.
+    Quarantined {
+        /// The addresses.
+        addresses: Arc<[(IpAddr, u64)]>,
+        /// Whether the other hosts are to be told.
+        to_hosts: bool,
+    },
+    /// An operator has released an address from quarantine.
+    Released {
+        /// The address.
+        address: IpAddr,
+        /// Whether the other hosts are to be told.
+        to_hosts: bool,
+    },
+    /// From the shard with the link: the hosts of the cluster.
+    Hosts {
+        /// This host.
+        own: HostId,
+        /// Whether the link to the broker works.
+        is_linked: bool,
+        /// The other hosts.
+        others: Arc<[ClusterHost]>,
+    },
+    /// From the shard with the link to the first one: send the addresses in quarantine to the other hosts.
+    ListQuarantine,
     /// A room got its first member on the sending shard.
     RoomOpened {
         /// The room's name.
@@ -183,7 +259,14 @@ impl ShardMessage {
             }
             Self::Handler { topic, content, .. }
             | Self::ToHosts { topic, content }
-            | Self::FromHost { topic, content } => topic.len() + content.len(),
+            | Self::FromHost { topic, content, .. } => topic.len() + content.len(),
+            Self::EndEverywhere { target, .. } | Self::End { target, .. } => match target {
+                EndTarget::User(user) => user.len(),
+                EndTarget::Address(_) => 0,
+            },
+            Self::Claim { key, .. } => key.len(),
+            Self::Quarantined { addresses, .. } => size_of_val(&**addresses),
+            Self::Hosts { others, .. } => size_of_val(&**others),
             Self::RoomOpened { room } | Self::RoomClosed { room } => room.len(),
             Self::Room(message) => message.content_bytes(),
             Self::Counted { numbers, .. } => size_of_val(&**numbers),
@@ -194,6 +277,10 @@ impl ShardMessage {
             | Self::Arrived { .. }
             | Self::Gone { .. }
             | Self::RoomsCounted { .. }
+            | Self::Ended { .. }
+            | Self::ClusterAnswer { .. }
+            | Self::Released { .. }
+            | Self::ListQuarantine
             | Self::Admission { .. } => 0,
         };
         SHARD_MESSAGE_BYTES + content

@@ -11,10 +11,10 @@ pub use room_gap::RoomGap;
 
 use crate::base::AcceptFailure;
 use crate::base::Origin;
-use crate::base::{ConnId, DialId, Failure, ListenerId, OutgoingBuf, Payload, Peer, Reason, Time};
-use crate::facts::RoomAnswer;
+use crate::base::{ConnId, DialId, Failure, HostId, ListenerId, OutgoingBuf, Payload, Peer, Reason, Time};
+use crate::facts::{ClusterAnswer, RoomAnswer};
 use crate::history::{Position, Recovery};
-use crate::state::{RequestTicket, RoomRequest, Ticket, Timer};
+use crate::state::{ClusterRequest, RequestTicket, RoomRequest, Ticket, Timer};
 use crate::tunnel::TunnelStatus;
 use crate::wire::http::Request;
 use crate::wire::telnet::Signal;
@@ -189,10 +189,22 @@ pub enum Event<'a, N> {
     /// Each shard gets it.
     #[non_exhaustive]
     HostMessage {
+        /// The host that sent it.
+        from: HostId,
         /// The message's topic.
         topic: &'a str,
         /// The message's content.
         content: &'a str,
+    },
+    /// A request to all hosts of the cluster is answered: see [`Hub::end_everywhere`] and [`Hub::claim`].
+    ///
+    /// Each request is answered exactly once, on the shard that made it.
+    #[non_exhaustive]
+    ClusterAnswered {
+        /// The request.
+        request: ClusterRequest,
+        /// The answer.
+        answer: &'a ClusterAnswer,
     },
     /// The link to the broker of [shared](crate::Home::Shared) rooms works now, or has ended, or could not be made.
     ///
@@ -384,7 +396,8 @@ impl<'a, N> Event<'a, N> {
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
             Self::Broker { is_up, why } => Event::Broker { is_up, why },
-            Self::HostMessage { topic, content } => Event::HostMessage { topic, content },
+            Self::HostMessage { from, topic, content } => Event::HostMessage { from, topic, content },
+            Self::ClusterAnswered { request, answer } => Event::ClusterAnswered { request, answer },
             Self::Refused { listener, peer, reason } => Event::Refused { listener, peer, reason },
             Self::Request { conn, listener, peer, request, body } => {
                 Event::Request { conn, listener, peer, request, body }
@@ -435,6 +448,7 @@ impl<'a, N> Event<'a, N> {
             | Self::DialFailed { .. }
             | Self::Broker { .. }
             | Self::HostMessage { .. }
+            | Self::ClusterAnswered { .. }
             | Self::DialEnded { .. }
             | Self::Refused { .. }
             | Self::Request { .. }

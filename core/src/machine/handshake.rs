@@ -216,6 +216,9 @@ impl<H: Handler> Machine<H> {
         let reason = match outcome {
             // The upgrade response is sent as control data, so that no pong overtakes it.
             Outcome::Upgraded { socket, is_monitor } => {
+                if let Some(found) = self.state.conns.get_mut(conn) {
+                    found.is_watcher = is_monitor;
+                }
                 let guarded = is_monitor.then_some(Guarded::Monitor);
                 return Some((socket, request.admitted_to(guarded)));
             }

@@ -363,12 +363,15 @@ impl<H: Handler> Machine<H> {
                     self.state.end(conn.slot(), Reason::Kicked, Ending::Flush);
                 }
             }
+            Command::KickEverywhere { target } => {
+                self.state.order_end_everywhere(None, target.clone(), Reason::Kicked);
+            }
             Command::Quarantine { address } => {
                 let peer = Peer::Address((*address, 0).into());
                 self.state.quarantine(peer);
             }
             Command::Release { address } => {
-                self.state.admission.quarantine.remove(self.state.now, (*address).into());
+                self.state.release(*address);
             }
             Command::ReloadFailed => self.state.metrics.reload_failures += 1,
             Command::LogLoss { left_out, lost } => {

@@ -96,7 +96,7 @@ impl<H: Handler> Machine<H> {
 
     fn emit_all_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
-            let (status, name, member, info, answer, handed_over, reason);
+            let (status, name, member, info, answer, cluster_answer, handed_over, reason);
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
                 Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
@@ -131,9 +131,13 @@ impl<H: Handler> Machine<H> {
                     Event::RoomAnswered { request, answer: &answer }
                 }
                 Pending::RequestExpired(ticket, listener) => Event::RequestExpired { ticket, listener },
-                Pending::HostMessage { topic: of, content: said } => {
+                Pending::ClusterAnswered(request, found) => {
+                    cluster_answer = found;
+                    Event::ClusterAnswered { request, answer: &cluster_answer }
+                }
+                Pending::HostMessage { from, topic: of, content: said } => {
                     (name, info) = (of, Some(said));
-                    Event::HostMessage { topic: &name, content: info.as_deref().unwrap_or_default() }
+                    Event::HostMessage { from, topic: &name, content: info.as_deref().unwrap_or_default() }
                 }
                 Pending::Broker { is_up, why } => {
                     reason = why;

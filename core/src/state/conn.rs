@@ -59,6 +59,8 @@ pub(crate) struct Conn {
     pub(crate) always_read: bool,
     pub(crate) half_open: bool,
     pub(crate) notices: bool,
+    /// Whether it is a watcher of the monitor.
+    pub(crate) is_watcher: bool,
     /// Whether the application has chosen the representation.
     pub(crate) chose_representation: bool,
     /// Whether to refuse an HTTP request that arrives as the first input.
@@ -202,6 +204,7 @@ impl Conn {
             always_read: false,
             half_open: false,
             notices: false,
+            is_watcher: false,
             chose_representation: false,
             refuses_http: false,
             rate_pause: None,

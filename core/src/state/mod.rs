@@ -42,6 +42,7 @@ mod timer;
 mod tunnels;
 mod users;
 mod watch;
+mod whole;
 
 pub(crate) use closing::Ending;
 pub use conn::{RoundTrip, Traffic};
@@ -62,6 +63,7 @@ pub(crate) use pending::Pending;
 pub use ticket::Ticket;
 pub use timer::Timer;
 pub(crate) use watch::{Copied, Watched};
+pub use whole::ClusterRequest;
 
 use crate::base::AcceptFailure;
 use crate::base::Origin;
@@ -90,6 +92,7 @@ use slots::Slots;
 use ticket::Tickets;
 use timer::{Agenda, Timers};
 use users::{Users, WallClock};
+use whole::Whole;
 
 pub(crate) struct State {
     pub(crate) now: Time,
@@ -101,6 +104,8 @@ pub(crate) struct State {
     pub(crate) memory: Memory,
     /// The link to the broker of shared rooms, on the shard that has it.
     sharing: Option<Box<Sharing>>,
+    /// What concerns all hosts of a cluster.
+    whole: Whole,
     /// The rooms at the start, if some of them are shared.
     shared_memory: Option<RoomMemory>,
     pub(crate) timers: Timers,
@@ -171,6 +176,7 @@ impl State {
             rooms: Rooms::default(),
             memory: Memory::new(&config, seed, shard),
             sharing: None,
+            whole: Whole::default(),
             shared_memory: config.cluster.is_some().then(|| config.memory.clone()),
             timers: Timers::default(),
             tickets: Tickets::default(),

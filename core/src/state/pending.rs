@@ -1,7 +1,8 @@
 use super::exchange::RequestTicket;
 use super::memory::RoomRequest;
-use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, OutgoingBuf, Peer, Reason, Time};
-use crate::facts::RoomAnswer;
+use super::whole::ClusterRequest;
+use crate::base::{AcceptFailure, ConnId, DialId, Failure, HostId, ListenerId, OutgoingBuf, Peer, Reason, Time};
+use crate::facts::{ClusterAnswer, RoomAnswer};
 use crate::history::{Gap, Position, Recovery};
 use crate::tunnel::TunnelId;
 use alloc::boxed::Box;
@@ -20,7 +21,9 @@ pub(crate) enum Pending {
     AcceptResumed(ListenerId),
     DialFailed(DialId, Failure, Option<Time>),
     DialEnded(DialId),
+    ClusterAnswered(ClusterRequest, ClusterAnswer),
     HostMessage {
+        from: HostId,
         topic: Arc<str>,
         content: Arc<str>,
     },

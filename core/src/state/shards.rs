@@ -7,8 +7,10 @@ use crate::facts::{Addressee, Shard, ShardMessage};
 use crate::metrics::Metrics;
 use crate::state::admission::Rules;
 use crate::state::conn::HandshakeStep;
+use crate::state::whole::Asker;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 impl State {
     /// Publishes to a room on all shards. Returns the number of recipients on this shard, or, if the
@@ -153,6 +155,9 @@ impl State {
             return self.outbox.messages.push_back((Addressee::First, ShardMessage::Quarantine { peer }));
         }
         self.admission.quarantine(self.now, peer, self.config.quarantine);
+        if let Some(key) = peer.key() {
+            self.share_quarantine(key);
+        }
     }
 
     pub(crate) fn delivered(&mut self, message: &ShardMessage) {
@@ -177,10 +182,27 @@ impl State {
             // The machine handles these.
             ShardMessage::Admission { .. } | ShardMessage::Handler { .. } => {}
             ShardMessage::ToHosts { topic, content } => drop(self.send_to_hosts(topic, content)),
-            ShardMessage::FromHost { topic, content } => {
-                let (topic, content) = (Arc::clone(topic), Arc::clone(content));
-                self.pending.push_back(Pending::HostMessage { topic, content });
+            ShardMessage::FromHost { from, topic, content } => {
+                let (from, topic, content) = (*from, Arc::clone(topic), Arc::clone(content));
+                self.pending.push_back(Pending::HostMessage { from, topic, content });
             }
+            ShardMessage::EndEverywhere { from, request, target, reason } => {
+                let asker = request.map_or(Asker::Nobody, |number| Asker::Shard(*from, number));
+                self.order_end(asker, target.clone(), *reason);
+            }
+            ShardMessage::End { number, target, reason } => {
+                let ended = ShardMessage::Ended { number: *number, connections: self.end_here(target, *reason) };
+                self.queue_for(Addressee::Shard(Self::link_shard(self.outbox.shard)), ended);
+            }
+            ShardMessage::Ended { number, connections } => self.shard_ended(*number, *connections),
+            ShardMessage::Claim { from, request, key, millis } => {
+                self.claim_for(*from, *request, key, Duration::from_millis(*millis));
+            }
+            ShardMessage::ClusterAnswer { request, answer } => self.cluster_answered(*request, answer.clone()),
+            ShardMessage::Quarantined { addresses, to_hosts } => self.quarantined_elsewhere(addresses, *to_hosts),
+            ShardMessage::Released { address, to_hosts } => self.released_elsewhere(*address, *to_hosts),
+            ShardMessage::Hosts { own, is_linked, others } => self.hosts_told(*own, *is_linked, others),
+            ShardMessage::ListQuarantine => self.list_quarantine(),
             ShardMessage::Counted { shard, numbers } => drop(self.outbox.counted.insert(*shard, Arc::clone(numbers))),
         }
     }

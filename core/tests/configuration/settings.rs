@@ -209,6 +209,7 @@ rooms.options.news*.gap_notices=false
 rooms.options.news*.positions=false
 cluster.url=redis://h
 cluster.prefix=x <- cluster=redis://h
+cluster.name=x <- cluster=redis://h
 cluster.without_broker=local <- cluster=redis://h
 cluster.password=x <- cluster=redis://h
 cluster.sentinel_user=x <- cluster=redis+sentinel://h/m; cluster.sentinel_password=y

@@ -3,7 +3,7 @@
 use crate::cluster::record::{Shared, locked};
 use crate::support::Directory;
 use drupe_tokio::core::kit::{App, Cx, RoomRules, Router, Service};
-use drupe_tokio::core::{Event, Identity, NoNote};
+use drupe_tokio::core::{ClusterAnswer, EndTarget, Event, Identity, NoNote, Reason};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -173,11 +173,25 @@ fn service() -> Service<Hall> {
         let conn = cx.conn();
         cx.hub.identify(conn, Identity::user(&name));
     });
+    let router = router.on("kick", |_, cx: &mut Cx<'_, Hall>, Login { name }| {
+        cx.hub.end_everywhere(EndTarget::user(name), Reason::Kicked);
+    });
+    let router = router.on("claim", |_, cx: &mut Cx<'_, Hall>, Login { name }| {
+        cx.hub.claim(&name, Duration::from_secs(60));
+    });
     Service::new(Hall).router(router).rooms(RoomRules::all_open()).room_messages().on_other(|_, _, event| {
-        if let Event::Broker { is_up, why, .. } = event {
-            let words = if is_up { "broker up" } else { "broker down" };
-            let _ = writeln!(std::io::stderr(), "{words} {}", why.unwrap_or_default());
-        }
+        let mut log = std::io::stderr();
+        let _ = match event {
+            Event::Broker { is_up, why, .. } => {
+                let words = if is_up { "broker up" } else { "broker down" };
+                writeln!(log, "{words} {}", why.unwrap_or_default())
+            }
+            Event::ClusterAnswered { answer: ClusterAnswer::Ended(ended), .. } => writeln!(log, "{ended}"),
+            Event::ClusterAnswered { answer: ClusterAnswer::Claimed(claim), .. } => {
+                writeln!(log, "claimed {}", claim.name())
+            }
+            _ => Ok(()),
+        };
     })
 }
 

@@ -21,4 +21,5 @@ mod case_nats;
 mod case_nats_cluster;
 mod case_network;
 mod case_strangers;
+mod case_whole;
 mod check_tests;

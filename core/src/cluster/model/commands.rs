@@ -85,6 +85,20 @@ impl ModelRedis {
                 }
                 reply
             }
+            [b"SET", key, value, b"PX", millis, b"NX"] => {
+                if self.faults.is_replica {
+                    return b"-READONLY You can't write against a read only replica.\r\n".to_vec();
+                }
+                if self.faults.is_full {
+                    return b"-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_vec();
+                }
+                if self.data.has(key) {
+                    return b"_\r\n".to_vec();
+                }
+                self.data.strings.insert(key.to_vec(), value.to_vec());
+                self.data.expires.insert(key.to_vec(), now + Duration::from_millis(decimal(millis)));
+                b"+OK\r\n".to_vec()
+            }
             [b"GETEX", key, b"PX", millis] => {
                 if self.faults.is_replica {
                     return b"-READONLY You can't write against a read only replica.\r\n".to_vec();

@@ -63,6 +63,8 @@ pub(super) enum Next {
     LeaseKept,
     LeasesListed,
     LeaseRemoved,
+    /// The confirmation of a claim.
+    Claimed,
     /// The consumer, and then its messages.
     Consumer(Box<Collect>),
     Messages(Box<Collect>),
@@ -103,6 +105,7 @@ impl<P> NatsLink<P> {
             Request::Lease { is_new: true } => self.keep_lease(now, asked),
             Request::Leases { .. } => self.list_leases(now, asked),
             Request::EndLease => self.end_lease(now, asked),
+            Request::Once { .. } => self.claim(now, asked),
             _ => self.ask_for_last(now, asked),
         }
     }
@@ -189,6 +192,7 @@ impl<P> NatsLink<P> {
             Next::NamesRemoved => self.names_removed(now, asked, payload),
             Next::LeaseKept => self.lease_kept(now, asked, payload),
             Next::LeasesListed => self.leases_listed(now, asked, payload),
+            Next::Claimed => self.claimed(now, asked, payload),
             Next::LeaseRemoved => {
                 self.finish(now, asked, Answer::Done);
                 Ok(())
@@ -313,6 +317,7 @@ fn stream_of(request: &Request) -> Option<Stream> {
             Some(Stream::Names)
         }
         Request::Lease { .. } | Request::Leases { .. } | Request::EndLease => Some(Stream::Leases),
+        Request::Once { .. } => Some(Stream::Claims),
         Request::Probe { .. } | Request::Tell { .. } => None,
     }
 }

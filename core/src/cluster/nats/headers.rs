@@ -67,6 +67,11 @@ impl HeadersBuf {
         Self(format!("NATS/1.0\r\n{OURS}: {epoch:x} {mark:x}{end}\r\n"))
     }
 
+    /// Begins the headers of a claim.
+    pub(super) fn new() -> Self {
+        Self("NATS/1.0\r\n".into())
+    }
+
     /// The key by which a repeated message is recognized.
     pub(super) fn id(self, id: &str) -> Self {
         self.with("Nats-Msg-Id", id)

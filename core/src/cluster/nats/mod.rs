@@ -12,6 +12,7 @@
 
 mod answers;
 mod calls;
+mod claims;
 pub(crate) mod codec;
 mod collect;
 mod headers;

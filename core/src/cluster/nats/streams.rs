@@ -14,6 +14,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 const UNUSED: Duration = Duration::from_secs(30 * 86_400);
 /// Time after which a host counts as gone if it does not renew its lease.
 const LEASE: Duration = Duration::from_secs(15);
+/// Time for which a claimed key is remembered, whatever the time of the claim: all messages of a stream have one age.
+pub(super) const CLAIMS: Duration = UNUSED;
 
 /// The limits that rooms of one stream have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +32,7 @@ pub(super) enum Stream {
     Rooms(Class),
     Names,
     Leases,
+    Claims,
 }
 
 impl Class {
@@ -65,6 +68,7 @@ impl Stream {
             Self::Rooms(class) => subjects.rooms_stream(class),
             Self::Names => subjects.names_stream(),
             Self::Leases => subjects.leases_stream(),
+            Self::Claims => subjects.claims_stream(),
         }
     }
 
@@ -91,6 +95,8 @@ impl Stream {
                 (of, "memory", None, DAY, 1, LEASE, republish)
             }
             Self::Leases => (Vec::from([subjects.all_leases()]), "memory", None, LEASE, 1, LEASE, None),
+            // A host that comes back after a restart of the server must not find a key free again.
+            Self::Claims => (Vec::from([subjects.claim(None)]), "file", None, CLAIMS, 1, LEASE, None),
         };
         let of: Vec<_> = of.iter().map(|subject| format!("\"{subject}\"")).collect();
         let republish =

@@ -85,6 +85,16 @@ impl Subjects {
         format!("{}.e.*", self.prefix)
     }
 
+    /// The stream with claimed keys.
+    pub(super) fn claims_stream(&self) -> String {
+        format!("{}_CLAIMS", self.prefix)
+    }
+
+    /// The claim of a key; `*` for all.
+    pub(super) fn claim(&self, key: Option<&str>) -> String {
+        format!("{}.k.{}", self.prefix, key.map_or("*".into(), word))
+    }
+
     /// Returns the host of a lease.
     pub(super) fn host_of_lease(&self, subject: &str) -> Option<u64> {
         host_of(subject.strip_prefix(&*self.prefix)?.strip_prefix(".e.")?.as_bytes())

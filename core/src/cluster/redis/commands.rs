@@ -17,6 +17,9 @@ const NAMES_MS: &str = "86400000";
 /// Time after which a host counts as gone if it does not renew its lease, in milliseconds.
 const LEASE_MS: &str = "15000";
 
+/// Maximum time for which a key is taken, in milliseconds: 1 year.
+const ONCE_MAX_MS: u128 = 31_536_000_000;
+
 /// Writes the commands of one host.
 #[derive(Debug)]
 pub(super) struct Commands {
@@ -136,6 +139,10 @@ impl Commands {
             }
             Request::EndLease => written(&[b"DEL", &names.lease(self.host)]),
             Request::Probe { number } => written(&[b"PUBLISH", &names.probe(self.host), number.to_string().as_bytes()]),
+            Request::Once { key, time } => {
+                let millis = decimal(time.as_millis().clamp(1, ONCE_MAX_MS));
+                written(&[b"SET", &names.claim(key), b"1", b"PX", &millis, b"NX"])
+            }
             Request::Tell { data } => written(&[b"PUBLISH", &names.all_hosts(), data]),
         }
     }

@@ -89,6 +89,11 @@ impl<P> RedisLink<P> {
         core::mem::take(&mut self.output)
     }
 
+    /// Returns `true` if there is something to send.
+    pub(in crate::cluster) const fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// Returns what was heard next.
     pub(in crate::cluster) fn next_heard(&mut self) -> Option<Heard<P>> {
         self.heard.pop_front()

@@ -41,6 +41,7 @@ pub(super) fn answer(request: &Request, reply: Reply) -> Result<Answer, LinkFaul
             (leases(reply).filter(|leases| leases.len() == hosts.len()).map(Answer::Leases), "MGET")
         }
         Request::Lease { .. } => (Some(Answer::Leased(!matches!(reply, Reply::Null))), "the renewal of a lease"),
+        Request::Once { .. } => (Some(Answer::Taken(!matches!(reply, Reply::Null))), "SET"),
         Request::Probe { .. } => match reply.as_number() {
             Some(0) => return Err(LinkFault::Deaf),
             heard => (heard.map(|_| Answer::Done), "PUBLISH"),

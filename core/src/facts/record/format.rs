@@ -1,3 +1,4 @@
+use super::everywhere::Target;
 use super::shard_messages::{parse_shard_message, write_shard_message};
 use super::words::{Message, Quoted, Words};
 use crate::base::{Time, UnixTime};
@@ -90,6 +91,7 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::JobDone { conn, outcome } => writeln!(out, "job_done {conn} {outcome}"),
         Fact::ClockSet(unix) => writeln!(out, "clock_set {}", unix.as_millis()),
         Fact::Command(Command::Kick { conn }) => writeln!(out, "kick {conn}"),
+        Fact::Command(Command::KickEverywhere { target }) => writeln!(out, "kick_everywhere {}", Target(target)),
         Fact::Command(Command::Drain) => writeln!(out, "drain"),
         Fact::Command(Command::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
         Fact::Command(Command::Release { address }) => writeln!(out, "release {address}"),
@@ -171,6 +173,7 @@ fn parse_line<N: FromStr>(
         "held_back" => Input::HeldBack(words.parsed("true or false")?),
         "clock_set" => Input::ClockSet(UnixTime::from_millis(words.parsed("milliseconds since 1970-01-01T00:00:00Z")?)),
         "kick" => Input::Command(Command::Kick { conn: words.conn()? }),
+        "kick_everywhere" => Input::Command(Command::KickEverywhere { target: words.target()? }),
         "drain" => Input::Command(Command::Drain),
         "quarantine_address" => Input::Command(Command::Quarantine { address: words.parsed("an address")? }),
         "release" => Input::Command(Command::Release { address: words.parsed("an address")? }),
@@ -194,9 +197,11 @@ fn parse_line<N: FromStr>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::HostId;
     use crate::base::Reason;
     use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, OutgoingBuf, PayloadBuf};
     use crate::facts::ShardMessage;
+    use crate::facts::record::cluster_strategies::{cluster_messages, target};
     use crate::facts::record::room_strategies::room_messages;
     use proptest::prelude::*;
 
@@ -285,6 +290,8 @@ mod tests {
             }),
             any::<u32>().prop_map(|rooms| Input::ShardMessageReceived(ShardMessage::RoomsCounted { rooms })),
             of_applications().prop_map(Input::ShardMessageReceived),
+            cluster_messages().prop_map(Input::ShardMessageReceived),
+            target().prop_map(|target| Input::Command(Command::KickEverywhere { target })),
             room_messages().prop_map(ShardMessage::Room).prop_map(Input::ShardMessageReceived),
             Just(Input::TakesJobs),
             (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),
@@ -298,7 +305,7 @@ mod tests {
             let (topic, content) = (topic.into(), content.into());
             match kind {
                 0 => ShardMessage::Handler { from, topic, content },
-                1 => ShardMessage::FromHost { topic, content },
+                1 => ShardMessage::FromHost { from: HostId::new(from.into()), topic, content },
                 _ => ShardMessage::ToHosts { topic, content },
             }
         })

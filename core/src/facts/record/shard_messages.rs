@@ -1,9 +1,11 @@
 //! Text form of messages between shards.
 
+use super::everywhere::{Answer, Target};
+use super::host_news::{parse_report, write_report};
 use super::room_messages::{parse_room_message, write_room_message};
 use super::words::{Message, Quoted, Words};
-use crate::base::{ListenerId, Reason};
-use crate::facts::ShardMessage;
+use crate::base::{ListenerId, Reason, Time};
+use crate::facts::{ClusterHost, ShardMessage};
 use alloc::string::String;
 use core::fmt::{self, Write};
 
@@ -32,9 +34,34 @@ pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> f
         ShardMessage::ToHosts { topic, content } => {
             write!(out, "to_hosts {} {}", Quoted(topic.as_bytes()), Quoted(content.as_bytes()))?;
         }
-        ShardMessage::FromHost { topic, content } => {
-            write!(out, "from_host {} {}", Quoted(topic.as_bytes()), Quoted(content.as_bytes()))?;
+        ShardMessage::FromHost { from, topic, content } => {
+            write!(out, "from_host {from} {} {}", Quoted(topic.as_bytes()), Quoted(content.as_bytes()))?;
         }
+        ShardMessage::EndEverywhere { from, request, target, reason } => {
+            let request = request.unwrap_or(0);
+            write!(out, "end_everywhere {from} {request} {} {}", reason.name(), Target(target))?;
+        }
+        ShardMessage::End { number, target, reason } => {
+            write!(out, "end_there {number} {} {}", reason.name(), Target(target))?;
+        }
+        ShardMessage::Ended { number, connections } => write!(out, "ended_there {number} {connections}")?,
+        ShardMessage::Claim { from, request, key, millis } => {
+            write!(out, "claim {from} {request} {} {millis}", Quoted(key.as_bytes()))?;
+        }
+        ShardMessage::ClusterAnswer { request, answer } => write!(out, "cluster_answer {request} {}", Answer(answer))?,
+        ShardMessage::Quarantined { addresses, to_hosts } => {
+            write!(out, "quarantined {to_hosts}")?;
+            addresses.iter().try_for_each(|(address, millis)| write!(out, " {address} {millis}"))?;
+        }
+        ShardMessage::Released { address, to_hosts } => write!(out, "released {address} {to_hosts}")?,
+        ShardMessage::Hosts { own, is_linked, others } => {
+            write!(out, "hosts {own} {is_linked}")?;
+            for ClusterHost { id, report, as_of } in others.iter() {
+                write!(out, " {id} {} ", as_of.as_nanos())?;
+                write_report(out, report)?;
+            }
+        }
+        ShardMessage::ListQuarantine => write!(out, "list_quarantine")?,
         ShardMessage::RoomOpened { room } => write!(out, "room_opened {}", Quoted(room.as_bytes()))?,
         ShardMessage::RoomClosed { room } => write!(out, "room_closed {}", Quoted(room.as_bytes()))?,
         ShardMessage::Room(message) => {
@@ -83,7 +110,12 @@ pub(super) fn parse_shard_message(name: &str, words: &mut Words<'_>) -> Result<S
         }
         "quarantine" => ShardMessage::Quarantine { peer: words.parsed("a peer's address")? },
         "to_hosts" => ShardMessage::ToHosts { topic: words.text()?.into(), content: words.text()?.into() },
-        "from_host" => ShardMessage::FromHost { topic: words.text()?.into(), content: words.text()?.into() },
+        "from_host" => {
+            let from = words.parsed("a host")?;
+            ShardMessage::FromHost { from, topic: words.text()?.into(), content: words.text()?.into() }
+        }
+        "end_everywhere" | "end_there" | "ended_there" | "claim" | "cluster_answer" | "quarantined" | "released"
+        | "hosts" | "list_quarantine" => parse_of_cluster(name, words)?,
         "room_opened" => ShardMessage::RoomOpened { room: words.text()?.into() },
         "room_closed" => ShardMessage::RoomClosed { room: words.text()?.into() },
         "room" => ShardMessage::Room(parse_room_message(words)?),
@@ -99,5 +131,45 @@ pub(super) fn parse_shard_message(name: &str, words: &mut Words<'_>) -> Result<S
             ShardMessage::Handler { from, topic, content }
         }
         _ => return Err("the name of a fact"),
+    })
+}
+
+/// Parses the rest of a line as a shard message about the whole cluster.
+fn parse_of_cluster(name: &str, words: &mut Words<'_>) -> Result<ShardMessage, &'static str> {
+    const COUNT: &str = "a count";
+    const FLAG: &str = "true or false";
+    Ok(match name {
+        "end_everywhere" => {
+            let (from, request) = (words.parsed("a shard's number")?, words.parsed(COUNT)?);
+            let (reason, target) = (words.reason()?, words.target()?);
+            ShardMessage::EndEverywhere { from, request: Some(request).filter(|number| *number > 0), target, reason }
+        }
+        "end_there" => {
+            let (number, reason) = (words.parsed(COUNT)?, words.reason()?);
+            ShardMessage::End { number, target: words.target()?, reason }
+        }
+        "ended_there" => ShardMessage::Ended { number: words.parsed(COUNT)?, connections: words.parsed(COUNT)? },
+        "claim" => {
+            let (from, request) = (words.parsed("a shard's number")?, words.parsed(COUNT)?);
+            ShardMessage::Claim { from, request, key: words.text()?.into(), millis: words.parsed(COUNT)? }
+        }
+        "cluster_answer" => {
+            ShardMessage::ClusterAnswer { request: words.parsed(COUNT)?, answer: words.cluster_answer()? }
+        }
+        "quarantined" => {
+            let to_hosts = words.parsed(FLAG)?;
+            let addresses = words.all(|words| Ok((words.parsed("an address")?, words.parsed(COUNT)?)))?.into();
+            ShardMessage::Quarantined { addresses, to_hosts }
+        }
+        "released" => ShardMessage::Released { address: words.parsed("an address")?, to_hosts: words.parsed(FLAG)? },
+        "hosts" => {
+            let (own, is_linked) = (words.parsed("a host")?, words.parsed(FLAG)?);
+            let others = words.all(|words| {
+                let (id, as_of) = (words.parsed("a host")?, Time::from_nanos(words.parsed("a time in nanoseconds")?));
+                Ok(ClusterHost::new(id, parse_report(words)?, as_of))
+            })?;
+            ShardMessage::Hosts { own, is_linked, others: others.into() }
+        }
+        _ => ShardMessage::ListQuarantine,
     })
 }

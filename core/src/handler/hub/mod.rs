@@ -1,6 +1,7 @@
 //! The [`Hub`], through which a handler acts during an event; one file for each subject.
 
 mod closing;
+mod cluster;
 mod connections;
 mod measuring;
 mod memory;

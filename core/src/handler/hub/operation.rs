@@ -29,15 +29,15 @@ impl<C> Hub<'_, C> {
         self.state.watched.take_missed(conn)
     }
 
-    /// Puts an address in quarantine for a while; see [`Command::Quarantine`](crate::Command).
+    /// Puts an address in quarantine for a while, on all hosts of a [cluster](crate::Cluster); see [`Command::Quarantine`](crate::Command).
     pub fn quarantine(&mut self, address: IpAddr) {
         self.state.quarantine(Peer::Address((address, 0).into()));
     }
 
-    /// Removes an address from quarantine.
+    /// Removes an address from quarantine, on all hosts of a [cluster](crate::Cluster).
     ///
     /// Returns `false` if the address is not there, or another shard holds it.
     pub fn release(&mut self, address: IpAddr) -> bool {
-        self.state.admission.quarantine.remove(self.state.now, address.into())
+        self.state.release(address)
     }
 }

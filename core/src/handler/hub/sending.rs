@@ -67,7 +67,9 @@ impl<C> Hub<'_, C> {
     /// Each shard there gets [`Event::HostMessage`](crate::Event::HostMessage). Returns `false` if there is no
     /// cluster. Hosts whose link is down do not get it, and it is lost if the link of this host is down: it is for
     /// what each host can do without, or repeats.
+    ///
+    /// `topic` must not be empty: then the result is `false`.
     pub fn send_to_hosts(&mut self, topic: &str, content: &str) -> bool {
-        self.state.send_to_hosts(topic, content)
+        !topic.is_empty() && self.state.send_to_hosts(topic, content)
     }
 }

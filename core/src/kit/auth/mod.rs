@@ -61,6 +61,12 @@
 //! [query](crate::Hub::send_to_shard) it. No two shards use the same nonce, even with the same
 //! secret.
 //!
+//! # Several hosts
+//!
+//! A single-use token is valid on one host of a [cluster](crate::Cluster). Before a host accepts one, it
+//! [claims](crate::Hub::claim) a hash of its identifier at the broker. Without the broker, single-use tokens are refused.
+//! Each host counts failures for itself.
+//!
 //! # Work
 //!
 //! Checking SCRAM and tokens takes microseconds. A plaintext password must be hashed, which takes
@@ -74,8 +80,10 @@
 mod attempt;
 mod checks;
 mod claims;
+mod delayed;
 mod der;
 mod dialogue;
+mod ends;
 mod exchange;
 mod issue;
 mod key;
@@ -83,9 +91,10 @@ mod key_set;
 #[cfg(all(test, feature = "tls"))]
 mod key_set_tests;
 mod limits;
+mod logins;
 mod messages;
 mod nonces;
-
+mod once;
 mod proof;
 mod provider;
 mod refusal;
@@ -122,27 +131,28 @@ pub use used::{SingleUse, UsedTokens};
 use super::layer::Layer;
 use super::service::MessageError;
 use crate::base::Origin;
-use crate::base::{ConnId, Peer, Reason};
+use crate::base::{ConnId, Reason};
 use crate::handler::{Event, Handler, Hub};
 use crate::state::Timer;
-use crate::wire::http::Request;
-use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use attempt::{Attempt, Candidate};
 use core::fmt;
+use delayed::Delayed;
 use dialogue::Asks;
 use issue::Issuer;
-use proof::{Proof, bearer, proof, refuse, refuse_registration};
-use registry::{Answer, Question, Registry};
+use proof::{Proof, proof, refuse, refuse_registration};
+use registry::{Answer, Registry};
 use turns::Turns;
 use waiting::Waiting;
 
 /// Name of the timer that limits the time to authenticate.
 const DEADLINE: &str = "drupe::kit::auth::deadline";
-/// Topic of the messages between shards about logins.
+/// Name of the timers of messages between hosts about logins.
+const LOGINS: &str = "drupe::kit::auth::logins";
+/// Topic of the messages between shards, and between hosts, about logins.
 const TOPIC: &str = "drupe::kit::auth";
 
 /// A layer that hides incoming connections from the wrapped handler until they authenticate.
@@ -160,6 +170,10 @@ pub struct Authentication<P> {
     duplicates: DuplicateLogin,
     /// The login state of the whole server, used on the first shard only.
     registry: Registry,
+    /// What the first shard asks of the cluster before it answers, on that shard only.
+    delayed: Delayed,
+    /// The last user whose login the other hosts were told, while they are told all of them.
+    told_until: Option<String>,
     waiting: BTreeMap<ConnId, Waiting>,
     /// Attempts in progress: logins of waiting connections, and renewals.
     attempts: BTreeMap<ConnId, Attempt>,
@@ -199,6 +213,8 @@ impl<P> Authentication<P> {
             asks: Asks::default(),
             duplicates: DuplicateLogin::default(),
             registry: Registry::default(),
+            delayed: Delayed::default(),
+            told_until: None,
             waiting: BTreeMap::new(),
             attempts: BTreeMap::new(),
             turns: Turns::default(),
@@ -352,6 +368,15 @@ impl<P> Authentication<P> {
                     self.hashed(hub, conn, *target, outcome, within);
                 }
             }
+            Event::ClusterAnswered { request, answer } if self.delayed.has_claim(request) => {
+                self.token_claimed(hub, request, answer, within);
+            }
+            Event::Broker { is_up, why } => {
+                self.link_changed(hub, is_up && why.is_none(), within);
+                within.on(hub, event);
+            }
+            Event::HostMessage { from, topic: TOPIC, content } => self.host_said(hub, from, content, within),
+            Event::Timer(Timer { name: LOGINS, key, .. }) => self.logins_due(hub, key, within),
             Event::Request { conn, request, .. } if self.exchange(hub, conn, request) => {}
             Event::Closed { conn, .. } => {
                 self.forget(hub, conn, within);
@@ -425,50 +450,6 @@ impl<P> Authentication<P> {
             // The deadline of a connection that is authenticated by now.
             Event::Timer(Timer { name: DEADLINE, .. }) => {}
             event => within.on(hub, event),
-        }
-    }
-
-    fn opened<H: Handler>(
-        &mut self,
-        hub: &mut Hub<'_, H::Context>,
-        conn: ConnId,
-        peer: Peer,
-        origin: Origin,
-        request: Option<&Request>,
-        within: &mut H,
-    ) where
-        P: Provider<H::Note>,
-    {
-        let bearer = request.and_then(bearer).map(ToOwned::to_owned);
-        let query = request.filter(|_| self.token_in_query).and_then(|request| request.query("token"));
-        let token = bearer.or_else(|| query.map(ToOwned::to_owned));
-        self.waiting.insert(conn, Waiting::new(peer, origin, request, token.is_some()));
-        hub.wake(Timer::of(conn, DEADLINE), self.limits.deadline);
-        if let Some(identity) = hub.identity(conn).cloned() {
-            // A client certificate has authenticated the user.
-            return self.enter(hub, conn, identity, within);
-        }
-        match token {
-            Some(token) => self.begin(hub, conn, Candidate::Token(token), within),
-            None => self.begin_dialogue(hub, conn),
-        }
-    }
-
-    /// Removes the state of a closed connection, except its entry in `waiting`.
-    ///
-    /// Reports its end to the first shard if its user was reported.
-    fn forget<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
-    where
-        P: Provider<H::Note>,
-    {
-        self.wrong.remove(&conn);
-        self.attempts.remove(&conn);
-        if let Some(issuer) = &mut self.issuer {
-            issuer.forget(conn);
-        }
-        self.end_turn(conn);
-        if self.sessions.remove(&conn).is_some() {
-            self.consult(hub, Question::Left { conn }, within);
         }
     }
 }

@@ -32,6 +32,9 @@ pub enum TokenError {
     /// The table of used tokens is full.
     #[error("too many single-use tokens were used; try again later")]
     Full,
+    /// The hosts of the cluster could not agree that the token was not used before.
+    #[error("single-use tokens cannot be checked now; try again later with a new token")]
+    NoBroker,
     /// The server does not know the time.
     #[error("the server does not know the time")]
     NoClock,

@@ -62,11 +62,24 @@ pub(super) enum Question {
         user: String,
         enters: bool,
     },
+    /// The link to the broker works again, so that hosts exchange their logins. There is no answer.
+    Linked,
     /// A connection of a user has ended. There is no answer.
     Left {
         #[serde(with = "as_text")]
         conn: ConnId,
     },
+}
+
+impl Question {
+    /// Returns the connection and the user that would log in.
+    pub(super) fn enters(&self) -> Option<(ConnId, &str)> {
+        match self {
+            Self::Tried { claim, right: Some(user), is_renewal: false, .. } => Some((claim.conn, user)),
+            Self::Identified { conn, user, enters: true } => Some((*conn, user)),
+            _ => None,
+        }
+    }
 }
 
 /// The connection and the peer of an attempt, and the user that the attempt names, if any.
@@ -142,15 +155,63 @@ impl Registry {
                 Some((claim.conn, answer))
             }
             Question::Identified { conn, user, enters } => {
-                let is_in = self.sessions.enter(conn, user.into(), rules.duplicates, enters, &mut replaced);
+                let is_in = self.sessions.enter((conn, user.into()), rules, enters, &mut replaced);
                 enters.then_some((conn, if is_in { Answer::Right } else { Answer::Connected }))
             }
             Question::Left { conn } => {
                 self.sessions.leave(conn);
                 None
             }
+            Question::Linked => None,
         };
         (answer, replaced)
+    }
+
+    /// Returns `true` if nothing that this host knows speaks against a proof with a single-use token.
+    pub(super) fn may_redeem(
+        &self,
+        rules: Rules,
+        (claim, user): (&Claim, &str),
+        token: &SingleUse,
+        is_renewal: bool,
+    ) -> bool {
+        let refuses_new = !is_renewal && rules.duplicates == DuplicateLogin::RefuseNew;
+        self.failures.check(rules, claim).is_ok()
+            && !(refuses_new && self.sessions.has_other(user, claim.conn))
+            && rules.unix.is_some_and(|unix| self.used.check(token, unix).is_ok())
+    }
+
+    /// Returns `true` if the user of a question would log in, as far as this host knows.
+    pub(super) fn may_enter(&self, rules: Rules, conn: ConnId, user: &str) -> bool {
+        rules.duplicates != DuplicateLogin::RefuseNew || !self.sessions.has_other(user, conn)
+    }
+
+    /// Returns since when a user has been logged in: the first login if new ones are refused, and else the last.
+    pub(super) fn since(&self, user: &str, duplicates: DuplicateLogin) -> Option<Time> {
+        let conns = self.sessions.by_user.get(user)?;
+        let times = conns.iter().filter_map(|conn| self.sessions.users.get(conn)).map(|(_, since)| *since);
+        if duplicates == DuplicateLogin::RefuseNew { times.min() } else { times.max() }
+    }
+
+    /// Returns users who are logged in, in the order of their names, after this one.
+    pub(super) fn users_after(&self, after: &str, max: usize) -> Vec<Arc<str>> {
+        let range = (core::ops::Bound::Excluded(after), core::ops::Bound::Unbounded);
+        self.sessions.by_user.range::<str, _>(range).map(|(user, _)| user.clone()).take(max).collect()
+    }
+
+    /// Removes the connections of a user, and returns them: they must end as replaced.
+    pub(super) fn remove_user(&mut self, user: &str) -> Vec<ConnId> {
+        let conns: Vec<_> = self.sessions.by_user.get(user).into_iter().flatten().copied().collect();
+        conns.iter().for_each(|conn| self.sessions.leave(*conn));
+        conns
+    }
+
+    /// Returns the answer to a proof whose token another host may have accepted.
+    pub(super) fn token_refused(&mut self, rules: Rules, claim: &Claim, error: TokenError) -> Answer {
+        if error == TokenError::Used {
+            self.failures.charge(rules, claim);
+        }
+        Answer::Wrong(Some(error.to_string()))
     }
 
     fn tried(
@@ -187,7 +248,7 @@ impl Registry {
             self.failures.was_right(claim);
         }
         if !is_renewal {
-            self.sessions.enter(claim.conn, user.into(), rules.duplicates, true, replaced);
+            self.sessions.enter((claim.conn, user.into()), rules, true, replaced);
         }
         Answer::Right
     }
@@ -297,7 +358,8 @@ impl Failures {
 #[derive(Debug, Default)]
 struct Sessions {
     by_user: BTreeMap<Arc<str>, BTreeSet<ConnId>>,
-    users: BTreeMap<ConnId, Arc<str>>,
+    /// The user of each connection, and since when.
+    users: BTreeMap<ConnId, (Arc<str>, Time)>,
 }
 
 impl Sessions {
@@ -312,9 +374,8 @@ impl Sessions {
     /// Returns false if `enters` is set, but another connection of the user keeps this one out.
     fn enter(
         &mut self,
-        conn: ConnId,
-        user: Arc<str>,
-        duplicates: DuplicateLogin,
+        (conn, user): (ConnId, Arc<str>),
+        Rules { now, duplicates, .. }: Rules,
         enters: bool,
         replaced: &mut Vec<ConnId>,
     ) -> bool {
@@ -330,12 +391,12 @@ impl Sessions {
         }
         self.leave(conn);
         self.by_user.entry(user.clone()).or_default().insert(conn);
-        self.users.insert(conn, user);
+        self.users.insert(conn, (user, now));
         true
     }
 
     fn leave(&mut self, conn: ConnId) {
-        let Some(user) = self.users.remove(&conn) else { return };
+        let Some((user, _)) = self.users.remove(&conn) else { return };
         if let Some(conns) = self.by_user.get_mut(&user) {
             conns.remove(&conn);
             if conns.is_empty() {
@@ -366,123 +427,5 @@ mod as_text {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const FIRST: ConnId = ConnId::new(0, 1, 1);
-
-    fn rules(duplicates: DuplicateLogin) -> Rules {
-        let per_user = Rate::per(3, 300, 3).expect("not nothing");
-        let limits = AuthenticationLimits { per_user, ..AuthenticationLimits::default() };
-        let unix = Some(UnixTime::from_secs(1_800_000_000));
-        Rules { now: Time::START, unix, limits, duplicates, registrations: None }
-    }
-
-    fn claim(conn: ConnId, last: u8, user: &str) -> Claim {
-        Claim { conn, peer: Peer::Address(([192, 0, 2, last], 9).into()), user: Some(user.to_string()) }
-    }
-
-    fn tried(registry: &mut Registry, rules: Rules, claim: Claim, is_right: bool) -> (Answer, Vec<ConnId>) {
-        let right = claim.user.clone().filter(|_| is_right);
-        let question = Question::Tried { claim, right, single_use: None, is_renewal: false };
-        let (answer, replaced) = registry.answer(rules, question);
-        (answer.expect("it is answered").1, replaced)
-    }
-
-    #[test]
-    fn failures_elsewhere_do_not_lock_out_a_proven_address() {
-        let (mut registry, rules) = (Registry::default(), rules(DuplicateLogin::KeepBoth));
-        assert_eq!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), true).0, Answer::Right);
-        for stranger in 10..13 {
-            assert_eq!(tried(&mut registry, rules, claim(FIRST, stranger, "ann"), false).0, Answer::Wrong(None));
-        }
-        // From other addresses, the user must wait, whether the proof is right or wrong.
-        for is_right in [false, true] {
-            let (answer, _) = tried(&mut registry, rules, claim(FIRST, 13, "ann"), is_right);
-            assert!(matches!(answer, Answer::Wait(1..)), "{answer:?}");
-        }
-        assert_eq!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), true).0, Answer::Right);
-        assert_eq!(tried(&mut registry, rules, claim(FIRST, 13, "bob"), true).0, Answer::Right);
-        // Guesses from the address of the success are limited too.
-        for _ in 0..5 {
-            assert_eq!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), false).0, Answer::Wrong(None));
-        }
-        assert!(matches!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), true).0, Answer::Wait(1..)));
-    }
-
-    #[test]
-    fn proven_addresses_are_bounded_and_the_oldest_is_evicted() {
-        let (mut failures, rules) = (Failures::default(), rules(DuplicateLogin::KeepBoth));
-        let user = |number: usize| claim(FIRST, 1, &alloc::format!("user{number}"));
-        for number in 0..KEYS_MAX {
-            failures.was_right(&user(number));
-        }
-        // The first user succeeds again.
-        failures.was_right(&user(0));
-        failures.was_right(&user(KEYS_MAX));
-        assert_eq!((failures.right.len(), failures.right_in_order.len()), (KEYS_MAX, KEYS_MAX));
-        let knows = |number: usize| {
-            let Claim { user, peer, .. } = user(number);
-            failures.right.contains_key(&(user.expect("named").into(), peer.key().expect("an address")))
-        };
-        assert!(knows(0) && !knows(1) && knows(2) && knows(KEYS_MAX));
-        assert!(failures.check(rules, &user(1)).is_ok());
-    }
-
-    #[test]
-    fn registry_questions_round_trip_through_json() {
-        let claim = claim(ConnId::new(3, 7, 2), 1, "ann \"x\"");
-        let single_use = Some(SingleUse::new(Some("issuer"), "1", 9, 3));
-        for question in [
-            Question::May(Claim { peer: Peer::Local, user: None, ..claim.clone() }),
-            Question::Tried { claim, right: Some("ann".into()), single_use, is_renewal: true },
-            Question::Identified { conn: FIRST, user: "bob".into(), enters: true },
-            Question::Left { conn: FIRST },
-        ] {
-            let text = serde_json::to_string(&question).expect("it is written");
-            assert_eq!(serde_json::from_str::<Question>(&text).expect("it is read"), question, "{text}");
-        }
-    }
-
-    proptest! {
-        /// Compares the sessions of the registry with a plain list of connections and users.
-        #[test]
-        fn sessions_agree_with_a_searched_list(steps in prop::collection::vec((0..8u32, 0..3u8, 0..4u8), 0..100), policy in 0..3u8) {
-            let duplicates =
-                [DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld][usize::from(policy)];
-            let (mut registry, rules) = (Registry::default(), rules(duplicates));
-            let mut list: Vec<(ConnId, String)> = Vec::new();
-            for (conn, user, step) in steps {
-                let (conn, user) = (ConnId::new(u8::from(conn > 3), conn, 1), alloc::format!("user{user}"));
-                if step == 0 {
-                    registry.answer(rules, Question::Left { conn });
-                    list.retain(|(other, _)| *other != conn);
-                    continue;
-                }
-                let has_other = list.iter().any(|(other, name)| *other != conn && *name == user);
-                let (answer, mut replaced) = tried(&mut registry, rules, claim(conn, 1, &user), true);
-                let refused = has_other && duplicates == DuplicateLogin::RefuseNew;
-                prop_assert_eq!(answer, if refused { Answer::Connected } else { Answer::Right });
-                let mut expected = Vec::new();
-                if duplicates == DuplicateLogin::ReplaceOld {
-                    let others = list.iter().filter(|(other, name)| *other != conn && *name == user);
-                    expected = others.map(|(other, _)| *other).collect();
-                    list.retain(|(other, _)| !expected.contains(other));
-                }
-                replaced.sort_unstable();
-                expected.sort_unstable();
-                prop_assert_eq!(replaced, expected);
-                if !refused && duplicates != DuplicateLogin::KeepBoth {
-                    list.retain(|(other, _)| *other != conn);
-                    list.push((conn, user));
-                }
-                prop_assert_eq!(registry.sessions.users.len(), list.len());
-            }
-            for (conn, _) in list {
-                registry.answer(rules, Question::Left { conn });
-            }
-            prop_assert!(registry.sessions.users.is_empty() && registry.sessions.by_user.is_empty());
-        }
-    }
-}
+#[path = "registry_tests.rs"]
+mod tests;

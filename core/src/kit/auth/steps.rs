@@ -17,7 +17,7 @@ use crate::handler::{Event, Handler, Hub};
 use crate::kit::MessageError;
 use crate::state::Timer;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 impl<P> Authentication<P> {
     /// Starts an attempt. A password waits while another from the same address is checked.
@@ -71,19 +71,66 @@ impl<P> Authentication<P> {
     where
         P: Provider<H::Note>,
     {
+        match question {
+            Question::Left { conn } => self.delayed.forget(conn),
+            Question::Linked => return self.begin_telling_logins(hub),
+            _ => {}
+        }
+        if let Some(question) = self.ask_hosts(hub, question) {
+            self.answer_next(hub, question, within);
+        }
+    }
+
+    /// Answers a question to which other hosts have no objection.
+    pub(super) fn answer_next<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, question: Question, within: &mut H)
+    where
+        P: Provider<H::Note>,
+    {
+        let rules = self.rules(hub);
+        if let Some(question) = self.claim_token(hub, rules, question) {
+            self.answer_here(hub, question, within);
+        }
+    }
+
+    /// Answers a question by what this host knows. Runs on the first shard only.
+    pub(super) fn answer_here<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, question: Question, within: &mut H)
+    where
+        P: Provider<H::Note>,
+    {
+        let rules = self.rules(hub);
+        let user = question.enters().map(|(_, user)| String::from(user));
+        let (answer, replaced) = self.registry.answer(rules, question);
+        if let (Some(user), Some((_, Answer::Right))) = (user, &answer) {
+            self.tell_login(hub, &user);
+        }
+        let replaced = replaced.into_iter().map(|conn| (conn, Answer::Replaced));
+        for answer in replaced.chain(answer) {
+            self.pass_on(hub, answer, within);
+        }
+    }
+
+    /// Passes an answer on to the shard of its connection.
+    pub(super) fn pass_on<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        (conn, answer): (ConnId, Answer),
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        if conn.shard() == hub.shard().number() {
+            self.answered(hub, conn, answer, within);
+        } else {
+            let text = serde_json::to_string(&(conn.to_string(), answer)).unwrap_or_default();
+            hub.send_to_shard(conn.shard(), TOPIC, &text);
+        }
+    }
+
+    /// Returns what the answers of the first shard depend on.
+    pub(super) fn rules<C>(&self, hub: &Hub<'_, C>) -> Rules {
         let (now, unix) = (hub.now(), hub.unix_time());
         let registrations = self.registration.map(|rules| rules.per_address);
-        let rules = Rules { now, unix, limits: self.limits, duplicates: self.duplicates, registrations };
-        let (answer, replaced) = self.registry.answer(rules, question);
-        let replaced = replaced.into_iter().map(|conn| (conn, Answer::Replaced));
-        for (conn, answer) in replaced.chain(answer) {
-            if conn.shard() == hub.shard().number() {
-                self.answered(hub, conn, answer, within);
-            } else {
-                let text = serde_json::to_string(&(conn.to_string(), answer)).unwrap_or_default();
-                hub.send_to_shard(conn.shard(), TOPIC, &text);
-            }
-        }
+        Rules { now, unix, limits: self.limits, duplicates: self.duplicates, registrations }
     }
 
     /// Handles an answer from the first shard.

@@ -3,6 +3,7 @@ use crate::base::UnixTime;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use core::fmt::{self, Write};
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -43,6 +44,16 @@ impl SingleUse {
         }
         Self { id, until_secs, most }
     }
+
+    /// Returns the key under which a host of a cluster claims the token. It reveals nothing of the token.
+    pub(super) fn key(&self) -> String {
+        alloc::format!("token:{}", self.id)
+    }
+
+    /// Returns how long the token is still valid.
+    pub(super) fn time_left(&self, now: UnixTime) -> Duration {
+        Duration::from_secs(self.until_secs.saturating_sub(now.as_secs()))
+    }
 }
 
 impl UsedTokens {
@@ -58,23 +69,34 @@ impl UsedTokens {
     /// If it was used before, has expired, or the table is full.
     pub fn redeem(&mut self, token: &SingleUse, now: UnixTime) -> Result<(), TokenError> {
         self.latest = self.latest.max(now.as_secs());
-        if token.until_secs <= self.latest {
-            return Err(TokenError::Expired);
-        }
         while let Some((until, id)) = self.until.first()
             && *until <= self.latest
         {
             self.known.remove(id);
             self.until.pop_first();
         }
+        self.check(token, now)?;
+        self.known.insert(token.id.clone());
+        self.until.insert((token.until_secs, token.id.clone()));
+        Ok(())
+    }
+}
+
+impl UsedTokens {
+    /// Checks whether a token could be marked as used.
+    pub(super) fn check(&self, token: &SingleUse, now: UnixTime) -> Result<(), TokenError> {
+        let latest = self.latest.max(now.as_secs());
+        if token.until_secs <= latest {
+            return Err(TokenError::Expired);
+        }
         if self.known.contains(&token.id) {
             return Err(TokenError::Used);
         }
-        if self.known.len() >= token.most as usize {
+        // Those that have expired are removed before the next one is added.
+        let expired = self.until.iter().take_while(|(until, _)| *until <= latest).count();
+        if self.known.len() - expired >= token.most as usize {
             return Err(TokenError::Full);
         }
-        self.known.insert(token.id.clone());
-        self.until.insert((token.until_secs, token.id.clone()));
         Ok(())
     }
 }

@@ -5,7 +5,9 @@ use super::message::{Message, Order, Request, post, post_to_others, tell};
 use super::{Asked, Audit, Monitor, What};
 use crate::base::text::neutralize;
 use crate::base::{AddressKey, ConnId, Payload, Peer, Reason};
+use crate::facts::{ClusterAnswer, EndTarget};
 use crate::handler::Hub;
+use crate::state::ClusterRequest;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -19,6 +21,7 @@ const ASKED_MAX: usize = 256;
 const REPLY_WITHIN: Duration = Duration::from_secs(10);
 /// The error for a watcher that tries to quarantine its own address.
 const OWN_ADDRESS: &str = "own_address";
+const TOO_MANY: &str = "too many requests are waiting for answers";
 const NOT_FOUND: &str = "Session not found";
 const NOT_QUARANTINED: &str = "the address is not in quarantine";
 
@@ -129,8 +132,11 @@ impl Monitor {
                     return Some(Err(OWN_ADDRESS.into()));
                 }
                 hub.quarantine(address);
-                self.order_all(hub, &Order::CloseAddress(address.to_string()));
-                Some(Ok(()))
+                self.end_everywhere(hub, (from, name), EndTarget::Address(address), Reason::Quarantined)
+            }
+            Command::KickUser { user } if user.is_empty() => Some(Err("the user has no name".into())),
+            Command::KickUser { user } => {
+                self.end_everywhere(hub, (from, name), EndTarget::user(user.as_str()), Reason::Kicked)
             }
             Command::Release { address } => {
                 // For IPv6, the quarantine lists the network.
@@ -143,11 +149,11 @@ impl Monitor {
                 self.ask(hub, from, 0, What::Action(name), Request::Release { address: bare.to_string() })
             }
             Command::ResetMetrics => {
-                self.order_all(hub, &Order::ResetMetrics);
+                Self::order_all(hub, &Order::ResetMetrics);
                 Some(Ok(()))
             }
             Command::Drain => {
-                self.order_all(hub, &Order::Drain);
+                Self::order_all(hub, &Order::Drain);
                 Some(Ok(()))
             }
             Command::WatchSession { .. } | Command::StopWatching { .. } => None,
@@ -162,22 +168,41 @@ impl Monitor {
         Ok(())
     }
 
+    /// Ends connections on all hosts. The watcher gets the answer once they have answered.
+    fn end_everywhere<C>(
+        &mut self,
+        hub: &mut Hub<'_, C>,
+        (watcher, action): (ConnId, &'static str),
+        target: EndTarget,
+        reason: Reason,
+    ) -> Option<Result<(), String>> {
+        if self.asked_hosts.len() >= ASKED_MAX {
+            return Some(Err(TOO_MANY.into()));
+        }
+        self.asked_hosts.insert(hub.end_everywhere(target, reason), (watcher, action));
+        None
+    }
+
+    /// Tells a watcher how many connections its action has ended.
+    pub(super) fn hosts_answered<C>(&mut self, hub: &mut Hub<'_, C>, request: ClusterRequest, found: &ClusterAnswer) {
+        let Some((watcher, action)) = self.asked_hosts.remove(&request) else { return };
+        let ClusterAnswer::Ended(ended) = found else { return answer(hub, watcher, action, Err(TOO_MANY.into())) };
+        let message = json!({
+            "type": "action_response", "action": action, "status": "success", "connections": ended.connections,
+            "hosts": ended.hosts, "hosts_known": ended.hosts_known,
+        });
+        tell(hub, watcher, &message);
+    }
+
     /// Executes an order on all shards.
-    fn order_all<C>(&self, hub: &mut Hub<'_, C>, order: &Order) {
+    fn order_all<C>(hub: &mut Hub<'_, C>, order: &Order) {
         post_to_others(hub, &Message::Order(order.clone()));
-        self.order(hub, order);
+        Self::order(hub, order);
     }
 
     /// Executes an order on this shard.
-    pub(super) fn order<C>(&self, hub: &mut Hub<'_, C>, order: &Order) {
+    pub(super) fn order<C>(hub: &mut Hub<'_, C>, order: &Order) {
         match order {
-            Order::CloseAddress(address) => {
-                let Ok(key) = address.parse::<IpAddr>().map(AddressKey::from) else { return };
-                // A watcher has no client here, so that it stays.
-                let theirs = |conn: &ConnId| self.clients.contains_key(conn) && key_of(hub, *conn) == Some(key);
-                let conns: Vec<_> = hub.connections().filter(theirs).collect();
-                conns.into_iter().for_each(|conn| hub.end(conn, Reason::Quarantined));
-            }
             Order::ResetMetrics => hub.reset_recent_metrics(),
             Order::Drain => hub.drain(),
         }
@@ -193,7 +218,7 @@ impl Monitor {
         request: Request,
     ) -> Option<Result<(), String>> {
         if self.asked.len() >= ASKED_MAX {
-            return Some(Err("too many requests to other workers are waiting".into()));
+            return Some(Err(TOO_MANY.into()));
         }
         self.number += 1;
         let number = self.number;

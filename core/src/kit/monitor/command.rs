@@ -17,6 +17,9 @@ pub(super) enum Command {
     Kick {
         session_id: String,
     },
+    KickUser {
+        user: String,
+    },
     Quarantine {
         address: String,
         #[serde(default)]
@@ -36,6 +39,7 @@ impl Command {
             Self::WatchSession { session_id } | Self::StopWatching { session_id } | Self::Kick { session_id } => {
                 session_id
             }
+            Self::KickUser { user } => user,
             Self::Quarantine { address, .. } | Self::Release { address } => address,
             Self::ResetMetrics | Self::Drain => "",
         };
@@ -48,6 +52,7 @@ impl Command {
             Self::WatchSession { .. } => "watch_session",
             Self::StopWatching { .. } => "stop_watching",
             Self::Kick { .. } => "kick",
+            Self::KickUser { .. } => "kick_user",
             Self::Quarantine { .. } => "quarantine",
             Self::Release { .. } => "release",
             Self::ResetMetrics => "reset_metrics",

@@ -97,7 +97,7 @@ impl Monitor {
                     self.end_watching(hub, conn);
                 }
             }
-            Message::Order(order) => self.order(hub, &order),
+            Message::Order(order) => Self::order(hub, &order),
         }
     }
 }

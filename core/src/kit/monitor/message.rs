@@ -50,8 +50,6 @@ pub(super) enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Order {
-    /// Close the sessions of this address.
-    CloseAddress(String),
     ResetMetrics,
     Drain,
 }

@@ -15,15 +15,20 @@
 //! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges; `tunnels`: the state of each [tunnel](crate::tunnel); `watchers`: how many of the open connections are monitors |
 //! | `recent` | every interval while it differs from the last one | `errors`, `connections_recent`, `connections_longest` and `work_longest` of the metrics, at most 20 of each |
 //! | `quarantine` | every interval while addresses are quarantined, and once more when the last is released | `addresses`: each `address`, and for how many `seconds` |
+//! | `hosts` | every interval, in a [cluster](crate::Cluster) | `hosts`, this one first: each `id`, `name`, `version`, `is_own`, `is_linked`, `as_of_seconds`, `uptime_seconds`, `workers`, `connections`, `rooms`, `messages_in`, `messages_out`, `link_losses` |
 //! | `watch_response` | to `watch_session` and `stop_watching` | `session_id`, `status`: `success`, `stopped` or `error`; and the `error` |
 //! | `client_input`, `server_message` | the peer of the watched session sent or received a message | `session_id`, `data`: `text`, `bytes`, `truncated` |
 //! | `watch_skipped` | some messages of the watched session were not shown | `session_id`, `count` |
 //! | `log` | a line was logged | `unix_ms`, `line` |
-//! | `action_response` | to an action | `action`, `status`, and the `error` |
+//! | `action_response` | to an action | `action`, `status`, and the `error`; `connections`, `hosts` and `hosts_known` |
 //!
 //! The client sends `watch_session` and `stop_watching` with a `session_id`. Actions are `kick`
-//! with a `session_id`, `quarantine` and `release` with an `address`, `reset_metrics` (which clears
-//! the lists of `recent`), and `drain`.
+//! with a `session_id`, `kick_user` with a `user`, `quarantine` and `release` with an `address`,
+//! `reset_metrics` (which clears the lists of `recent`), and `drain`.
+//!
+//! `kick_user`, `quarantine` and `release` act on all hosts of a [cluster](crate::Cluster), and the
+//! others on this host. The response to the first two has the number of `connections` that were
+//! closed, on how many of `hosts_known` hosts (`hosts` answered within 2 s).
 //!
 //! `quarantine` also closes the open connections of that address, except those of watchers. A
 //! watcher that names its own address gets the error `own_address`, because the server would refuse
@@ -76,7 +81,7 @@ use crate::base::setters;
 use crate::base::{ConnId, Reason, Time};
 use crate::handler::{Event, Handler, Hub};
 use crate::kit::layer::Layer;
-use crate::state::Timer;
+use crate::state::{ClusterRequest, Timer};
 use crate::wire::http::Request;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -146,6 +151,8 @@ pub struct Monitor {
     subscribers: BTreeMap<u8, Subscriber>,
     /// Requests of watchers to other shards, by number, until the reply comes.
     asked: BTreeMap<u64, Asked>,
+    /// Actions on all hosts whose answers are awaited: the watcher, and the name of the action.
+    asked_hosts: BTreeMap<ClusterRequest, (ConnId, &'static str)>,
     /// The number of the last request or report asked for.
     number: u64,
     /// Whether the periodic messages wait for reports of other shards.
@@ -216,6 +223,7 @@ impl Monitor {
             others: BTreeMap::new(),
             subscribers: BTreeMap::new(),
             asked: BTreeMap::new(),
+            asked_hosts: BTreeMap::new(),
             number: 0,
             is_due: false,
             had_quarantine: false,
@@ -261,6 +269,9 @@ impl<H: Handler> Layer<H> for Monitor {
             Event::Opened { conn, request, .. } if self.opened(hub, conn, request) => return,
             Event::Timer(TICK) => return self.tick(hub),
             Event::ShardMessage { from, topic: TOPIC, content } => return self.received(hub, from, content),
+            Event::ClusterAnswered { request, answer } if self.asked_hosts.contains_key(&request) => {
+                return self.hosts_answered(hub, request, answer);
+            }
             Event::Sent { conn, start, bytes, .. } => return self.said(hub, "server_message", conn, start, bytes),
             Event::Message { conn, payload } if self.watchers.contains_key(&conn) => {
                 return self.command(hub, conn, payload);

@@ -133,6 +133,9 @@ impl Monitor {
         let tunnels = first.map_or_else(|| stats::tunnels(hub), |first| first.tunnels.clone());
         let addresses = first.map_or_else(|| stats::quarantine(hub), |first| first.quarantine.clone());
         let mut messages = vec![self.list(hub), stats::stats(hub, self.watchers_of_all(), is_draining, &tunnels)];
+        if hub.has_cluster() {
+            messages.push(stats::hosts(hub));
+        }
         let recent = self.recent_of_all(hub);
         // Nothing is sent before something has happened.
         if recent != self.recent && !(self.recent.is_null() && is_empty(&recent)) {

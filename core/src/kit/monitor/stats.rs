@@ -1,7 +1,8 @@
 //! The `stats` and `recent` messages of the monitor.
 
 use super::shards::SESSIONS_MAX;
-use crate::base::{Time, UnixTime};
+use crate::base::{HostId, Time, UnixTime};
+use crate::facts::HostReport;
 use crate::handler::Hub;
 use crate::metrics::{ConnectionSummary, Recent, TunnelMetrics};
 use crate::tunnel::{TunnelState, TunnelStatus};
@@ -11,6 +12,8 @@ use core::cmp::Reverse;
 use core::time::Duration;
 use serde_json::{Map, Value, json};
 
+/// Maximum number of other hosts in a `hosts` message.
+const HOSTS_SHOWN_MAX: usize = 200;
 /// Maximum number of items of each list in a `recent` message.
 const RECENT_MAX: usize = 20;
 
@@ -82,6 +85,25 @@ pub(super) fn quarantine<C>(hub: &Hub<'_, C>) -> Vec<Value> {
 pub(super) fn tunnels<C>(hub: &Hub<'_, C>) -> Vec<Value> {
     let counted = hub.state.metrics_of_all().tunnels;
     hub.tunnels().map(|status| tunnel(hub, &status, &counted)).collect()
+}
+
+/// Returns the `hosts` message: this host first, and then the others that are known.
+pub(super) fn hosts<C>(hub: &Hub<'_, C>) -> Value {
+    let host = |id: Option<HostId>, report: &HostReport, as_of: Time, is_linked: bool| {
+        json!({
+            "id": id.map(|id| id.to_string()), "name": *report.name, "version": *report.version,
+            "is_own": id == hub.host_id(), "is_linked": is_linked,
+            "as_of_seconds": hub.now().since(as_of).as_secs(), "uptime_seconds": report.uptime_secs,
+            "workers": report.workers, "connections": report.connections, "rooms": report.rooms,
+            "messages_in": report.messages_in, "messages_out": report.messages_out,
+            "link_losses": report.link_losses,
+        })
+    };
+    let own = host(hub.host_id(), &hub.state.own_report(), hub.now(), hub.is_linked());
+    // What another host tells comes over its link.
+    let others = hub.hosts().iter().take(HOSTS_SHOWN_MAX);
+    let others = others.map(|other| host(Some(other.id), &other.report, other.as_of, true));
+    json!({ "type": "hosts", "hosts": core::iter::once(own).chain(others).collect::<Vec<_>>() })
 }
 
 /// Returns the `stats` message, with the metrics of all shards.

@@ -8,8 +8,8 @@ use super::hooks::{Caller, Hooks};
 use super::lines;
 use super::page;
 use super::service::{
-    CONNECT_TIMER, EXPIRY_TIMER, PING_TIMER, PONG_TIMER, PubSub, SUBSCRIPTION_TIMER, disconnect, fail, forget, reply,
-    wake,
+    CONNECT_TIMER, EXPIRY_TIMER, HOSTS_TIMER, PING_TIMER, PONG_TIMER, PubSub, SUBSCRIPTION_TIMER, disconnect, fail,
+    forget, reply, wake,
 };
 use super::session::{Phase, Session};
 use crate::base::{ConnId, Representation};
@@ -55,7 +55,8 @@ impl<K: Hooks> PubSub<K> {
                 self.call_expired(ticket);
             }
             Event::ShardMessage { from, topic: TOPIC, content } => self.shard_said(hub, from, content),
-            Event::HostMessage { topic: TOPIC, content } => self.host_said(hub, content),
+            Event::HostMessage { from, topic: TOPIC, content } => self.host_said(hub, from, content),
+            Event::Timer(Timer { conn: None, name: HOSTS_TIMER, key, .. }) => self.hosts_are_late(hub, key),
             Event::Started => self.started(hub),
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! The application, and how it answers and ends connections.
 
 use super::answer::Answer;
-use super::api::{Call, Place};
+use super::api::{Call, HostCalls, Place};
 use super::codes::{Disconnect, Failed};
 use super::hooks::Hooks;
 use super::json::Object;
@@ -24,6 +24,7 @@ pub(super) const CONNECT_TIMER: &str = "pubsub connect";
 pub(super) const PING_TIMER: &str = "pubsub ping";
 pub(super) const PONG_TIMER: &str = "pubsub pong";
 pub(super) const EXPIRY_TIMER: &str = "pubsub expiry";
+pub(super) const HOSTS_TIMER: &str = "pubsub hosts";
 pub(super) const SUBSCRIPTION_TIMER: &str = "pubsub subscription";
 
 /// An application of channels. `K` decides what the rules of the channels do not.
@@ -41,6 +42,7 @@ pub struct PubSub<K = ()> {
     pub(super) clients: BTreeMap<String, BTreeSet<ConnId>>,
     /// The calls of the API that wait for homes and other workers.
     pub(super) calls: BTreeMap<RequestTicket, Call>,
+    pub(super) host_calls: HostCalls,
     /// The connections whose commands wait for the backend, by the number of the question.
     pub(super) questions: BTreeMap<u64, ConnId>,
     pub(super) backend: Option<Backend>,
@@ -62,6 +64,7 @@ impl<K: Hooks> PubSub<K> {
             told: BTreeMap::new(),
             clients: BTreeMap::new(),
             calls: BTreeMap::new(),
+            host_calls: HostCalls::default(),
             questions: BTreeMap::new(),
             backend,
             lost: None,

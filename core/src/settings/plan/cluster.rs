@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 /// The user of a Redis server that has no access lists.
 const DEFAULT_USER: &str = "default";
-/// Maximum length of the prefix, in bytes.
+/// Maximum length of the prefix and of the name of a host, in bytes.
 const PREFIX_MAX_BYTES: usize = 64;
 /// Maximum length of a message in a shared room, in bytes.
 pub(in crate::settings) const MESSAGE_MAX_BYTES: u32 = 4 << 20;
@@ -27,6 +27,7 @@ pub(super) fn plan(
     problems: &mut Problems<'_>,
 ) -> Option<Cluster> {
     check_prefix(&settings.prefix, problems);
+    check_name(&settings.name, problems);
     let parts = match settings.url.parts() {
         Ok(parts) => parts,
         Err(words) => {
@@ -51,7 +52,8 @@ pub(super) fn plan(
         WithoutBrokerChoice::Refuse => WithoutBroker::Refuse,
         WithoutBrokerChoice::Local => WithoutBroker::Local,
     };
-    Some(Cluster::new(dial, engine).prefix(settings.prefix.as_str().into()).without_broker(without_broker))
+    let cluster = Cluster::new(dial, engine).prefix(settings.prefix.as_str().into());
+    Some(cluster.name(settings.name.as_str().into()).without_broker(without_broker))
 }
 
 fn check_prefix(prefix: &str, problems: &mut Problems<'_>) {
@@ -65,6 +67,16 @@ fn check_prefix(prefix: &str, problems: &mut Problems<'_>) {
     // Braces decide in which part of a Redis Cluster a key is, and they are ours.
     if !prefix.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'{' && byte != b'}') {
         problems.add(KEY, "it consists of ASCII letters, digits and signs, without spaces and braces");
+    }
+}
+
+fn check_name(name: &str, problems: &mut Problems<'_>) {
+    const KEY: &str = "cluster.name";
+    if name.len() > PREFIX_MAX_BYTES {
+        problems.add(KEY, format!("it has {} bytes; at most {PREFIX_MAX_BYTES} are allowed", name.len()));
+    }
+    if name.chars().any(char::is_control) {
+        problems.add(KEY, "it contains control characters");
     }
 }
 

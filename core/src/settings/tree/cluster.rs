@@ -22,6 +22,8 @@ settings! {
         /// All hosts of a cluster need the same, and other clusters on the broker need another one.
         /// For NATS, it consists of letters, digits, `-` and `_`.
         prefix: String = "drupe".into();
+        /// The name of this host, which other hosts show, up to 64 bytes.
+        name: String = String::new();
         /// What happens to messages in shared rooms while the broker cannot be reached.
         without_broker: WithoutBrokerChoice = WithoutBrokerChoice::Refuse;
         /// The password for the broker, if it is not in `url`; for NATS without a user, the token.

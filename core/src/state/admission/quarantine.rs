@@ -3,6 +3,7 @@ use crate::base::recount::{Recounted, ensure};
 use crate::base::{AddressKey, Time};
 use crate::config::QuarantineLimits;
 use alloc::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
 
 /// The addresses in quarantine, each with the time at which its cool-down ends.
 #[derive(Debug, Default)]
@@ -16,6 +17,18 @@ impl Quarantine {
     ///
     /// Does nothing if `addresses_max` is 0.
     pub(crate) fn add(&mut self, now: Time, key: AddressKey, limits: QuarantineLimits) {
+        self.add_until(now, key, now + limits.cool_down, limits);
+    }
+
+    /// Puts an address into quarantine for this time, unless it is there for longer.
+    pub(crate) fn add_for(&mut self, now: Time, key: AddressKey, time: Duration, limits: QuarantineLimits) {
+        let until = now + time;
+        if self.until.get(&key).is_none_or(|known| *known < until) {
+            self.add_until(now, key, until, limits);
+        }
+    }
+
+    fn add_until(&mut self, now: Time, key: AddressKey, until: Time, limits: QuarantineLimits) {
         self.expire(now);
         self.forget(key);
         if limits.addresses_max == 0 {
@@ -25,7 +38,6 @@ impl Quarantine {
             let Some((_, soonest)) = self.by_time.pop_first() else { break };
             self.until.remove(&soonest);
         }
-        let until = now + limits.cool_down;
         self.until.insert(key, until);
         self.by_time.insert((until, key));
     }
@@ -79,7 +91,6 @@ impl Quarantine {
 mod tests {
     use super::*;
     use core::net::Ipv4Addr;
-    use core::time::Duration;
 
     fn key(n: u32) -> AddressKey {
         core::net::IpAddr::V4(Ipv4Addr::from_bits(n)).into()
@@ -93,6 +104,20 @@ mod tests {
         assert_eq!(quarantine.refused_until(Time::from_secs(10), key(1)), Some(Time::from_secs(11)));
         assert_eq!(quarantine.refused_until(Time::from_secs(11), key(1)), None);
         assert_eq!(quarantine.refused_until(Time::from_secs(2), key(2)), None);
+    }
+
+    #[test]
+    fn a_shorter_time_from_elsewhere_shortens_no_quarantine() {
+        let mut quarantine = Quarantine::default();
+        let limits = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 1 };
+        let (now, seconds) = (Time::from_secs(1), Duration::from_secs);
+        quarantine.add_for(now, key(1), seconds(5), limits);
+        for (time, until) in [(4, 6), (6, 7), (0, 7)] {
+            quarantine.add_for(now, key(1), seconds(time), limits);
+            assert_eq!(quarantine.refused_until(now, key(1)), Some(Time::from_secs(until)), "{time} s");
+        }
+        quarantine.add_for(now, key(2), seconds(1), limits);
+        assert_eq!(quarantine.len(now), 1, "its table stays bounded");
     }
 
     #[test]

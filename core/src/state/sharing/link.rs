@@ -1,11 +1,12 @@
 //! The connection to the broker: a dial of the machine, whose events the application never gets.
 
 use super::tables::Sharing;
-use crate::base::{ConnId, DialId, Failure, Origin, Payload, Reason, Time};
+use crate::base::{ConnId, DialId, Failure, HostId, Origin, Payload, Reason, Time};
 use crate::cluster::{Cluster, LinkFault, Output, WantedLink};
 use crate::config::{self, BrokerLogin, Dial, Engine, Marks, PeerLimits, Rates, TlsStart, WithoutBroker};
-use crate::facts::{Addressee, Shard, ShardMessage};
+use crate::facts::{Addressee, ClusterAnswer, Shard, ShardMessage};
 use crate::history::Keep;
+use crate::state::whole::OWN_TOPIC;
 use crate::state::{Ending, Pending, State};
 use crate::wire::{Budget, Raw, Wire};
 use alloc::boxed::Box;
@@ -101,24 +102,29 @@ impl State {
 
     /// Returns when the link has something to do.
     pub(crate) fn link_deadline(&self) -> Option<Time> {
-        self.sharing.as_ref()?.cluster.deadline()
+        let link = self.sharing.as_ref()?.cluster.deadline();
+        [link, self.whole_deadline()].into_iter().flatten().min()
     }
 
     /// Handles the passing of time for the link. Returns `true` if something was due.
     pub(crate) fn pass_time_for_link(&mut self) -> bool {
         let now = self.now;
         let Some(sharing) = self.sharing.as_mut() else { return false };
-        if sharing.cluster.deadline().is_none_or(|at| at > now) {
-            return false;
+        let is_due = sharing.cluster.deadline().is_some_and(|at| at <= now);
+        if is_due {
+            sharing.cluster.elapsed(now);
         }
-        sharing.cluster.elapsed(now);
-        self.drive_link();
-        true
+        let was_due = self.pass_time_for_whole() | is_due;
+        if was_due {
+            self.drive_link();
+        }
+        was_due
     }
 
     /// Carries out what the cluster still wants. Returns `false` if there is nothing.
     pub(crate) fn drive_link_further(&mut self) -> bool {
-        let wants = self.sharing.as_ref().is_some_and(|sharing| sharing.cluster.has_output());
+        let wants =
+            self.sharing.as_ref().is_some_and(|sharing| sharing.cluster.has_output() || sharing.cluster.has_bytes());
         if wants {
             self.drive_link();
         }
@@ -136,7 +142,11 @@ impl State {
             match output {
                 Output::ToShard(shard, message) => self.pass_to(shard, message),
                 Output::ToHolders(message) => self.pass_to_holders(&message),
-                Output::FromHost { topic, content } => self.host_said(&topic, &content),
+                Output::FromHost { from, topic, content } => self.host_said(from, &topic, &content),
+                Output::HostGone(host) => self.host_is_gone(host),
+                Output::Claimed(shard, request, claim) => {
+                    self.answer_shard(shard, request, ClusterAnswer::Claimed(claim));
+                }
                 Output::Refused(words) => {
                     self.pending.push_back(Pending::Broker { is_up: true, why: Some(words.into()) });
                 }
@@ -186,13 +196,16 @@ impl State {
     }
 
     /// Passes a message of another host on to the application on all shards.
-    fn host_said(&mut self, topic: &Arc<str>, content: &Arc<str>) {
+    fn host_said(&mut self, from: HostId, topic: &Arc<str>, content: &Arc<str>) {
+        if &**topic == OWN_TOPIC {
+            return self.host_news_came(from, content);
+        }
         let (topic, content) = (Arc::clone(topic), Arc::clone(content));
         if self.outbox.shard.count() > 1 {
-            let message = ShardMessage::FromHost { topic: Arc::clone(&topic), content: Arc::clone(&content) };
+            let message = ShardMessage::FromHost { from, topic: Arc::clone(&topic), content: Arc::clone(&content) };
             self.queue_for(Addressee::Others, message);
         }
-        self.pending.push_back(Pending::HostMessage { topic, content });
+        self.pending.push_back(Pending::HostMessage { from, topic, content });
     }
 
     /// Ends what this host has at the broker. The link ends next.
@@ -232,8 +245,10 @@ impl State {
         self.pending.push_back(Pending::Broker { is_up: true, why: None });
         let Some(sharing) = self.sharing.as_mut() else { return };
         (sharing.down_since, sharing.ended) = (None, None);
+        let local = core::mem::take(&mut sharing.local);
+        self.cluster_is_up();
         // What was published here alone is told as a gap everywhere.
-        for room in core::mem::take(&mut sharing.local) {
+        for room in local {
             self.memory.forget_history(&room);
             let keep = self.room_options(&room).map_or(Keep::messages(0), |options| options.keep);
             if let Some(sharing) = self.sharing.as_mut() {
@@ -244,6 +259,7 @@ impl State {
 
     fn link_is_down(&mut self, fault: Option<&LinkFault>) {
         self.metrics.cluster.up = 0;
+        self.cluster_is_down();
         self.metrics.cluster.losses += 1;
         let now = self.now;
         let ended = self.sharing.as_mut().and_then(|sharing| {

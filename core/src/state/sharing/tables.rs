@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 
 /// The link to the broker, and which shards have members of shared rooms.
 pub(crate) struct Sharing {
-    pub(super) cluster: Cluster,
+    pub(in crate::state) cluster: Cluster,
     pub(super) dial: Option<DialId>,
     pub(super) conn: Option<ConnId>,
     /// Since when the link does not work. `None`: it works.

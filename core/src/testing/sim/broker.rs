@@ -10,13 +10,14 @@ use core::fmt;
 
 /// A model of a Redis server, which does what the server of a [`Cluster`](crate::Cluster) does. Cheap to clone.
 ///
-/// It has no clock: nothing expires there.
+/// Its clock stands still, so that nothing expires there, until [`set_time`](RedisModel::set_time) sets it.
 #[derive(Clone)]
 pub struct RedisModel(Rc<RefCell<Inner>>);
 
 struct Inner {
     redis: ModelRedis,
     copy: Option<Data>,
+    now: Time,
 }
 
 /// One connection to a [`RedisModel`], as a peer of a [`World`](super::World).
@@ -42,7 +43,7 @@ impl RedisModel {
     /// Creates a server without data.
     #[must_use]
     pub fn new() -> Self {
-        Self(Rc::new(RefCell::new(Inner { redis: ModelRedis::new(), copy: None })))
+        Self(Rc::new(RefCell::new(Inner { redis: ModelRedis::new(), copy: None, now: Time::START })))
     }
 
     /// Creates a connection, which a world can have dialled any number of times.
@@ -54,6 +55,11 @@ impl RedisModel {
     /// Sets whether what a command publishes comes to its sender before the reply, as in Redis 7.0.
     pub fn publishes_first(&self, is_first: bool) {
         self.0.borrow_mut().redis.faults.publishes_first = is_first;
+    }
+
+    /// Sets the clock, by which keys expire.
+    pub fn set_time(&self, now: Time) {
+        self.0.borrow_mut().now = now;
     }
 
     /// Sets whether commands are answered, and what is published is delivered to nobody.
@@ -119,7 +125,9 @@ impl Actor for RedisConnection {
 
     fn hear(&mut self, bytes: &[u8]) {
         if let Some(client) = self.client {
-            self.model.0.borrow_mut().redis.receive(Time::START, client, bytes);
+            let mut inner = self.model.0.borrow_mut();
+            let now = inner.now;
+            inner.redis.receive(now, client, bytes);
         }
     }
 

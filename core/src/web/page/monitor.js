@@ -212,6 +212,40 @@ function tile(name, words, isAlert = false) {
   tiles[name].toggleAttribute("data-alert", isAlert);
 }
 
+// The messages of each host when it last reported other numbers, and the rate since the report before.
+const hostSamples = new Map();
+
+function hostRate({ id, uptime_seconds: uptime, messages_in: inward, messages_out: outward }) {
+  const before = hostSamples.get(id);
+  const messages = inward + outward;
+  if (before && before.uptime === uptime) return before.rate;
+  const seconds = before ? uptime - before.uptime : 0;
+  const found = seconds > 0 ? Math.max(0, messages - before.messages) / seconds : null;
+  hostSamples.set(id, { uptime, messages, rate: found });
+  return found;
+}
+
+// This host is first.
+function showHosts(hosts) {
+  at("hosts").hidden = hosts.length === 0;
+  const known = new Set(hosts.map(({ id }) => id));
+  for (const id of hostSamples.keys()) if (!known.has(id)) hostSamples.delete(id);
+  at("host-list").replaceChildren();
+  for (const host of hosts) {
+    const item = make(at("host-list"), "li");
+    item.dataset.state = host.is_linked ? "up" : "down";
+    make(item, "strong", "", text(host.name || host.id) + (host.is_own ? " (this host)" : ""));
+    make(item, "span", "", host.is_linked ? "linked to the broker" : "not linked to the broker");
+    make(item, "span", "", `${count(host.connections)} connections, ${count(host.rooms)} rooms`);
+    make(item, "span", "", `${rate(hostRate(host))} messages`);
+    make(item, "span", "", `${count(host.workers)} workers, version ${text(host.version)}`);
+    const since = number(host.uptime_seconds) === null ? NONE : new Date(Date.now() - host.uptime_seconds * 1000).toLocaleString();
+    make(item, "span", "", `up since ${since}`);
+    make(item, "span", "", `link lost ${count(host.link_losses)} times`);
+    if (!host.is_own) make(item, "span", "", `as of ${span(host.as_of_seconds)} ago`);
+  }
+}
+
 let tunnelsShown = "";
 
 function showTunnels(tunnels) {
@@ -564,6 +598,7 @@ const heard = {
   },
   stats: showStats,
   recent: showRecent,
+  hosts: (message) => showHosts(list(message.hosts)),
   quarantine: (message) => showQuarantine(list(message.addresses)),
   watch_response(message) {
     if (message.session_id !== watchedId) return;
@@ -585,7 +620,9 @@ const heard = {
       notice("This is your own address: you would lock yourself out. Quarantine it again to confirm.", "error");
       return;
     }
-    notice(text(message.action) + (isDone ? ": done" : " failed: " + text(message.error)), isDone ? "done" : "error");
+    const ended = number(message.connections) === null ? "" : `, ${count(message.connections)} connections closed`;
+    const hosts = message.hosts_known > 1 ? ` on ${count(message.hosts)} of ${count(message.hosts_known)} hosts` : "";
+    notice(text(message.action) + (isDone ? ": done" + ended + hosts : " failed: " + text(message.error)), isDone ? "done" : "error");
   },
 };
 
@@ -717,6 +754,13 @@ at("quarantine-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const address = at("quarantine-address").value.trim();
   if (address !== "" && quarantine(address)) at("quarantine-address").value = "";
+});
+
+at("kick-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const user = at("kick-user").value;
+  const button = event.submitter ?? at("kick-form").querySelector("button");
+  if (user !== "" && isSure(button) && send({ type: "kick_user", user })) at("kick-user").value = "";
 });
 
 filter.addEventListener("input", () => arrange(true));

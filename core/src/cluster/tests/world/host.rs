@@ -228,7 +228,11 @@ impl Host {
                 }
                 Output::ToShard(_, message) | Output::ToHolders(message) => self.members.handle(message),
                 Output::Down(fault) => self.fault = fault.or(self.fault.take()),
-                Output::FromHost { .. } | Output::Refused(_) | Output::Up => {}
+                Output::FromHost { .. }
+                | Output::HostGone(_)
+                | Output::Claimed(..)
+                | Output::Refused(_)
+                | Output::Up => {}
             }
         }
         took

@@ -1,7 +1,8 @@
-//! Parts of calls that all workers do: the messages between them.
+//! Parts of calls that all workers and hosts do: the messages between them.
 
 use super::call::Place;
 use super::gathered::Gathered;
+use crate::base::HostId;
 use crate::handler::Hub;
 use crate::kit::pubsub::codes::Refusal;
 use crate::kit::pubsub::fields::Fields;
@@ -10,19 +11,21 @@ use crate::kit::pubsub::json::Object;
 use crate::kit::pubsub::service::PubSub;
 use crate::kit::pubsub::session::Session;
 use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// The topic of messages between the workers.
 pub(in crate::kit::pubsub) const TOPIC: &str = "pubsub";
 
-/// A question to another worker, or its answer.
+/// A question to another worker or host, or its answer.
 #[derive(Deserialize)]
-struct Across<'a> {
+pub(super) struct Across<'a> {
     #[serde(borrow)]
-    ticket: Cow<'a, str>,
-    part: usize,
+    pub(super) ticket: Cow<'a, str>,
+    pub(super) part: usize,
     /// In a question: the method and its fields.
     #[serde(borrow)]
     method: Option<Cow<'a, str>>,
@@ -31,6 +34,24 @@ struct Across<'a> {
     #[serde(borrow)]
     result: Option<&'a RawValue>,
     error: Option<Failure>,
+    /// To hosts, and in their answers: the worker that asks.
+    pub(super) shard: Option<u8>,
+    /// In an answer of a host: the host that asked.
+    pub(super) to: Option<Cow<'a, str>>,
+    /// In a message between the workers of a host: the host that asked.
+    pub(super) from: Option<Cow<'a, str>>,
+    /// In answers of hosts: the number of connections that it concerned.
+    pub(super) count: Option<u64>,
+    /// In answers of hosts to `info`: the entries of their workers.
+    #[serde(borrow)]
+    nodes: Option<Vec<&'a RawValue>>,
+}
+
+impl Across<'_> {
+    /// Returns the entries of workers in an answer.
+    pub(super) fn nodes(&self) -> Vec<String> {
+        self.nodes.iter().flatten().map(|node| node.get().to_string()).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -50,14 +71,16 @@ impl<K: Hooks> PubSub<K> {
     ) -> Result<(), Refusal> {
         let gathered = self.do_here(hub, method, fields)?;
         let shard = hub.shard();
-        let question = about(place).text("method", method).raw("body", json).end();
-        if !matches!(method, "channels" | "info") {
-            // The clients of the user on other hosts. Their hosts do not answer.
-            hub.send_to_hosts(TOPIC, &question);
-        }
+        let question = about(place).text("method", method).raw("body", json);
+        let question = question.number("shard", shard.number().into()).end();
+        let hosts = match method {
+            // Their names would be too many for all hosts.
+            "channels" => BTreeSet::new(),
+            _ => self.ask_hosts(hub, place, &question),
+        };
         let asked = (0..shard.count()).filter(|other| hub.send_to_shard(*other, TOPIC, &question)).count();
         if let Some(call) = self.calls.get_mut(&place.ticket) {
-            call.gather(place.part, u8::try_from(asked).unwrap_or(u8::MAX), gathered);
+            call.gather(place.part, (u8::try_from(asked).unwrap_or(u8::MAX), hosts), gathered);
         }
         Ok(())
     }
@@ -66,18 +89,33 @@ impl<K: Hooks> PubSub<K> {
         match method {
             "channels" => Ok(Self::channels_here(hub, &fields.text("pattern")?)),
             "info" => Ok(self.node_here(hub)),
-            _ => self.do_to_clients(hub, method, fields).map(|()| Gathered::Nothing),
+            _ => {
+                let connections = self.do_to_clients(hub, method, fields)?;
+                let hosts_known = u32::try_from(hub.hosts().len()).unwrap_or(u32::MAX).saturating_add(1);
+                Ok(match method {
+                    "disconnect" => Gathered::Ended { connections, hosts: 1, hosts_known },
+                    _ => Gathered::Nothing,
+                })
+            }
         }
     }
 
-    /// Does for the clients on this worker what the HTTP API of another host was asked to do.
-    pub(in crate::kit::pubsub) fn host_said(&mut self, hub: &mut Hub<'_, Session>, content: &str) {
-        let Ok(across) = serde_json::from_str::<Across<'_>>(content) else { return };
-        let (Some(method), Some(body)) = (across.method, across.body) else { return };
-        if let Some(fields) = Fields::of(body.get()) {
-            // That host has checked the fields, and reports what is wrong with them.
-            let _ = self.do_to_clients(hub, &method, &fields);
+    /// Does for the clients on this worker what the HTTP API of another host was asked to do, or handles an answer.
+    pub(in crate::kit::pubsub) fn host_said(&mut self, hub: &mut Hub<'_, Session>, from: HostId, content: &str) {
+        let Ok(across) = serde_json::from_str::<Across<'_>>(content) else {
+            return hub.state.count_unreadable_from_host();
+        };
+        let (Some(method), Some(body)) = (&across.method, across.body) else {
+            return self.host_answered(hub, from, &across);
+        };
+        let asked = (from.to_string(), across.ticket.to_string(), across.part, across.shard.unwrap_or(0));
+        if method == "info" {
+            return self.add_for_host(hub, asked, 0, Vec::from([self.node_json(hub)]));
         }
+        // That host has checked the fields, and reports what is wrong with them.
+        let fields = Fields::of(body.get());
+        let done = fields.and_then(|fields| self.do_to_clients(hub, method, &fields).ok());
+        self.add_for_host(hub, asked, done.unwrap_or(0), Vec::new());
     }
 
     /// Handles a message of another worker.
@@ -85,6 +123,10 @@ impl<K: Hooks> PubSub<K> {
         let Ok(across) = serde_json::from_str::<Across<'_>>(content) else { return };
         let Ok(ticket) = across.ticket.parse() else { return };
         let place = Place { ticket, part: across.part };
+        if let (Some(from), Some(count)) = (&across.from, across.count) {
+            let asked = (from.to_string(), across.ticket.to_string(), across.part, across.shard.unwrap_or(0));
+            return self.add_for_host(hub, asked, count, across.nodes());
+        }
         if let (Some(method), Some(body)) = (across.method, across.body) {
             let done = Fields::of(body.get()).ok_or(Refusal::BAD_REQUEST);
             let done = done.and_then(|fields| self.do_here(hub, &method, &fields));

@@ -1,10 +1,12 @@
 //! Calls of the API that wait for homes and other workers, and their answers.
 
 use super::gathered::Gathered;
+use crate::base::HostId;
 use crate::kit::pubsub::codes::Refusal;
 use crate::kit::pubsub::json::{Object, array};
 use crate::state::RequestTicket;
 use crate::wire::http::HttpResponse;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -32,8 +34,8 @@ pub(super) type Outcome = Result<String, Refusal>;
 enum Part {
     /// The part waits for the home of a channel.
     Waits,
-    /// The part waits for this many other workers.
-    Gathers(u8, Gathered),
+    /// The part waits for this many other workers, and for these hosts.
+    Gathers(u8, BTreeSet<HostId>, Gathered),
     Done(Outcome),
 }
 
@@ -62,25 +64,47 @@ impl Call {
         self.shape = shape;
     }
 
-    /// Makes a part wait for other workers. `gathered` is the result of this worker.
-    pub(super) fn gather(&mut self, part: usize, others: u8, gathered: Gathered) {
-        if others == 0 {
-            return self.finish(part, gathered.into_outcome());
-        }
+    /// Makes a part wait for other workers and hosts. `gathered` is the result of this worker.
+    pub(super) fn gather(&mut self, part: usize, (others, hosts): (u8, BTreeSet<HostId>), gathered: Gathered) {
         if let Some(found) = self.parts.get_mut(part) {
-            *found = Part::Gathers(others, gathered);
+            *found = Part::Gathers(others, hosts, gathered);
+        }
+        self.conclude(part);
+    }
+
+    /// Adds the answer of a host to a part.
+    pub(super) fn host_answered(&mut self, part: usize, host: HostId, found: (u64, Vec<String>)) {
+        let Some(Part::Gathers(_, hosts, gathered)) = self.parts.get_mut(part) else { return };
+        if hosts.remove(&host) {
+            gathered.add_host(found);
+            self.conclude(part);
+        }
+    }
+
+    /// Stops waiting for hosts.
+    pub(super) fn hosts_are_late(&mut self, part: usize) {
+        if let Some(Part::Gathers(_, hosts, _)) = self.parts.get_mut(part) {
+            hosts.clear();
+            self.conclude(part);
+        }
+    }
+
+    /// Sets the result of a part if it waits for nobody any more.
+    fn conclude(&mut self, part: usize) {
+        if let Some(Part::Gathers(0, hosts, gathered)) = self.parts.get_mut(part)
+            && hosts.is_empty()
+        {
+            let outcome = core::mem::replace(gathered, Gathered::Nothing).into_outcome();
+            self.finish(part, outcome);
         }
     }
 
     /// Adds the result of another worker to a part.
     pub(super) fn gathered(&mut self, part: usize, other: Result<&str, Refusal>) {
-        let Some(Part::Gathers(left, gathered)) = self.parts.get_mut(part) else { return };
+        let Some(Part::Gathers(left, _, gathered)) = self.parts.get_mut(part) else { return };
         gathered.add(other);
         *left = left.saturating_sub(1);
-        if *left == 0 {
-            let outcome = core::mem::replace(gathered, Gathered::Nothing).into_outcome();
-            self.finish(part, outcome);
-        }
+        self.conclude(part);
     }
 
     /// Sets the result of a part. If all results are too long together, it becomes the error 106.

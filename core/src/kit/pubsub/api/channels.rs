@@ -109,21 +109,28 @@ impl<K: Hooks> PubSub<K> {
 
     /// Returns this worker's entry for `info`.
     pub(super) fn node_here(&self, hub: &Hub<'_, Session>) -> Gathered {
+        Gathered::Nodes(Vec::from([self.node_json(hub)]))
+    }
+
+    /// Returns this worker's entry for `info`, as JSON.
+    pub(super) fn node_json(&self, hub: &Hub<'_, Session>) -> String {
         let number = hub.shard().number();
+        let name = hub.config().cluster.as_ref().map_or("", |cluster| &*cluster.name);
+        let name = if name.is_empty() { "drupe" } else { name };
         let (channels, subscriptions) =
             hub.rooms().fold((0_u64, 0_u64), |(rooms, all), (_, members)| (rooms + 1, all + members as u64));
         let users = self.clients.keys().filter(|user| !user.is_empty()).count();
         let clients: usize = self.clients.values().map(alloc::collections::BTreeSet::len).sum();
         let node = Object::new()
             .text("uid", &format!("{:016x}", self.uid))
-            .text("name", &format!("drupe-{number}"))
+            .text("name", &format!("{name}-{number}"))
             .text("version", env!("CARGO_PKG_VERSION"))
             .number("num_clients", clients as u64)
             .number("num_users", users as u64)
             .number("num_channels", channels)
             .number("num_subs", subscriptions)
             .number("uptime", hub.now().as_millis() / 1_000);
-        Gathered::Nodes(Vec::from([node.end()]))
+        node.end()
     }
 }
 

@@ -17,26 +17,27 @@ use alloc::format;
 use alloc::vec::Vec;
 
 impl<K: Hooks> PubSub<K> {
-    /// Runs a method on the connections of a user on this worker.
+    /// Runs a method on the connections of a user on this worker. Returns the number of those that it concerned.
     pub(super) fn do_to_clients(
         &mut self,
         hub: &mut Hub<'_, Session>,
         method: &str,
         fields: &Fields<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<u64, Refusal> {
         let targets = self.targets(hub, fields)?;
+        let count = targets.len() as u64;
         match method {
-            "subscribe" => self.subscribe_clients(hub, &targets, fields),
+            "subscribe" => self.subscribe_clients(hub, &targets, fields)?,
             "unsubscribe" => {
                 let channel = fields.text("channel")?;
                 self.options.channels.rules(&channel)?;
                 targets.iter().for_each(|conn| self.unsubscribe_client(hub, *conn, &channel));
-                Ok(())
             }
-            "disconnect" => disconnect_clients(hub, &targets, fields),
-            "refresh" => refresh_clients(hub, &targets, fields),
-            _ => Err(Refusal::METHOD_NOT_FOUND),
+            "disconnect" => return disconnect_clients(hub, &targets, fields),
+            "refresh" => refresh_clients(hub, &targets, fields)?,
+            _ => return Err(Refusal::METHOD_NOT_FOUND),
         }
+        Ok(count)
     }
 
     /// Returns the connections of a user on this worker. With `client`, only the one with this identifier.
@@ -108,18 +109,20 @@ impl<K: Hooks> PubSub<K> {
     }
 }
 
-fn disconnect_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &Fields<'_>) -> Result<(), Refusal> {
+fn disconnect_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &Fields<'_>) -> Result<u64, Refusal> {
     let spared = fields.texts("whitelist")?;
     let why = match fields.object("disconnect")? {
         None => Disconnect::FORCED,
         Some(of) => Disconnect::of_backend(of.number("code")?.unwrap_or(0), of.text("reason")?)?,
     };
+    let mut ended = 0;
     for conn in targets {
         if hub.context(*conn).is_some_and(|session| !spared.contains(&session.client)) {
             disconnect(hub, *conn, &why);
+            ended += 1;
         }
     }
-    Ok(())
+    Ok(ended)
 }
 
 fn refresh_clients(hub: &mut Hub<'_, Session>, targets: &[ConnId], fields: &Fields<'_>) -> Result<(), Refusal> {

@@ -12,6 +12,8 @@ use serde_json::value::RawValue;
 pub(super) enum Gathered {
     /// The method has no result.
     Nothing,
+    /// Number of connections that were ended, and of hosts that answered and that are known.
+    Ended { connections: u64, hosts: u32, hosts_known: u32 },
     /// Each channel with subscribers.
     Channels(BTreeMap<String, Channel>),
     /// The entry of each worker, as JSON.
@@ -35,6 +37,9 @@ impl Gathered {
         };
         match self {
             Self::Nothing | Self::Failed(_) => {}
+            Self::Ended { connections, .. } => {
+                *connections = connections.saturating_add(json.parse().unwrap_or(0));
+            }
             Self::Channels(all) => {
                 for (channel, (count, offset)) in
                     serde_json::from_str::<BTreeMap<String, Channel>>(json).unwrap_or_default()
@@ -53,10 +58,22 @@ impl Gathered {
         }
     }
 
+    /// Adds the answer of another host.
+    pub(super) fn add_host(&mut self, (count, others): (u64, Vec<String>)) {
+        match self {
+            Self::Ended { connections, hosts, .. } => {
+                (*connections, *hosts) = (connections.saturating_add(count), hosts.saturating_add(1));
+            }
+            Self::Nodes(nodes) => nodes.extend(others),
+            Self::Nothing | Self::Channels(_) | Self::Failed(_) => {}
+        }
+    }
+
     /// Returns the answer to the worker that asked.
     pub(super) fn json(&self) -> Result<String, &Refusal> {
         match self {
             Self::Nothing => Ok("{}".into()),
+            Self::Ended { connections, .. } => Ok(connections.to_string()),
             Self::Channels(all) => Ok(serde_json::to_string(all).unwrap_or_default()),
             Self::Nodes(nodes) => Ok(array(nodes.iter().cloned())),
             Self::Failed(refusal) => Err(refusal),
@@ -67,6 +84,10 @@ impl Gathered {
     pub(super) fn into_outcome(self) -> Result<String, Refusal> {
         match self {
             Self::Nothing => Ok("{}".into()),
+            Self::Ended { connections, hosts, hosts_known } => {
+                let hosts = Object::new().number("connections", connections).number("hosts", hosts.into());
+                Ok(hosts.number("hosts_known", hosts_known.into()).end())
+            }
             Self::Channels(all) => {
                 let one = |all: Object, (name, (count, offset)): (&String, &Channel)| {
                     let channel = Object::new().number("num_clients", *count);

@@ -42,7 +42,8 @@
 //!
 //! The parts of a call begin in the order in which they are written. The calls of one connection run one
 //! after the other. `subscribe`, `unsubscribe`, `disconnect` and `refresh` are answered once all workers
-//! have run them. So a message that is published after the answer reaches the clients that `subscribe`
+//! have run them, and all hosts of a cluster that answer within 2 s. The result of `disconnect` has the
+//! number of `connections` that it ended, of `hosts` that answered, and of `hosts_known`. So a message that is published after the answer reaches the clients that `subscribe`
 //! added.
 
 mod across;
@@ -50,6 +51,7 @@ mod call;
 mod channels;
 mod clients;
 mod gathered;
+mod hosts;
 mod methods;
 mod pattern;
 #[cfg(test)]
@@ -57,3 +59,4 @@ mod tests;
 
 pub(super) use across::TOPIC;
 pub(super) use call::{Call, Place};
+pub(super) use hosts::HostCalls;

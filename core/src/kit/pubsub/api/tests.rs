@@ -231,7 +231,8 @@ fn backend_ends_and_refreshes_connections() {
     let spared = presence["result"]["presence"].as_object().and_then(|all| all.keys().next()).cloned();
     let why = json!({ "code": 4100, "reason": "moved \"away\"" });
     let but = json!({ "user": "ann", "whitelist": [spared], "disconnect": why });
-    assert_eq!(call(&mut hub, "disconnect", but), json!({ "result": {} }));
+    let ended = json!({ "result": { "connections": 1, "hosts": 1, "hosts_known": 1 } });
+    assert_eq!(call(&mut hub, "disconnect", but), ended);
     assert_eq!((hub.is_closed(ann), hub.is_closed(other)), (true, false));
     let last = heard(&hub, ann).pop().unwrap_or_default();
     assert_eq!(last["push"]["disconnect"], json!({ "code": 4100, "reason": "moved \"away\"" }));
