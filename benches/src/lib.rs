@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
 
 pub mod bare;
+pub mod capacity;
 mod idiomatic;
 mod load;
 
