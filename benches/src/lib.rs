@@ -4,6 +4,7 @@
 
 pub mod bare;
 pub mod capacity;
+pub mod cluster;
 mod idiomatic;
 mod load;
 

@@ -4,8 +4,7 @@
 
 use drupe_benches::capacity::{Options, Run, Step};
 
-const SMALL: &str =
-    "--hosts 3 --connections 300 --rooms 30 --members 10 --rate 300 --seconds 2 --quiet-seconds 0 --outage-ms 500 --one-way-us 1000";
+const SMALL: &str = "--hosts 3 --connections 300 --rooms 30 --members 10 --rate 300 --seconds 2 --quiet-seconds 0 --outage-ms 500 --one-way-us 1000";
 
 fn run(more: &str) -> Step {
     let words = SMALL.split(' ').chain(more.split(' ').filter(|word| !word.is_empty()));

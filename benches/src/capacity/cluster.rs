@@ -160,7 +160,7 @@ impl Run {
 
     /// Restarts the broker with all its data, and waits until each host has read all its rooms again.
     fn repair(&mut self, rate: u64) -> (Repair, Seen) {
-        let before = self.hosts.iter().map(Host::metrics).fold((0, 0, 0), add_up);
+        let before = self.repaired();
         let rooms: Vec<u64> = self.hosts.iter().map(|host| host.metrics().cluster.rooms).collect();
         let back_at = self.now + Duration::from_millis(self.options.outage_ms);
         self.broker.restart(back_at);
@@ -180,9 +180,17 @@ impl Run {
         let seconds = is_repaired(self).then(|| self.now.since(back_at).as_secs_f64());
         // The next step begins with an empty queue, and without the messages that were missed.
         self.rest();
-        let after = self.hosts.iter().map(Host::metrics).fold((0, 0, 0), add_up);
+        let after = self.repaired();
         let (fills, filled, refused) = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
         (Repair { seconds, fills, filled, refused }, self.broker.take_seen(self.now))
+    }
+
+    /// Returns how many histories were read so far, with how many messages, and how many messages were refused.
+    fn repaired(&self) -> (u64, u64, u64) {
+        self.hosts.iter().fold((0, 0, 0), |(fills, filled, refused), host| {
+            let cluster = host.metrics().cluster;
+            (fills + cluster.fills, filled + cluster.filled, refused + cluster.refused)
+        })
     }
 
     /// Has members publish what is due in one step of the clock.
@@ -264,7 +272,8 @@ impl Run {
         let busy = self.hosts.iter().filter(|host| host.has_work(now)).count();
         let threads = if busy < SHARED_FROM { 1 } else { usize::try_from(self.options.threads).unwrap_or(1) };
         let size = self.hosts.len().div_ceil(threads).min(self.hosts.len());
-        let turn = |hosts: &mut [Host]| hosts.iter_mut().filter(|host| host.has_work(now)).for_each(|host| host.turn(now));
+        let turn =
+            |hosts: &mut [Host]| hosts.iter_mut().filter(|host| host.has_work(now)).for_each(|host| host.turn(now));
         let (first, others) = self.hosts.split_at_mut(size);
         std::thread::scope(|scope| {
             others.chunks_mut(size).for_each(|part| drop(scope.spawn(move || turn(part))));
@@ -279,11 +288,6 @@ impl Run {
         }
         sum
     }
-}
-
-fn add_up(sum: (u64, u64, u64), metrics: Metrics) -> (u64, u64, u64) {
-    let cluster = &metrics.cluster;
-    (sum.0 + cluster.fills, sum.1 + cluster.filled, sum.2 + cluster.refused)
 }
 
 fn less(mut counts: BTreeMap<&'static str, u64>, before: &BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {

@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn each_room_has_its_members_on_as_many_hosts_as_possible() {
-        for words in ["--hosts 3 --connections 10 --rooms 7 --members 4", "--hosts 4 --connections 9 --rooms 2 --members 2"]
+        for words in
+            ["--hosts 3 --connections 10 --rooms 7 --members 4", "--hosts 4 --connections 9 --rooms 2 --members 2"]
         {
             let options = Options::parse(words.split(' ')).expect("well formed");
             let plan = Plan::new(&options);

@@ -57,7 +57,8 @@ impl Host {
     /// Accepts this many connections.
     pub(super) fn accept(&mut self, now: Time, count: u64) {
         for _ in 0..count {
-            let conn = self.machine.accepted(now, ListenerId::new(0), Peer::Local).expect("the limits leave room for all");
+            let conn =
+                self.machine.accepted(now, ListenerId::new(0), Peer::Local).expect("the limits leave room for all");
             self.conns.push(conn);
             self.flush(now);
         }

@@ -36,9 +36,8 @@ pub(super) fn passed(step: &Step, options: &Options) -> Vec<Passed> {
 /// Returns how much each part has to do, as a share of what it can do.
 fn rates(step: &Step, figures: &Figures) -> Vec<(f64, &'static str, String)> {
     let Figures { broker_network, host_network, core_deliveries, cores, .. } = *figures;
-    let network = |rate: f64, limit: u64| {
-        (rate / float(limit.max(1)), format!("{}/s of {}/s", bytes(rate), bytes(float(limit))))
-    };
+    let network =
+        |rate: f64, limit: u64| (rate / float(limit.max(1)), format!("{}/s of {}/s", bytes(rate), bytes(float(limit))));
     let can_deliver = core_deliveries.saturating_mul(cores).max(1);
     let (of_broker, broker_bytes) = network(step.broker_bytes, broker_network);
     let (of_host, host_bytes) = network(step.host_bytes_max, host_network);

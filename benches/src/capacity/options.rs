@@ -1,5 +1,7 @@
 //! What is simulated, and what a broker and a host can do.
 
+use std::fmt::Write;
+
 /// What is simulated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -234,7 +236,9 @@ impl Options {
         let mut text = String::from("--until-it-breaks      steps follow until a limit is passed\n");
         for (name, help) in NAMES {
             let value = defaults.number(name).copied().unwrap_or_default();
-            text.push_str(&format!("{:<22} {help} ({value})\n", format!("--{name}")));
+            let option = format!("--{name}");
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{option:<22} {help} ({value})");
         }
         text
     }

@@ -74,7 +74,13 @@ pub struct Repair {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rate = |value: f64| grouped(whole(value));
-        writeln!(f, "step {}: {} publishes/s for {:.1} virtual seconds", self.number, grouped(self.rate), self.seconds)?;
+        writeln!(
+            f,
+            "step {}: {} publishes/s for {:.1} virtual seconds",
+            self.number,
+            grouped(self.rate),
+            self.seconds
+        )?;
         writeln!(
             f,
             "  broker: {} publishes/s, {} commands/s, {} messages/s and {}/s to hosts, {:.1} % busy ({:.1} % with sending)",
@@ -108,7 +114,8 @@ impl fmt::Display for Step {
             self.links_lost
         )?;
         if let Some(Repair { seconds, fills, filled, refused }) = &self.repair {
-            let when = seconds.map_or("not all rooms live in time".into(), |after| format!("all rooms live after {after:.2} s"));
+            let when = seconds
+                .map_or("not all rooms live in time".into(), |after| format!("all rooms live after {after:.2} s"));
             writeln!(
                 f,
                 "  restart: {when}; {} histories read with {} messages; {} messages refused without the broker",
