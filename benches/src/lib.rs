@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
 
 pub mod bare;
+pub mod capacity;
+pub mod cluster;
 mod idiomatic;
 mod load;
 

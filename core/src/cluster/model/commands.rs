@@ -1,7 +1,7 @@
 //! The commands that the link sends.
 
 use super::scripts::decimal;
-use super::{Client, ModelRedis, bulk};
+use super::{Client, ModelRedis, bulk, unsubscribe};
 use crate::base::Time;
 use crate::cluster::redis::Script;
 use alloc::format;
@@ -12,6 +12,7 @@ impl ModelRedis {
     /// Runs one command, and sends its reply.
     pub(super) fn run(&mut self, now: Time, client: u32, parts: &[Vec<u8>]) {
         self.data.expire(now);
+        self.work.commands += 1;
         let words: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let before = self.clients.get(&client).map_or(0, |client| client.output.len());
         let reply = self.reply(now, client, &words);
@@ -35,8 +36,9 @@ impl ModelRedis {
             [b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", _] => b"*2\r\n$9\r\n192.0.2.9\r\n$4\r\n6379\r\n".to_vec(),
             [b"SCRIPT", b"LOAD", text] => {
                 let script = Script::ALL.into_iter().find(|script| script.text().as_bytes() == *text);
-                let hash = script.expect("a script of the link").hash().into_bytes();
-                self.scripts.insert(hash.clone());
+                let script = script.expect("a script of the link");
+                let hash = script.hash().into_bytes();
+                self.scripts.insert(hash.clone(), script);
                 let mut reply = Vec::new();
                 bulk(&mut reply, &hash);
                 reply
@@ -44,16 +46,15 @@ impl ModelRedis {
             [b"SUBSCRIBE", channels @ ..] => self.change_channels(client, b"subscribe", channels),
             [b"UNSUBSCRIBE", channels @ ..] => self.change_channels(client, b"unsubscribe", channels),
             [b"EVALSHA", hash, count, rest @ ..] => {
-                if !self.scripts.contains(*hash) {
+                let Some(script) = self.scripts.get(*hash).copied() else {
                     return b"-NOSCRIPT No matching script.\r\n".to_vec();
-                }
-                let script = Script::ALL.into_iter().find(|script| script.hash().as_bytes() == *hash);
-                self.eval(now, script.expect("a loaded script"), count, rest)
+                };
+                self.eval(now, script, count, rest)
             }
             [b"EVAL", text, count, rest @ ..] => {
                 let script = Script::ALL.into_iter().find(|script| script.text().as_bytes() == *text);
                 let script = script.expect("a script of the link");
-                self.scripts.insert(script.hash().into_bytes());
+                self.scripts.insert(script.hash().into_bytes(), script);
                 self.eval(now, script, count, rest)
             }
             [b"HMGET", meta, b"e", b"o", b"k"] => self.top_reply(meta),
@@ -77,7 +78,7 @@ impl ModelRedis {
                     return b"-READONLY You can't write against a read only replica.\r\n".to_vec();
                 }
                 let before = self.data.strings.insert(key.to_vec(), value.to_vec());
-                self.data.expires.insert(key.to_vec(), now + Duration::from_millis(decimal(millis)));
+                self.data.expire_at(key, now + Duration::from_millis(decimal(millis)));
                 let mut reply = Vec::new();
                 match before {
                     Some(before) => bulk(&mut reply, &before),
@@ -109,7 +110,7 @@ impl ModelRedis {
                     None => reply.extend_from_slice(b"_\r\n"),
                 }
                 if self.data.has(key) {
-                    self.data.expires.insert(key.to_vec(), now + Duration::from_millis(decimal(millis)));
+                    self.data.expire_at(key, now + Duration::from_millis(decimal(millis)));
                 }
                 reply
             }
@@ -144,13 +145,16 @@ impl ModelRedis {
     }
 
     fn change_channels(&mut self, client: u32, verb: &[u8], channels: &[&[u8]]) -> Vec<u8> {
-        let Some(Client { channels: subscribed, .. }) = self.clients.get_mut(&client) else { return Vec::new() };
+        let number = client;
+        let Some(Client { channels: subscribed, .. }) = self.clients.get_mut(&number) else { return Vec::new() };
         let mut reply = Vec::new();
         for channel in channels {
             if verb == b"subscribe" {
                 subscribed.insert(channel.to_vec());
+                self.subscribers.entry(channel.to_vec()).or_default().insert(number);
             } else {
                 subscribed.remove(*channel);
+                unsubscribe(&mut self.subscribers, channel, number);
             }
             reply.extend_from_slice(b">3\r\n");
             bulk(&mut reply, verb);

@@ -15,7 +15,9 @@ pub(crate) struct Data {
     pub(super) hashes: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>,
     pub(super) strings: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) streams: BTreeMap<Vec<u8>, Vec<Entry>>,
-    pub(super) expires: BTreeMap<Vec<u8>, Time>,
+    expires: BTreeMap<Vec<u8>, Time>,
+    /// No key expires before this time.
+    expires_from: Option<Time>,
     /// The numbers of all messages that were published on the way to these data.
     pub(super) published: BTreeSet<u64>,
 }
@@ -78,10 +80,21 @@ impl Data {
         self.hashes.contains_key(key) || self.strings.contains_key(key) || self.streams.contains_key(key)
     }
 
+    /// Sets when a key expires.
+    pub(super) fn expire_at(&mut self, key: &[u8], at: Time) {
+        self.expires.insert(key.to_vec(), at);
+        self.expires_from = Some(self.expires_from.map_or(at, |from| from.min(at)));
+    }
+
     /// Removes the keys whose time is over.
     pub(super) fn expire(&mut self, now: Time) {
+        // Each command asks, and there can be a million keys.
+        if self.expires_from.is_none_or(|from| from > now) {
+            return;
+        }
         let due: Vec<_> = self.expires.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
         due.iter().for_each(|key| self.remove(key));
+        self.expires_from = self.expires.values().min().copied();
     }
 
     pub(super) fn top(&self, meta: &[u8]) -> Option<[Vec<u8>; 3]> {

@@ -11,6 +11,7 @@ mod scripts;
 pub(crate) use data::{Data, Published};
 
 use crate::base::Time;
+use crate::cluster::redis::Script;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
@@ -20,12 +21,32 @@ use alloc::vec::Vec;
 pub(crate) struct ModelRedis {
     data: Data,
     clients: BTreeMap<u32, Client>,
+    /// The clients of each channel.
+    subscribers: Subscribers,
     next_client: u32,
-    /// The hashes of the scripts that the server has.
-    scripts: BTreeSet<Vec<u8>>,
+    /// The scripts that the server has, by their hashes.
+    scripts: BTreeMap<Vec<u8>, Script>,
     /// All messages that were ever published to rooms.
     ledger: Vec<Published>,
     pub(crate) faults: Faults,
+    pub(crate) work: Work,
+}
+
+type Subscribers = BTreeMap<Vec<u8>, BTreeSet<u32>>;
+
+/// What a server has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// Commands of all kinds, the others here included.
+    pub(crate) commands: u64,
+    /// Messages that were published to rooms.
+    pub(crate) publishes: u64,
+    /// The part of these messages that a history has kept.
+    pub(crate) kept: u64,
+    /// Histories that were read.
+    pub(crate) reads: u64,
+    /// Messages that were sent to subscribers, once for each.
+    pub(crate) deliveries: u64,
 }
 
 /// What is wrong with a server.
@@ -53,10 +74,12 @@ impl ModelRedis {
         Self {
             data: Data::default(),
             clients: BTreeMap::new(),
+            subscribers: BTreeMap::new(),
             next_client: 0,
-            scripts: BTreeSet::new(),
+            scripts: BTreeMap::new(),
             ledger: Vec::new(),
             faults: Faults::default(),
+            work: Work::default(),
         }
     }
 
@@ -68,12 +91,16 @@ impl ModelRedis {
     }
 
     pub(crate) fn disconnect(&mut self, client: u32) {
-        self.clients.remove(&client);
+        let Some(found) = self.clients.remove(&client) else { return };
+        for channel in found.channels {
+            unsubscribe(&mut self.subscribers, &channel, client);
+        }
     }
 
     /// Ends all connections.
     pub(crate) fn disconnect_all(&mut self) {
         self.clients.clear();
+        self.subscribers.clear();
     }
 
     pub(crate) fn has(&self, client: u32) -> bool {
@@ -142,14 +169,25 @@ impl ModelRedis {
         if self.faults.is_deaf {
             return 1;
         }
-        let mut count = 0;
-        for client in self.clients.values_mut().filter(|client| client.channels.contains(channel)) {
-            count += 1;
-            client.output.extend_from_slice(b">3\r\n$7\r\nmessage\r\n");
-            bulk(&mut client.output, channel);
-            bulk(&mut client.output, data);
+        let Some(subscribers) = self.subscribers.get(channel) else { return 0 };
+        let mut push = b">3\r\n$7\r\nmessage\r\n".to_vec();
+        bulk(&mut push, channel);
+        bulk(&mut push, data);
+        for client in subscribers {
+            let client = self.clients.get_mut(client).expect("a client that has gone has no channels");
+            client.output.extend_from_slice(&push);
         }
-        count
+        self.work.deliveries += subscribers.len() as u64;
+        subscribers.len()
+    }
+}
+
+fn unsubscribe(subscribers: &mut Subscribers, channel: &[u8], client: u32) {
+    if let Some(clients) = subscribers.get_mut(channel) {
+        clients.remove(&client);
+        if clients.is_empty() {
+            subscribers.remove(channel);
+        }
     }
 }
 

@@ -33,7 +33,9 @@ impl ModelRedis {
             (epoch.clone(), 0, b"0".to_vec())
         };
         let (offset, keep) = (offset + 1, usize::try_from(decimal(keep)).expect("a count"));
+        self.work.publishes += 1;
         if keep > 0 {
+            self.work.kept += 1;
             let entries = self.data.streams.entry(stream.clone()).or_default();
             if entries.last().is_some_and(|last| last.offset >= offset) {
                 entries.clear();
@@ -43,7 +45,7 @@ impl ModelRedis {
             let excess = entries.len().saturating_sub(keep);
             entries.drain(..excess);
             if decimal(age) > 0 {
-                self.data.expires.insert(stream.clone(), now + Duration::from_millis(decimal(age)));
+                self.data.expire_at(stream, now + Duration::from_millis(decimal(age)));
             }
         }
         let number = format!("{offset}").into_bytes();
@@ -51,7 +53,7 @@ impl ModelRedis {
         let position = [&epoch[..], &number, mark].join(&b' ');
         if let Some(once) = once.first() {
             self.data.strings.insert(once.clone(), position.clone());
-            self.data.expires.insert(once.clone(), now + Duration::from_millis(decimal(window)));
+            self.data.expire_at(once, now + Duration::from_millis(decimal(window)));
         }
         let number = self.ledger.last().map_or(0, |last| last.number) + 1;
         self.data.published.insert(number);
@@ -100,12 +102,13 @@ impl ModelRedis {
         reply
     }
 
-    fn run_read(&self, now: Time, keys: &[Vec<u8>], arguments: &[Vec<u8>]) -> Vec<u8> {
+    fn run_read(&mut self, now: Time, keys: &[Vec<u8>], arguments: &[Vec<u8>]) -> Vec<u8> {
         let ([meta, stream], [from, max, bytes_max, above]) = (keys, arguments) else { panic!("keys {keys:?}") };
         let (max, bytes_max, above) = (decimal(max), decimal(bytes_max), decimal(above));
         let top = self.data.top(meta).map_or(0, |[_, offset, _]| decimal(&offset));
         let from = if from == b"latest" { (top + 1).saturating_sub(max).max(1) } else { decimal(from) };
         let is_too_much = above > 0 && top.saturating_sub(from) > above;
+        self.work.reads += 1;
         let (mut entries, mut count, mut bytes, mut known) = (Vec::new(), 0, 0, false);
         for entry in self.data.streams.get(stream).into_iter().flatten().filter(|entry| entry.offset >= from) {
             let size = entry.data.len() as u64;
@@ -158,8 +161,8 @@ impl ModelRedis {
         if has_names {
             of_room.insert(host.clone(), version.clone());
             let at = now + Duration::from_millis(decimal(forget_after));
-            self.data.expires.insert(names.clone(), at);
-            self.data.expires.insert(hosts.clone(), at);
+            self.data.expire_at(names, at);
+            self.data.expire_at(hosts, at);
         } else {
             of_room.remove(host);
         }

@@ -2,7 +2,7 @@
 
 use super::{Act, Actor, Numbered};
 use crate::base::{AppIndex, Random, Time};
-use crate::cluster::model::{Data, ModelRedis};
+use crate::cluster::model::{Data, ModelRedis, Work};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -25,6 +25,22 @@ struct Inner {
 pub struct RedisConnection {
     model: RedisModel,
     client: Option<u32>,
+}
+
+/// What a [`RedisModel`] has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisWork {
+    /// Commands of all kinds, the others here included.
+    pub commands: u64,
+    /// Messages that hosts published to rooms.
+    pub publishes: u64,
+    /// The part of these messages that a history has kept.
+    pub kept: u64,
+    /// Histories that hosts read.
+    pub reads: u64,
+    /// Messages that the server sent to subscribers, once for each.
+    pub deliveries: u64,
 }
 
 impl fmt::Debug for RedisModel {
@@ -88,6 +104,13 @@ impl RedisModel {
         }
     }
 
+    /// Returns what the server has done so far.
+    #[must_use]
+    pub fn work(&self) -> RedisWork {
+        let Work { commands, publishes, kept, reads, deliveries } = self.0.borrow().redis.work;
+        RedisWork { commands, publishes, kept, reads, deliveries }
+    }
+
     /// Returns all messages that hosts whose keys begin with `prefix` have ever published, in order.
     #[must_use]
     pub fn numbered(&self, prefix: &str) -> Vec<Numbered> {
@@ -104,6 +127,15 @@ impl RedisModel {
                 was_lost,
             })
             .collect()
+    }
+}
+
+impl RedisConnection {
+    /// Carries out the complete commands in what a host sends. Keys expire as time passes.
+    pub fn receive(&mut self, now: Time, bytes: &[u8]) {
+        if let Some(client) = self.client {
+            self.model.0.borrow_mut().redis.receive(now, client, bytes);
+        }
     }
 }
 
@@ -124,11 +156,8 @@ impl Actor for RedisConnection {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
-        if let Some(client) = self.client {
-            let mut inner = self.model.0.borrow_mut();
-            let now = inner.now;
-            inner.redis.receive(now, client, bytes);
-        }
+        let now = self.model.0.borrow().now;
+        self.receive(now, bytes);
     }
 
     fn replies(&mut self) -> Vec<u8> {

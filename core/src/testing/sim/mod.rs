@@ -66,7 +66,7 @@ mod watch;
 
 pub use crate::state::{Numbered, ToldPresence};
 pub use attempt::Attempt;
-pub use broker::{RedisConnection, RedisModel};
+pub use broker::{RedisConnection, RedisModel, RedisWork};
 pub use client::{Client, Do, Session};
 pub use peer::{Act, Actor, Link};
 pub use replies::{DecodedReply, ReplyStream};

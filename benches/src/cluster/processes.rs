@@ -1,0 +1,106 @@
+//! Redis and the hosts, each as a process of its own.
+
+use super::client::Client;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a process may need until it accepts connections.
+const STARTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// A process that listens on a port of the loopback interface. It is ended when this is dropped.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    pub(super) address: SocketAddr,
+}
+
+impl Process {
+    /// Starts a Redis server without data on the disk.
+    pub(super) fn redis() -> io::Result<Self> {
+        let address = free_address();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.args(["--daemonize", "no", "--client-output-buffer-limit", "pubsub 256mb 64mb 60"]);
+        Self::start(command, address)
+    }
+
+    /// Starts a host with this number of workers, and a link to a broker.
+    pub(super) fn host(workers: u8, broker: Option<SocketAddr>) -> io::Result<Self> {
+        let address = free_address();
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["serve", &address.to_string(), &workers.to_string()]);
+        command.args(broker.map(|broker| broker.to_string()));
+        Self::start(command, address)
+    }
+
+    fn start(mut command: Command, address: SocketAddr) -> io::Result<Self> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        let process = Self { child, address };
+        let began = Instant::now();
+        while let Err(error) = TcpStream::connect(address) {
+            if began.elapsed() > STARTS_WITHIN {
+                return Err(error);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(process)
+    }
+
+    /// Connects to a host.
+    pub(super) fn connect(&self) -> io::Result<Client> {
+        Client::connect(self.address)
+    }
+
+    /// Returns the time that all threads have used the processor, in seconds.
+    pub(super) fn cpu(&self) -> f64 {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let each =
+            threads.into_iter().flatten().flatten().filter_map(|thread| cpu_in(&thread.path().join("schedstat")));
+        each.sum()
+    }
+
+    /// Returns the memory that belongs to the process alone, and all that it has in use, in bytes.
+    pub(super) fn memory(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            kilobytes.unwrap_or(0) * 1024
+        };
+        (field("RssAnon:"), field("VmRSS:"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Returns the time that this thread has used the processor, in seconds.
+pub(super) fn own_cpu() -> f64 {
+    cpu_in("/proc/thread-self/schedstat".as_ref()).unwrap_or_default()
+}
+
+fn cpu_in(path: &std::path::Path) -> Option<f64> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.split_whitespace().next()?.parse().ok().map(|nanos| Duration::from_nanos(nanos).as_secs_f64())
+}
+
+/// Returns an address on which nobody listens, below the ports that the system gives to clients.
+pub(super) fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(21_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(port < 32_000, "no port is free");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
