@@ -97,7 +97,7 @@ impl ModelRedis {
                     return b"_\r\n".to_vec();
                 }
                 self.data.strings.insert(key.to_vec(), value.to_vec());
-                self.data.expires.insert(key.to_vec(), now + Duration::from_millis(decimal(millis)));
+                self.data.expire_at(key, now + Duration::from_millis(decimal(millis)));
                 b"+OK\r\n".to_vec()
             }
             [b"GETEX", key, b"PX", millis] => {
