@@ -14,6 +14,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 
 /// Something that was sent, and has no answer yet.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) enum Task<P> {
     CreateStream(Stream, Option<String>),
     /// A request, and the answer that comes next.
     Asked(Asked<P>, Next),
+    /// One of several names in this room, before their version.
+    Name(Arc<str>),
     /// Nothing depends on the answer.
     Ignored,
 }
@@ -60,6 +63,8 @@ pub(super) enum Next {
     /// The confirmation of a change of names, or of the removal before it.
     NamesKept,
     NamesRemoved,
+    /// The last message about names, before these are read.
+    LastName,
     LeaseKept,
     LeasesListed,
     LeaseRemoved,
@@ -178,6 +183,7 @@ impl<P> NatsLink<P> {
         }
         match task {
             Task::Ignored => Ok(()),
+            Task::Name(room) => self.name_kept(room, &message.payload),
             Task::CreateStream(stream, earlier) => self.stream_created(now, stream, earlier, &message.payload),
             Task::Asked(asked, next) => self.handle_next(now, asked, next, &message.payload),
         }
@@ -189,6 +195,7 @@ impl<P> NatsLink<P> {
             Next::Earlier => self.earlier_found(now, asked, payload),
             Next::Kept(ours) => self.was_kept(now, asked, ours, payload),
             Next::NamesKept => self.names_kept(now, asked, payload),
+            Next::LastName => self.last_name_found(now, asked, payload),
             Next::NamesRemoved => self.names_removed(now, asked, payload),
             Next::LeaseKept => self.lease_kept(now, asked, payload),
             Next::LeasesListed => self.leases_listed(now, asked, payload),
@@ -237,6 +244,9 @@ impl<P> NatsLink<P> {
     }
 
     fn nobody_answered(&mut self, now: Time, task: Task<P>) -> Result<(), LinkFault> {
+        if let Task::Asked(asked, _) = &task {
+            self.doubt_stream(asked);
+        }
         match task {
             Task::CreateStream(..) => return Err(LinkFault::NoJetStream),
             task => self.refuse(now, task, "no server keeps this now (no responders)"),
@@ -260,7 +270,6 @@ impl<P> NatsLink<P> {
     fn refuse(&mut self, now: Time, task: Task<P>, text: &str) {
         match task {
             Task::Asked(asked, next) => {
-                self.doubt_stream(&asked);
                 if let Next::Messages(collect) | Next::Consumer(collect) = next {
                     self.consumers.remove(&collect.consumer);
                 }
@@ -270,6 +279,7 @@ impl<P> NatsLink<P> {
                 let name = stream.name(&self.subjects);
                 self.fail(LinkFault::Refused(format!("the stream {name} cannot be created: {text}")));
             }
+            Task::Name(room) => drop(self.unkept_names.insert(room)),
             Task::Ignored => {}
         }
     }

@@ -12,7 +12,7 @@ use crate::cluster::fault::LinkFault;
 use crate::config::Nats;
 use crate::history::{Keep, Marks};
 use alloc::borrow::ToOwned;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -60,6 +60,8 @@ pub(in crate::cluster) struct NatsLink<P> {
     /// The rooms with a change of names under way, and the later changes.
     pub(super) naming: BTreeMap<Arc<str>, VecDeque<Asked<P>>>,
     pub(super) known: BTreeMap<Arc<str>, Known>,
+    /// The rooms with a name that the server has refused, until their version is written.
+    pub(super) unkept_names: BTreeSet<Arc<str>>,
     /// The versions of this host's names that were written over this link.
     pub(super) written: BTreeMap<Arc<str>, u64>,
     /// The subscriptions of each room: to its messages, and to its names.
@@ -146,6 +148,7 @@ impl<P> NatsLink<P> {
             opening: BTreeMap::new(),
             naming: BTreeMap::new(),
             known: BTreeMap::new(),
+            unkept_names: BTreeSet::new(),
             written: BTreeMap::new(),
             rooms: BTreeMap::new(),
             by_subscription: BTreeMap::new(),
@@ -234,6 +237,9 @@ impl<P> NatsLink<P> {
         if let Some(subscribed) = self.rooms.remove(room) {
             self.forget_subscription(subscribed);
         }
+        if self.written.get(room) == Some(&0) {
+            self.written.remove(room);
+        }
     }
 
     fn forget_subscription(&mut self, subscribed: Subscribed) {
@@ -263,7 +269,7 @@ impl<P> NatsLink<P> {
     pub(in crate::cluster) fn end(self) -> Vec<(Request, P)> {
         let in_calls = self.calls.into_values().filter_map(|call| match call.task {
             Task::Asked(asked, _) => Some(asked),
-            Task::CreateStream(..) | Task::Ignored => None,
+            Task::CreateStream(..) | Task::Name(_) | Task::Ignored => None,
         });
         let in_streams = self.streams.into_values().flat_map(|state| match state {
             StreamState::Making(waiting) => waiting,

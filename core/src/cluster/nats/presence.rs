@@ -1,21 +1,20 @@
 //! Requests about names, and about the leases of hosts.
 
-use super::answers::{ApiErrorKind, Stored, Unusable, done, kept, subjects};
+use super::answers::{ApiErrorKind, Stored, Unusable, done, kept, stored, subjects};
 use super::calls::{Asked, Next, Task, bytes_of};
-use super::codec::write;
 use super::collect::Collect;
 use super::headers::gone;
 use super::link::NatsLink;
 use super::subjects::{host_in, last_word};
 use crate::base::Time;
 use crate::cluster::broker::{Answer, Named, NamesChange, Request};
-use crate::cluster::fault::LinkFault;
+use crate::cluster::fault::{LinkFault, Refused};
 use crate::cluster::names::host_text;
 use crate::cluster::news;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -81,7 +80,8 @@ impl<P> NatsLink<P> {
             Request::Forget { room, host } => (Arc::clone(room), *host, 0, None),
             _ => return,
         };
-        let before = if host == self.host { self.written.get(&room).copied().unwrap_or(0) } else { 0 };
+        // Without a version that was written over this link, no host has the one before.
+        let before = self.written.get(&room).copied().filter(|_| host == self.host).unwrap_or(u64::MAX);
         let mut news = format!("{} {before} {version}", host_text(host));
         let no_name: (Arc<str>, Option<Arc<str>>);
         let (set, gone_name): (&[Named], Option<&Arc<str>>) = match change {
@@ -104,14 +104,14 @@ impl<P> NatsLink<P> {
         for (name, info) in set {
             let info = info.as_ref().map(|info| format!("i{info}")).unwrap_or_default();
             let subject = self.subjects.name(&room, host, Some(name));
-            write::publish(&mut self.output, &subject, "", b"", info.as_bytes());
+            self.call(now, subject, "", info.as_bytes(), Task::Name(Arc::clone(&room)));
         }
         if let Some(name) = gone_name {
             let subject = self.subjects.name(&room, host, Some(name));
-            write::publish(&mut self.output, &subject, "", gone().as_bytes(), b"");
+            self.call(now, subject, &gone(), b"", Task::Name(Arc::clone(&room)));
         }
         if host == self.host {
-            if version == 0 {
+            if version == 0 && !self.rooms.contains_key(&room) {
                 self.written.remove(&room);
             } else {
                 self.written.insert(Arc::clone(&room), version);
@@ -121,14 +121,38 @@ impl<P> NatsLink<P> {
         self.call(now, subject, "", news.as_bytes(), Task::Asked(asked, Next::NamesKept));
     }
 
+    /// Handles the confirmation of one name. It comes before that of the version.
+    pub(super) fn name_kept(&mut self, room: Arc<str>, payload: &[u8]) -> Result<(), LinkFault> {
+        match kept(payload) {
+            Ok(_) => {}
+            Err(Unusable::Error(_)) => drop(self.unkept_names.insert(room)),
+            Err(Unusable::Unreadable) => return Err(LinkFault::Unexpected("a name")),
+        }
+        Ok(())
+    }
+
     pub(super) fn names_kept(&mut self, now: Time, asked: Asked<P>, payload: &[u8]) -> Result<(), LinkFault> {
         let found = match kept(payload) {
             Ok(found) => found,
             Err(why) => return self.refuse_after(now, asked, why, "a change of names"),
         };
-        if let Request::Names { room, change: NamesChange::Remove(name), .. } = &asked.request {
-            // The message that says so is not needed either. A later one of this name has a higher number.
-            let filter = self.subjects.name(room, self.host, Some(name));
+        if let Request::Names { room, .. } = &asked.request
+            && self.unkept_names.remove(room)
+        {
+            let why = Refused("not all names are kept".into());
+            self.finish(now, asked, Answer::Refused(why));
+            return Ok(());
+        }
+        let filter = match &asked.request {
+            // The message that says so is not needed either.
+            Request::Names { room, change: NamesChange::Remove(name), .. } => {
+                Some(self.subjects.name(room, self.host, Some(name)))
+            }
+            Request::Forget { room, host } => Some(self.subjects.name(room, *host, None)),
+            _ => None,
+        };
+        if let Some(filter) = filter {
+            // What was written later has a higher number.
             let query = format!(r#"{{"filter":"{filter}","seq":{}}}"#, found.number);
             let subject = format!("$JS.API.STREAM.PURGE.{}", self.subjects.names_stream());
             self.call(now, subject, "", query.as_bytes(), Task::Ignored);
@@ -137,28 +161,54 @@ impl<P> NatsLink<P> {
         Ok(())
     }
 
-    /// Removes the names of a host that is gone.
+    /// Removes the names of a host that is gone: first the version, so that the host writes them anew if it is not.
     pub(super) fn forget_names(&mut self, now: Time, asked: Asked<P>) {
-        let Request::Forget { room, host } = &asked.request else { return };
-        let filter = self.subjects.name(room, *host, None);
-        self.remove_names(now, asked, &filter);
+        self.write_names(now, asked);
     }
 
     /// Reads the versions of the names of all hosts in a room, or a part of the names of one host.
+    ///
+    /// The server with the consumer may be behind. So the one that is not is asked first what the last message is.
     pub(super) fn read_names(&mut self, now: Time, asked: Asked<P>) {
-        let stream = self.subjects.names_stream();
-        let (filter, from, max) = match &asked.request {
-            Request::Hosts { room } => (self.subjects.version(room, None), 0, HOSTS_MAX),
+        let Some((filter, ..)) = self.names_to_read(&asked.request) else { return };
+        let query = format!(r#"{{"last_by_subj":"{filter}"}}"#);
+        let subject = format!("$JS.API.STREAM.MSG.GET.{}", self.subjects.names_stream());
+        self.call(now, subject, "", query.as_bytes(), Task::Asked(asked, Next::LastName));
+    }
+
+    pub(super) fn last_name_found(&mut self, now: Time, asked: Asked<P>, payload: &[u8]) -> Result<(), LinkFault> {
+        let last = match stored(payload) {
+            Ok(last) => Some(last.number),
+            Err(Unusable::Error(error)) if error.kind == ApiErrorKind::NoMessage => None,
+            Err(why) => return self.refuse_after(now, asked, why, "a request for the last name"),
+        };
+        let Some((filter, from, max)) = self.names_to_read(&asked.request) else { return Ok(()) };
+        let collect = Collect::of_names(self.subjects.names_stream(), max, last.unwrap_or(0));
+        if last.is_none_or(|last| last < from) {
+            self.names_collected(now, asked, collect);
+        } else {
+            self.collect(now, asked, filter, from, collect);
+        }
+        Ok(())
+    }
+
+    /// Returns the subjects with names, the first number, and the maximum number of messages.
+    fn names_to_read(&self, request: &Request) -> Option<(String, u64, u64)> {
+        match request {
+            Request::Hosts { room } => Some((self.subjects.version(room, None), 0, HOSTS_MAX)),
             Request::NamesOf { room, host, cursor } => {
                 let from = core::str::from_utf8(cursor).ok().and_then(|cursor| cursor.parse().ok());
-                (self.subjects.name(room, *host, None), from.unwrap_or(0), NAMES_MAX)
+                Some((self.subjects.name(room, *host, None), from.unwrap_or(0), NAMES_MAX))
             }
-            _ => return,
-        };
-        self.collect(now, asked, filter, from, Collect::of_names(stream, max));
+            _ => None,
+        }
     }
 
     pub(super) fn names_collected(&mut self, now: Time, asked: Asked<P>, collect: Collect) {
+        if collect.is_behind() {
+            let why = Refused("the server is behind".into());
+            return self.finish(now, asked, Answer::Refused(why));
+        }
         let answer = if let Request::Hosts { .. } = asked.request {
             let version = |stored: &Stored| {
                 let host = host_in(&stored.subject)?;
