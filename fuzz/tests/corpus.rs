@@ -158,6 +158,11 @@ fn monitor() {
 }
 
 #[test]
+fn nats() {
+    replay("nats", drupe_fuzz::nats);
+}
+
+#[test]
 fn resp() {
     replay("resp", drupe_fuzz::resp);
 }

@@ -237,6 +237,9 @@ impl<P> NatsLink<P> {
     }
 
     fn nobody_answered(&mut self, now: Time, task: Task<P>) -> Result<(), LinkFault> {
+        if let Task::Asked(asked, _) = &task {
+            self.doubt_stream(asked);
+        }
         match task {
             Task::CreateStream(..) => return Err(LinkFault::NoJetStream),
             task => self.refuse(now, task, "no server keeps this now (no responders)"),
@@ -260,7 +263,6 @@ impl<P> NatsLink<P> {
     fn refuse(&mut self, now: Time, task: Task<P>, text: &str) {
         match task {
             Task::Asked(asked, next) => {
-                self.doubt_stream(&asked);
                 if let Next::Messages(collect) | Next::Consumer(collect) = next {
                     self.consumers.remove(&collect.consumer);
                 }

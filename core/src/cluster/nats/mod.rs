@@ -24,6 +24,14 @@ mod presence;
 mod rooms;
 mod streams;
 mod subjects;
+#[cfg(test)]
+mod tests;
 
 pub(super) use link::NatsLink;
 pub(super) use streams::Class;
+
+/// Parses JSON, and returns its debug format, for fuzz targets.
+#[cfg(feature = "sim")]
+pub(crate) fn json_of(bytes: &[u8]) -> Option<alloc::string::String> {
+    json::Json::parse(bytes).map(|json| alloc::format!("{json:?}"))
+}

@@ -54,6 +54,7 @@ mod dialing;
 mod digest;
 mod lost_writes;
 mod node;
+mod operations;
 mod peer;
 mod promise;
 mod replay;
@@ -68,6 +69,7 @@ pub use crate::state::{Numbered, ToldPresence};
 pub use attempt::Attempt;
 pub use broker::{RedisConnection, RedisModel, RedisWork};
 pub use client::{Client, Do, Session};
+pub use operations::{DecodedOperation, OperationStream};
 pub use peer::{Act, Actor, Link};
 pub use replies::{DecodedReply, ReplyStream};
 

@@ -8,8 +8,6 @@ use crate::base::work;
 use alloc::string::String;
 use bytes::{Bytes, BytesMut};
 
-/// Maximum number of bytes that are held between two calls: the longest message, and its line.
-const HELD_MAX: usize = MESSAGE_MAX + LINE_MAX + 2;
 /// The line end.
 const END: &[u8] = b"\r\n";
 
@@ -44,6 +42,9 @@ struct Declared {
 }
 
 impl OpDecoder {
+    /// Maximum number of bytes that are held between two calls: the longest message, and its line.
+    pub(crate) const HELD_MAX: usize = MESSAGE_MAX + LINE_MAX + 2;
+
     /// Adds received bytes. After a fault, it drops them.
     ///
     /// If operations of more bytes than the longest message were not taken, the link fails with
@@ -52,8 +53,8 @@ impl OpDecoder {
         if self.fault.is_some() {
             return;
         }
-        if self.buffer.len() > HELD_MAX {
-            self.fail(NatsError::NotRead { max: HELD_MAX });
+        if self.buffer.len() > Self::HELD_MAX {
+            self.fail(NatsError::NotRead { max: Self::HELD_MAX });
             return;
         }
         self.buffer.extend_from_slice(bytes);
