@@ -166,6 +166,12 @@ impl People {
         self.remove_where(|of, news| of == host && news < reading)
     }
 
+    /// Ends a reading that has failed. The names of the host are not known then.
+    pub(super) fn fail_reading(&mut self, host: u64) {
+        self.readings.remove(&host);
+        self.versions.remove(&host);
+    }
+
     /// Forgets the readings, after the link was lost. The names of these hosts are not known then.
     pub(super) fn stop_reading(&mut self) {
         for host in core::mem::take(&mut self.readings).into_keys() {

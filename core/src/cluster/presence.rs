@@ -172,8 +172,9 @@ impl Cluster {
     }
 
     pub(super) fn names_read(&mut self, now: Time, name: &Arc<str>, (host, reading): (u64, u64), answer: Answer) {
-        let Answer::Names(names, cursor) = answer else { return };
         let Some(room) = self.rooms.get_mut(name).filter(|room| room.people.is_reading(host, reading)) else { return };
+        // The names are not those of this version, and are read again when they are compared.
+        let Answer::Names(names, cursor) = answer else { return room.people.fail_reading(host) };
         let mut changes: Vec<Change> =
             names.iter().filter_map(|(who, info)| room.people.add(host, who, info.as_ref())).collect();
         if !names.is_empty() {

@@ -13,6 +13,7 @@ use crate::cluster::fault::{LinkFault, Refused};
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 
 impl<P> NatsLink<P> {
     /// Sends a request.
@@ -120,6 +121,7 @@ impl<P> NatsLink<P> {
         }
         match task {
             Task::Ignored => Ok(()),
+            Task::Name(room) => self.name_kept(room, &message.payload),
             Task::CreateStream(stream, earlier) => self.stream_created(now, stream, earlier, &message.payload),
             Task::Asked(asked, next) => self.handle_next(now, asked, next, &message.payload),
         }
@@ -131,6 +133,7 @@ impl<P> NatsLink<P> {
             Next::Earlier => self.earlier_found(now, asked, payload),
             Next::Kept(ours) => self.was_kept(now, asked, ours, payload),
             Next::NamesKept => self.names_kept(now, asked, payload),
+            Next::LastName => self.last_name_found(now, asked, payload),
             Next::NamesRemoved => self.names_removed(now, asked, payload),
             Next::LeaseKept => self.lease_kept(now, asked, payload),
             Next::LeasesListed => self.leases_listed(now, asked, payload),
@@ -214,6 +217,7 @@ impl<P> NatsLink<P> {
                 let name = stream.name(&self.subjects);
                 self.fail(LinkFault::Refused(format!("the stream {name} cannot be created: {text}")));
             }
+            Task::Name(room) => drop(self.unkept_names.insert(room)),
             Task::Ignored => {}
         }
     }

@@ -13,7 +13,7 @@ use crate::cluster::fault::LinkFault;
 use crate::config::Nats;
 use crate::history::{Keep, Marks};
 use alloc::borrow::ToOwned;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -61,6 +61,8 @@ pub(in crate::cluster) struct NatsLink<P> {
     /// The rooms with a change of names under way, and the later changes.
     pub(super) naming: BTreeMap<Arc<str>, VecDeque<Asked<P>>>,
     pub(super) known: BTreeMap<Arc<str>, Known>,
+    /// The rooms with a name that the server has refused, until their version is written.
+    pub(super) unkept_names: BTreeSet<Arc<str>>,
     /// The versions of this host's names that were written over this link.
     pub(super) written: BTreeMap<Arc<str>, u64>,
     /// The subscriptions of each room: to its messages, and to its names.
@@ -147,6 +149,7 @@ impl<P> NatsLink<P> {
             opening: BTreeMap::new(),
             naming: BTreeMap::new(),
             known: BTreeMap::new(),
+            unkept_names: BTreeSet::new(),
             written: BTreeMap::new(),
             rooms: BTreeMap::new(),
             by_subscription: BTreeMap::new(),
@@ -264,7 +267,7 @@ impl<P> NatsLink<P> {
     pub(in crate::cluster) fn end(self) -> Vec<(Request, P)> {
         let in_calls = self.calls.into_values().filter_map(|call| match call.task {
             Task::Asked(asked, _) => Some(asked),
-            Task::CreateStream(..) | Task::Ignored => None,
+            Task::CreateStream(..) | Task::Name(_) | Task::Ignored => None,
         });
         let in_streams = self.streams.into_values().flat_map(|state| match state {
             StreamState::Making(waiting) => waiting,

@@ -1,7 +1,6 @@
 //! Requests about names, and about the leases of hosts.
 
-use super::answers::{ApiErrorKind, Stored, Unusable, done, kept, subjects};
-use super::codec::write;
+use super::answers::{ApiErrorKind, Stored, Unusable, done, kept, stored, subjects};
 use super::headers::gone;
 use super::link::NatsLink;
 use super::reading::Collect;
@@ -9,13 +8,13 @@ use super::subjects::{host_in, last_word};
 use super::task::{Asked, Next, Task, bytes_of};
 use crate::base::Time;
 use crate::cluster::broker::{Answer, Named, NamesChange, Request};
-use crate::cluster::fault::LinkFault;
+use crate::cluster::fault::{LinkFault, Refused};
 use crate::cluster::names::host_text;
 use crate::cluster::news;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -104,11 +103,11 @@ impl<P> NatsLink<P> {
         for (name, info) in set {
             let info = info.as_ref().map(|info| format!("i{info}")).unwrap_or_default();
             let subject = self.subjects.name(&room, host, Some(name));
-            write::publish(&mut self.output, &subject, "", b"", info.as_bytes());
+            self.call(now, subject, "", info.as_bytes(), Task::Name(Arc::clone(&room)));
         }
         if let Some(name) = gone_name {
             let subject = self.subjects.name(&room, host, Some(name));
-            write::publish(&mut self.output, &subject, "", gone().as_bytes(), b"");
+            self.call(now, subject, &gone(), b"", Task::Name(Arc::clone(&room)));
         }
         if host == self.host {
             if version == 0 {
@@ -121,11 +120,28 @@ impl<P> NatsLink<P> {
         self.call(now, subject, "", news.as_bytes(), Task::Asked(asked, Next::NamesKept));
     }
 
+    /// Handles the confirmation of one name. It comes before that of the version.
+    pub(super) fn name_kept(&mut self, room: Arc<str>, payload: &[u8]) -> Result<(), LinkFault> {
+        match kept(payload) {
+            Ok(_) => {}
+            Err(Unusable::Error(_)) => drop(self.unkept_names.insert(room)),
+            Err(Unusable::Unreadable) => return Err(LinkFault::Unexpected("a name")),
+        }
+        Ok(())
+    }
+
     pub(super) fn names_kept(&mut self, now: Time, asked: Asked<P>, payload: &[u8]) -> Result<(), LinkFault> {
         let found = match kept(payload) {
             Ok(found) => found,
             Err(why) => return self.refuse_after(now, asked, why, "a change of names"),
         };
+        if let Request::Names { room, .. } = &asked.request
+            && self.unkept_names.remove(room)
+        {
+            let why = Refused("not all names are kept".into());
+            self.finish(now, asked, Answer::Refused(why));
+            return Ok(());
+        }
         if let Request::Names { room, change: NamesChange::Remove(name), .. } = &asked.request {
             // The message that says so is not needed either. A later one of this name has a higher number.
             let filter = self.subjects.name(room, self.host, Some(name));
@@ -145,20 +161,48 @@ impl<P> NatsLink<P> {
     }
 
     /// Reads the versions of the names of all hosts in a room, or a part of the names of one host.
+    ///
+    /// The server with the consumer may be behind. So the one that is not is asked first what the last message is.
     pub(super) fn read_names(&mut self, now: Time, asked: Asked<P>) {
-        let stream = self.subjects.names_stream();
-        let (filter, from, max) = match &asked.request {
-            Request::Hosts { room } => (self.subjects.version(room, None), 0, HOSTS_MAX),
+        let Some((filter, ..)) = self.names_to_read(&asked.request) else { return };
+        let query = format!(r#"{{"last_by_subj":"{filter}"}}"#);
+        let subject = format!("$JS.API.STREAM.MSG.GET.{}", self.subjects.names_stream());
+        self.call(now, subject, "", query.as_bytes(), Task::Asked(asked, Next::LastName));
+    }
+
+    pub(super) fn last_name_found(&mut self, now: Time, asked: Asked<P>, payload: &[u8]) -> Result<(), LinkFault> {
+        let last = match stored(payload) {
+            Ok(last) => Some(last.number),
+            Err(Unusable::Error(error)) if error.kind == ApiErrorKind::NoMessage => None,
+            Err(why) => return self.refuse_after(now, asked, why, "a request for the last name"),
+        };
+        let Some((filter, from, max)) = self.names_to_read(&asked.request) else { return Ok(()) };
+        let collect = Collect::of_names(self.subjects.names_stream(), max, last.unwrap_or(0));
+        if last.is_none_or(|last| last < from) {
+            self.names_collected(now, asked, collect);
+        } else {
+            self.collect(now, asked, filter, from, collect);
+        }
+        Ok(())
+    }
+
+    /// Returns the subjects with names, the first number, and the maximum number of messages.
+    fn names_to_read(&self, request: &Request) -> Option<(String, u64, u64)> {
+        match request {
+            Request::Hosts { room } => Some((self.subjects.version(room, None), 0, HOSTS_MAX)),
             Request::NamesOf { room, host, cursor } => {
                 let from = core::str::from_utf8(cursor).ok().and_then(|cursor| cursor.parse().ok());
-                (self.subjects.name(room, *host, None), from.unwrap_or(0), NAMES_MAX)
+                Some((self.subjects.name(room, *host, None), from.unwrap_or(0), NAMES_MAX))
             }
-            _ => return,
-        };
-        self.collect(now, asked, filter, from, Collect::of_names(stream, max));
+            _ => None,
+        }
     }
 
     pub(super) fn names_collected(&mut self, now: Time, asked: Asked<P>, collect: Collect) {
+        if collect.is_behind() {
+            let why = Refused("the server is behind".into());
+            return self.finish(now, asked, Answer::Refused(why));
+        }
         let answer = if let Request::Hosts { .. } = asked.request {
             let version = |stored: &Stored| {
                 let host = host_in(&stored.subject)?;

@@ -18,6 +18,8 @@ pub(super) struct Collect {
     pub(super) consumer: String,
     /// The position of the room when the reading began.
     pub(super) top: Option<Position>,
+    /// The number of the last message when the reading began.
+    pub(super) last: u64,
     /// The number of messages after the first one above which none is read. 0: any number.
     pub(super) above: u64,
     pub(super) is_above: bool,
@@ -46,6 +48,7 @@ impl Collect {
             stream,
             consumer: String::new(),
             top: None,
+            last: 0,
             above: 0,
             is_above: false,
             last_only: None,
@@ -74,6 +77,7 @@ impl Collect {
         };
         Self {
             top: Some(top),
+            last: top.offset,
             above: part.above.into(),
             last_only,
             // The reader has the first one already.
@@ -82,9 +86,9 @@ impl Collect {
         }
     }
 
-    /// All messages of some subjects, of which each has one.
-    pub(super) fn of_names(stream: String, max: u64) -> Self {
-        Self::new(stream, max, BATCH_BYTES)
+    /// All messages of some subjects, of which each has one. `last`: the number of the last one, or 0.
+    pub(super) fn of_names(stream: String, max: u64, last: u64) -> Self {
+        Self { last, ..Self::new(stream, max, BATCH_BYTES) }
     }
 
     /// Returns the number of the first message that was not read, if there is one.
@@ -99,7 +103,7 @@ impl Collect {
     /// Returns `true` if the consumer has no more, although the room has later messages.
     pub(super) fn is_behind(&self) -> bool {
         let last = self.got.last().map_or(0, |last| last.number);
-        self.pending == 0 && self.skip == 0 && self.top.is_some_and(|top| last < top.offset) && self.last_only.is_none()
+        self.pending == 0 && self.skip == 0 && last < self.last && self.last_only.is_none()
     }
 }
 

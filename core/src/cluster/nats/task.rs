@@ -8,6 +8,7 @@ use crate::base::Time;
 use crate::cluster::broker::Request;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 
 /// Something that was sent, and has no answer yet.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) enum Task<P> {
     CreateStream(Stream, Option<String>),
     /// A request, and the answer that comes next.
     Asked(Asked<P>, Next),
+    /// One of several names in this room, before their version.
+    Name(Arc<str>),
     /// Nothing depends on the answer.
     Ignored,
 }
@@ -54,6 +57,8 @@ pub(super) enum Next {
     /// The confirmation of a change of names, or of the removal before it.
     NamesKept,
     NamesRemoved,
+    /// The last message about names, before these are read.
+    LastName,
     LeaseKept,
     LeasesListed,
     LeaseRemoved,
