@@ -142,9 +142,16 @@ impl<P> NatsLink<P> {
             self.finish(now, asked, Answer::Refused(why));
             return Ok(());
         }
-        if let Request::Names { room, change: NamesChange::Remove(name), .. } = &asked.request {
-            // The message that says so is not needed either. A later one of this name has a higher number.
-            let filter = self.subjects.name(room, self.host, Some(name));
+        let filter = match &asked.request {
+            // The message that says so is not needed either.
+            Request::Names { room, change: NamesChange::Remove(name), .. } => {
+                Some(self.subjects.name(room, self.host, Some(name)))
+            }
+            Request::Forget { room, host } => Some(self.subjects.name(room, *host, None)),
+            _ => None,
+        };
+        if let Some(filter) = filter {
+            // What was written later has a higher number.
             let query = format!(r#"{{"filter":"{filter}","seq":{}}}"#, found.number);
             let subject = format!("$JS.API.STREAM.PURGE.{}", self.subjects.names_stream());
             self.call(now, subject, "", query.as_bytes(), Task::Ignored);
@@ -153,11 +160,9 @@ impl<P> NatsLink<P> {
         Ok(())
     }
 
-    /// Removes the names of a host that is gone.
+    /// Removes the names of a host that is gone: first the version, so that the host writes them anew if it is not.
     pub(super) fn forget_names(&mut self, now: Time, asked: Asked<P>) {
-        let Request::Forget { room, host } = &asked.request else { return };
-        let filter = self.subjects.name(room, *host, None);
-        self.remove_names(now, asked, &filter);
+        self.write_names(now, asked);
     }
 
     /// Reads the versions of the names of all hosts in a room, or a part of the names of one host.
