@@ -238,6 +238,9 @@ impl<P> NatsLink<P> {
         if let Some(subscribed) = self.rooms.remove(room) {
             self.forget_subscription(subscribed);
         }
+        if self.written.get(room) == Some(&0) {
+            self.written.remove(room);
+        }
     }
 
     fn forget_subscription(&mut self, subscribed: Subscribed) {

@@ -80,7 +80,8 @@ impl<P> NatsLink<P> {
             Request::Forget { room, host } => (Arc::clone(room), *host, 0, None),
             _ => return,
         };
-        let before = if host == self.host { self.written.get(&room).copied().unwrap_or(0) } else { 0 };
+        // Without a version that was written over this link, no host has the one before.
+        let before = self.written.get(&room).copied().filter(|_| host == self.host).unwrap_or(u64::MAX);
         let mut news = format!("{} {before} {version}", host_text(host));
         let no_name: (Arc<str>, Option<Arc<str>>);
         let (set, gone_name): (&[Named], Option<&Arc<str>>) = match change {
@@ -110,7 +111,7 @@ impl<P> NatsLink<P> {
             self.call(now, subject, &gone(), b"", Task::Name(Arc::clone(&room)));
         }
         if host == self.host {
-            if version == 0 {
+            if version == 0 && !self.rooms.contains_key(&room) {
                 self.written.remove(&room);
             } else {
                 self.written.insert(Arc::clone(&room), version);
