@@ -18,7 +18,7 @@ const FOLDERS: &[(&str, &str)] = &[
     ("config", "the configuration of a machine: addresses, limits, watermarks, outgoing connections"),
     ("metrics", "counters, gauges and histograms, and their text for Prometheus"),
     ("facts", "what a shell reports to a machine, and machines to each other; formatted and parsed as text"),
-    ("cluster", "rooms that several hosts share through a broker: the Redis protocol"),
+    ("cluster", "rooms that several hosts share through a broker: the protocols of Redis and NATS"),
     ("web", "what an HTTP listener serves: pages, health checks, metrics"),
     ("state", "connections, rooms, queues, timers, dials, admission: everything but the application"),
     ("handler", "what an application sees: `Handler`, `Event`, `Hub`"),

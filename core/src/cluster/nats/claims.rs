@@ -1,10 +1,11 @@
 //! Keys that only one host gets.
 
 use super::answers::{ApiErrorKind, Unusable, kept};
-use super::calls::{Asked, Next, Task};
 use super::headers::HeadersBuf;
 use super::link::NatsLink;
 use super::streams::CLAIMS;
+use super::task::{Asked, Next, Task};
+use super::task::{Asked, Next, Task};
 use crate::base::Time;
 use crate::cluster::broker::{Answer, Request};
 use crate::cluster::fault::{LinkFault, Refused};

@@ -1,23 +1,21 @@
 //! Reading several messages of a stream, with a consumer that exists for this alone.
 
 use super::answers::{ApiErrorKind, Consumer, Stored, Unusable, consumer, delivered, stored};
-use super::calls::{Asked, Next, Task};
 use super::codec::ServerMessage;
 use super::headers::{Headers, is_gone};
 use super::link::NatsLink;
-use super::rooms::page;
+use super::reading::{BATCH_BYTES, Collect};
+use super::task::{Asked, Next, Task};
 use crate::base::Time;
-use crate::cluster::broker::{Answer, Page, Part, Request};
+use crate::cluster::broker::{Answer, Request};
 use crate::cluster::fault::{LinkFault, Refused};
-use crate::history::Position;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-/// Maximum number of bytes, and of messages, that are asked for at a time.
-const BATCH_BYTES: u64 = 1 << 20;
+/// Maximum number of messages that are asked for at a time.
 const BATCH_MAX: u64 = 256;
 /// Time after which the server removes a consumer that nobody uses, in nanoseconds: 5 s.
 const INACTIVE_NS: u64 = 5_000_000_000;
@@ -25,103 +23,6 @@ const INACTIVE_NS: u64 = 5_000_000_000;
 const CATCH_UP_NS: u64 = 2_000_000_000;
 /// Time after which the server ends a batch whose messages were removed or replaced meanwhile, in nanoseconds: 1 s.
 const BATCH_NS: u64 = 1_000_000_000;
-
-/// What is being read.
-#[derive(Debug)]
-pub(super) struct Collect {
-    stream: String,
-    /// The name of the consumer. Empty: it is not created yet.
-    pub(super) consumer: String,
-    /// The position of the room when the reading began.
-    top: Option<Position>,
-    /// The number of the last message when the reading began.
-    last: u64,
-    /// The number of messages after the first one above which none is read. 0: any number.
-    above: u64,
-    is_above: bool,
-    /// If more than these are kept, the first ones are left out. `None`: all are read.
-    last_only: Option<u64>,
-    skip: u64,
-    max: u64,
-    /// The number of messages that are read however long they are.
-    needed: usize,
-    /// Maximum number of further bytes.
-    bytes_left: u64,
-    /// The server's time, in milliseconds since 1970.
-    now: u64,
-    /// Number of messages after the last one.
-    pending: u64,
-    /// The number of messages in this batch, and how many of them have come.
-    batch: u64,
-    came: u64,
-    has_caught_up: bool,
-    pub(super) got: Vec<Stored>,
-}
-
-impl Collect {
-    fn new(stream: String, max: u64, bytes_max: u64) -> Self {
-        Self {
-            stream,
-            consumer: String::new(),
-            top: None,
-            last: 0,
-            above: 0,
-            is_above: false,
-            last_only: None,
-            skip: 0,
-            max,
-            needed: 1,
-            bytes_left: bytes_max,
-            now: 0,
-            pending: 0,
-            batch: 0,
-            came: 0,
-            has_caught_up: false,
-            got: Vec::new(),
-        }
-    }
-
-    /// A part of a history, of which `keep` messages count.
-    pub(super) fn of_page(stream: String, part: Part, keep: u32, top: Position) -> Self {
-        let max = u64::from(part.max);
-        let is_since = part.above > 0;
-        // The stream keeps one message more than the history has.
-        let last_only = match (is_since, part.from) {
-            (true, _) => None,
-            (false, Some(_)) => Some(u64::from(keep)),
-            (false, None) => Some(u64::from(keep).min(max)),
-        };
-        Self {
-            top: Some(top),
-            last: top.offset,
-            above: part.above.into(),
-            last_only,
-            // The reader has the first one already.
-            needed: if is_since { 2 } else { 1 },
-            ..Self::new(stream, max, part.bytes_max.into())
-        }
-    }
-
-    /// All messages of some subjects, of which each has one. `last`: the number of the last one, or 0.
-    pub(super) fn of_names(stream: String, max: u64, last: u64) -> Self {
-        Self { last, ..Self::new(stream, max, BATCH_BYTES) }
-    }
-
-    /// Returns the number of the first message that was not read, if there is one.
-    pub(super) fn next_number(&self) -> Option<u64> {
-        self.got.last().filter(|_| self.pending > 0).map(|last| last.number + 1)
-    }
-
-    fn into_page(self, top: Position) -> Page {
-        page(top, self.now, self.is_above, self.got)
-    }
-
-    /// Returns `true` if the consumer has no more, although the room has later messages.
-    pub(super) fn is_behind(&self) -> bool {
-        let last = self.got.last().map_or(0, |last| last.number);
-        self.pending == 0 && self.skip == 0 && last < self.last && self.last_only.is_none()
-    }
-}
 
 impl<P> NatsLink<P> {
     /// Begins to read the messages of a subject from a number on.

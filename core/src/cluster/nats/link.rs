@@ -1,11 +1,12 @@
 //! The order of operations, from the greeting to the end of a link.
 
-use super::calls::{Asked, Call, Task};
+use super::class::Class;
 use super::codec::{OpDecoder, ServerMessage, ServerOp, write};
 use super::json::Json;
 use super::login::connect;
-use super::streams::{Class, Stream};
+use super::streams::Stream;
 use super::subjects::Subjects;
+use super::task::{Asked, Call, Task};
 use crate::base::Time;
 use crate::cluster::broker::{Heard, Request};
 use crate::cluster::fault::LinkFault;

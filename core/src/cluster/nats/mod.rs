@@ -13,6 +13,7 @@
 mod answers;
 mod calls;
 mod claims;
+mod class;
 pub(crate) mod codec;
 mod collect;
 mod headers;
@@ -21,14 +22,16 @@ mod link;
 mod login;
 mod messages;
 mod presence;
+mod reading;
 mod rooms;
 mod streams;
 mod subjects;
+mod task;
 #[cfg(test)]
 mod tests;
 
+pub(super) use class::Class;
 pub(super) use link::NatsLink;
-pub(super) use streams::Class;
 
 /// Parses JSON, and returns its debug format, for fuzz targets.
 #[cfg(feature = "sim")]

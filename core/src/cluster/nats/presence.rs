@@ -1,11 +1,11 @@
 //! Requests about names, and about the leases of hosts.
 
 use super::answers::{ApiErrorKind, Stored, Unusable, done, kept, stored, subjects};
-use super::calls::{Asked, Next, Task, bytes_of};
-use super::collect::Collect;
 use super::headers::gone;
 use super::link::NatsLink;
+use super::reading::Collect;
 use super::subjects::{host_in, last_word};
+use super::task::{Asked, Next, Task, bytes_of};
 use crate::base::Time;
 use crate::cluster::broker::{Answer, Named, NamesChange, Request};
 use crate::cluster::fault::{LinkFault, Refused};

@@ -1,13 +1,14 @@
 //! Requests about rooms: their messages, positions and epochs.
 
 use super::answers::{ApiErrorKind, Stored, Unusable, kept, stored};
-use super::calls::{Asked, Next, Task, bytes_of};
-use super::collect::Collect;
+use super::class::Class;
 use super::headers::{HeadersBuf, Ours};
 use super::link::{Known, NatsLink};
-use super::streams::{Class, Stream};
+use super::reading::{Collect, page_messages};
+use super::streams::Stream;
+use super::task::{Asked, Next, Task, bytes_of};
 use crate::base::Time;
-use crate::cluster::broker::{Answer, Message, Page, Part, Previous, Request};
+use crate::cluster::broker::{Answer, Page, Part, Request};
 use crate::cluster::fault::{LinkFault, Refused};
 use crate::history::{Keep, Position};
 use alloc::collections::VecDeque;
@@ -246,25 +247,6 @@ impl<P> NatsLink<P> {
         let from = if part.above > 0 { part.from.unwrap_or(0) } else { 0 };
         self.collect(now, asked, filter, from, Collect::of_page(stream, part, keep.messages, top));
     }
-}
-
-/// Makes a page of what a consumer has delivered.
-pub(super) fn page(top: Position, now: u64, is_above: bool, got: Vec<Stored>) -> Page {
-    let messages = page_messages(top.epoch, got);
-    // What was published after the question for the last message is here too.
-    let end = messages.last().map(|message| message.position).filter(|end| end.offset > top.offset);
-    Page { top: Some(end.unwrap_or(top)), now, messages, is_above }
-}
-
-fn page_messages(epoch: u64, got: Vec<Stored>) -> Vec<Message> {
-    let mut previous = Previous::Unknown;
-    let message = |stored: Stored| {
-        let Ours { mark, has_content, .. } = stored.ours.unwrap_or(Ours { epoch, mark: 0, has_content: false });
-        let position = Position::new(epoch, stored.number, mark);
-        let previous = core::mem::replace(&mut previous, Previous::Offset(stored.number));
-        Message { position, previous, at: stored.at, data: has_content.then_some(stored.data) }
-    };
-    got.into_iter().map(message).collect()
 }
 
 fn room_of(request: &Request) -> Option<(&Arc<str>, Keep)> {

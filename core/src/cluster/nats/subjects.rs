@@ -1,6 +1,6 @@
 //! The names of subjects and streams at the server.
 
-use super::streams::Class;
+use super::class::Class;
 use crate::cluster::names::{host_of, host_text};
 use alloc::format;
 use alloc::string::String;
