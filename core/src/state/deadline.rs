@@ -55,7 +55,7 @@ pub enum Why {
     Timer,
     /// The next attempt to connect is due, or an attempt times out.
     Dial,
-    /// The link to the broker of shared rooms has something to do.
+    /// The link to the broker of shared rooms has something to do, or a request to all hosts and shards times out.
     Broker,
     /// A tunnel connects, requests a forward again, sends a keep-alive or times out.
     Tunnel,

@@ -188,7 +188,7 @@ impl State {
             }
             ShardMessage::EndEverywhere { from, request, target, reason } => {
                 let asker = request.map_or(Asker::Nobody, |number| Asker::Shard(*from, number));
-                self.order_end(asker, target.clone(), *reason);
+                self.order_end(asker, target, *reason);
             }
             ShardMessage::End { number, target, reason } => {
                 let ended = ShardMessage::Ended { number: *number, connections: self.end_here(target, *reason) };

@@ -86,20 +86,7 @@ impl ModelRedis {
                 }
                 reply
             }
-            [b"SET", key, value, b"PX", millis, b"NX"] => {
-                if self.faults.is_replica {
-                    return b"-READONLY You can't write against a read only replica.\r\n".to_vec();
-                }
-                if self.faults.is_full {
-                    return b"-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_vec();
-                }
-                if self.data.has(key) {
-                    return b"_\r\n".to_vec();
-                }
-                self.data.strings.insert(key.to_vec(), value.to_vec());
-                self.data.expire_at(key, now + Duration::from_millis(decimal(millis)));
-                b"+OK\r\n".to_vec()
-            }
+            [b"SET", key, value, b"PX", millis, b"NX"] => self.set_once(now, key, value, millis),
             [b"GETEX", key, b"PX", millis] => {
                 if self.faults.is_replica {
                     return b"-READONLY You can't write against a read only replica.\r\n".to_vec();
@@ -127,6 +114,22 @@ impl ModelRedis {
             [b"PUBLISH", channel, data] => format!(":{}\r\n", self.publish(channel, data)).into_bytes(),
             _ => panic!("the link sent {words:?}"),
         }
+    }
+
+    /// Sets a key that does not exist.
+    fn set_once(&mut self, now: Time, key: &[u8], value: &[u8], millis: &[u8]) -> Vec<u8> {
+        if self.faults.is_replica {
+            return b"-READONLY You can't write against a read only replica.\r\n".to_vec();
+        }
+        if self.faults.is_full {
+            return b"-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_vec();
+        }
+        if self.data.has(key) {
+            return b"_\r\n".to_vec();
+        }
+        self.data.strings.insert(key.to_vec(), value.to_vec());
+        self.data.expire_at(key, now + Duration::from_millis(decimal(millis)));
+        b"+OK\r\n".to_vec()
     }
 
     fn eval(&mut self, now: Time, script: Script, count: &[u8], rest: &[&[u8]]) -> Vec<u8> {

@@ -64,8 +64,6 @@ pub(super) enum Next {
     LeaseRemoved,
     /// The confirmation of a claim.
     Claimed,
-    /// The confirmation of a claim.
-    Claimed,
     /// The consumer, and then its messages.
     Consumer(Box<Collect>),
     Messages(Box<Collect>),

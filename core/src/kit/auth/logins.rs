@@ -130,9 +130,8 @@ impl<P> Authentication<P> {
         if hub.shard().number() > 0 {
             return;
         }
-        let said = match serde_json::from_str::<(u32, Said)>(content) {
-            Ok((VERSION, said)) => said,
-            _ => return hub.state.count_unreadable_from_host(),
+        let Ok((VERSION, said)) = serde_json::from_str::<(u32, Said)>(content) else {
+            return hub.state.count_unreadable_from_host();
         };
         // Before this shard has learned its host, no message is for it.
         let Some(own) = hub.host_id() else { return };

@@ -102,17 +102,19 @@ impl State {
 
     /// Returns when the link has something to do.
     pub(crate) fn link_deadline(&self) -> Option<Time> {
-        let link = self.sharing.as_ref()?.cluster.deadline();
+        let link = self.sharing.as_ref().and_then(|sharing| sharing.cluster.deadline());
         [link, self.whole_deadline()].into_iter().flatten().min()
     }
 
     /// Handles the passing of time for the link. Returns `true` if something was due.
     pub(crate) fn pass_time_for_link(&mut self) -> bool {
         let now = self.now;
-        let Some(sharing) = self.sharing.as_mut() else { return false };
-        let is_due = sharing.cluster.deadline().is_some_and(|at| at <= now);
-        if is_due {
-            sharing.cluster.elapsed(now);
+        let mut is_due = false;
+        if let Some(sharing) = self.sharing.as_mut() {
+            is_due = sharing.cluster.deadline().is_some_and(|at| at <= now);
+            if is_due {
+                sharing.cluster.elapsed(now);
+            }
         }
         let was_due = self.pass_time_for_whole() | is_due;
         if was_due {

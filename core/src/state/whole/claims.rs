@@ -1,6 +1,6 @@
 //! Keys that only one host of a cluster gets.
 
-use super::ClusterRequest;
+use super::tables::ClusterRequest;
 use crate::facts::{Addressee, Claim, ClusterAnswer, ShardMessage};
 use crate::state::State;
 use alloc::sync::Arc;

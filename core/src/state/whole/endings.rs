@@ -1,54 +1,17 @@
 //! Connections that are ended on all shards and hosts, and how many there were.
 
-use super::ClusterRequest;
-use crate::base::{AddressKey, ConnId, HostId, Origin, Reason, Time};
+use super::tables::{Asker, ClusterRequest, Order};
+use crate::base::{AddressKey, ConnId, HostId, Origin, Reason};
 use crate::facts::{Addressee, ClusterAnswer, EndTarget, EndedEverywhere, HostNews, ShardMessage};
 use crate::state::{Ending, State};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Time in which other hosts must answer.
+/// Time in which other hosts and shards must answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// Maximum number of orders whose answers are awaited.
 const ORDERS_MAX: usize = 1_000;
-
-/// The orders to end connections whose answers are awaited, on the shard with the link.
-#[derive(Debug, Default)]
-pub(super) struct Endings {
-    orders: BTreeMap<u64, Order>,
-    given: u64,
-    /// The time limit of each order that waits for other hosts. Later orders have later limits.
-    due: BTreeMap<u64, Time>,
-}
-
-#[derive(Debug)]
-struct Order {
-    asker: Asker,
-    connections: u64,
-    /// Number of shards of this host that have not answered.
-    shards_left: u8,
-    /// The hosts that have not answered.
-    hosts_left: BTreeSet<HostId>,
-    hosts: u32,
-    hosts_known: u32,
-}
-
-/// Who waits for the answer to an order.
-#[derive(Debug)]
-pub(in crate::state) enum Asker {
-    /// A shard of this host, with the number of its request.
-    Shard(u8, u64),
-    /// Another host, with the number of its order.
-    Host(HostId, u64),
-    Nobody,
-}
-
-impl Endings {
-    pub(super) fn deadline(&self) -> Option<Time> {
-        self.due.first_key_value().map(|(_, at)| *at)
-    }
-}
 
 impl State {
     /// Ends connections on all shards and hosts, for an application.
@@ -65,7 +28,7 @@ impl State {
         let from = self.outbox.shard.number();
         if self.has_link_shard() {
             let asker = request.map_or(Asker::Nobody, |number| Asker::Shard(from, number));
-            self.order_end(asker, target, reason);
+            self.order_end(asker, &target, reason);
         } else {
             let message = ShardMessage::EndEverywhere { from, request, target, reason };
             self.queue_for(Addressee::Shard(Self::link_shard(self.outbox.shard)), message);
@@ -73,7 +36,7 @@ impl State {
     }
 
     /// Ends connections on this host, and for a shard of this host also on all others.
-    pub(in crate::state) fn order_end(&mut self, asker: Asker, target: EndTarget, reason: Reason) {
+    pub(in crate::state) fn order_end(&mut self, asker: Asker, target: &EndTarget, reason: Reason) {
         if self.whole.endings.orders.len() >= ORDERS_MAX {
             // Another host gets no answer, as from a host that is too busy.
             if let Asker::Shard(shard, request) = asker {
@@ -94,14 +57,15 @@ impl State {
             // Hosts that this one does not know yet end theirs too.
             self.tell_hosts(&HostNews::End { number, target: target.clone(), reason });
         }
-        if !hosts_left.is_empty() {
+        let shards_left = self.outbox.shard.count() - 1;
+        if shards_left > 0 || !hosts_left.is_empty() {
+            // A shard that has drained does not answer either.
             self.whole.endings.due.insert(number, self.now + ANSWERED_WITHIN);
         }
-        let shards_left = self.outbox.shard.count() - 1;
         if shards_left > 0 {
             self.queue_for(Addressee::Others, ShardMessage::End { number, target: target.clone(), reason });
         }
-        let connections = self.end_here(&target, reason);
+        let connections = self.end_here(target, reason);
         let order = Order { asker, connections, shards_left, hosts_left, hosts: 1, hosts_known };
         self.whole.endings.orders.insert(number, order);
         self.conclude_order(number);
@@ -159,12 +123,13 @@ impl State {
         }
     }
 
-    /// Answers the orders that have waited for other hosts for too long. Returns `true` if there was one.
+    /// Answers the orders that have waited for other hosts or shards for too long. Returns `true` if there was one.
     pub(super) fn expire_orders(&mut self) -> bool {
         let mut expired = false;
         while let Some((&number, _)) = self.whole.endings.due.first_key_value().filter(|(_, at)| **at <= self.now) {
             self.whole.endings.due.remove(&number);
             if let Some(order) = self.whole.endings.orders.get_mut(&number) {
+                order.shards_left = 0;
                 order.hosts_left.clear();
             }
             self.conclude_order(number);
@@ -176,8 +141,8 @@ impl State {
     /// Answers an order if no shard and no host is left that must answer.
     fn conclude_order(&mut self, number: u64) {
         let endings = &mut self.whole.endings;
-        let is_done = |order: &&Order| order.shards_left == 0 && order.hosts_left.is_empty();
-        if endings.orders.get(&number).filter(is_done).is_none() {
+        let is_done = |order: &Order| order.shards_left == 0 && order.hosts_left.is_empty();
+        if !endings.orders.get(&number).is_some_and(is_done) {
             return;
         }
         endings.due.remove(&number);

@@ -14,36 +14,6 @@ const REPORT_SOONEST: Duration = Duration::from_secs(1);
 /// Maximum number of other hosts.
 const HOSTS_MAX: usize = 1_000;
 
-/// The other hosts. The shard with the link tells the other shards.
-#[derive(Debug, Default)]
-pub(super) struct Hosts {
-    own: Option<HostId>,
-    is_linked: bool,
-    /// In the order of their identifiers.
-    known: Arc<[ClusterHost]>,
-    /// When this host tells the others of itself next. `None`: there is no link.
-    report_at: Option<Time>,
-    reported_at: Option<Time>,
-    /// When the other shards are told of changes.
-    tell_shards_at: Option<Time>,
-}
-
-impl Hosts {
-    /// Returns the other hosts.
-    pub(super) fn known(&self) -> impl Iterator<Item = HostId> + '_ {
-        self.known.iter().map(|host| host.id)
-    }
-
-    /// Returns the host that has run for the longest time.
-    pub(super) fn oldest(&self) -> Option<HostId> {
-        self.known.iter().max_by_key(|host| (host.report.uptime_secs, host.id)).map(|host| host.id)
-    }
-
-    pub(super) fn deadline(&self) -> Option<Time> {
-        [self.report_at, self.tell_shards_at].into_iter().flatten().min()
-    }
-}
-
 impl State {
     /// Returns the identifier of this host, as far as this shard knows it.
     pub(crate) const fn host_id(&self) -> Option<HostId> {

@@ -1,6 +1,6 @@
 //! Messages between the machines of several hosts, on their shards with links.
 
-use super::endings::Asker;
+use super::tables::Asker;
 use crate::base::{HostId, Time};
 use crate::facts::record::{parse_host_news, write_host_news};
 use crate::facts::{Addressee, HostNews, ShardMessage};
@@ -36,7 +36,7 @@ impl State {
         let Some(news) = parse_host_news(content) else { return sharing.cluster.metrics.unreadable += 1 };
         match news {
             HostNews::Report(report) => self.host_reported(from, report),
-            HostNews::End { number, target, reason } => self.order_end(Asker::Host(from, number), target, reason),
+            HostNews::End { number, target, reason } => self.order_end(Asker::Host(from, number), &target, reason),
             HostNews::Ended { to, number, connections } if to == own => self.host_ended(from, number, connections),
             HostNews::Quarantined { addresses, ends_list } => self.hosts_quarantined(addresses.into(), ends_list),
             HostNews::Released(address) => self.hosts_released(address),

@@ -2,10 +2,9 @@
 //!
 //! A host whose link comes up asks the one that has run for the longest time for all addresses.
 
-use crate::base::{AddressKey, Time};
+use crate::base::AddressKey;
 use crate::facts::{Addressee, HostNews, ShardMessage};
 use crate::state::State;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -17,24 +16,6 @@ const TOLD_EVERY: Duration = Duration::from_millis(200);
 const WAITING_MAX: usize = 10_000;
 /// Interval at which this host asks for the quarantine until it is answered, and answers others.
 const ASKED_EVERY: Duration = Duration::from_secs(5);
-
-/// What the other hosts are told of the quarantine, on the shard with the link.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    /// The addresses of which they have not been told, and until when each is refused.
-    waiting: BTreeMap<IpAddr, Time>,
-    tell_at: Option<Time>,
-    /// When this host asks for the quarantine next. `None`: it knows it, or has no link.
-    ask_at: Option<Time>,
-    /// When this host last answered.
-    answered_at: Option<Time>,
-}
-
-impl Told {
-    pub(super) fn deadline(&self) -> Option<Time> {
-        [self.tell_at, self.ask_at].into_iter().flatten().min()
-    }
-}
 
 impl State {
     /// Tells the other hosts that this one has put an address into quarantine.
@@ -174,6 +155,9 @@ impl State {
     fn await_telling(&mut self, addresses: &Arc<[(IpAddr, u64)]>) {
         let (now, is_up) = (self.now, self.sharing.as_ref().is_some_and(|sharing| sharing.cluster.is_up()));
         let told = &mut self.whole.told;
+        if told.waiting.len() >= WAITING_MAX {
+            told.waiting.retain(|_, until| *until > now);
+        }
         for (address, millis) in addresses.iter() {
             if told.waiting.len() < WAITING_MAX || told.waiting.contains_key(address) {
                 told.waiting.insert(*address, now + Duration::from_millis(*millis));

@@ -1,32 +1,11 @@
 //! The requests of a shard to the whole cluster, which wait for their answers.
 
+use super::tables::ClusterRequest;
 use crate::facts::ClusterAnswer;
 use crate::state::{Pending, State};
-use alloc::collections::BTreeMap;
-use core::fmt;
-
-/// A request to the whole cluster, which [`Event::ClusterAnswered`](crate::Event::ClusterAnswered) answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterRequest {
-    number: u64,
-    pub(crate) app: u8,
-}
-
-impl fmt::Display for ClusterRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.number)
-    }
-}
 
 /// Maximum number of requests of a shard that wait for their answers.
 const REQUESTS_MAX: usize = 10_000;
-
-/// The application of each request that waits, and the number of requests so far.
-#[derive(Debug, Default)]
-pub(super) struct Requests {
-    waiting: BTreeMap<u64, u8>,
-    issued: u64,
-}
 
 impl State {
     /// Returns a new request. Its number is missing if it is answered already, because too many wait.

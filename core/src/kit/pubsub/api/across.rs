@@ -110,12 +110,12 @@ impl<K: Hooks> PubSub<K> {
         };
         let asked = (from.to_string(), across.ticket.to_string(), across.part, across.shard.unwrap_or(0));
         if method == "info" {
-            return self.add_for_host(hub, asked, 0, Vec::from([self.node_json(hub)]));
+            return self.add_for_host(hub, &asked, 0, Vec::from([self.node_json(hub)]));
         }
         // That host has checked the fields, and reports what is wrong with them.
         let fields = Fields::of(body.get());
         let done = fields.and_then(|fields| self.do_to_clients(hub, method, &fields).ok());
-        self.add_for_host(hub, asked, done.unwrap_or(0), Vec::new());
+        self.add_for_host(hub, &asked, done.unwrap_or(0), Vec::new());
     }
 
     /// Handles a message of another worker.
@@ -125,7 +125,7 @@ impl<K: Hooks> PubSub<K> {
         let place = Place { ticket, part: across.part };
         if let (Some(from), Some(count)) = (&across.from, across.count) {
             let asked = (from.to_string(), across.ticket.to_string(), across.part, across.shard.unwrap_or(0));
-            return self.add_for_host(hub, asked, count, across.nodes());
+            return self.add_for_host(hub, &asked, count, across.nodes());
         }
         if let (Some(method), Some(body)) = (across.method, across.body) {
             let done = Fields::of(body.get()).ok_or(Refusal::BAD_REQUEST);

@@ -4,6 +4,7 @@
 
 use super::across::{Across, TOPIC};
 use super::call::Place;
+use super::host_calls::{Asked, Sum};
 use crate::base::HostId;
 use crate::handler::Hub;
 use crate::kit::pubsub::hooks::Hooks;
@@ -11,7 +12,7 @@ use crate::kit::pubsub::json::{Object, array};
 use crate::kit::pubsub::service::{HOSTS_TIMER, PubSub};
 use crate::kit::pubsub::session::Session;
 use crate::state::Timer;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -20,29 +21,6 @@ use core::time::Duration;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// Maximum number of questions of other hosts that wait for workers.
 const SUMS_MAX: usize = 1_000;
-
-/// A question of another host: the host, the ticket and the part of its call, and its worker.
-pub(super) type Asked = (String, String, usize, u8);
-
-/// What workers have answered to a question of another host.
-#[derive(Debug)]
-struct Sum {
-    /// Number of workers that have not answered.
-    left: u8,
-    connections: u64,
-    /// The entries of workers for `info`.
-    nodes: Vec<String>,
-}
-
-/// Calls that wait for other hosts, and the sums for calls of other hosts.
-#[derive(Debug, Default)]
-pub(in crate::kit::pubsub) struct HostCalls {
-    /// The parts that wait, by the key of their timer.
-    waiting: BTreeMap<u64, Place>,
-    begun: u64,
-    /// On the first worker: the answers of workers to other hosts.
-    sums: BTreeMap<Asked, Sum>,
-}
 
 impl<K: Hooks> PubSub<K> {
     /// Asks the other hosts a question. Returns those that must answer.
@@ -79,14 +57,14 @@ impl<K: Hooks> PubSub<K> {
     }
 
     /// Adds the answer of a worker, on the first one. Answers the other host after the last worker.
-    pub(super) fn add_for_host(&mut self, hub: &mut Hub<'_, Session>, asked: Asked, count: u64, nodes: Vec<String>) {
+    pub(super) fn add_for_host(&mut self, hub: &mut Hub<'_, Session>, asked: &Asked, count: u64, nodes: Vec<String>) {
         let (shard, sums) = (hub.shard(), &mut self.host_calls.sums);
         if shard.number() > 0 {
-            let json = of_asked(&asked).text("from", &asked.0).number("count", count);
+            let json = of_asked(asked).text("from", &asked.0).number("count", count);
             hub.send_to_shard(0, TOPIC, &with_nodes(json, nodes));
             return;
         }
-        if sums.len() >= SUMS_MAX && !sums.contains_key(&asked) {
+        if sums.len() >= SUMS_MAX && !sums.contains_key(asked) {
             return;
         }
         let new = || Sum { left: shard.count(), connections: 0, nodes: Vec::new() };
@@ -95,9 +73,9 @@ impl<K: Hooks> PubSub<K> {
         sum.connections = sum.connections.saturating_add(count);
         sum.nodes.extend(nodes);
         if sum.left == 0
-            && let Some(Sum { connections, nodes, .. }) = sums.remove(&asked)
+            && let Some(Sum { connections, nodes, .. }) = sums.remove(asked)
         {
-            let json = of_asked(&asked).text("to", &asked.0).number("count", connections);
+            let json = of_asked(asked).text("to", &asked.0).number("count", connections);
             hub.send_to_hosts(TOPIC, &with_nodes(json, nodes));
         }
     }

@@ -51,6 +51,7 @@ mod call;
 mod channels;
 mod clients;
 mod gathered;
+mod host_calls;
 mod hosts;
 mod methods;
 mod pattern;
@@ -59,4 +60,4 @@ mod tests;
 
 pub(super) use across::TOPIC;
 pub(super) use call::{Call, Place};
-pub(super) use hosts::HostCalls;
+pub(super) use host_calls::HostCalls;
