@@ -5,7 +5,6 @@ use super::headers::HeadersBuf;
 use super::link::NatsLink;
 use super::streams::CLAIMS;
 use super::task::{Asked, Next, Task};
-use super::task::{Asked, Next, Task};
 use crate::base::Time;
 use crate::cluster::broker::{Answer, Request};
 use crate::cluster::fault::{LinkFault, Refused};
