@@ -12,7 +12,6 @@ use crate::cluster::fault::{LinkFault, Refused};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// Maximum number of messages that are asked for at a time.
