@@ -377,20 +377,10 @@ ahead_max=7KiB
 ";
 
 /// What is read elsewhere than in the plan, and tested there.
-const ELSEWHERE: [&str; 12] = [
-    "api.key_file",
-    "authentication.shared_password_file",
-    "authentication.tokens.hs256_secret_file",
-    "authentication.users.*.password_file",
-    "cluster.credentials_file",
-    "cluster.nkey_file",
-    "cluster.password_file",
-    "cluster.sentinel_password_file",
-    "monitor.credential_file",
-    "monitor.metrics_credential_file",
-    "tunnels.*.proxy_password_file",
-    "tunnels.*.ssh_key_passphrase_file",
-];
+const ELSEWHERE: &str = "api.key_file authentication.shared_password_file \
+    authentication.tokens.hs256_secret_file authentication.users.*.password_file cluster.credentials_file \
+    cluster.nkey_file cluster.password_file cluster.sentinel_password_file monitor.credential_file \
+    monitor.metrics_credential_file tunnels.*.proxy_password_file tunnels.*.ssh_key_passphrase_file";
 
 #[test]
 fn every_settings_key_has_an_effect() {
@@ -425,7 +415,7 @@ fn every_settings_key_has_an_effect() {
     let mut keys = BTreeSet::new();
     collect(&schema, &schema, "", &mut keys);
     // The limits of a listener are made as those of all are.
-    keys.retain(|key| !key.starts_with("listeners.*.limits.") && !ELSEWHERE.contains(&key.as_str()));
+    keys.retain(|key| !key.starts_with("listeners.*.limits.") && ELSEWHERE.split(' ').all(|other| other != *key));
     shown.retain(|key| !key.starts_with("listeners.*.limits."));
     assert_eq!(shown, keys, "a key is not shown to have an effect");
 }

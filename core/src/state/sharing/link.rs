@@ -6,6 +6,7 @@ use crate::cluster::{Cluster, LinkFault, Output, WantedLink};
 use crate::config::{self, BrokerLogin, Dial, Engine, Marks, PeerLimits, Rates, TlsStart, WithoutBroker};
 use crate::facts::{Addressee, ClusterAnswer, Shard, ShardMessage};
 use crate::history::Keep;
+use crate::state::dials::AskedTls;
 use crate::state::whole::OWN_TOPIC;
 use crate::state::{Ending, Pending, State};
 use crate::wire::{Budget, Raw, Wire};
@@ -82,8 +83,12 @@ impl State {
     pub(crate) fn link_closed(&mut self, conn: ConnId, reason: Reason) {
         let now = self.now;
         if let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.conn == Some(conn)) {
+            let tls = sharing.dial.map(|dial| self.dials.asked_tls(dial, conn));
             (sharing.conn, sharing.dial) = (None, None);
-            sharing.ended = Some(alloc::format!("the connection has ended: {reason}"));
+            sharing.ended = Some(match tls {
+                Some(AskedTls::Failed(failure)) => failure.to_string(),
+                _ => alloc::format!("the connection has ended: {reason}"),
+            });
             sharing.cluster.link_ended(now);
             self.drive_link();
         }
