@@ -1,6 +1,7 @@
 //! Questions of this host's shards: what new members have missed, and parts of histories.
 
-use super::broker::{Answer, Page, Part, Request};
+use super::broker::{Answer, Message, Page, Part, Request};
+use super::engine::Link;
 use super::follow::{follow, is_old};
 use super::output::Output;
 use super::purpose::Purpose;
@@ -125,6 +126,7 @@ impl Cluster {
                 let max = ask.messages_max.saturating_add(2);
                 let part = Part { from: Some(since.offset), max, bytes_max: ask.bytes_max, above: ask.messages_max };
                 let read = Request::Read { room: Arc::clone(name), keep: room.keep, part };
+                room.reading = room.reading.saturating_add(1);
                 self.read(now, read, Purpose::Ask(Arc::clone(name), ask));
             }
             (None, _) => {
@@ -143,7 +145,16 @@ impl Cluster {
     }
 
     /// Handles the history that was read for a new member.
-    pub(super) fn ask_read(&mut self, now: Time, name: &Arc<str>, mut ask: Ask, answer: Answer) {
+    pub(super) fn ask_read(&mut self, now: Time, name: &Arc<str>, mut ask: Ask, mut answer: Answer) {
+        let may_be_early = self.link.as_ref().is_some_and(Link::may_be_early);
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        if let (Answer::Page(page), Some(top), true) = (&mut answer, room.top, may_be_early) {
+            align(page, top, room.meanwhile.iter());
+        }
+        room.reading = room.reading.saturating_sub(1);
+        if room.reading == 0 {
+            room.meanwhile.clear();
+        }
         let Some(room) = self.rooms.get(name).filter(|room| room.is_held) else { return };
         let (Some(top), age, is_live) = (room.top, room.keep.age, room.step == Step::Live) else { return };
         match answer {
@@ -192,6 +203,31 @@ impl Cluster {
 /// What a member has missed, or why some of it may be missing.
 type Missed = Result<Arc<[(Position, OutgoingBuf)]>, Gap>;
 
+/// Makes a page end at the position of its room, if live messages that came meanwhile allow it.
+///
+/// Where live messages do not keep their place among answers, the page of a busy room ends earlier or later.
+fn align<'m>(page: &mut Page, top: Position, meanwhile: impl Iterator<Item = &'m Message>) {
+    let Some(end) = page.top.filter(|end| *end != top && end.epoch == top.epoch) else { return };
+    let last = page.messages.last().map(|message| message.position);
+    // Otherwise, the page is only a part of what follows.
+    let must_reach = last.is_some_and(|last| last == end || last.offset >= top.offset);
+    if end.offset > top.offset {
+        // Members get these live.
+        page.messages.retain(|message| message.position.offset <= top.offset);
+    } else if must_reach {
+        let at = page.now;
+        let later = meanwhile.filter(|message| message.position.offset > end.offset);
+        page.messages.extend(later.map(|message| Message { at, ..message.clone() }));
+    }
+    let is_aligned = match page.messages.last().map(|message| message.position) {
+        Some(last) => last == top || !must_reach && last.offset < top.offset,
+        None => page.is_above,
+    };
+    if is_aligned {
+        page.top = Some(top);
+    }
+}
+
 fn missed_by(ask: Ask, page: Page, age: Option<Duration>) -> Missed {
     let (Some(since), Some(top)) = (ask.since, page.top) else { return Ok(Arc::default()) };
     if top.epoch == since.epoch && page.is_above {
@@ -201,7 +237,8 @@ fn missed_by(ask: Ask, page: Page, age: Option<Duration>) -> Missed {
     let is_all = last.unwrap_or(since.offset) >= top.offset;
     let messages = readable(follow(page, since, age)?)?;
     let bytes: usize = messages.iter().map(|(_, message)| message.as_outgoing().len()).sum();
-    if is_all && bytes <= ask.bytes_max as usize { Ok(messages.into()) } else { Err(Gap::TooMany) }
+    let is_few = messages.len() <= ask.messages_max as usize && bytes <= ask.bytes_max as usize;
+    if is_all && is_few { Ok(messages.into()) } else { Err(Gap::TooMany) }
 }
 
 fn history_page(page: Page, range: HistoryRange, max: usize, age: Option<Duration>) -> Result<HistoryPage, Gap> {
@@ -210,7 +247,7 @@ fn history_page(page: Page, range: HistoryRange, max: usize, age: Option<Duratio
     let messages: Vec<_> = match range {
         HistoryRange::After(since) => follow(page, since, age)?.collect(),
         HistoryRange::Oldest | HistoryRange::Latest => {
-            let is_kept = |message: &super::broker::Message| age.is_none_or(|age| !is_old(message, now, age));
+            let is_kept = |message: &Message| age.is_none_or(|age| !is_old(message, now, age));
             page.messages.into_iter().filter(is_kept).collect()
         }
     };
@@ -220,11 +257,59 @@ fn history_page(page: Page, range: HistoryRange, max: usize, age: Option<Duratio
     Ok(HistoryPage::new(messages.into(), top, has_more))
 }
 
-fn readable(messages: impl Iterator<Item = super::broker::Message>) -> Result<Vec<(Position, OutgoingBuf)>, Gap> {
-    let read = |message: super::broker::Message| {
+fn readable(messages: impl Iterator<Item = Message>) -> Result<Vec<(Position, OutgoingBuf)>, Gap> {
+    let read = |message: Message| {
         let data = message.data?;
         let found = envelope::decode(data).ok_or(Gap::Unsendable);
         Some(found.map(|found| (message.position, found.message)))
     };
     messages.filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::broker::Previous;
+    use alloc::vec;
+
+    fn message(offset: u64, previous: u64) -> Message {
+        let previous = if previous == 0 { Previous::Unknown } else { Previous::Offset(previous) };
+        Message { position: at(offset), previous, at: 1, data: None }
+    }
+
+    fn at(offset: u64) -> Position {
+        Position::new(7, offset, 100 + offset)
+    }
+
+    #[test]
+    fn page_is_made_to_end_where_its_room_is() {
+        let page = |end: u64, messages: Vec<Message>| Page { top: Some(at(end)), now: 9, messages, is_above: false };
+        let known = || vec![message(3, 0), message(5, 3), message(8, 5)];
+        let later = [message(8, 5), message(9, 8), message(12, 9)];
+        for (page, top, expected) in [
+            (page(8, known()), 8, Some(vec![3, 5, 8])),
+            // The room is further, or not as far.
+            (page(8, known()), 12, Some(vec![3, 5, 8, 9, 12])),
+            (page(8, known()), 5, Some(vec![3, 5])),
+            // Some of what came meanwhile is not there.
+            (page(8, known()), 13, None),
+            // The page is only a part of what follows.
+            (page(10, known()), 12, Some(vec![3, 5, 8])),
+            (page(10, known()), 9, Some(vec![3, 5, 8])),
+            // The room has another message at its position, or nothing is left.
+            (page(8, known()), 4, None),
+            (page(8, known()), 2, None),
+            (Page { is_above: true, ..page(8, Vec::new()) }, 12, Some(Vec::new())),
+        ] {
+            let mut aligned = page.clone();
+            align(&mut aligned, at(top), later.iter());
+            let offsets: Vec<u64> = aligned.messages.iter().map(|message| message.position.offset).collect();
+            assert_eq!((aligned.top == Some(at(top))).then_some(offsets), expected, "{page:?} {top}");
+            let is_old = aligned.messages.iter().any(|message| message.at == 0);
+            assert!(!is_old);
+        }
+        let mut other = Page { top: Some(Position::new(8, 8, 1)), ..page(8, known()) };
+        align(&mut other, at(12), later.iter());
+        assert_eq!(other.top, Some(Position::new(8, 8, 1)));
+    }
 }

@@ -25,6 +25,9 @@ pub(super) struct Room {
     pub(super) step: Step,
     /// Messages that came while the position was not that of the broker.
     pub(super) early: Early,
+    /// Number of histories that are being read for new members, and the messages that came meanwhile.
+    pub(super) reading: u32,
+    pub(super) meanwhile: Early,
     /// Members that wait until the position is known.
     pub(super) asks: VecDeque<Ask>,
     /// Whether the room must begin a new epoch, because messages were published that the broker does not have.
@@ -69,6 +72,10 @@ impl Early {
             let Some(oldest) = self.messages.pop_front() else { return };
             self.bytes -= length(&oldest);
         }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter()
     }
 
     pub(super) fn into_messages(self) -> impl Iterator<Item = Message> {
@@ -161,6 +168,8 @@ impl Room {
             must_check: false,
             step: Step::Wanted,
             early: Early::default(),
+            reading: 0,
+            meanwhile: Early::default(),
             asks: VecDeque::new(),
             must_renew: false,
             messages: 0,
