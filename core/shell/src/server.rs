@@ -90,7 +90,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     /// As [`bind`](Self::bind).
     pub fn bind_with(mut config: Config, handler: impl FnOnce(Remote<H::Note>) -> H) -> Result<Self, BindError> {
         check_seed(&config)?;
-        config.seed.get_or_insert_with(entropy);
+        complete(&mut config);
         let (listeners, addresses) = listen(&config, Vec::new())?;
         let mailbox = Mailbox::new();
         let handler = handler(mailbox.remote());
@@ -147,7 +147,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         H::Note: Send,
     {
         check_seed(&config)?;
-        config.seed.get_or_insert_with(entropy);
+        complete(&mut config);
         let (listeners, addresses) = listen(&config, inherited)?;
         let mut machines = Vec::new();
         for (number, mailbox) in (0..).zip(Mailbox::of_shards(workers.get())) {
@@ -310,6 +310,9 @@ pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<()
     }
 }
 
+/// Maximum length of the name of a host, in bytes.
+const NAME_MAX_BYTES: usize = 64;
+
 /// Refuses a seed for a host of a cluster: with the same seed, two hosts would have the same number and the same marks.
 fn check_seed(config: &Config) -> Result<(), BindError> {
     const WHY: &str =
@@ -320,6 +323,17 @@ fn check_seed(config: &Config) -> Result<(), BindError> {
     let address = config.listeners.first().map(|listen| listen.bound(&listen.address));
     let source = io::Error::new(io::ErrorKind::InvalidInput, WHY);
     Err(BindError { address: address.unwrap_or_else(|| "no address".into()), source })
+}
+
+/// Completes a configuration with a seed, and a host of a cluster without a name with that of the computer.
+fn complete(config: &mut Config) {
+    config.seed.get_or_insert_with(entropy);
+    if let Some(cluster) = config.cluster.as_mut().filter(|cluster| cluster.name.is_empty()) {
+        let system = rustix::system::uname();
+        // A longer name, or one that is no text, would help nobody to find the host.
+        let name = system.nodename().to_str().unwrap_or_default();
+        cluster.name = if name.len() <= NAME_MAX_BYTES { name.into() } else { "".into() };
+    }
 }
 
 /// Binds or inherits the listeners of a configuration. Returns the listeners and their addresses.

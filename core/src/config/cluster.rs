@@ -20,7 +20,9 @@ pub struct Cluster {
     pub engine: Engine,
     /// What all keys and channels of this cluster begin with, up to 64 bytes. Default: `drupe`.
     pub prefix: Arc<str>,
-    /// The name of this host, which the other hosts show, up to 64 bytes. Default: none.
+    /// The name of this host, which the other hosts show, up to 64 bytes.
+    ///
+    /// Default: none. The shells then choose the name of the computer.
     pub name: Arc<str>,
     /// What happens to messages in shared rooms while the broker cannot be reached.
     pub without_broker: WithoutBroker,

@@ -8,6 +8,7 @@ mod api;
 mod cluster;
 mod endings;
 mod logins;
+mod monitor;
 mod quarantine;
 
 use cluster::Cluster as Shards;

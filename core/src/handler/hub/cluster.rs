@@ -49,7 +49,8 @@ impl<C> Hub<'_, C> {
     /// [`Event::ClusterAnswered`](crate::Event::ClusterAnswered) follows with
     /// [`ClusterAnswer::Claimed`](crate::ClusterAnswer::Claimed), or `TooMany`. Without a cluster, or without a link to its
     /// broker, it is [`Claim::NoBroker`](crate::Claim::NoBroker), as for a time of zero and for a key of more than 256 bytes. A
-    /// claim holds for at most a year, and ends early if the broker loses its data. The key is visible at the broker, so use
+    /// claim holds for at most a year, and ends early if the broker loses its data. NATS refuses claims for more than 30
+    /// days, and keeps all others for 30 days. The key is visible at the broker, so use
     /// a hash of a secret.
     pub fn claim(&mut self, key: &str, time: Duration) -> ClusterRequest {
         self.state.claim(self.app, key, time)

@@ -23,6 +23,7 @@ settings! {
         /// For NATS, it consists of letters, digits, `-` and `_`.
         prefix: String = "drupe".into();
         /// The name of this host, which other hosts show, up to 64 bytes.
+        /// If empty, it is that of the computer.
         name: String = String::new();
         /// What happens to messages in shared rooms while the broker cannot be reached.
         without_broker: WithoutBrokerChoice = WithoutBrokerChoice::Refuse;
