@@ -99,11 +99,11 @@ impl Default for Options {
 impl Default for Figures {
     fn default() -> Self {
         Self {
-            broker_kept: 100_000,
-            broker_plain: 180_000,
-            broker_deliveries: 650_000,
-            broker_reads: 160_000,
-            broker_commands: 1_000_000,
+            broker_kept: 30_000,
+            broker_plain: 45_000,
+            broker_deliveries: 1_500_000,
+            broker_reads: 30_000,
+            broker_commands: 600_000,
             broker_network: 1_250_000_000,
             broker_unread: 256 << 20,
             core_deliveries: 400_000,
