@@ -1,4 +1,7 @@
 //! Relays to benchmark, each on its own thread: Drupe's shells, and two others for comparison.
+//!
+//! [`cluster`] measures shared rooms with a real Redis server, and [`capacity`] finds out in virtual time what breaks
+//! first in a cluster of many hosts.
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
 

@@ -61,7 +61,9 @@ pub struct Step {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Repair {
-    /// Seconds from the return of the broker until each host had read all its rooms. `None`: not within the limit.
+    /// Seconds from the return of the broker until each host had read as many histories as it has rooms.
+    ///
+    /// `None`: not within the limit.
     pub seconds: Option<f64>,
     /// Histories that hosts read.
     pub fills: u64,

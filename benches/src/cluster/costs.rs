@@ -96,12 +96,12 @@ pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()
         subscribe(redis.address)?;
     }
     let kinds = [
-        (Kind::Kept, "script that publishes and keeps", "--broker-kept"),
-        (Kind::Plain, "script that publishes", "--broker-plain"),
+        (Kind::Kept, "script that publishes and keeps", "`--broker-kept`"),
+        (Kind::Plain, "script that publishes", "`--broker-plain`"),
         (Kind::Publish, "`PUBLISH`", ""),
-        (Kind::Delivered, "one subscriber of a `PUBLISH`", "--broker-deliveries"),
-        (Kind::Read, "script that reads one message", "--broker-reads"),
-        (Kind::Position, "`HMGET` of a position", "--broker-commands"),
+        (Kind::Delivered, "one subscriber of a `PUBLISH`", "`--broker-deliveries`"),
+        (Kind::Read, "script that reads one message", "`--broker-reads`"),
+        (Kind::Position, "`HMGET` of a position", "`--broker-commands`"),
     ];
     let mut samples: [[Samples; 3]; 6] = Default::default();
     for repetition in 0..=repetitions {
@@ -134,7 +134,7 @@ pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()
     for ((_, name, option), [of_redis, of_client, _]) in kinds.into_iter().zip(&samples) {
         let per_second = 1.0 / of_redis.median();
         let client = if name.starts_with("one subscriber") { String::new() } else { of_client.text(1e6, 2) };
-        writeln!(out, "| {name} | {} | {client} | {per_second:.0} | `{option}` |", of_redis.text(1e6, 2))?;
+        writeln!(out, "| {name} | {} | {client} | {per_second:.0} | {option} |", of_redis.text(1e6, 2))?;
     }
     Ok(())
 }
