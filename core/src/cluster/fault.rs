@@ -44,6 +44,7 @@ pub(crate) enum LinkFault {
     NoNonce,
     #[error("the seed of the NKEY is not valid")]
     BadSeed,
+    #[cfg(not(feature = "auth"))]
     #[error("this program is built without NKEYs (feature auth)")]
     NoNkeys,
     #[error("the server is about to end (lame duck mode)")]
