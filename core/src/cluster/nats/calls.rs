@@ -13,7 +13,6 @@ use crate::cluster::fault::{LinkFault, Refused};
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 
 impl<P> NatsLink<P> {
     /// Sends a request.
