@@ -45,6 +45,7 @@ pub(crate) enum LinkFault {
     #[error("the seed of the NKEY is not valid")]
     BadSeed,
     #[cfg(not(feature = "auth"))]
+    #[cfg(not(feature = "auth"))]
     #[error("this program is built without NKEYs (feature auth)")]
     NoNkeys,
     #[error("the server is about to end (lame duck mode)")]

@@ -145,6 +145,69 @@ mod tests {
         }
     }
 
+    /// A page as NATS has it: the message at each offset has the mark 100 + offset, and names the offset before it.
+    fn page_with_holes(offsets: &[u64], top: u64) -> Page {
+        let mut previous = Previous::Unknown;
+        let message = |offset: &u64| Message {
+            position: Position::new(7, *offset, 100 + offset),
+            previous: core::mem::replace(&mut previous, Previous::Offset(*offset)),
+            at: offset * 1_000,
+            data: Some(Bytes::new()),
+        };
+        let messages = offsets.iter().map(message).collect();
+        Page { top: Some(Position::new(7, top, 100 + top)), now: 20_000, messages, is_above: false }
+    }
+
+    #[test]
+    fn page_with_holes_follows_only_from_a_message_that_is_kept() {
+        let any = Position::ANY_MARK;
+        for (page, since, age, expected) in [
+            (page_with_holes(&[3, 7, 9], 9), (7, 3, 103), None, Ok([7, 9].to_vec())),
+            (page_with_holes(&[3, 7, 9], 9), (7, 3, any), None, Ok([7, 9].to_vec())),
+            (page_with_holes(&[3, 7], 9), (7, 3, 103), None, Ok([7].to_vec())),
+            (page_with_holes(&[9], 9), (7, 9, 109), None, Ok(Vec::new())),
+            (page_with_holes(&[], 9), (7, 9, 109), None, Ok(Vec::new())),
+            // The message at the position is not kept, so what came after it is not known.
+            (page_with_holes(&[7, 9], 9), (7, 3, 103), None, Err(Gap::TooOld)),
+            (page_with_holes(&[7, 9], 9), (7, 0, 0), None, Err(Gap::TooOld)),
+            (page_with_holes(&[3], 9), (7, 3, 103), None, Err(Gap::TooOld)),
+            (page_with_holes(&[], 9), (7, 3, 103), None, Err(Gap::TooOld)),
+            (page_with_holes(&[3, 7, 9], 9), (7, 3, 103), Some(13), Err(Gap::TooOld)),
+            (page_with_holes(&[3, 7, 9], 9), (7, 3, 103), Some(14), Ok([7, 9].to_vec())),
+            // Another message is there, or the position is beyond the end.
+            (page_with_holes(&[3, 7, 9], 9), (7, 3, 1), None, Err(Gap::Rewritten)),
+            (page_with_holes(&[9], 9), (7, 9, 1), None, Err(Gap::Rewritten)),
+            (page_with_holes(&[], 9), (7, 12, 112), None, Err(Gap::Rewritten)),
+            (page_with_holes(&[3, 7, 9], 9), (8, 3, 103), None, Err(Gap::OtherEpoch)),
+        ] {
+            assert_eq!(offsets(page.clone(), since, age), expected, "{since:?} in {page:?}");
+        }
+        let mut holed = page_with_holes(&[3, 7, 9], 9);
+        holed.messages.remove(1);
+        assert_eq!(offsets(holed, (7, 3, 103), None), Err(Gap::TooOld));
+    }
+
+    #[test]
+    fn message_that_is_gone_between_others_is_lost() {
+        let (since, page) = (Position::new(7, 3, 103), page_with_holes(&[3, 7, 9], 9));
+        for (kept, expected) in [
+            ((7, 7, 107), false),
+            ((7, 9, 109), false),
+            ((7, 3, 1), false),
+            ((7, 8, 108), true),
+            ((7, 7, 1), true),
+            ((7, 9, 1), true),
+            ((7, 10, 110), true),
+            ((6, 7, 107), true),
+        ] {
+            let kept = Position::new(kept.0, kept.1, kept.2);
+            assert_eq!(is_lost(kept, since, &page), expected, "{kept}");
+        }
+        // Behind a part of the history, it may still be there.
+        let part = page_with_holes(&[3, 7], 9);
+        assert!(!is_lost(Position::new(7, 8, 108), since, &part));
+    }
+
     #[test]
     fn hole_inside_a_page_is_a_gap() {
         let mut holed = page(3..=6, 6);

@@ -15,7 +15,7 @@ settings! {
         /// `rediss://` for TLS. Further addresses follow after commas. With Sentinels, it is
         /// `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT],HOST[:PORT]/MASTER`, or
         /// `rediss+sentinel://`; user and password are those of the Redis server.
-        /// NATS 2.9 or later with JetStream is `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT]`, or
+        /// NATS 2.9 or later with `JetStream` is `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT]`, or
         /// `tls://` with TLS. Reserved characters in users and passwords are percent-encoded.
         url: BrokerUrl = BrokerUrl::default();
         /// The beginning of all keys and channels of this cluster, up to 64 bytes.
