@@ -2,9 +2,9 @@
 
 use super::Cluster;
 use super::broker::{Answer, Request};
+use super::engine::Link;
 use super::output::Output;
 use super::purpose::Purpose;
-use super::engine::Link;
 use crate::base::Time;
 use crate::facts::Claim;
 use alloc::sync::Arc;

@@ -28,8 +28,8 @@ mod hearing;
 mod linking;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod model;
-#[cfg(any(test, feature = "sim"))]
-pub(crate) mod model_nats;
+#[cfg(test)]
+mod model_nats;
 mod names;
 pub(crate) mod nats;
 mod news;
