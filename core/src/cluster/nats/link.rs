@@ -63,8 +63,8 @@ pub(in crate::cluster) struct NatsLink<P> {
     pub(super) known: BTreeMap<Arc<str>, Known>,
     /// The rooms with a name that the server has refused, until their version is written.
     pub(super) unkept_names: BTreeSet<Arc<str>>,
-    /// The versions of this host's names that were written over this link.
-    pub(super) written: BTreeMap<Arc<str>, u64>,
+    /// The versions of this host's names that were written over this link, and the numbers of their messages.
+    pub(super) written: BTreeMap<Arc<str>, (u64, u64)>,
     /// The subscriptions of each room: to its messages, and to its names.
     pub(super) rooms: BTreeMap<Arc<str>, Subscribed>,
     pub(super) by_subscription: BTreeMap<u64, Arc<str>>,
@@ -238,7 +238,7 @@ impl<P> NatsLink<P> {
         if let Some(subscribed) = self.rooms.remove(room) {
             self.forget_subscription(subscribed);
         }
-        if self.written.get(room) == Some(&0) {
+        if self.written.get(room).is_some_and(|(version, _)| *version == 0) {
             self.written.remove(room);
         }
     }

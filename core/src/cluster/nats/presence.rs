@@ -1,7 +1,7 @@
 //! Requests about names, and about the leases of hosts.
 
 use super::answers::{ApiErrorKind, Stored, Unusable, done, kept, stored, subjects};
-use super::headers::gone;
+use super::headers::{HeadersBuf, gone};
 use super::link::NatsLink;
 use super::reading::Collect;
 use super::subjects::{host_in, last_word};
@@ -81,7 +81,11 @@ impl<P> NatsLink<P> {
             _ => return,
         };
         // Without a version that was written over this link, no host has the one before.
-        let before = self.written.get(&room).copied().filter(|_| host == self.host).unwrap_or(u64::MAX);
+        let before = self.written.get(&room).copied().filter(|_| host == self.host);
+        // A change of a part of the names is of no use if the server has lost the other ones.
+        let expected = before.map(|(_, number)| number).filter(|number| *number > 0);
+        let expected = expected.filter(|_| !matches!(change, Some(NamesChange::All(_)) | None));
+        let before = before.map_or(u64::MAX, |(version, _)| version);
         let mut news = format!("{} {before} {version}", host_text(host));
         let no_name: (Arc<str>, Option<Arc<str>>);
         let (set, gone_name): (&[Named], Option<&Arc<str>>) = match change {
@@ -114,11 +118,13 @@ impl<P> NatsLink<P> {
             if version == 0 && !self.rooms.contains_key(&room) {
                 self.written.remove(&room);
             } else {
-                self.written.insert(Arc::clone(&room), version);
+                // Its number comes with the answer.
+                self.written.insert(Arc::clone(&room), (version, 0));
             }
         }
         let subject = self.subjects.version(&room, Some(host));
-        self.call(now, subject, "", news.as_bytes(), Task::Asked(asked, Next::NamesKept));
+        let headers = expected.map(|number| HeadersBuf::new().expects(number).end()).unwrap_or_default();
+        self.call(now, subject, &headers, news.as_bytes(), Task::Asked(asked, Next::NamesKept));
     }
 
     /// Handles the confirmation of one name. It comes before that of the version.
@@ -136,6 +142,11 @@ impl<P> NatsLink<P> {
             Ok(found) => found,
             Err(why) => return self.refuse_after(now, asked, why, "a change of names"),
         };
+        if let Request::Names { room, .. } = &asked.request
+            && let Some((_, number)) = self.written.get_mut(room)
+        {
+            *number = found.number;
+        }
         if let Request::Names { room, .. } = &asked.request
             && self.unkept_names.remove(room)
         {
