@@ -63,6 +63,8 @@ pub(super) fn kill_a_host(name: &'static str, at: &Broker) {
         assert_eq!(names(*port), ["watcher0", "watcher1"]);
     }
     stage.hosts[2] = Host::start(SHELLS[2], at);
+    // A member that comes back before that is told of a gap.
+    stage.hosts[2].wait_for_log("broker up", 1);
     locked(&stage.ports)[2] = stage.hosts[2].port;
     for watcher in &watchers {
         watcher.wait("two names", |record| ["ann", "bob"].iter().all(|name| news(record, name) == [true, false, true]));
