@@ -2,6 +2,7 @@
 
 use super::Cluster;
 use super::broker::{Answer, Part, Request};
+use super::engine::Link;
 use super::follow::{follow, is_contradicted, is_lost};
 use super::output::Output;
 use super::purpose::Purpose;
@@ -82,6 +83,7 @@ impl Cluster {
         while let Some(name) = self.filling.rooms.pop_front() {
             let Some(room) = self.rooms.get_mut(&name).filter(|room| room.step == Step::Wanted) else { continue };
             room.step = Step::Reading;
+            room.kept_before = room.kept.clone();
             let Some(top) = room.top else {
                 let open = Request::Open { room: Arc::clone(&name), keep: room.keep, epoch: self.marks.next() };
                 return Some((open, Purpose::Open(name)));
@@ -124,7 +126,9 @@ impl Cluster {
         let Answer::Page(page) = answer else { return self.read_failed(now, name) };
         let Some(end) = page.top else { return self.reopen(now, name) };
         let is_too_long = end.epoch == top.epoch && page.is_above;
-        let has_lost = room.kept.iter().any(|kept| is_lost(kept, top, &page)) || room.past.has(end.epoch);
+        // If answers come in any order, the broker may have kept the latest messages after it was asked for the history.
+        let kept = if self.may_be_early() { &room.kept_before } else { &room.kept };
+        let has_lost = kept.iter().any(|kept| is_lost(kept, top, &page)) || room.past.has(end.epoch);
         #[cfg(test)]
         let (top, has_lost) = if self.offsets_only {
             let offset = top.offset.min(end.offset);
@@ -192,16 +196,26 @@ impl Cluster {
 
     /// Notes that the position of a room is that of the broker, and tells the members that wait for it.
     fn is_live(&mut self, now: Time, name: &Arc<str>, position: Position) {
+        let may_be_early = self.may_be_early();
         let Some(room) = self.rooms.get_mut(name) else { return };
         (room.top, room.confirmed_at) = (Some(position), now);
         if room.must_renew {
             return self.begin_epoch(now, name, position.epoch);
         }
         (room.step, room.must_check) = (Step::Live, false);
-        room.kept.clear();
+        if may_be_early {
+            room.kept.clear_up_to(position);
+        } else {
+            room.kept.clear();
+        }
         self.tell_waiting(now, name);
         self.hear_early(now, name);
         self.drop_if_unused(now, name);
+    }
+
+    /// Returns `true` if messages and answers of the broker may come in any order.
+    fn may_be_early(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::may_be_early)
     }
 
     /// Reads the history again: soon if the broker refused it, and otherwise once the link is up.

@@ -20,6 +20,8 @@ pub(super) struct Room {
     pub(super) past: Past,
     /// What the broker has kept of this host's messages, and what no history has confirmed yet.
     pub(super) kept: Kept,
+    /// The same when the read was sent that is under way.
+    pub(super) kept_before: Kept,
     /// Whether the history must be compared with `kept`, although nobody here needs the room.
     pub(super) must_check: bool,
     pub(super) step: Step,
@@ -120,6 +122,11 @@ impl Kept {
         self.0 = Vec::new();
     }
 
+    /// Forgets the positions that a history up to this one has confirmed.
+    pub(super) fn clear_up_to(&mut self, confirmed: Position) {
+        self.0.retain(|(_, position)| position.epoch == confirmed.epoch && position.offset > confirmed.offset);
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Position> {
         self.0.iter().map(|(_, position)| *position)
     }
@@ -165,6 +172,7 @@ impl Room {
             top: None,
             past: Past::default(),
             kept: Kept::default(),
+            kept_before: Kept::default(),
             must_check: false,
             step: Step::Wanted,
             early: Early::default(),
