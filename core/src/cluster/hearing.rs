@@ -41,7 +41,7 @@ impl Cluster {
         let Some(top) = room.top.filter(|_| room.step == Step::Live) else {
             // The history that is being read or must be read has this message, or the message follows it.
             if keeps_early {
-                room.early.add(message);
+                room.early.add(&message);
             }
             return;
         };
@@ -66,7 +66,7 @@ impl Cluster {
             (room.top, room.confirmed_at) = (Some(message.position), now);
             room.messages = room.messages.saturating_add(1);
             if keeps_early && room.reading > 0 {
-                room.meanwhile.add(message.clone());
+                room.meanwhile.add(&message);
             }
         }
         self.deliver(&name, top, message);

@@ -65,11 +65,11 @@ pub(super) struct Early {
 }
 
 impl Early {
-    pub(super) fn add(&mut self, message: Message) {
-        self.bytes += length(&message);
+    pub(super) fn add(&mut self, message: &Message) {
+        self.bytes += length(message);
         // A part of what arrived together would keep all of it in memory.
         let data = message.data.as_deref().map(Bytes::copy_from_slice);
-        self.messages.push_back(Message { data, ..message });
+        self.messages.push_back(Message { data, ..*message });
         while self.messages.len() > EARLY_MAX || self.bytes > EARLY_BYTES_MAX {
             let Some(oldest) = self.messages.pop_front() else { return };
             self.bytes -= length(&oldest);

@@ -5,7 +5,7 @@ use super::codec::{ServerMessage, write};
 use super::headers::Headers;
 use super::link::{NatsLink, StreamState};
 use super::streams::Stream;
-use super::subjects::SUBJECT_MAX;
+use super::subjects::{SUBJECT_MAX, number_of};
 use super::task::{Asked, Call, Next, Task, bytes_of, stream_of};
 use crate::base::Time;
 use crate::cluster::broker::{Answer, Heard, Request};
@@ -99,22 +99,21 @@ impl<P> NatsLink<P> {
     }
 
     /// Handles an answer, or a message that a consumer delivers.
-    pub(super) fn handle_answer(&mut self, now: Time, message: ServerMessage) -> Result<(), LinkFault> {
+    pub(super) fn handle_answer(&mut self, now: Time, message: &ServerMessage) -> Result<(), LinkFault> {
         if message.reply.as_ref().is_some_and(|reply| reply.starts_with(b"$JS.ACK.")) {
             return self.handle_delivered(now, message);
         }
         // What is unknown here answers something that has ended.
-        let Some(number) = self.subjects.number_of(&message.subject) else { return Ok(()) };
+        let Some(number) = number_of(&message.subject) else { return Ok(()) };
         let Some(Call { task, bytes, .. }) = self.calls.remove(&number) else { return Ok(()) };
         self.waiting_bytes -= bytes;
         let status = Headers::new(&message.headers).status();
-        if let (Task::Asked(asked, Next::Messages(collect)), Some(status)) = (&task, status)
-            && status != 503
-        {
-            let _ = (asked, collect);
-            let Task::Asked(asked, Next::Messages(collect)) = task else { return Ok(()) };
-            return self.batch_ended(now, asked, collect, status);
-        }
+        let task = match (task, status) {
+            (Task::Asked(asked, Next::Messages(collect)), Some(status)) if status != 503 => {
+                return self.batch_ended(now, asked, collect, status);
+            }
+            (task, _) => task,
+        };
         if status == Some(503) {
             return self.nobody_answered(now, task);
         }

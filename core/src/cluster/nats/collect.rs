@@ -25,7 +25,7 @@ const BATCH_NS: u64 = 1_000_000_000;
 
 impl<P> NatsLink<P> {
     /// Begins to read the messages of a subject from a number on.
-    pub(super) fn collect(&mut self, now: Time, asked: Asked<P>, filter: String, from: u64, collect: Collect) {
+    pub(super) fn collect(&mut self, now: Time, asked: Asked<P>, filter: &str, from: u64, collect: Collect) {
         let start = if from > 1 {
             format!(r#""deliver_policy":"by_start_sequence","opt_start_seq":{from}"#)
         } else {
@@ -90,7 +90,7 @@ impl<P> NatsLink<P> {
     }
 
     /// Handles a message that a consumer delivers.
-    pub(super) fn handle_delivered(&mut self, now: Time, message: ServerMessage) -> Result<(), LinkFault> {
+    pub(super) fn handle_delivered(&mut self, now: Time, message: &ServerMessage) -> Result<(), LinkFault> {
         const WHAT: LinkFault = LinkFault::Unexpected("a request for messages");
         let found = message.reply.as_ref().and_then(|reply| delivered(reply)).ok_or(WHAT)?;
         let Some(number) = self.consumers.get(found.consumer).copied() else { return Ok(()) };
@@ -156,7 +156,7 @@ impl<P> NatsLink<P> {
     fn collected(&mut self, now: Time, asked: Asked<P>, collect: Box<Collect>) {
         let subject = format!("$JS.API.CONSUMER.DELETE.{}.{}", collect.stream, collect.consumer);
         self.call(now, subject, "", b"", Task::Ignored);
-        let Collect { top: Some(top), .. } = *collect else { return self.names_collected(now, asked, *collect) };
+        let Collect { top: Some(top), .. } = *collect else { return self.names_collected(now, asked, &collect) };
         // A stream removes the first messages of a room while the next ones are read. If the first one that was read is
         // still there, so were all others until they were read.
         if let [first, _, ..] = &collect.got[..]

@@ -94,7 +94,7 @@ impl HeadersBuf {
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {
-        self.0.push_str(&format!("{name}: {value}\r\n"));
+        self.0.extend([name, ": ", value, "\r\n"]);
         self
     }
 }

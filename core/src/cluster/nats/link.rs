@@ -364,7 +364,7 @@ impl<P> NatsLink<P> {
 
     fn handle_message(&mut self, now: Time, message: ServerMessage) -> Result<(), LinkFault> {
         match message.sid {
-            ANSWERS => return self.handle_answer(now, message),
+            ANSWERS => return self.handle_answer(now, &message),
             ALL_HOSTS => self.heard.push_back(Heard::Told(message.payload)),
             PROBE => {
                 let number = core::str::from_utf8(&message.payload).ok().and_then(|text| text.parse().ok());

@@ -19,7 +19,7 @@ pub(super) fn connect(
         env!("CARGO_PKG_VERSION")
     );
     let mut put = |name: &str, value: &str| {
-        json.push_str(&format!(r#","{name}":"#));
+        json.extend([",\"", name, "\":"]);
         put_text(&mut json, value);
     };
     put("name", &client_name(host));

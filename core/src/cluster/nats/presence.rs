@@ -99,10 +99,10 @@ impl<P> NatsLink<P> {
         };
         match change {
             Some(NamesChange::Add((name, info))) => {
-                news.push_str(&format!(" + {}\n{name}", name.len()));
+                news.extend([" + ", &name.len().to_string(), "\n", name]);
                 news.extend(info.iter().flat_map(|info| ["i", info]));
             }
-            Some(NamesChange::Remove(name)) => news.push_str(&format!(" - {}\n{name}", name.len())),
+            Some(NamesChange::Remove(name)) => news.extend([" - ", &name.len().to_string(), "\n", name]),
             _ => {}
         }
         for (name, info) in set {
@@ -196,9 +196,9 @@ impl<P> NatsLink<P> {
         let Some((filter, from, max)) = self.names_to_read(&asked.request) else { return Ok(()) };
         let collect = Collect::of_names(self.subjects.names_stream(), max, last.unwrap_or(0));
         if last.is_none_or(|last| last < from) {
-            self.names_collected(now, asked, collect);
+            self.names_collected(now, asked, &collect);
         } else {
-            self.collect(now, asked, filter, from, collect);
+            self.collect(now, asked, &filter, from, collect);
         }
         Ok(())
     }
@@ -215,7 +215,7 @@ impl<P> NatsLink<P> {
         }
     }
 
-    pub(super) fn names_collected(&mut self, now: Time, asked: Asked<P>, collect: Collect) {
+    pub(super) fn names_collected(&mut self, now: Time, asked: Asked<P>, collect: &Collect) {
         if collect.is_behind() {
             let why = Refused("the server is behind".into());
             return self.finish(now, asked, Answer::Refused(why));

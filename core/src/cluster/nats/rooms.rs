@@ -245,7 +245,7 @@ impl<P> NatsLink<P> {
         let stream = self.subjects.rooms_stream(class);
         let filter = self.subjects.history(class, Some(room));
         let from = if part.above > 0 { part.from.unwrap_or(0) } else { 0 };
-        self.collect(now, asked, filter, from, Collect::of_page(stream, part, keep.messages, top));
+        self.collect(now, asked, &filter, from, Collect::of_page(stream, part, keep.messages, top));
     }
 }
 

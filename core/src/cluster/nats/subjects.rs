@@ -117,11 +117,11 @@ impl Subjects {
             None => format!("_INBOX.{}_{}.*", self.prefix, self.host),
         }
     }
+}
 
-    /// Returns the number of the request whose answer has this subject.
-    pub(super) fn number_of(&self, subject: &[u8]) -> Option<u64> {
-        core::str::from_utf8(subject).ok()?.rsplit_once('.')?.1.parse().ok()
-    }
+/// Returns the number of the request whose answer has this subject.
+pub(super) fn number_of(subject: &[u8]) -> Option<u64> {
+    core::str::from_utf8(subject).ok()?.rsplit_once('.')?.1.parse().ok()
 }
 
 /// Returns the word that stands for a text.

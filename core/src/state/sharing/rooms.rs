@@ -53,7 +53,7 @@ impl State {
                 self.with_sharing(|sharing, now| sharing.cluster.list_names(now, (&room, keep), asker, after, most));
             }
             RoomMessage::Remove { .. } => {
-                self.with_sharing(|sharing, now| sharing.cluster.remove_history(now, &room, keep))
+                self.with_sharing(|sharing, now| sharing.cluster.remove_history(now, &room, keep));
             }
             _ => return false,
         }

@@ -146,8 +146,7 @@ impl OpDecoder {
     fn content(&mut self) -> Result<Option<ServerOp>, NatsError> {
         let Some(total) = self.message.as_ref().map(|declared| declared.total) else { return Ok(None) };
         match self.buffer.get(total..) {
-            None | Some([]) => return Ok(None),
-            Some([b'\r']) => return Ok(None),
+            None | Some([] | [b'\r']) => return Ok(None),
             Some([b'\r', b'\n', ..]) => {}
             Some(_) => return Err(NatsError::NoMessageEnd),
         }
