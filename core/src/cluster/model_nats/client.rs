@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Sends a message to the subscriptions that cover `inbox`. The message names its own subject.
-    pub(super) fn deliver(&mut self, due: Time, lane: Option<Lane>, inbox: &str, message: &Message) {
+    pub(super) fn deliver(&mut self, due: Time, lane: Option<&Lane>, inbox: &str, message: &Message) {
         let Message { subject, reply, headers, payload } = message;
         let reply = if reply.is_empty() { String::new() } else { format!("{reply} ") };
         let (verb, mut lengths) =
@@ -82,7 +82,7 @@ impl Client {
             }
         }
         self.subscriptions.retain(|_, found| found.delivered_max == 0 || found.delivered < found.delivered_max);
-        pieces.into_iter().for_each(|piece| self.send(due, lane.clone(), piece));
+        pieces.into_iter().for_each(|piece| self.send(due, lane.cloned(), piece));
     }
 
     /// Sends bytes, which come after what is on the same lane. `None`: at their time, in no order.

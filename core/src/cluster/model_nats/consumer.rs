@@ -19,7 +19,6 @@ pub(super) struct Consumer {
     name: String,
     /// Empty: all subjects.
     filter: String,
-    policy: Policy,
     /// The next sequence of the stream.
     next: u64,
     /// Of the messages up to a sequence, only these are delivered.
@@ -128,7 +127,6 @@ impl Consumer {
             stream,
             name,
             filter,
-            policy,
             next,
             only,
             delivered: 0,

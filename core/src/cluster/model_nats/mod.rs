@@ -105,8 +105,6 @@ pub(crate) struct Published {
     pub(crate) stream: String,
     pub(crate) subject: String,
     pub(crate) sequence: u64,
-    /// The sequence of the message before it on the same subject, or 0.
-    pub(crate) previous: u64,
     pub(crate) headers: Vec<u8>,
     pub(crate) payload: Vec<u8>,
     /// Whether the server has gone back to data without it.

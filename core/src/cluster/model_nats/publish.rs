@@ -25,7 +25,7 @@ impl ModelNats {
             if other.hears(subject) && (*number != client || other.hears_itself) {
                 is_heard = true;
                 if !self.faults.is_deaf {
-                    other.deliver(now, Some(Lane::Own), subject, message);
+                    other.deliver(now, Some(&Lane::Own), subject, message);
                 }
             }
         }
@@ -43,7 +43,7 @@ impl ModelNats {
         if !is_heard && !message.reply.is_empty() {
             let headers = b"NATS/1.0 503\r\n\r\n".to_vec();
             let answer = Message { subject: message.reply.clone(), headers, ..Message::default() };
-            client.deliver(now, Some(Lane::Own), &message.reply, &answer);
+            client.deliver(now, Some(&Lane::Own), &message.reply, &answer);
         }
     }
 
@@ -62,7 +62,6 @@ impl ModelNats {
                 stream: name.clone(),
                 subject: message.subject.clone(),
                 sequence,
-                previous,
                 headers: message.headers.clone(),
                 payload: message.payload.clone(),
                 was_lost: false,
@@ -107,7 +106,7 @@ impl ModelNats {
         let due = self.due(now);
         let lane = (!self.faults.reorders).then(|| Lane::Stream(stream.into()));
         for client in self.clients.values_mut() {
-            client.deliver(due, lane.clone(), &message.subject, message);
+            client.deliver(due, lane.as_ref(), &message.subject, message);
         }
     }
 
@@ -120,7 +119,7 @@ impl ModelNats {
     pub(super) fn deliver_to_inbox(&mut self, now: Time, lane: &Lane, inbox: &str, message: &Message) {
         let due = self.due(now);
         for client in self.clients.values_mut() {
-            client.deliver(due, Some(lane.clone()), inbox, message);
+            client.deliver(due, Some(lane), inbox, message);
         }
     }
 }

@@ -5,6 +5,7 @@ mod broker;
 mod host;
 mod members;
 mod nats;
+mod record;
 mod setting;
 
 use crate::base::{Random, Time};
@@ -147,7 +148,7 @@ fn number(variable: &str) -> Option<u64> {
 
 /// Returns the number of worlds. `DRUPE_WORLDS=1000` runs that many, and `DRUPE_SEED=7` runs one.
 fn worlds() -> u64 {
-    number("DRUPE_WORLDS").unwrap_or(1_000)
+    number("DRUPE_WORLDS").unwrap_or(500)
 }
 
 #[test]

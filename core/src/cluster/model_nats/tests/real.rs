@@ -79,7 +79,7 @@ fn compare(server: &Server, login: &Login, steps: &[String]) -> Vec<String> {
         stream.write_all(step.as_bytes()).expect("it reads");
         let (since, mut found) = (Instant::now(), Vec::new());
         while found.len() < expected.len() {
-            let mut chunk = [0; 65_536];
+            let mut chunk = std::vec![0; 65_536];
             match stream.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(length) => received.extend_from_slice(&chunk[..length]),

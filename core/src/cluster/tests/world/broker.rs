@@ -1,29 +1,15 @@
 //! The broker of a world, whichever engine it is, with its faults.
 
 use super::nats::Nats;
+use super::record::{Record, text_of};
 use super::setting::Setting;
 use crate::base::{Random, Time};
-use crate::cluster::envelope;
 use crate::cluster::model::{Data, Faults, ModelRedis, Published};
 use crate::cluster::names::Names;
 use crate::config;
 use crate::history::Position;
 use std::boxed::Box;
-use std::string::String;
 use std::vec::Vec;
-
-/// A message that the broker has kept at some time.
-#[derive(Clone, Debug)]
-pub(super) struct Record {
-    /// The number of the message among all.
-    pub(super) number: u64,
-    pub(super) room: String,
-    pub(super) position: Position,
-    /// The content. `None`: it is for hosts only.
-    pub(super) text: Option<u64>,
-    /// Whether the broker has gone back to data without it.
-    pub(super) was_lost: bool,
-}
 
 pub(super) struct Redis {
     model: ModelRedis,
@@ -182,11 +168,6 @@ fn record_of_redis(published: &Published) -> Option<Record> {
 
 fn names() -> Names {
     Names::new("drupe".into())
-}
-
-/// Returns the number that is in an envelope.
-pub(super) fn text_of(data: Vec<u8>) -> u64 {
-    super::members::number_of(&envelope::decode(data.into()).expect("an envelope").message)
 }
 
 fn number(digits: &[u8], base: u32) -> Option<u64> {

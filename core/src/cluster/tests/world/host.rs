@@ -1,7 +1,8 @@
 //! A host: its part in the cluster, the bytes under way, and its members.
 
-use super::broker::{Broker, Record};
+use super::broker::Broker;
 use super::members::Members;
+use super::record::Record;
 use super::setting::{KEEP, ROOMS, Setting, Tally};
 use crate::base::{OutgoingBuf, Random, Time};
 use crate::cluster::{Cluster, LinkFault, Output, Submission};

@@ -1,8 +1,8 @@
 //! Members of rooms on one host, and what each of them got.
 
-use super::broker::Record;
+use super::record::{Record, number_of};
 use super::setting::{KEEP, Tally};
-use crate::base::{OutgoingBuf, Random, Time};
+use crate::base::{Random, Time};
 use crate::cluster::Ask;
 use crate::facts::RoomMessage;
 use crate::history::{Gap, Position};
@@ -233,14 +233,4 @@ fn after(ledger: &[&Record], position: Position) -> Option<usize> {
     }
     let at = ledger.iter().position(|record| record.position.mark == position.mark);
     at.map(|at| at + 1)
-}
-
-/// Returns the number that a message is.
-pub(super) fn number_of(message: &OutgoingBuf) -> u64 {
-    message
-        .as_outgoing()
-        .as_payload(crate::base::Representation::Text)
-        .as_str()
-        .and_then(|text| text.parse().ok())
-        .expect("a number")
 }

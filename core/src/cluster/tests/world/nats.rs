@@ -1,6 +1,6 @@
 //! A model of a nats-server as the broker of a world.
 
-use super::broker::{Record, text_of};
+use super::record::{Record, text_of};
 use crate::base::{Random, Time};
 use crate::cluster::model_nats::{Data, Faults, Login, ModelNats, Published};
 use crate::history::Position;
