@@ -79,6 +79,7 @@ mod tests {
         for line in ["hello", "/me waves"] {
             chat.line(ann, line);
             assert_eq!(chat.lines(ann), [notice], "{line}");
+            chat.clear();
         }
         let mut relay = TestHub::with_config(config(), Relay::default());
         let [ann, bob] = [relay.connect(), relay.connect()];
