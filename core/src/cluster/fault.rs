@@ -42,6 +42,7 @@ pub(crate) enum LinkFault {
     OtherStream { name: String, text: String },
     #[error("the server sent no nonce to sign with the NKEY")]
     NoNonce,
+    #[cfg(feature = "auth")]
     #[error("the seed of the NKEY is not valid")]
     BadSeed,
     #[cfg(not(feature = "auth"))]

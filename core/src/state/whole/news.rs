@@ -46,6 +46,7 @@ impl State {
     }
 
     /// Counts a message of another host that this version cannot read.
+    #[cfg(feature = "auth")]
     pub(crate) fn count_unreadable_from_host(&mut self) {
         match self.sharing.as_mut() {
             Some(sharing) => sharing.cluster.metrics.unreadable += 1,
