@@ -334,7 +334,7 @@ class Guide:
 
     async def users_are_sent_away(self):
         await self.open()
-        same(await self.api("disconnect", {"user": "42"}), {})
+        same((await self.api("disconnect", {"user": "42"}))["connections"], 1)
         await expect(self.page.locator("#state")).to_contain_text("disconnected: ", timeout=20000)
 
     async def operators_watch(self):
