@@ -1,6 +1,7 @@
 //! The names of keys and channels at the broker.
 
-use alloc::string::String;
+use crate::base::HostId;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -111,13 +112,12 @@ impl Names {
 
 /// Returns the text of a host's number.
 pub(super) fn host_text(host: u64) -> String {
-    alloc::format!("{host:016x}")
+    HostId::new(host).to_string()
 }
 
 /// Parses the text of a host's number.
 pub(super) fn host_of(text: &[u8]) -> Option<u64> {
-    let text = core::str::from_utf8(text).ok().filter(|text| text.len() == 16)?;
-    u64::from_str_radix(text, 16).ok()
+    core::str::from_utf8(text).ok()?.parse().ok().map(HostId::number)
 }
 
 #[cfg(test)]
