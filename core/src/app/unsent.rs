@@ -1,6 +1,5 @@
 use crate::base::text::json_escape;
 use crate::base::{ConnId, Outgoing};
-use crate::config::Home;
 use crate::facts::{Published, RoomAnswer};
 use crate::handler::{Hub, PublishOptions};
 use crate::state::RoomRequest;
@@ -8,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-/// The messages to [shared](Home::Shared) rooms of which it is not known yet whether they were sent.
+/// The messages to [shared](crate::Home::Shared) rooms of which it is not known yet whether they were sent.
 ///
 /// Each of them is answered within 10 s, and fewer than the broker's queue has room for can wait.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +18,8 @@ impl Unsent {
         Self(BTreeMap::new())
     }
 
-    /// Publishes a message of a connection, which is told if a shared room does not take it.
+    /// Publishes a message of a connection. If the room is shared and the broker refuses the message, the connection
+    /// gets a notice.
     pub(super) fn publish<'p, C>(
         &mut self,
         hub: &mut Hub<'_, C>,
@@ -28,7 +28,7 @@ impl Unsent {
         except: &[ConnId],
         message: impl Into<Outgoing<'p>>,
     ) {
-        if hub.room_options(room).is_some_and(|options| options.home == Home::Shared) {
+        if hub.is_shared(room) {
             let request = hub.publish_with(room, message, PublishOptions::new().except(except));
             self.0.insert(request, conn);
         } else {
@@ -55,7 +55,7 @@ impl Unsent {
 #[cfg(test)]
 mod tests {
     use crate::app::{Chat, Relay};
-    use crate::config::{Cluster, Config, Listen, RoomMemory, RoomOptions};
+    use crate::config::{Cluster, Config, Home, Listen, RoomMemory, RoomOptions};
     use crate::history::Keep;
     use crate::testing::TestHub;
     use alloc::vec;
@@ -63,7 +63,7 @@ mod tests {
 
     /// A configuration in which all rooms are shared, and whose broker is never reached.
     fn config() -> Config {
-        let rooms = RoomOptions::new("*", Keep::messages(10)).home(super::Home::Shared);
+        let rooms = RoomOptions::new("*", Keep::messages(10)).home(Home::Shared);
         let cluster = Cluster::redis("192.0.2.1:6379");
         Config::listening([Listen::lines(([127, 0, 0, 1], 0).into())])
             .memory(RoomMemory::default().rooms(vec![rooms]))

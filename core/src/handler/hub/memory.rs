@@ -100,6 +100,11 @@ impl<C> Hub<'_, C> {
         self.state.room_position(&self.stored(room))
     }
 
+    /// Returns `true` if the home of a room is the broker.
+    pub(crate) fn is_shared(&self, room: &str) -> bool {
+        self.state.is_shared(&self.stored(room))
+    }
+
     /// Returns the options of a room that has a home.
     #[must_use]
     pub fn room_options(&self, room: &str) -> Option<&RoomOptions> {
