@@ -53,6 +53,6 @@ pub use random::Random;
 pub use reason::{Blame, Reason};
 pub(crate) use setters::setters;
 pub(crate) use socket_path::socket_path;
-pub(crate) use time::{INTERVAL_MIN, seconds_up, some_time};
+pub(crate) use time::{INTERVAL_MIN, seconds_up, some_time, whole_millis};
 pub use time::{Time, UnixTime};
 pub use tls_fault::TlsFault;

@@ -11,6 +11,11 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(NonZeroU64);
 
+/// Returns a span in whole milliseconds. The longest one is 584 million years.
+pub(crate) fn whole_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Time {
     /// The moment at which the shell started.
     pub const START: Self = Self(NonZeroU64::MIN);

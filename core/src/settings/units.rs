@@ -1,7 +1,7 @@
 //! Configuration values in text form: durations, sizes, rates, networks and file modes.
 
 use super::words::{OR_NEVER, quoted};
-use crate::base::Network;
+use crate::base::{Network, whole_millis};
 use crate::config::Rate;
 use crate::config::SocketAccess;
 use crate::wire::MessageSize;
@@ -127,7 +127,7 @@ impl fmt::Display for Timeout {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_number(f, u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX), &SPANS)
+        write_number(f, whole_millis(self.0), &SPANS)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Records of connections, work and errors for the lists in the metrics.
 
 use super::{State, Ticket};
-use crate::base::{ConnId, Peer, Reason, Time};
+use crate::base::{ConnId, Peer, Reason, Time, whole_millis};
 use crate::metrics::{ConnectionSummary, ErrorSummary, Recent, WorkSummary, is_error, network_of};
 use crate::state::conn::Conn;
 use alloc::sync::Arc;
@@ -12,8 +12,8 @@ impl State {
     pub(super) fn record_end(&mut self, id: ConnId, reason: Reason, duration: Duration) {
         let Some(conn) = self.conns.get(id) else { return };
         let (at, wire, peer) = (self.now, Conn::wire_name(conn), self.shown(id));
-        self.metrics.durations_ms.record(millis(duration));
-        self.metrics.connection_longest_ms = self.metrics.connection_longest_ms.max(millis(duration));
+        self.metrics.durations_ms.record(whole_millis(duration));
+        self.metrics.connection_longest_ms = self.metrics.connection_longest_ms.max(whole_millis(duration));
         self.recent.ended(ConnectionSummary { at, duration, reason, wire, peer }, &self.config.metrics);
         self.record_error_of(id, reason);
     }
@@ -58,8 +58,8 @@ impl State {
 
     fn record_work(&mut self, ticket: Ticket, issued: Time, finished: bool) {
         let (at, duration, peer) = (self.now, self.now.since(issued), self.shown(ticket.conn()));
-        self.metrics.work_ms.record(millis(duration));
-        self.metrics.work_longest_ms = self.metrics.work_longest_ms.max(millis(duration));
+        self.metrics.work_ms.record(whole_millis(duration));
+        self.metrics.work_longest_ms = self.metrics.work_longest_ms.max(whole_millis(duration));
         self.recent.worked(WorkSummary { at, duration, finished, peer }, &self.config.metrics);
     }
 
@@ -77,8 +77,4 @@ impl State {
             (None, None) => "".into(),
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -13,7 +13,7 @@
 use super::provider::Provider;
 use super::registry::{Answer, DuplicateLogin, Question};
 use super::{Authentication, LOGINS, TOPIC};
-use crate::base::{HostId, Time};
+use crate::base::{HostId, Time, whole_millis};
 use crate::handler::{Handler, Hub};
 use crate::state::Timer;
 use alloc::string::{String, ToString};
@@ -110,7 +110,7 @@ impl<P> Authentication<P> {
         let now = hub.now();
         let logins = users.iter().filter_map(|user| {
             let since = self.registry.since(user, self.duplicates)?;
-            Some((user.to_string(), millis(now.since(since))))
+            Some((user.to_string(), whole_millis(now.since(since))))
         });
         tell(hub, &Said::Logins(logins.collect()));
         self.told_until = Some(last);
@@ -234,11 +234,7 @@ fn stays(duplicates: DuplicateLogin, first: (u64, HostId), second: (u64, HostId)
 }
 
 fn age_of<C>(hub: &Hub<'_, C>, since: Time) -> u64 {
-    millis(hub.now().since(since))
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    whole_millis(hub.now().since(since))
 }
 
 fn tell<C>(hub: &mut Hub<'_, C>, said: &Said) {

@@ -3,7 +3,7 @@
 use super::message::{Message, post_to_others, tell};
 use super::shards::{Subscriber, id_of};
 use super::{Monitor, TICK, Watcher};
-use crate::base::ConnId;
+use crate::base::{ConnId, whole_millis};
 use crate::handler::Hub;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ impl Monitor {
             &json!({
                 "type": "hello", "version": env!("CARGO_PKG_VERSION"),
                 "may_act": limits.may_act, "may_watch": limits.may_watch,
-                "interval_ms": u64::try_from(limits.interval.as_millis()).unwrap_or(u64::MAX),
+                "interval_ms": whole_millis(limits.interval),
             }),
         );
         self.tell_count(hub);

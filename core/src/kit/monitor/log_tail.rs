@@ -1,5 +1,6 @@
 //! The last log lines, which threads write and monitors read.
 
+use crate::base::whole_millis;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -35,7 +36,7 @@ impl LogTail {
             lines.last.pop_front();
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        lines.last.push_back((u64::try_from(since.as_millis()).unwrap_or(u64::MAX), line.into()));
+        lines.last.push_back((whole_millis(since), line.into()));
         lines.count += 1;
     }
 

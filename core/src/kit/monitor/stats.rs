@@ -1,7 +1,7 @@
 //! The `stats` and `recent` messages of the monitor.
 
 use super::shards::SESSIONS_MAX;
-use crate::base::{HostId, Time, UnixTime};
+use crate::base::{HostId, Time, UnixTime, whole_millis};
 use crate::facts::HostReport;
 use crate::handler::Hub;
 use crate::metrics::{ConnectionSummary, Recent, TunnelMetrics};
@@ -9,7 +9,6 @@ use crate::tunnel::{TunnelState, TunnelStatus};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use core::time::Duration;
 use serde_json::{Map, Value, json};
 
 /// Maximum number of other hosts in a `hosts` message.
@@ -17,15 +16,11 @@ const HOSTS_SHOWN_MAX: usize = 200;
 /// Maximum number of items of each list in a `recent` message.
 const RECENT_MAX: usize = 20;
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Returns the `recent` message: errors, connections and work, newest or longest first.
 pub(super) fn recent(recent: &Recent) -> Value {
     let connection = |one: &ConnectionSummary| {
         json!({
-            "at_ms": one.at.as_millis(), "duration_ms": millis(one.duration),
+            "at_ms": one.at.as_millis(), "duration_ms": whole_millis(one.duration),
             "reason": one.reason.name(), "wire": one.wire, "peer": *one.peer,
         })
     };
@@ -37,7 +32,7 @@ pub(super) fn recent(recent: &Recent) -> Value {
     });
     let work = recent.work_longest.iter().take(RECENT_MAX).map(|one| {
         json!({
-            "at_ms": one.at.as_millis(), "duration_ms": millis(one.duration),
+            "at_ms": one.at.as_millis(), "duration_ms": whole_millis(one.duration),
             "finished": one.finished, "peer": *one.peer,
         })
     });

@@ -5,7 +5,7 @@ use super::codes::Disconnect;
 use super::json::Object;
 use super::publication::data_of;
 use super::session::{Session, Stream};
-use crate::base::{ConnId, OutgoingBuf};
+use crate::base::{ConnId, OutgoingBuf, whole_millis};
 use crate::handler::Hub;
 use crate::history::Position;
 use crate::wire::events::{EventFormat, StreamEvent};
@@ -84,6 +84,6 @@ pub(super) fn presence(hub: &mut Hub<'_, Session>, conn: ConnId, kind: &str, jso
 
 /// Returns a random time below `span`, in whole milliseconds.
 fn random(hub: &mut Hub<'_, Session>, span: Duration) -> Duration {
-    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let millis = whole_millis(span);
     Duration::from_millis(hub.random() % millis.max(1))
 }
