@@ -192,7 +192,7 @@ impl State {
             }
             ShardMessage::End { number, target, reason } => {
                 let ended = ShardMessage::Ended { number: *number, connections: self.end_here(target, *reason) };
-                self.queue_for(Addressee::Shard(Self::link_shard(self.outbox.shard)), ended);
+                self.queue_for_link(ended);
             }
             ShardMessage::Ended { number, connections } => self.shard_ended(*number, *connections),
             ShardMessage::Claim { from, request, key, millis } => {

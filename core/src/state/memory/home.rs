@@ -19,7 +19,7 @@ impl State {
     ///
     /// A shard that has not applied the latest configuration yet may ask for a room that has no
     /// home here.
-    fn keep_of(&self, room: &str) -> Keep {
+    pub(in crate::state) fn keep_of(&self, room: &str) -> Keep {
         self.room_options(room).map_or(Keep::messages(0), |options| options.keep)
     }
 

@@ -5,7 +5,6 @@ use crate::base::{ConnId, DialId, Failure, HostId, Origin, Payload, Reason, Time
 use crate::cluster::{Cluster, LinkFault, Output, WantedLink};
 use crate::config::{self, BrokerLogin, Dial, Engine, Marks, PeerLimits, Rates, TlsStart, WithoutBroker};
 use crate::facts::{Addressee, ClusterAnswer, Shard, ShardMessage};
-use crate::history::Keep;
 use crate::state::dials::AskedTls;
 use crate::state::whole::OWN_TOPIC;
 use crate::state::{Ending, Pending, State};
@@ -30,11 +29,20 @@ impl State {
         shard.count() - 1
     }
 
+    /// Returns `true` if this shard has the link, or would have it if there were a cluster.
+    pub(in crate::state) const fn has_link_shard(&self) -> bool {
+        self.outbox.shard.number() == Self::link_shard(self.outbox.shard)
+    }
+
+    /// Queues a message for the shard with the link.
+    pub(in crate::state) fn queue_for_link(&mut self, message: ShardMessage) {
+        self.queue_for(Addressee::Shard(Self::link_shard(self.outbox.shard)), message);
+    }
+
     /// Begins to make the link, if this shard has it.
     pub(crate) fn start_sharing(&mut self) {
-        let shard = self.outbox.shard;
         if let Some(options) = self.config.cluster.clone()
-            && shard.number() == Self::link_shard(shard)
+            && self.has_link_shard()
         {
             let cluster = Cluster::new(self.now, options, self.random.next_u64());
             let (holders, local) = (BTreeMap::new(), BTreeSet::new());
@@ -191,13 +199,13 @@ impl State {
         if self.config.cluster.is_none() {
             return false;
         }
-        let (shard, now) = (self.outbox.shard, self.now);
+        let now = self.now;
         if let Some(sharing) = self.sharing.as_mut() {
             sharing.cluster.tell_hosts(now, topic, content);
             self.drive_link();
         } else {
             let message = ShardMessage::ToHosts { topic: topic.into(), content: content.into() };
-            self.queue_for(Addressee::Shard(Self::link_shard(shard)), message);
+            self.queue_for_link(message);
         }
         true
     }
@@ -257,7 +265,7 @@ impl State {
         // What was published here alone is told as a gap everywhere.
         for room in local {
             self.memory.forget_history(&room);
-            let keep = self.room_options(&room).map_or(Keep::messages(0), |options| options.keep);
+            let keep = self.keep_of(&room);
             if let Some(sharing) = self.sharing.as_mut() {
                 sharing.cluster.renew(self.now, &room, keep);
             }

@@ -29,7 +29,7 @@ impl State {
         if self.sharing.is_none() {
             return false;
         }
-        let keep = self.room_options(&room).map_or(Keep::messages(0), |options| options.keep);
+        let keep = self.keep_of(&room);
         match message {
             RoomMessage::Submit { from, request, key, except, message, .. } => {
                 self.submit_shared((&room, keep), (*from, *request), key.as_ref(), except, message);

@@ -1,6 +1,7 @@
 //! Keys that only one host of a cluster gets.
 
 use super::tables::ClusterRequest;
+use crate::base::whole_millis;
 use crate::facts::{Addressee, Claim, ClusterAnswer, ShardMessage};
 use crate::state::State;
 use alloc::sync::Arc;
@@ -19,9 +20,9 @@ impl State {
         if self.has_link_shard() {
             self.claim_for(from, number, &key, time);
         } else {
-            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            let millis = whole_millis(time);
             let message = ShardMessage::Claim { from, request: number, key, millis };
-            self.queue_for(Addressee::Shard(Self::link_shard(self.outbox.shard)), message);
+            self.queue_for_link(message);
         }
         request
     }
@@ -42,10 +43,5 @@ impl State {
         } else {
             self.queue_for(Addressee::Shard(shard), ShardMessage::ClusterAnswer { request, answer });
         }
-    }
-
-    /// Returns `true` if this shard has the link, or would have it if there were a cluster.
-    pub(in crate::state) fn has_link_shard(&self) -> bool {
-        self.outbox.shard.number() == Self::link_shard(self.outbox.shard)
     }
 }

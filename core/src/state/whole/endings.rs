@@ -31,7 +31,7 @@ impl State {
             self.order_end(asker, &target, reason);
         } else {
             let message = ShardMessage::EndEverywhere { from, request, target, reason };
-            self.queue_for(Addressee::Shard(Self::link_shard(self.outbox.shard)), message);
+            self.queue_for_link(message);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::tables::Asker;
 use crate::base::{HostId, Time};
 use crate::facts::record::{parse_host_news, write_host_news};
-use crate::facts::{Addressee, HostNews, ShardMessage};
+use crate::facts::{HostNews, ShardMessage};
 use crate::state::State;
 
 /// The topic of the machine's own messages. Applications cannot use it.
@@ -26,7 +26,7 @@ impl State {
             return self.tell_hosts(news);
         }
         let message = ShardMessage::ToHosts { topic: OWN_TOPIC.into(), content: write_host_news(news).into() };
-        self.queue_for(Addressee::Shard(Self::link_shard(self.outbox.shard)), message);
+        self.queue_for_link(message);
     }
 
     /// Handles a message of the machine on another host. Counts those that this version cannot read.

@@ -2,7 +2,7 @@
 //!
 //! A host whose link comes up asks the one that has run for the longest time for all addresses.
 
-use crate::base::AddressKey;
+use crate::base::{AddressKey, whole_millis};
 use crate::facts::{Addressee, HostNews, ShardMessage};
 use crate::state::State;
 use alloc::sync::Arc;
@@ -23,12 +23,12 @@ impl State {
         if self.config.cluster.is_none() {
             return;
         }
-        let addresses: Arc<[_]> = [(key.address(), millis(self.config.quarantine.cool_down))].into();
+        let addresses: Arc<[_]> = [(key.address(), whole_millis(self.config.quarantine.cool_down))].into();
         if self.has_link_shard() {
             self.await_telling(&addresses);
         } else {
             let message = ShardMessage::Quarantined { addresses, to_hosts: true };
-            self.queue_for(Addressee::Shard(Self::link_shard(self.outbox.shard)), message);
+            self.queue_for_link(message);
         }
     }
 
@@ -40,7 +40,7 @@ impl State {
                 self.tell_released(address);
             } else {
                 let message = ShardMessage::Released { address, to_hosts: true };
-                self.queue_for(Addressee::Shard(Self::link_shard(self.outbox.shard)), message);
+                self.queue_for_link(message);
             }
         }
         was_there
@@ -68,8 +68,12 @@ impl State {
     /// Sends the addresses in quarantine to all other hosts, from the first shard.
     pub(in crate::state) fn list_quarantine(&mut self) {
         let now = self.now;
-        let all: Vec<_> =
-            self.admission.quarantine.iter(now).map(|(key, until)| (key.address(), millis(until.since(now)))).collect();
+        let all: Vec<_> = self
+            .admission
+            .quarantine
+            .iter(now)
+            .map(|(key, until)| (key.address(), whole_millis(until.since(now))))
+            .collect();
         let mut parts: Vec<_> = all.chunks(HostNews::ADDRESSES_MAX).map(<[_]>::to_vec).collect();
         let last = parts.pop().unwrap_or_default();
         for addresses in parts {
@@ -106,7 +110,7 @@ impl State {
             let part: Vec<_> = waiting.keys().copied().take(HostNews::ADDRESSES_MAX).collect();
             let part = part.into_iter().filter_map(|address| Some((address, waiting.remove(&address)?.since(now))));
             let addresses: Vec<_> =
-                part.filter(|(_, left)| !left.is_zero()).map(|(address, left)| (address, millis(left))).collect();
+                part.filter(|(_, left)| !left.is_zero()).map(|(address, left)| (address, whole_millis(left))).collect();
             self.whole.told.tell_at = (!self.whole.told.waiting.is_empty()).then_some(now + TOLD_EVERY);
             if !addresses.is_empty() {
                 self.tell_hosts(&HostNews::Quarantined { addresses, ends_list: false });
@@ -172,8 +176,4 @@ impl State {
         self.whole.told.waiting.remove(&AddressKey::from(address).address());
         self.tell_hosts(&HostNews::Released(address));
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
