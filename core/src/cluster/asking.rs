@@ -1,7 +1,6 @@
 //! Questions of this host's shards: what new members have missed, and parts of histories.
 
 use super::broker::{Answer, Message, Page, Part, Request};
-use super::engine::Link;
 use super::follow::{follow, is_old};
 use super::output::Output;
 use super::purpose::Purpose;
@@ -146,7 +145,7 @@ impl Cluster {
 
     /// Handles the history that was read for a new member.
     pub(super) fn ask_read(&mut self, now: Time, name: &Arc<str>, mut ask: Ask, mut answer: Answer) {
-        let may_be_early = self.link.as_ref().is_some_and(Link::may_be_early);
+        let may_be_early = self.may_be_early();
         let Some(room) = self.rooms.get_mut(name) else { return };
         if let (Answer::Page(page), Some(top), true) = (&mut answer, room.top, may_be_early) {
             align(page, top, room.meanwhile.iter());

@@ -145,7 +145,7 @@ impl<P> Link<P> {
         matches!(self, Self::Nats(_))
     }
 
-    /// Returns `true` if the history of a room is elsewhere after a change of its options.
+    /// Returns `true` if this change of a room's options moves its history to another stream.
     pub(super) fn is_moved(&self, before: Keep, after: Keep) -> bool {
         matches!(self, Self::Nats(_)) && Class::of(&before) != Class::of(&after)
     }

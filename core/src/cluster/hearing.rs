@@ -1,7 +1,6 @@
 //! What the broker publishes.
 
 use super::broker::{Heard, Message, Previous};
-use super::engine::Link;
 use super::output::Output;
 use super::purpose::Purpose;
 use super::room::Step;
@@ -36,7 +35,7 @@ impl Cluster {
     /// Passes a message on if it follows the position of its room. Otherwise the history is read.
     fn hear_message(&mut self, now: Time, room: &str, message: Message) {
         let Some(name) = self.rooms.get_key_value(room).map(|(name, _)| Arc::clone(name)) else { return };
-        let keeps_early = self.link.as_ref().is_some_and(Link::may_be_early);
+        let keeps_early = self.may_be_early();
         let Some(room) = self.rooms.get_mut(&name) else { return };
         let Some(top) = room.top.filter(|_| room.step == Step::Live) else {
             // The history that is being read or must be read has this message, or the message follows it.

@@ -44,7 +44,7 @@ impl ModelNats {
             }
             ["CONSUMER", "DELETE", stream, name] => ("consumer_delete", self.delete_consumer(now, stream, name)),
             ["CONSUMER", "MSG", "NEXT", stream, name] => return self.next_messages(now, stream, name, message),
-            // The server has nobody who answers others.
+            // No other client answers requests.
             _ => return,
         };
         if reply.is_empty() {

@@ -108,20 +108,15 @@ impl<P> NatsLink<P> {
         let Some(Call { task, bytes, .. }) = self.calls.remove(&number) else { return Ok(()) };
         self.waiting_bytes -= bytes;
         let status = Headers::new(&message.headers).status();
-        let task = match (task, status) {
-            (Task::Asked(asked, Next::Messages(collect)), Some(status)) if status != 503 => {
-                return self.batch_ended(now, asked, collect, status);
+        match (task, status) {
+            (task, Some(503)) => self.nobody_answered(now, task),
+            (Task::Asked(asked, Next::Messages(collect)), Some(status)) => {
+                self.batch_ended(now, asked, collect, status)
             }
-            (task, _) => task,
-        };
-        if status == Some(503) {
-            return self.nobody_answered(now, task);
-        }
-        match task {
-            Task::Ignored => Ok(()),
-            Task::Name(room) => self.name_kept(room, &message.payload),
-            Task::CreateStream(stream, earlier) => self.stream_created(now, stream, earlier, &message.payload),
-            Task::Asked(asked, next) => self.handle_next(now, asked, next, &message.payload),
+            (Task::Asked(asked, next), _) => self.handle_next(now, asked, next, &message.payload),
+            (Task::Name(room), _) => self.name_kept(room, &message.payload),
+            (Task::CreateStream(stream, earlier), _) => self.stream_created(now, stream, earlier, &message.payload),
+            (Task::Ignored, _) => Ok(()),
         }
     }
 

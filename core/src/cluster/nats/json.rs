@@ -6,7 +6,6 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 /// Maximum number of lists and objects within each other.
 const DEPTH_MAX: u32 = 8;
@@ -58,20 +57,6 @@ impl<'a> Json<'a> {
     pub(in crate::cluster) fn is(&self, name: &str) -> bool {
         self.get(name) == Some(&Self::Bool(true))
     }
-}
-
-/// Appends a text in quotes.
-pub(in crate::cluster) fn put_text(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            // Writing to a string cannot fail.
-            c if c.is_control() => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 struct Reader<'a> {
@@ -240,6 +225,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::text::json_string;
     use proptest::prelude::*;
 
     /// Returns what `serde_json` reads, in the same form.
@@ -310,7 +296,7 @@ mod tests {
         #[test]
         fn text_comes_back(text in "\\PC*|[\\x00-\\x20\"\\\\]*") {
             let mut out = String::new();
-            put_text(&mut out, &text);
+            json_string(&text, &mut out);
             prop_assert_eq!(Json::parse(out.as_bytes()), Some(Json::Text(text.into())));
         }
 

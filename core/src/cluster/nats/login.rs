@@ -1,7 +1,7 @@
 //! The `CONNECT` of a link, and the signature of an NKEY.
 
 use super::headers::client_name;
-use super::json::put_text;
+use crate::base::text::json_string;
 use crate::cluster::fault::LinkFault;
 use crate::config::{BrokerLogin, NatsLogin};
 use alloc::format;
@@ -20,7 +20,7 @@ pub(super) fn connect(
     );
     let mut put = |name: &str, value: &str| {
         json.extend([",\"", name, "\":"]);
-        put_text(&mut json, value);
+        json_string(value, &mut json);
     };
     put("name", &client_name(host));
     match login {
