@@ -81,7 +81,7 @@ impl Broker {
         self.is_free = false;
     }
 
-    /// Begins to count anew. Returns what was seen until now.
+    /// Returns the counts so far, and sets them to zero.
     pub(super) fn take_seen(&mut self, now: Time) -> Seen {
         for at in self.leases.values() {
             self.seen.lease_max = self.seen.lease_max.max(now.since(*at));

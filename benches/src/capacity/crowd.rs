@@ -60,7 +60,7 @@ pub(super) struct Crowd {
     plan: Plan,
     host: u64,
     opened: u64,
-    /// How often members were told of a gap, by reason.
+    /// Number of gaps that members were told of, for each reason.
     pub(super) gaps: BTreeMap<&'static str, u64>,
     /// Number of connections that ended.
     pub(super) closed: u64,

@@ -92,7 +92,7 @@ fn cpu_in(path: &std::path::Path) -> Option<f64> {
     text.split_whitespace().next()?.parse().ok().map(|nanos| Duration::from_nanos(nanos).as_secs_f64())
 }
 
-/// Returns an address on which nobody listens, below the ports that the system gives to clients.
+/// Returns an address with a free port. The port is below those that the system gives to clients.
 pub(super) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(21_000);
     loop {

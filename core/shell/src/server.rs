@@ -330,7 +330,7 @@ fn complete(config: &mut Config) {
     config.seed.get_or_insert_with(entropy);
     if let Some(cluster) = config.cluster.as_mut().filter(|cluster| cluster.name.is_empty()) {
         let system = rustix::system::uname();
-        // A longer name, or one that is no text, would help nobody to find the host.
+        // A name that is longer, or is not UTF-8, is left out: operators could not read it.
         let name = system.nodename().to_str().unwrap_or_default();
         cluster.name = if name.len() <= NAME_MAX_BYTES { name.into() } else { "".into() };
     }

@@ -42,9 +42,9 @@
 //!
 //! The parts of a call begin in the order in which they are written. The calls of one connection run one
 //! after the other. `subscribe`, `unsubscribe`, `disconnect` and `refresh` are answered once all workers
-//! have run them, and all hosts of a cluster that answer within 2 s. The result of `disconnect` has the
-//! number of `connections` that it ended, of `hosts` that answered, and of `hosts_known`. So a message that is published after the answer reaches the clients that `subscribe`
-//! added.
+//! have run them, and all hosts of a cluster that answer within 2 s. So a message that is published after
+//! the answer reaches the clients that `subscribe` added. The result of `disconnect` has the number of
+//! `connections` that it ended, of `hosts` that answered, and of `hosts_known`.
 
 mod across;
 mod call;
