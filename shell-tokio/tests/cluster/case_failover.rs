@@ -24,6 +24,13 @@ fn replica(name: &str, port: u16) -> RedisServer {
     replica
 }
 
+/// Returns a number of bytes in a server's stream of replication.
+fn offset(server: &RedisServer, which: &str) -> u64 {
+    let facts = server.command(&["INFO", "replication"]);
+    let line = facts.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':'));
+    line.and_then(|number| number.trim().parse().ok()).unwrap_or_else(|| panic!("{which} in {facts}"))
+}
+
 #[test]
 fn replica_that_is_behind_takes_over_with_a_gap() {
     if !are_installed() {
@@ -58,7 +65,9 @@ fn link_to_a_server_that_became_a_replica_is_given_up_in_a_quiet_cluster() {
     let proxy = Proxy::start(old.port);
     let at = Broker::At(proxy.address());
     let stage = Stage::empty("zombies", [&at, &at, &at]).with_members();
-    old.command(&["WAIT", "1", "20000"]);
+    // `WAIT` would only wait for what its own connection has written.
+    let written = offset(&old, "master_repl_offset");
+    wait("a replica with all rooms", || offset(&new, "slave_repl_offset") >= written);
     new.command(&["REPLICAOF", "NO", "ONE"]);
     proxy.aim(new.port);
     let since = Instant::now();
