@@ -140,13 +140,13 @@ impl Cluster {
             // Nothing here may be missing, but what this host published or knew is.
             return self.begin_epoch(now, name, end.epoch);
         }
-        match follow(page, top, age) {
+        match follow(&page, top, age) {
             Ok(messages) => {
                 let mut last = top;
                 for message in messages {
                     let before = core::mem::replace(&mut last, message.position);
                     self.metrics.filled += 1;
-                    self.deliver(name, before, message);
+                    self.deliver(name, before, message.clone());
                 }
                 if last == end {
                     self.is_live(now, name, end);

@@ -8,7 +8,11 @@ use core::time::Duration;
 ///
 /// The page begins at the offset of the position, or later if the broker does not keep that message. It may end before
 /// the last message of the room. Messages name the mark or the offset of the one before, depending on the engine.
-pub(super) fn follow(page: Page, since: Position, age: Option<Duration>) -> Result<impl Iterator<Item = Message>, Gap> {
+pub(super) fn follow(
+    page: &Page,
+    since: Position,
+    age: Option<Duration>,
+) -> Result<impl Iterator<Item = &Message>, Gap> {
     let top = page.top.filter(|top| top.epoch == since.epoch).ok_or(Gap::OtherEpoch)?;
     let is_same = |mark: u64| mark == since.mark || since.mark == Position::ANY_MARK;
     if since.offset > top.offset || since.offset == top.offset && !is_same(top.mark) {
@@ -46,7 +50,7 @@ pub(super) fn follow(page: Page, since: Position, age: Option<Duration>) -> Resu
     if known.is_some_and(|mark| !is_same(mark)) {
         return Err(Gap::Rewritten);
     }
-    Ok(page.messages.into_iter().filter(move |message| message.position.offset > since.offset))
+    Ok(page.messages.iter().filter(move |message| message.position.offset > since.offset))
 }
 
 /// Returns `true` if a position contradicts the history: the broker has lost what it published.
@@ -103,7 +107,7 @@ mod tests {
         first..=last
     }
 
-    fn offsets(page: Page, since: (u64, u64, u64), age: Option<u64>) -> Result<Vec<u64>, Gap> {
+    fn offsets(page: &Page, since: (u64, u64, u64), age: Option<u64>) -> Result<Vec<u64>, Gap> {
         let since = Position::new(since.0, since.1, since.2);
         follow(page, since, age.map(Duration::from_secs))
             .map(|found| found.map(|message| message.position.offset).collect())
@@ -141,7 +145,7 @@ mod tests {
             (page(3..=5, 5), (8, 3, 103), None, Err(Gap::OtherEpoch)),
             (Page { top: None, ..page(none(), 0) }, (7, 3, 103), None, Err(Gap::OtherEpoch)),
         ] {
-            assert_eq!(offsets(page.clone(), since, age), expected, "{since:?} in {page:?}");
+            assert_eq!(offsets(&page, since, age), expected, "{since:?} in {page:?}");
         }
     }
 
@@ -180,11 +184,11 @@ mod tests {
             (page_with_holes(&[], 9), (7, 12, 112), None, Err(Gap::Rewritten)),
             (page_with_holes(&[3, 7, 9], 9), (8, 3, 103), None, Err(Gap::OtherEpoch)),
         ] {
-            assert_eq!(offsets(page.clone(), since, age), expected, "{since:?} in {page:?}");
+            assert_eq!(offsets(&page, since, age), expected, "{since:?} in {page:?}");
         }
         let mut holed = page_with_holes(&[3, 7, 9], 9);
         holed.messages.remove(1);
-        assert_eq!(offsets(holed, (7, 3, 103), None), Err(Gap::TooOld));
+        assert_eq!(offsets(&holed, (7, 3, 103), None), Err(Gap::TooOld));
     }
 
     #[test]
@@ -212,9 +216,9 @@ mod tests {
     fn hole_inside_a_page_is_a_gap() {
         let mut holed = page(3..=6, 6);
         holed.messages.remove(2);
-        assert_eq!(offsets(holed, (7, 3, 103), None), Err(Gap::TooOld));
+        assert_eq!(offsets(&holed, (7, 3, 103), None), Err(Gap::TooOld));
         let mut foreign = page(3..=6, 6);
         foreign.messages[2].previous = Previous::Mark(1);
-        assert_eq!(offsets(foreign, (7, 3, 103), None), Err(Gap::Rewritten));
+        assert_eq!(offsets(&foreign, (7, 3, 103), None), Err(Gap::Rewritten));
     }
 }

@@ -15,7 +15,6 @@
 //! end. With Redis they are dropped: whatever was published before the read is in its reply, and whatever is published
 //! after it comes after the reply, because both come over one connection.
 
-mod asking;
 mod broker;
 mod checking;
 mod claims;
@@ -25,6 +24,7 @@ mod fault;
 mod filling;
 mod follow;
 mod hearing;
+mod holding;
 mod linking;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod model;
@@ -39,8 +39,10 @@ mod people;
 mod presence;
 mod publishing;
 mod purpose;
+mod reading;
 mod redis;
 pub(crate) mod resp;
+mod returning;
 mod role;
 mod room;
 mod telling;
@@ -168,7 +170,7 @@ impl Cluster {
             Purpose::Publish { room, keep, from, request } => {
                 self.published(now, (&room, keep), from, request, &answer);
             }
-            Purpose::Ask(room, ask) => self.ask_read(now, &room, ask, answer),
+            Purpose::Asks(room, from) => self.asks_read(now, &room, from, answer),
             Purpose::History { keep, from, request, range, max } => {
                 self.history_read(keep, (from, request), range, max, answer);
             }

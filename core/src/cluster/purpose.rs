@@ -1,4 +1,3 @@
-use super::room::Ask;
 use crate::facts::HistoryRange;
 use crate::history::Keep;
 use alloc::sync::Arc;
@@ -12,7 +11,8 @@ pub(super) enum Purpose {
         from: u8,
         request: Option<u64>,
     },
-    Ask(Arc<str>, Ask),
+    /// What members have missed, from an offset on.
+    Asks(Arc<str>, u64),
     History {
         keep: Keep,
         from: u8,
@@ -45,7 +45,7 @@ impl Purpose {
     pub(super) const fn is_read(&self) -> bool {
         matches!(
             self,
-            Self::Ask(..) | Self::History { .. } | Self::Open(_) | Self::Fill(_) | Self::Hosts(_) | Self::NamesOf(..)
+            Self::Asks(..) | Self::History { .. } | Self::Open(_) | Self::Fill(_) | Self::Hosts(_) | Self::NamesOf(..)
         )
     }
 }

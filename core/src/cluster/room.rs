@@ -27,11 +27,11 @@ pub(super) struct Room {
     pub(super) step: Step,
     /// Messages that came while the position was not that of the broker.
     pub(super) early: Early,
-    /// Number of histories that are being read for new members, and the messages that came meanwhile.
-    pub(super) reading: u32,
+    /// Members that wait to be told what they have missed.
+    pub(super) asks: Vec<Ask>,
+    /// Whether the history is being read for them, and the messages that came meanwhile.
+    pub(super) is_read: bool,
     pub(super) meanwhile: Early,
-    /// Members that wait until the position is known.
-    pub(super) asks: VecDeque<Ask>,
     /// Whether the room must begin a new epoch, because messages were published that the broker does not have.
     pub(super) must_renew: bool,
     /// Number of messages since the link was up.
@@ -150,6 +150,9 @@ impl Past {
     }
 }
 
+/// Stands for the position of a room until the broker has told it.
+pub(super) const UNKNOWN: Position = Position::new(0, 0, 0);
+
 /// A question what a new member has missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ask {
@@ -176,9 +179,9 @@ impl Room {
             must_check: false,
             step: Step::Wanted,
             early: Early::default(),
-            reading: 0,
+            asks: Vec::new(),
+            is_read: false,
             meanwhile: Early::default(),
-            asks: VecDeque::new(),
             must_renew: false,
             messages: 0,
             confirmed_at: now,

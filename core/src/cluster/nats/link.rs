@@ -204,8 +204,11 @@ impl<P> NatsLink<P> {
         {
             return self.fail(LinkFault::Silent);
         }
+        let is_oldest_due =
+            |link: &Self| link.calls.first_key_value().is_some_and(|(_, call)| is_overdue(call.sent_at));
+        while is_oldest_due(self) && self.resume_oldest(now) {}
         let is_unanswered = matches!(self.step, Step::Connect(since) if is_overdue(since))
-            || self.calls.first_key_value().is_some_and(|(_, call)| is_overdue(call.sent_at))
+            || is_oldest_due(self)
             || self.asked_at.is_some_and(is_overdue);
         if is_unanswered {
             return self.fail(LinkFault::Unanswered);
