@@ -8,7 +8,7 @@ use drupe_core::{Address, Config, Handler, Listen, Machine, Metrics, Shard};
 use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU8;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use std::io;
 use std::net::SocketAddr;
 use std::thread;
@@ -56,8 +56,7 @@ pub struct Setup<H: Handler> {
     /// The bound listeners. `None` for mounts and listeners on the other side of a tunnel.
     pub(super) listeners: Vec<Option<OsListener>>,
     pub(super) mailbox: Mailbox<H::Note>,
-    pub(super) signals: Option<OnSignals>,
-    pub(super) hangup: Option<OnSignals>,
+    pub(super) signals: Vec<OnSignals>,
     pub(super) names: Names,
 }
 
@@ -96,7 +95,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         let handler = handler(mailbox.remote());
         check_served(&config, &handler)?;
         let machine = Machine::new(config, handler);
-        let setup = Setup { machine, listeners, mailbox, signals: None, hangup: None, names: Names::default() };
+        let setup = Setup { machine, listeners, mailbox, signals: Vec::new(), names: Names::default() };
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
@@ -137,10 +136,29 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     /// As [`bind_sharded`](Self::bind_sharded), or if the configuration names a listener that was
     /// not inherited, or inherited several times.
     pub fn bind_inheriting(
+        config: Config,
+        workers: NonZeroU8,
+        handler: impl Fn(Remote<H::Note>) -> H + Clone + Send + 'static,
+        inherited: Vec<(String, OsListener)>,
+    ) -> Result<Self, StartError>
+    where
+        H: 'static,
+        H::Note: Send,
+    {
+        Self::bind_prepared(config, workers, handler, inherited, |_| ())
+    }
+
+    /// Binds a server as [`bind_inheriting`](Self::bind_inheriting) does, and calls `prepare` with the machine of each
+    /// shard before its first fact: for example, to [record](Machine::record) all shards.
+    ///
+    /// # Errors
+    /// As [`bind_inheriting`](Self::bind_inheriting).
+    pub fn bind_prepared(
         mut config: Config,
         workers: NonZeroU8,
         handler: impl Fn(Remote<H::Note>) -> H + Clone + Send + 'static,
         inherited: Vec<(String, OsListener)>,
+        prepare: impl Fn(&mut Machine<H>) + Clone + Send + 'static,
     ) -> Result<Self, StartError>
     where
         H: 'static,
@@ -152,8 +170,12 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         let mut machines = Vec::new();
         for (number, mailbox) in (0..).zip(Mailbox::of_shards(workers.get())) {
             let Ok(shard) = Shard::new(number, workers.get()) else { break };
-            let (config, handler) = (config.clone(), handler.clone());
-            machines.push((mailbox, move |remote| Machine::shard(config, handler(remote), shard)));
+            let (config, handler, prepare) = (config.clone(), handler.clone(), prepare.clone());
+            machines.push((mailbox, move |remote| {
+                let mut machine = Machine::shard(config, handler(remote), shard);
+                prepare(&mut machine);
+                machine
+            }));
         }
         let mut machines = machines.into_iter();
         let names = Names::default();
@@ -167,11 +189,11 @@ impl<H: Handler, R: Runtime> Server<H, R> {
             let run = move || {
                 let (machine, listeners) = (make(mailbox.remote()), Vec::new());
                 // The first shard gets its metrics or its panic through the mailbox.
-                let _ = R::run_here(Setup { machine, listeners, mailbox, signals: None, hangup: None, names });
+                let _ = R::run_here(Setup { machine, listeners, mailbox, signals: Vec::new(), names });
             };
             thread::Builder::new().name("drupe-worker".into()).spawn(run).map_err(StartError::Thread)?;
         }
-        let setup = Setup { machine: first, listeners, mailbox, signals: None, hangup: None, names };
+        let setup = Setup { machine: first, listeners, mailbox, signals: Vec::new(), names };
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
@@ -213,7 +235,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
             // Fails only if the server has ended.
             let _ = remote.drain();
         };
-        self.setup.signals = Some(OnSignals::new(&[SIGINT, SIGTERM], drain)?);
+        self.setup.signals.push(OnSignals::new(&[SIGINT, SIGTERM], drain)?);
         Ok(self)
     }
 
@@ -222,13 +244,22 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     /// # Errors
     /// If the signal handler cannot be installed.
     pub fn on_hangup(mut self, reload: impl FnMut() + Send + 'static) -> io::Result<Self> {
-        self.setup.hangup = Some(OnSignals::new(&[SIGHUP], reload)?);
+        self.setup.signals.push(OnSignals::new(&[SIGHUP], reload)?);
+        Ok(self)
+    }
+
+    /// Calls `act` on SIGUSR1, on its own thread, until the server has ended.
+    ///
+    /// # Errors
+    /// If the signal handler cannot be installed.
+    pub fn on_user_signal(mut self, act: impl FnMut() + Send + 'static) -> io::Result<Self> {
+        self.setup.signals.push(OnSignals::new(&[SIGUSR1], act)?);
         Ok(self)
     }
 
     /// Records every fact that the machine receives: see [`trace`](drupe_core::trace).
     ///
-    /// With several shards, only the first records.
+    /// With several shards, only the first records; see [`bind_prepared`](Self::bind_prepared).
     #[must_use]
     pub fn record(mut self, recorder: Recorder<H::Note>) -> Self {
         self.setup.machine.record(recorder);

@@ -34,6 +34,21 @@ pub struct Apps {
     apps: Vec<(String, Box<dyn AnyApp>)>,
 }
 
+/// A note for one of several applications was to be read from text, which cannot be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("notes for one of several applications cannot be read from text")]
+#[non_exhaustive]
+pub struct NoteHasNoText;
+
+impl core::str::FromStr for AppNote {
+    type Err = NoteHasNoText;
+
+    /// Never succeeds. Recordings of several applications [omit](crate::trace::Recorder::without_notes) their notes.
+    fn from_str(_: &str) -> Result<Self, NoteHasNoText> {
+        Err(NoteHasNoText)
+    }
+}
+
 /// A [note](Handler::Note) for one of several applications.
 pub struct AppNote {
     app: AppIndex,

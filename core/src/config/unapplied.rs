@@ -26,6 +26,8 @@ pub enum Part {
     Sections,
     /// Logging: content, format and destination.
     Log,
+    /// The flight recorder.
+    Recorder,
 }
 
 impl Unapplied {
@@ -61,6 +63,7 @@ impl fmt::Display for Part {
             Self::Apps => "app of listeners",
             Self::Sections => "sections of applications",
             Self::Log => "log",
+            Self::Recorder => "recorder",
         })
     }
 }

@@ -1,7 +1,7 @@
 use super::{LAST, Machine};
 use crate::base::{ConnId, DialId, ListenerId, Time, UnixTime};
 use crate::config::Config;
-use crate::facts::record::Recorder;
+use crate::facts::record::{Recorder, sum_of};
 use crate::facts::{Addressee, Shard, ShardMessage};
 use crate::handler::Handler;
 use crate::metrics::Metrics;
@@ -312,6 +312,14 @@ impl<H: Handler> Machine<H> {
     pub fn record(&mut self, mut recorder: Recorder<H::Note>) {
         recorder.begin(self.state.config.seed.unwrap_or_default(), self.handler.holds_secrets());
         self.recorder = Some(recorder);
+    }
+
+    /// Records the sum of the plain bytes that a socket has accepted, if the recorder wants sums.
+    pub(super) fn record_sum(&mut self, conn: ConnId, bytes: usize) {
+        let recorder = self.recorder.as_mut().filter(|recorder| recorder.has_sums());
+        if let Some(recorder) = recorder.filter(|_| self.state.conns.get(conn).is_some()) {
+            recorder.record_sum(conn, sum_of(self.state.outbound.slices(conn.slot()), bytes));
+        }
     }
 
     /// Returns `true` if the application has paused a connection.

@@ -236,6 +236,7 @@ impl<H: Handler> Machine<H> {
 
     fn took(&mut self, now: Time, conn: ConnId, bytes: usize) {
         let before = self.state.now;
+        self.record_sum(conn, bytes);
         let pause = self.enter(now, &Fact::Wrote { conn, bytes });
         let is_there = self.state.conns.get(conn).is_some();
         if is_there {

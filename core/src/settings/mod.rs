@@ -70,7 +70,7 @@
 //! | `monitor.credential`, `monitor.metrics_credential`, `api.key` | at once | stay |
 //! | `log.level`, `log.targets` | at once | |
 //! | `relay` and other sections of applications | at once, unless the application says otherwise | as the application says |
-//! | `cluster`, `workers`, other keys of `log`, `authentication` and `monitor` | after a restart | |
+//! | `cluster`, `workers`, `recorder`, other keys of `log`, `authentication` and `monitor` | after a restart | |
 //!
 //! A reload with an invalid configuration changes nothing. If an address becomes wider or narrower
 //! at the same port (127.0.0.1 to 0.0.0.0), the server closes the old one before it listens on the

@@ -103,7 +103,7 @@ const AFTER_A_RESTART: &str = " (after a restart)";
 
 /// Returns a note for keys that a reload does not change; empty for other keys.
 fn when(path: &str) -> &'static str {
-    const STARTS: [&str; 5] = ["workers", "log.", "authentication.", "monitor.", "cluster."];
+    const STARTS: [&str; 6] = ["workers", "log.", "recorder.", "authentication.", "monitor.", "cluster."];
     const AT_ONCE: [&str; 8] = [
         "log.level",
         "log.targets",

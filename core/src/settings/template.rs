@@ -229,6 +229,7 @@ fn example(path: &str, mut values: Value) -> Value {
         "tunnels.*" => json!({ "ssh_host": "edge.example.org", "ssh_user": "drupe" }),
         "authentication.users.*" => json!({ "password_file": "ann.password" }),
         "authentication.tokens" => json!({ "hs256_secret_file": "hs256.secret" }),
+        "recorder" => json!({ "directory": "/var/lib/drupe" }),
         "log.file" => json!({ "directory": "/var/log/drupe" }),
         "listeners.*.forward" => json!({ "tunnel": "edge" }),
         "listeners.*.tls" => json!({ "certificates": [{ "certificate": "cert.pem", "key": "key.pem" }] }),

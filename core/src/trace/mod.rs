@@ -28,10 +28,20 @@
 //! The facts have the names of the methods of [`Machine`](crate::Machine). Bytes are in double
 //! quotes, with the escapes `\n`, `\r`, `\t`, `\"`, `\'`, `\\` and, for other bytes that are not
 //! printable ASCII, `\xHH`. Empty lines and lines that begin with `#` are ignored.
+//!
+//! A server that runs for days cannot keep all its facts. A [`FlightRecorder`] keeps the last ones of all
+//! its machines within a bound, and writes them as a [`Recording`] when something has gone wrong.
+//! [`compare`] replays a recording that has all facts since the start, and compares the written bytes.
 
+#[cfg(feature = "std")]
+mod flight;
+mod recording;
 mod replay;
 
 #[cfg(feature = "std")]
 pub use crate::facts::record::SharedTrace;
 pub use crate::facts::record::{Recorder, TraceError, line, parse, parse_with, seed};
-pub use replay::{Transcript, replay, replay_with};
+#[cfg(feature = "std")]
+pub use flight::FlightRecorder;
+pub use recording::{Recording, RecordingError, ShardRecording};
+pub use replay::{Comparison, Difference, Transcript, compare, replay, replay_with};

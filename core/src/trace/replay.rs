@@ -1,7 +1,7 @@
-use crate::base::{ConnId, Reason};
+use crate::base::{ConnId, Reason, Time};
 use crate::config::Config;
 use crate::facts::Input;
-use crate::facts::record::{TraceError, parse_with};
+use crate::facts::record::{SUM, TraceError, parse_with, sum_of};
 use crate::handler::Handler;
 use crate::machine::Machine;
 use alloc::collections::BTreeMap;
@@ -33,22 +33,77 @@ where
 {
     let mut transcript = Transcript::default();
     for (now, input) in parse_with(text, reloads)? {
-        if let Input::Wrote { conn, bytes } = input
-            && let Some(intent) = machine.intent(conn)
-        {
-            let written = transcript.written.entry(conn).or_default();
-            let mut left = bytes;
-            for slice in intent.transmit.slices() {
-                let take = left.min(slice.len());
-                written.extend_from_slice(&slice[..take]);
-                left -= take;
-            }
-        }
-        if let Some(Err(refusal)) = machine.apply(now, input) {
-            transcript.refused.push(refusal.reason);
-        }
+        transcript.apply(machine, now, input);
     }
     Ok(transcript)
+}
+
+/// Replays the facts of a [recording](super::Recording) on a new machine, and compares the bytes that it writes with
+/// the recorded sums. `reloads` are the configurations of its reloads, in order.
+///
+/// # Errors
+/// As [`parse_with`].
+pub fn compare<H: Handler>(
+    facts: &str,
+    machine: &mut Machine<H>,
+    reloads: impl IntoIterator<Item = Config>,
+) -> Result<Comparison, TraceError>
+where
+    H::Note: FromStr,
+{
+    let (mut comparison, mut reloads, mut expected) = (Comparison::default(), reloads.into_iter(), None);
+    for (line, number) in facts.lines().zip(1..) {
+        if let Some(found) = line.strip_prefix(SUM) {
+            expected = sum(found);
+            continue;
+        }
+        let inputs = parse_with(line, reloads.by_ref()).map_err(|error| TraceError { line: number, ..error })?;
+        for (now, input) in inputs {
+            if let (Input::Wrote { conn, bytes }, Some((of, sum))) = (&input, expected.take())
+                && of == *conn
+            {
+                let written = machine.intent(of).map(|intent| (intent.transmit.len(), intent.transmit));
+                let is_same = written
+                    .is_some_and(|(length, transmit)| length >= *bytes && sum_of(transmit.slices(), *bytes) == sum);
+                comparison.compared += 1;
+                if !is_same && comparison.first.is_none() {
+                    comparison.first = Some(Difference { line: number, at: now, conn: of });
+                }
+            }
+            comparison.transcript.apply(machine, now, input);
+        }
+    }
+    Ok(comparison)
+}
+
+/// Reads the connection and the sum in a line.
+fn sum(words: &str) -> Option<(ConnId, u32)> {
+    let (conn, sum) = words.split_once(' ')?;
+    Some((conn.parse().ok()?, u32::from_str_radix(sum, 16).ok()?))
+}
+
+/// What [`compare`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// What the machine wrote in the replay.
+    pub transcript: Transcript,
+    /// Number of writes that were compared.
+    pub compared: u64,
+    /// The first write whose bytes were others than recorded. `None`: all were the same.
+    pub first: Option<Difference>,
+}
+
+/// A write whose bytes are not those that were recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The number of its line among the facts, from 1.
+    pub line: u32,
+    /// When it happened.
+    pub at: Time,
+    /// The connection.
+    pub conn: ConnId,
 }
 
 /// The bytes that a machine wrote during a replay, and the reasons of its refusals.
@@ -59,4 +114,24 @@ pub struct Transcript {
     pub written: BTreeMap<ConnId, Vec<u8>>,
     /// The reasons for which peers were refused, in order.
     pub refused: Vec<Reason>,
+}
+
+impl Transcript {
+    /// Applies a fact, and notes what the machine wrote before it.
+    fn apply<H: Handler>(&mut self, machine: &mut Machine<H>, now: Time, input: Input<H::Note>) {
+        if let Input::Wrote { conn, bytes } = input
+            && let Some(intent) = machine.intent(conn)
+        {
+            let written = self.written.entry(conn).or_default();
+            let mut left = bytes;
+            for slice in intent.transmit.slices() {
+                let take = left.min(slice.len());
+                written.extend_from_slice(&slice[..take]);
+                left -= take;
+            }
+        }
+        if let Some(Err(refusal)) = machine.apply(now, input) {
+            self.refused.push(refusal.reason);
+        }
+    }
 }

@@ -287,6 +287,9 @@ log.file.directory=/tmp
 log.file.prefix=x <- log.file.directory=/tmp
 log.file.rotation=hourly <- log.file.directory=/tmp
 log.file.keep=9 <- log.file.directory=/tmp
+recorder.directory=/tmp
+recorder.memory=1MiB <- recorder.directory=/tmp
+recorder.keep=9 <- recorder.directory=/tmp
 listeners.a.address=127.0.0.1:1
 listeners.a.protocol=telnet
 listeners.a.app=echo

@@ -83,6 +83,7 @@ async fn server_refuses_to_start_with_unapplied_parts() {
         (listener.replace("websocket }", "websocket, welcome: hi }"), Part::Greeting, "welcome"),
         (listener.replace("websocket }", "websocket, app: relay }"), Part::Apps, "app of listeners"),
         (listener.to_string() + "log: { level: debug }\n", Part::Log, "log"),
+        (listener.to_string() + "recorder: { directory: /tmp }\n", Part::Recorder, "recorder"),
     ] {
         let mut plan = plan(&text);
         let refusal = refused(plan.config.clone());

@@ -213,6 +213,12 @@ fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
         let words = format!("there is no directory {}", file.directory);
         return Err(resolved.blame("log.file.directory", words));
     }
+    if let Some(recorder) = &resolved.plan.recorder
+        && !Path::new(&recorder.directory).is_dir()
+    {
+        let words = format!("there is no directory {}", recorder.directory);
+        return Err(resolved.blame("recorder.directory", words));
+    }
     for listen in &resolved.plan.config.listeners {
         let Address::Unix(path) = &listen.address else { continue };
         if path.starts_with('@') {

@@ -86,6 +86,7 @@ impl Crypto {
             Part::Sections,
             Part::Apps,
             Part::Log,
+            Part::Recorder,
         ]);
         Ok(plan.config)
     }

@@ -8,6 +8,7 @@
 //! - TLS, authentication, the monitor page, metrics, reverse SSH tunnels;
 //! - logs as text or JSON, to standard error or to files;
 //! - reload with SIGHUP, drain with SIGTERM, systemd's sockets, readiness and watchdog;
+//! - a flight recorder, whose recordings the command `replay` shows and runs again;
 //! - the commands `check`, `template`, `schema`, `cert`, `password`, `completions` and `man`;
 //! - a store of users who register, and the command `user`.
 //!
@@ -49,6 +50,7 @@ mod drupe;
 mod failure;
 #[cfg(feature = "jwks")]
 mod fetch;
+mod flight;
 mod handler;
 mod keys;
 mod limiter;
@@ -57,10 +59,12 @@ mod logs;
 mod password;
 mod program;
 mod reload;
+mod replay;
 mod serve;
 mod shared_keys;
 mod start;
 mod systemd;
+mod timeline;
 mod tools;
 mod tunnels;
 mod users;

@@ -5,6 +5,7 @@ use crate::arguments::SourceArguments;
 use crate::client::{self, ClientArguments};
 use crate::failure::say;
 use crate::password::{self, PasswordArguments};
+use crate::replay::{self, ReplayArguments};
 use crate::serve::Serve;
 use crate::start::{AppMakers, Start};
 use crate::tools::{self, CertArguments, CheckArguments, CompletionsArguments, TemplateArguments};
@@ -182,6 +183,9 @@ impl<R: Runtime + 'static> Program<R> {
         if let (Some(Command::Check(check)), Some((_, matches))) = (&mut arguments.command, matches.subcommand()) {
             check.sources.own = self.own(matches);
         }
+        if let (Some(Command::Replay(replay)), Some((_, matches))) = (&mut arguments.command, matches.subcommand()) {
+            replay.sources.own = self.own(matches);
+        }
         #[cfg(feature = "users")]
         if let (Some(Command::User(user)), Some((_, matches))) = (&mut arguments.command, matches.subcommand())
             && let Some((_, matches)) = matches.subcommand()
@@ -194,6 +198,9 @@ impl<R: Runtime + 'static> Program<R> {
             Some(Command::Client(arguments)) => client::run::<R>(arguments),
             Some(Command::Check(arguments)) => tools::check(arguments, &catalog),
             Some(Command::Template(arguments)) => tools::template(arguments, &catalog),
+            Some(Command::Replay(arguments)) => {
+                replay::replay(arguments, &catalog, &self.makers, (self.name, self.version))
+            }
             Some(Command::Schema) => tools::print(&catalog.schema()),
             Some(Command::Cert(arguments)) => tools::cert(arguments),
             Some(Command::Password(arguments)) => password::run(arguments),
@@ -203,7 +210,8 @@ impl<R: Runtime + 'static> Program<R> {
             Some(Command::Man) => tools::man(self.command()),
             None => {
                 let (arguments, makers) = (&arguments.sources, &self.makers);
-                return Serve { program: self.name, arguments, catalog: &catalog, makers }.run::<R>();
+                return Serve { program: self.name, version: self.version, arguments, catalog: &catalog, makers }
+                    .run::<R>();
             }
         };
         match done {
@@ -244,6 +252,7 @@ impl<R: Runtime + 'static> Program<R> {
         let command = if self.version.is_empty() { command } else { command.version(self.version) };
         let command = command.about(self.about);
         let command = with_sources(command).mut_subcommand("check", with_sources);
+        let command = command.mut_subcommand("replay", with_sources);
         #[cfg(feature = "users")]
         let command = command.mut_subcommand("user", |command| {
             user::ACTIONS.iter().fold(command, |command, action| command.mut_subcommand(action, with_sources))
@@ -271,6 +280,8 @@ enum Command {
     Check(CheckArguments),
     /// Print a configuration with every key, its description and its default
     Template(TemplateArguments),
+    /// Show a recording of the flight recorder, and replay it to compare the bytes
+    Replay(Box<ReplayArguments>),
     /// Print the JSON Schema of configurations, for editors
     Schema,
     /// Create a certificate for development

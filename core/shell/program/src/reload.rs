@@ -8,6 +8,7 @@ use crate::{concerns, keys, systemd};
 use drupe_core::Command;
 use drupe_core::app::AppNote;
 use drupe_core::settings::Resolved;
+use drupe_core::trace::FlightRecorder;
 use drupe_shell::Remote;
 use std::sync::mpsc;
 use tracing::Level;
@@ -22,6 +23,7 @@ pub(crate) struct Reload {
     parts: Parts,
     tunnels: Tunnels,
     remote: Remote<AppNote>,
+    recorder: Option<FlightRecorder>,
 }
 
 impl Reload {
@@ -31,8 +33,9 @@ impl Reload {
         parts: Parts,
         tunnels: Tunnels,
         remote: Remote<AppNote>,
+        recorder: Option<FlightRecorder>,
     ) -> Self {
-        Self { arguments, current, parts, tunnels, remote }
+        Self { arguments, current, parts, tunnels, remote, recorder }
     }
 
     /// Reloads the configuration, and logs an error if that fails. Blocks the signal thread.
@@ -54,6 +57,9 @@ impl Reload {
         concerns::log(&newer, self.parts.logs());
         let (send, outcome) = mpsc::channel();
         let accounts = self.parts.accounts.clone();
+        if let Some(recorder) = &self.recorder {
+            recorder.configured(newer.explain());
+        }
         self.remote.reconfigure(config, move |outcome| {
             // This runs on a serving thread, so it only swaps what is ready.
             let outcome = outcome.map(|addresses| (addresses, prepared.apply(&accounts)));

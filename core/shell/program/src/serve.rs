@@ -2,7 +2,8 @@
 
 use crate::arguments::{Layers, SourceArguments};
 use crate::failure::Failure;
-use crate::handler::{Crypto, Parts};
+use crate::flight::Flight;
+use crate::handler::{Crypto, Parts, Stack};
 use crate::keys::{self, Refresher};
 use crate::logs::{Logs, refuse_to_start};
 use crate::reload::{Reload, listened_at};
@@ -11,7 +12,7 @@ use crate::start::AppMakers;
 use crate::tunnels::Tunnels;
 use crate::{concerns, descriptors, systemd, users};
 use drupe_core::settings::{Catalog, Resolved};
-use drupe_core::{Address, Config, Metrics};
+use drupe_core::{Address, Config, Machine, Metrics};
 use drupe_shell::{OsListener, Runtime, Server};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use tracing::Level;
 /// The server command: the program's name, arguments, configuration catalog and applications.
 pub(crate) struct Serve<'a> {
     pub(crate) program: &'static str,
+    pub(crate) version: &'static str,
     pub(crate) arguments: &'a SourceArguments,
     pub(crate) catalog: &'a Arc<Catalog>,
     pub(crate) makers: &'a AppMakers,
@@ -55,6 +57,8 @@ impl Serve<'_> {
         let users = users::open(&resolved, logs)?;
         let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new(), (sender, keys), users)?;
         let config = parts.crypto().load(&resolved)?;
+        let flight = Flight::of(&resolved, (self.program, self.version), logs);
+        flight.iter().for_each(Flight::save_after_panics);
         concerns::log(&resolved, logs);
         let workers = resolved.plan.workers;
         let make = {
@@ -63,7 +67,16 @@ impl Serve<'_> {
         };
         let inherited = systemd::listeners()?;
         warn_of_unused(&config, &inherited, logs);
-        let server = Server::<_, R>::bind_inheriting(config.clone(), workers, make, inherited)?.drain_on_signals()?;
+        let prepare = {
+            let flight = flight.clone();
+            move |machine: &mut Machine<Stack>| {
+                if let Some(flight) = &flight {
+                    machine.record(flight.recorder.recorder(machine.which_shard().number()));
+                }
+            }
+        };
+        let server = Server::<_, R>::bind_prepared(config.clone(), workers, make, inherited, prepare)?;
+        let server = server.drain_on_signals()?;
         let of_accounts: Box<dyn Keys> = Box::new(parts.accounts.clone());
         let mut keys = vec![(keys::OF_ACCOUNTS.to_owned(), of_accounts, wanted)];
         for (tokens, wanted) in queues {
@@ -77,8 +90,13 @@ impl Serve<'_> {
             Refresher { tokens, url, provider, keys, logs, wanted, remote }.start()?;
         }
         let tunnels = Tunnels::default();
-        let mut reload = Reload::new(self.arguments.clone(), resolved, parts, tunnels.clone(), server.remote());
-        let server = server.on_hangup(move || reload.run())?;
+        let recorder = flight.as_ref().map(|flight| flight.recorder.clone());
+        let mut reload =
+            Reload::new(self.arguments.clone(), resolved, parts, tunnels.clone(), server.remote(), recorder);
+        let mut server = server.on_hangup(move || reload.run())?;
+        if let Some(flight) = flight {
+            server = server.on_user_signal(move || flight.save("SIGUSR1"))?;
+        }
         descriptors::check(&config, logs)?;
         announce(&listened_at(server.addresses()), logs);
         tunnels.start_for(&config, &server.remote())?;

@@ -50,7 +50,7 @@ pub struct Driver<H: Handler, S: Sockets> {
     connections: Vec<Option<Connection<S::Socket>>>,
     mailbox: Mailbox<H::Note>,
     offload: offload::Offload,
-    _signals: [Option<OnSignals>; 2],
+    _signals: Vec<OnSignals>,
     shard: Shard,
     /// Whether reading is suspended because another shard is behind.
     waits: bool,
@@ -94,7 +94,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// # Errors
     /// If the runtime cannot register a listener.
     pub fn new(setup: Setup<H>, mut sockets: S) -> io::Result<Self> {
-        let Setup { machine, listeners, mailbox, signals, hangup, .. } = setup;
+        let Setup { machine, listeners, mailbox, signals, .. } = setup;
         let places = machine.listeners().zip(listeners).map(|((id, listen), listener)| {
             let far = || Ok(Place::far(listen.address.clone()));
             let place = listener.map_or_else(far, |listener| Place::watched(&mut sockets, id, listener));
@@ -112,7 +112,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             connections: Vec::new(),
             mailbox,
             offload: offload::Offload::new(),
-            _signals: [signals, hangup],
+            _signals: signals,
             shard,
             waits: false,
             stopped: false,

@@ -99,7 +99,7 @@ impl World {
         let mailbox = Mailbox::new();
         let (net, remote) = (Rc::new(RefCell::new(Net::default())), mailbox.remote());
         let machine = Machine::new(config, Echo);
-        let setup = Setup { machine, listeners, mailbox, signals: None, hangup: None, names: Names::default() };
+        let setup = Setup { machine, listeners, mailbox, signals: Vec::new(), names: Names::default() };
         let mut driver = Driver::new(setup, FakeSockets(Rc::clone(&net))).expect("the fake takes every listener");
         driver.start();
         Self { driver, net, remote }

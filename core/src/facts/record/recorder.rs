@@ -1,10 +1,11 @@
 use super::format::write_fact;
 use super::words::CONCEALED;
-use crate::base::Time;
+use crate::base::{ConnId, Time};
 use crate::facts::Fact;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
+use core::mem;
 
 /// A recorder of a machine's facts: see [`Machine::record`](crate::Machine::record).
 ///
@@ -13,10 +14,14 @@ use core::fmt::{self, Write};
 /// [verbatim](Self::verbatim).
 pub struct Recorder<N> {
     sink: Sink,
-    note: fn(&N) -> String,
+    /// Writes a note as text. `None`: notes are omitted.
+    note: Option<fn(&N) -> String>,
     verbatim: bool,
     /// Whether to omit received bytes and notes.
     conceals: bool,
+    sums: bool,
+    /// The last line, whose memory is used again.
+    line: String,
 }
 
 impl<N> Recorder<N> {
@@ -26,6 +31,11 @@ impl<N> Recorder<N> {
         N: fmt::Display,
     {
         Self::to(Sink::Call(Box::new(sink)))
+    }
+
+    /// Creates a recorder that omits notes, because they cannot be written as text.
+    pub fn without_notes(sink: impl FnMut(&str) + Send + 'static) -> Self {
+        Self::with(Sink::Call(Box::new(sink)), None)
     }
 
     /// Creates a recorder that keeps the whole trace in memory, including secrets.
@@ -41,7 +51,21 @@ impl<N> Recorder<N> {
     where
         N: fmt::Display,
     {
-        Self { sink, note: |note| note.to_string(), verbatim: false, conceals: false }
+        Self::with(sink, Some(|note| note.to_string()))
+    }
+
+    fn with(sink: Sink, note: Option<fn(&N) -> String>) -> Self {
+        Self { sink, note, verbatim: false, conceals: false, sums: false, line: String::new() }
+    }
+
+    /// Makes the recorder write a checksum of the bytes that each socket accepted, so that a replay can compare them.
+    #[must_use]
+    pub fn with_sums(self) -> Self {
+        Self { sums: true, ..self }
+    }
+
+    pub(crate) const fn has_sums(&self) -> bool {
+        self.sums
     }
 
     /// Makes the recorder write received bytes and notes in full, including passwords and tokens.
@@ -68,18 +92,47 @@ impl<N> Recorder<N> {
     }
 
     pub(crate) fn record(&mut self, now: Time, fact: &Fact<'_, N>) {
-        let mut line = String::new();
+        let mut line = mem::take(&mut self.line);
+        line.clear();
         // Writing to a string cannot fail.
-        let _ = match fact {
-            Fact::Received { conn, bytes } if self.conceals => {
+        let _ = match (fact, self.note) {
+            (Fact::Received { conn, bytes }, _) if self.conceals => {
                 writeln!(line, "{} received {conn} {CONCEALED} {}", now.as_nanos(), bytes.len())
             }
             // A provider's answer may contain a token.
-            Fact::Noted(_) if self.conceals => writeln!(line, "# {} noted {CONCEALED}", now.as_nanos()),
-            fact => write_fact(&mut line, now, fact, self.note),
+            (Fact::Noted(_), Some(_)) if self.conceals => writeln!(line, "# {} noted {CONCEALED}", now.as_nanos()),
+            (Fact::Noted(_), None) => writeln!(line, "# {} noted {CONCEALED}", now.as_nanos()),
+            (fact, note) => write_fact(&mut line, now, fact, note.unwrap_or(|_| String::new())),
         };
         self.sink.put(&line);
+        self.line = line;
     }
+
+    /// Records the sum of the bytes that a socket accepted, before the fact that it did.
+    pub(crate) fn record_sum(&mut self, conn: ConnId, sum: u32) {
+        let mut line = mem::take(&mut self.line);
+        line.clear();
+        let _ = writeln!(line, "{SUM}{conn} {sum:08x}");
+        self.sink.put(&line);
+        self.line = line;
+    }
+}
+
+/// The beginning of a line with a sum. Parsers of traces ignore it.
+pub(crate) const SUM: &str = "# sum ";
+
+/// Returns the sum of the first bytes of some slices: FNV-1a with 32 bits.
+pub(crate) fn sum_of<'b>(slices: impl Iterator<Item = &'b [u8]>, bytes: usize) -> u32 {
+    let (mut sum, mut left) = (0x811c_9dc5_u32, bytes);
+    for slice in slices {
+        let part = slice.get(..left).unwrap_or(slice);
+        sum = part.iter().fold(sum, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        left -= part.len();
+        if left == 0 {
+            break;
+        }
+    }
+    sum
 }
 
 /// The destination of a trace's lines.

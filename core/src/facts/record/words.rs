@@ -9,7 +9,7 @@ use core::fmt;
 use core::str::FromStr;
 
 /// Word that replaces secret content in a trace.
-pub(super) const CONCEALED: &str = "concealed";
+pub(crate) const CONCEALED: &str = "concealed";
 /// Exclusive upper limit of the number of concealed bytes in one fact, for the parser.
 const RECEIVED_MAX_BYTES: usize = 1 << 20;
 

@@ -20,10 +20,10 @@ use crate::settings::listeners::Credentials;
 use crate::settings::plan::authentication::{TOKENS, authentication, page_login};
 use crate::settings::plan::cluster::PlannedRooms;
 use crate::settings::plan::limits::{connections, drain, networks, outbound, peer_limits, u32_of};
-use crate::settings::plan::parts::{credential, log, metrics, metrics_credential, unapplied};
+use crate::settings::plan::parts::{credential, log, metrics, metrics_credential, recorder, unapplied};
 use crate::settings::plan::problems::Problems;
 use crate::settings::token_keys::KeySetSource;
-use crate::settings::tree::{LogSettings, MonitorSettings, Settings};
+use crate::settings::tree::{LogSettings, MonitorSettings, RecorderSettings, Settings};
 use crate::tls::{Tls, TlsFiles};
 use crate::wire::Protocol;
 use crate::wire::http::{Files, FilesError};
@@ -78,6 +78,8 @@ pub struct Plan {
     pub monitor: Option<MonitorPlan>,
     /// The settings of the log.
     pub log: LogSettings,
+    /// The settings of the flight recorder; `None` if there is none.
+    pub recorder: Option<RecorderSettings>,
 }
 
 /// What a program provides for its plan.
@@ -232,6 +234,7 @@ fn plan(settings: &Settings, provided: Provided<'_>, problems: &mut Problems<'_>
         listen.limits = listen.limits.filter(|limits| *limits != peer);
     }
     log(&settings.log, catalog, problems);
+    recorder(settings.recorder.as_ref(), problems);
     unapplied(settings, catalog, &mut config.unapplied);
     apps(settings, catalog, problems);
     let MonitorSettings { watchers_max, interval, may_act, may_watch, .. } = settings.monitor;
@@ -253,6 +256,7 @@ fn plan(settings: &Settings, provided: Provided<'_>, problems: &mut Problems<'_>
             may_watch,
         }),
         log: settings.log.clone(),
+        recorder: settings.recorder.clone(),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::settings::catalog::Catalog;
 use crate::settings::document::built_in;
 use crate::settings::plan::problems::Problems;
 use crate::settings::secret::Secret;
-use crate::settings::tree::{LogSettings, MetricsSettings, MonitorSettings, Settings};
+use crate::settings::tree::{LogSettings, MetricsSettings, MonitorSettings, RecorderSettings, Settings};
 use crate::wire::http::Credential;
 use alloc::format;
 use alloc::string::ToString;
@@ -88,6 +88,19 @@ pub(super) fn log(log: &LogSettings, catalog: &Catalog, problems: &mut Problems<
     }
 }
 
+pub(super) fn recorder(recorder: Option<&RecorderSettings>, problems: &mut Problems<'_>) {
+    let Some(RecorderSettings { directory, memory, keep }) = recorder else { return };
+    if directory.is_empty() {
+        problems.add("recorder.directory", "it needs a directory, such as /var/lib/drupe");
+    }
+    if !(64 << 10..=1 << 30).contains(&memory.0) {
+        problems.add("recorder.memory", "it must be from 64KiB to 1GiB");
+    }
+    if !(1..=1_000).contains(keep) {
+        problems.add("recorder.keep", "it must be from 1 to 1000");
+    }
+}
+
 /// Adds to `unapplied` each configured part that the machine does not apply, except sections.
 ///
 /// [`Sources::resolve`](crate::settings::Sources::resolve) adds those.
@@ -102,6 +115,7 @@ pub(super) fn unapplied(settings: &Settings, catalog: &Catalog, unapplied: &mut 
         (Part::Workers, settings.workers.get() > 1),
         (Part::Greeting, listeners().any(|(_, listen)| !listen.welcome.is_empty() || !listen.prompt.is_empty())),
         (Part::Apps, listeners().any(|(_, listener)| listener.app != catalog.default_app())),
+        (Part::Recorder, settings.recorder.is_some()),
         (Part::Log, of_profile.is_none_or(|of_profile| of_profile != settings.log)),
     ] {
         if is_there {

@@ -74,5 +74,7 @@ settings! {
         metrics: MetricsSettings = MetricsSettings::default();
         /// Logging: content, format and destination.
         log: LogSettings = LogSettings::default();
+        /// The flight recorder. Without it, nothing is recorded.
+        recorder: Option<RecorderSettings> = None;
     }
 }

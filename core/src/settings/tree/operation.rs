@@ -5,7 +5,7 @@ use super::declare::settings;
 use super::values::{count, secs};
 use crate::settings::formats::PATH;
 use crate::settings::secret::Secret;
-use crate::settings::units::{Maybe, RateText, Span};
+use crate::settings::units::{Maybe, RateText, Size, Span};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::num::NonZeroU32;
@@ -71,6 +71,18 @@ settings! {
         repeats: Maybe<RateText> = Maybe(RateText::new(600, 60, 600));
         /// The log file. Without it, lines are written to the standard error.
         file: Option<LogFileSettings> = None;
+    }
+
+    /// The flight recorder: the last facts in memory, which are written to a file when something is wrong.
+    /// SIGUSR1 and a panic write such a recording, and `replay` reads it.
+    RecorderSettings {
+        /// The directory of the recordings, which must exist.
+        #[schemars(extend("format" = PATH))]
+        directory: String = String::new();
+        /// Memory for the facts of each worker, 64KiB to 1GiB.
+        memory: Size = Size(8 << 20);
+        /// Number of recordings that are kept, 1 to 1000. The oldest ones are removed.
+        keep: u32 = 10;
     }
 
     /// The directory, names and rotation of log files.

@@ -1,0 +1,132 @@
+//! The command `replay`: shows what a recording has, and runs it again.
+
+use crate::arguments::SourceArguments;
+use crate::failure::{Failure, say};
+use crate::handler::{Crypto, Parts};
+use crate::logs::Logs;
+use crate::start::AppMakers;
+use crate::{shared_keys, timeline};
+use clap::Args;
+use drupe_core::settings::{Catalog, LevelChoice, LogSettings, Resolved};
+use drupe_core::trace::{Recording, ShardRecording, compare, seed};
+use drupe_core::{Config, ConnId, Machine, Shard};
+use drupe_shell::Mailbox;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Arguments of `drupe replay`.
+#[derive(Args)]
+pub(crate) struct ReplayArguments {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Show only what happened up to this time after the start, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    until: Option<Duration>,
+    /// Show only this connection, such as 5.1, or 2:5.1 on the worker 2
+    #[arg(long, value_name = "CONNECTION")]
+    connection: Option<ConnId>,
+    /// Print a test that replays the recording, instead of what happened
+    #[arg(long)]
+    test: bool,
+    #[command(flatten)]
+    pub(crate) sources: SourceArguments,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
+    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| "expected seconds".into())
+}
+
+pub(crate) fn replay(
+    arguments: &ReplayArguments,
+    catalog: &Arc<Catalog>,
+    makers: &AppMakers,
+    (program, version): (&'static str, &'static str),
+) -> Result<ExitCode, Failure> {
+    let file = arguments.file.display();
+    let text = std::fs::read_to_string(&arguments.file).map_err(|error| format!("can't read {file}: {error}"))?;
+    let recording = Recording::parse(&text).map_err(|error| format!("{file}: {error}"))?;
+    let mut output = io::stdout().lock();
+    if arguments.test {
+        write!(output, "{}", timeline::test(&arguments.file, &recording))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(output, "{file}: version {}, written because of: {}", recording.version, recording.why)?;
+    if recording.is_edited {
+        writeln!(output, "the file was changed after it was written")?;
+    }
+    timeline::write(&mut output, &recording, arguments.until, arguments.connection)?;
+    if recording.version != version {
+        say(format_args!("{file}: not replayed: version {} wrote it, and this is {version}", recording.version));
+        return Ok(ExitCode::FAILURE);
+    }
+    let resolved = arguments.sources.resolve(catalog)?;
+    let differences = differences(&resolved, recording.configurations.first().map_or("", String::as_str));
+    if !differences.is_empty() {
+        let lines = differences.join("\n  ");
+        say(format_args!("{file}: not replayed: the configuration is another one:\n  {lines}"));
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut is_same = true;
+    for shard in &recording.shards {
+        let found = replay_shard(shard, &recording, (&resolved, catalog, makers, program))?;
+        writeln!(output, "worker {}: {}", shard.shard, found.1)?;
+        is_same &= found.0;
+    }
+    Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Replays a worker. Returns whether all was as recorded, and a sentence about it.
+fn replay_shard(
+    recorded: &ShardRecording,
+    recording: &Recording,
+    (resolved, catalog, makers, program): (&Resolved, &Arc<Catalog>, &AppMakers, &'static str),
+) -> Result<(bool, String), Failure> {
+    if let Some(obstacle) = recorded.obstacle() {
+        return Ok((true, format!("not replayed: {obstacle}")));
+    }
+    if recording.configurations.len() > 1 {
+        return Ok((true, "not replayed: the configuration was reloaded, and only its text is known".into()));
+    }
+    let mut config: Config = Crypto::new().load(resolved)?;
+    config.seed = seed(&recorded.facts);
+    let quiet = LogSettings { level: LevelChoice::Error, file: None, ..LogSettings::default() };
+    let (logs, _guard) = Logs::begin(program, &quiet)?;
+    let (sender, _wanted) = shared_keys::queue();
+    let (keys, _queues) = shared_keys::SectionKeys::new(catalog);
+    let parts =
+        Parts::new(&resolved.plan, makers.clone(), Arc::clone(catalog), logs, Crypto::new(), (sender, keys), None)?;
+    let count = u8::try_from(recording.shards.len()).unwrap_or(u8::MAX);
+    let shard = Shard::new(recorded.shard, count).map_err(|error| error.to_string())?;
+    let mut machine = Machine::shard(config, parts.handler(&Mailbox::new().remote()), shard);
+    let found = compare(&recorded.facts, &mut machine, []);
+    let found = found.map_err(|error| format!("line {}: expected {}", recorded.line + error.line, error.expected))?;
+    Ok(match found.first {
+        None => (true, format!("replayed; all {} writes had the same bytes", found.compared)),
+        Some(other) => {
+            let (line, at) = (recorded.line + other.line, timeline::seconds(other.at.as_nanos()));
+            (false, format!("other bytes for {} at {at} s (line {line}) than recorded", other.conn))
+        }
+    })
+}
+
+/// Returns the keys whose values differ from those of the recording.
+fn differences(resolved: &Resolved, recorded: &str) -> Vec<String> {
+    // Where a value comes from does not matter.
+    let values = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.rsplit_once(" # ").map_or(line, |(value, _)| value));
+        lines
+            .filter(|line| !["log.", "recorder."].iter().any(|begin| line.starts_with(begin)))
+            .map(Into::into)
+            .collect()
+    };
+    let (now, then) = (values(&resolved.explain()), values(recorded));
+    let only_in = |a: &[String], b: &[String], what: &str| -> Vec<String> {
+        a.iter().filter(|line| !b.contains(line)).map(|line| format!("{what}: {line}")).collect()
+    };
+    [only_in(&then, &now, "recorded"), only_in(&now, &then, "now")].concat()
+}
