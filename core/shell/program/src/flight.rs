@@ -32,7 +32,7 @@ impl Flight {
         (program, version): (&'static str, &'static str),
         logs: &Logs,
     ) -> Option<Self> {
-        let RecorderSettings { directory, memory, keep } = resolved.plan.recorder.clone()?;
+        let RecorderSettings { directory, memory, keep, .. } = resolved.plan.recorder.clone()?;
         let recorder = FlightRecorder::new(usize::try_from(memory.0).unwrap_or(usize::MAX));
         recorder.configured(resolved.explain());
         let (directory, keep, logs) = (directory.into(), usize::try_from(keep).unwrap_or(usize::MAX), logs.clone());

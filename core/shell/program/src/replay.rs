@@ -94,7 +94,8 @@ fn replay_shard(
     }
     let mut config: Config = Crypto::new().load(resolved)?;
     config.seed = seed(&recorded.facts);
-    let quiet = LogSettings { level: LevelChoice::Error, file: None, ..LogSettings::default() };
+    let mut quiet = LogSettings::default();
+    quiet.level = LevelChoice::Error;
     let (logs, _guard) = Logs::begin(program, &quiet)?;
     let (sender, _wanted) = shared_keys::queue();
     let (keys, _queues) = shared_keys::SectionKeys::new(catalog);
