@@ -41,6 +41,8 @@ pub struct RateText {
     rate: Rate,
     /// The units, seconds and burst of the rate, for its text form.
     numbers: (u32, u32, u32),
+    /// Whether the text form has sizes, such as `4MiB`, instead of plain numbers.
+    is_in_bytes: bool,
 }
 
 /// An optional value; `never`, `unlimited`, `off` and `null` mean none.
@@ -155,14 +157,19 @@ impl RateText {
     /// Creates a rate of `units` in `seconds`, with this burst. Returns `None` if one of them is 0.
     pub(super) fn new(units: u32, seconds: u32, burst: u32) -> Option<Self> {
         let rate = Rate::per(units, seconds, burst).ok()?;
-        Some(Self { rate, numbers: (units, seconds, burst) })
+        Some(Self { rate, numbers: (units, seconds, burst), is_in_bytes: false })
+    }
+
+    /// Creates a rate of `bytes` in a second, with this burst, whose text form has sizes.
+    pub(super) fn of_bytes(bytes: u32, burst: u32) -> Option<Self> {
+        Self::new(bytes, 1, burst).map(|rate| Self { is_in_bytes: true, ..rate })
     }
 
     /// Creates a rate for a default. It is 5 in 5 minutes if one of the numbers is 0.
     pub(super) const fn of(units: u32, seconds: u32, burst: u32) -> Self {
         match Rate::per(units, seconds, burst) {
-            Ok(rate) => Self { rate, numbers: (units, seconds, burst) },
-            Err(_) => Self { rate: Rate::WRONG_PROOFS, numbers: (5, 300, 5) },
+            Ok(rate) => Self { rate, numbers: (units, seconds, burst), is_in_bytes: false },
+            Err(_) => Self { rate: Rate::WRONG_PROOFS, numbers: (5, 300, 5), is_in_bytes: false },
         }
     }
 
@@ -180,15 +187,18 @@ impl RateText {
             let units = text.parse::<u64>().ok().or_else(|| number(text, &SIZES))?;
             u32::try_from(units).ok()
         };
-        let units = count(units)?;
-        let millis = if time.trim() == "s" { 1_000 } else { number(time.trim(), &SPANS)? };
+        let is_in_bytes = units.trim().ends_with(|last: char| !last.is_ascii_digit());
+        let (units, time) = (count(units)?, time.trim());
+        // The number of one unit of time may be left out.
+        let is_one = time.starts_with(|first: char| first.is_ascii_alphabetic());
+        let millis = if is_one { number(&format!("1{time}"), &SPANS)? } else { number(time, &SPANS)? };
         let seconds = u32::try_from(millis / 1_000).ok().filter(|_| millis.is_multiple_of(1_000))?;
         let burst = match burst {
             Some(burst) => count(burst)?,
             None if seconds == 1 => units.saturating_mul(2),
             None => units,
         };
-        Self::new(units, seconds, burst)
+        Self::new(units, seconds, burst).map(|rate| Self { is_in_bytes, ..rate })
     }
 }
 
@@ -205,7 +215,10 @@ impl FromStr for RateText {
 impl fmt::Display for RateText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (units, seconds, burst) = self.numbers;
-        write!(f, "{units}/{} burst {burst}", Span(Duration::from_secs(seconds.into())))
+        let count = |units: u32| if self.is_in_bytes { Size(units.into()).to_string() } else { units.to_string() };
+        let time = Span(Duration::from_secs(seconds.into())).to_string();
+        let one = time.strip_prefix('1').filter(|unit| unit.starts_with(|first: char| first.is_ascii_alphabetic()));
+        write!(f, "{}/{} burst {}", count(units), one.unwrap_or(&time), count(burst))
     }
 }
 
@@ -291,7 +304,7 @@ written! {
     Span, SPAN, "30s", "^[0-9]+ *(ms|s|m|h|d)$";
     Timeout, TIMEOUT, "30s", "^0*[1-9][0-9]* *(ms|s|m|h|d)$";
     Size, SIZE, "64KiB", "^[0-9]+ *(B|KiB|MiB|GiB)$";
-    RateText, RATE, "100/s", "^[0-9]+ *[A-Za-z]*/([0-9]+ *(s|m|h|d)|s)( burst [0-9]+ *[A-Za-z]*)?$";
+    RateText, RATE, "100/s", "^[0-9]+ *[A-Za-z]*/([0-9]+ *)?(s|m|h|d)( burst [0-9]+ *[A-Za-z]*)?$";
     ModeText, MODE, "0660", "^[0-7]+$";
     NetworkText, NETWORK, "10.0.0.0/8", "^[0-9a-fA-F.:]+(/[0-9]+)?$";
 }
@@ -350,10 +363,16 @@ mod tests {
             assert_eq!(text.parse::<Size>().expect(text).to_string(), written);
         }
         for (text, written) in [
-            ("100/s", "100/1s burst 200"),
-            ("30/60s", "30/1m burst 30"),
-            ("30/1m burst 5", "30/1m burst 5"),
-            ("4MiB/s burst 8MiB", "4194304/1s burst 8388608"),
+            ("100/s", "100/s burst 200"),
+            ("100/1s burst 7", "100/s burst 7"),
+            ("30/60s", "30/m burst 30"),
+            ("30/m", "30/m burst 30"),
+            ("30/1m burst 5", "30/m burst 5"),
+            ("30/10m", "30/10m burst 30"),
+            ("5/h burst 9", "5/h burst 9"),
+            ("4MiB/s burst 8388608", "4MiB/s burst 8MiB"),
+            ("1000B/s", "1000B/s burst 2000B"),
+            ("1024/s", "1024/s burst 2048"),
         ] {
             let rate: RateText = text.parse().expect(text);
             assert_eq!(rate.to_string(), written);
@@ -385,7 +404,7 @@ mod tests {
         for text in ["64", "64KB", "64k", "KiB"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
-        for text in ["100", "0/s", "100/500ms", "100/s burst 0", "100/s burst", "5GiB/s"] {
+        for text in ["100", "0/s", "100/500ms", "100/ms", "100/", "100/s burst 0", "100/s burst", "5GiB/s"] {
             assert!(text.parse::<RateText>().is_err(), "{text}");
         }
         let error = serde_json::from_str::<Maybe<Span>>("30").expect_err("no unit").to_string();

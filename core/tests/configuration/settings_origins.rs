@@ -119,6 +119,6 @@ fn listener_limits_inherit_the_global_limits() {
     assert_eq!((own.idle, own.rates.ladder.close), (Some(Duration::from_secs(300)), Some(7)));
     assert_eq!((own.rates.messages, own.silence), (config.peer.rates.messages, config.peer.silence), "of the profile");
     let explained = resolved.explain();
-    let line = "listeners.a.limits.messages: \"50/1s burst 200\" # profile production";
+    let line = "listeners.a.limits.messages: \"50/s burst 200\" # profile production";
     assert!(explained.lines().any(|known| known == line), "{explained}");
 }

@@ -20,7 +20,7 @@ settings! {
         /// Highest rate at which a peer may send messages.
         messages: Maybe<RateText> = Maybe(RateText::new(1_000, 1, 2_000));
         /// Highest rate at which a peer may send bytes.
-        bytes: Maybe<RateText> = Maybe(RateText::new(4 << 20, 1, 8 << 20));
+        bytes: Maybe<RateText> = Maybe(RateText::of_bytes(4 << 20, 8 << 20));
         /// Penalties for peers that exceed `messages` or `bytes`, by number of strikes.
         ladder: LadderSettings = LadderSettings::default();
         /// Time without a complete message after which the connection closes.
