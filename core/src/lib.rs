@@ -226,8 +226,8 @@ pub use facts::{
 pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError, PresenceChange, PublishOptions, RoomGap};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{
-    ByReason, ClusterMetrics, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, Recent, Series,
-    SeriesError, SeriesId, SeriesProblem, TunnelMetrics, WorkSummary,
+    ByReason, ClusterMetrics, ConnectionSummary, ErrorSummary, Histogram, MemoryMetrics, Metrics, ProcessMetrics,
+    Recent, Series, SeriesError, SeriesId, SeriesProblem, TunnelMetrics, WorkSummary,
 };
 pub use state::{
     ClusterRequest, Deadline, Job, Offloaded, RequestTicket, RoomRequest, RoundTrip, Ticket, Timer, Traffic, Why,

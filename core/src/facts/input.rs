@@ -2,6 +2,7 @@ use crate::base::{AcceptFailure, Failure};
 use crate::base::{ConnId, DialId, ListenerId, Outgoing, OutgoingBuf, Peer, Reason, UnixTime};
 use crate::config::Config;
 use crate::facts::{EndTarget, ShardMessage};
+use crate::metrics::ProcessMetrics;
 use crate::tls::Secured;
 use crate::tunnel::{LinkId, TunnelReport};
 use alloc::boxed::Box;
@@ -217,6 +218,8 @@ pub enum Command {
         /// Number of lines that could not be written.
         lost: u64,
     },
+    /// Set the resources that the process uses, for the metrics.
+    ProcessUsage(ProcessMetrics),
     /// Count a fetch of the public keys for tokens.
     KeySetFetched {
         /// Whether the keys were fetched and can be used.

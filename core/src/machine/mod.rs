@@ -380,6 +380,7 @@ impl<H: Handler> Machine<H> {
                 metrics.log_lines_left_out = metrics.log_lines_left_out.saturating_add(*left_out);
                 metrics.log_lines_lost = metrics.log_lines_lost.saturating_add(*lost);
             }
+            Command::ProcessUsage(process) => self.state.metrics.process = *process,
             Command::KeySetFetched { succeeded: true } => self.state.metrics.key_set_fetches += 1,
             Command::KeySetFetched { succeeded: false } => self.state.metrics.key_set_fetch_failures += 1,
             Command::ResetMetrics => self.state.reset_recent(),

@@ -1,6 +1,6 @@
 //! The `Debug` output of metrics, without zeros and empty lists.
 
-use super::{ByReason, ClusterMetrics, Histogram, MemoryMetrics, Metrics, Series};
+use super::{ByReason, ClusterMetrics, Histogram, MemoryMetrics, Metrics, ProcessMetrics, Series};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -46,6 +46,9 @@ impl fmt::Debug for Metrics {
         }
         if self.cluster != ClusterMetrics::default() {
             out.field("cluster", &self.cluster);
+        }
+        if self.process != ProcessMetrics::default() {
+            out.field("process", &self.process);
         }
         if !self.tunnels.is_empty() {
             out.field("tunnels", &self.tunnels);

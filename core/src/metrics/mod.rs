@@ -2,6 +2,7 @@ mod cluster;
 mod debug;
 mod histogram;
 mod memory;
+mod process;
 mod prometheus;
 mod recent;
 mod series;
@@ -9,6 +10,7 @@ mod series;
 pub use cluster::ClusterMetrics;
 pub use histogram::Histogram;
 pub use memory::MemoryMetrics;
+pub use process::ProcessMetrics;
 pub use recent::{ConnectionSummary, ErrorSummary, Recent, WorkSummary};
 pub(crate) use recent::{is_error, network_of};
 pub use series::{Series, SeriesError, SeriesId, SeriesProblem};
@@ -58,6 +60,8 @@ pub struct Metrics {
     pub memory: MemoryMetrics,
     /// The link to the broker of shared rooms. Only the shard with the link reports it.
     pub cluster: ClusterMetrics,
+    /// Resources of the process. The values are 0 unless they are [reported](crate::Command::ProcessUsage).
+    pub process: ProcessMetrics,
     /// Unredeemed tickets (gauge); see [`Hub::ticket`](crate::Hub::ticket).
     pub tickets: u64,
     /// Addresses in quarantine (gauge).
@@ -265,6 +269,7 @@ impl Metrics {
             .chain(&mut self.would_refuse.0)
             .chain(self.memory.numbers_mut())
             .chain(self.cluster.numbers_mut())
+            .chain(self.process.numbers_mut())
             .chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
             // The same on all shards, because they are registered at the start.
             .chain(self.application.iter_mut().map(|series| &mut series.value))

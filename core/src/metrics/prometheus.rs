@@ -1,6 +1,7 @@
 //! Export of the metrics in the Prometheus text format.
 
 use super::histogram::{BUCKETS, Histogram};
+use super::process::decimal;
 use super::{ByReason, Metrics, Series, TunnelMetrics};
 use crate::config::MetricLabels;
 use alloc::string::String;
@@ -63,6 +64,7 @@ impl Metrics {
             let help = "Earliest expiry of the certificates.";
             put("tls_certificate_expiry_timestamp_seconds", help, self.certificate_expiry_secs);
         }
+        text.push_str(BUILD_INFO);
         self.would_refuse.expose("connections_would_refuse", "Accepted only because of dry_run, by reason.", &mut text);
         let requests =
             [("health", self.requests_health), ("metrics", self.requests_metrics), ("page", self.requests_page)];
@@ -78,6 +80,7 @@ impl Metrics {
         self.refused.expose("connections_refused", "Refused connections, by reason.", &mut text);
         self.memory.expose(&mut text);
         self.cluster.expose(&mut text);
+        self.process.expose(&mut text);
         TunnelMetrics::expose(&self.tunnels, &mut text);
         self.turn_messages.expose("turn_messages", "Messages served per turn of the loop.", 1.0, &mut text);
         let help = "Round-trip times of pings.";
@@ -102,10 +105,17 @@ impl Metrics {
     }
 }
 
+/// The series whose label is the version, as is usual for programs with metrics for Prometheus.
+const BUILD_INFO: &str = concat!(
+    "# HELP drupe_build_info Version of drupe.\n# TYPE drupe_build_info gauge\ndrupe_build_info{version=\"",
+    env!("CARGO_PKG_VERSION"),
+    "\"} 1\n"
+);
+
 /// Writes a gauge in seconds from a number of milliseconds.
 fn seconds(name: &str, help: &str, millis: u64, text: &mut String) {
-    let (whole, rest) = (millis / 1_000, millis % 1_000);
-    let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} gauge\ndrupe_{name} {whole}.{rest:03}\n");
+    let value = decimal(millis, 3);
+    let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} gauge\ndrupe_{name} {value}\n");
 }
 
 /// Adds labels to each series of a text in Prometheus's format.

@@ -47,7 +47,7 @@ pub enum SeriesProblem {
     #[error("there are {} series already", Series::COUNT_MAX)]
     Count,
     /// The name is invalid.
-    #[error("a name has 1 to 100 letters, digits, _ or :, and does not begin with a digit or drupe_")]
+    #[error("a name has 1 to 100 letters, digits, _ or :, and does not begin with a digit, drupe_ or process_")]
     Name,
     /// The name of a counter lacks the suffix `_total`, or that of a gauge has it.
     #[error("the name of a counter ends with _total, and no other does")]
@@ -132,7 +132,7 @@ impl Series {
 
     fn check(&self) -> Result<(), SeriesProblem> {
         let Meta { name, help, is_counter, labels } = &*self.meta;
-        if !is_name(name, true) || name.starts_with("drupe_") {
+        if !is_name(name, true) || name.starts_with("drupe_") || name.starts_with("process_") {
             return Err(SeriesProblem::Name);
         }
         if name.ends_with("_total") != *is_counter {
@@ -219,7 +219,7 @@ mod tests {
         let mut all = Vec::new();
         register(&mut all, right("right"), false).expect("good");
         let mut problem = |series| register(&mut all, series, false).expect_err("wrong").problem;
-        for name in ["", "1x", "a-b", "ü", "drupe_x", &"x".repeat(101)] {
+        for name in ["", "1x", "a-b", "ü", "drupe_x", "process_x", &"x".repeat(101)] {
             assert_eq!(problem(Series::gauge(name, "")), SeriesProblem::Name, "{name}");
         }
         assert_eq!(problem(Series::gauge("x_total", "")), SeriesProblem::Suffix);

@@ -5,8 +5,8 @@ use drupe_core::tls::Secured;
 use drupe_core::tunnel::{LinkId, TunnelFailure, TunnelIntent, TunnelReport};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{
-    AcceptFailure, Command, ConnId, DialId, Failure, Input, ListenerId, Machine, Peer, Reason, Shard, ShardMessage,
-    Time, UnixTime,
+    AcceptFailure, Command, ConnId, DialId, Failure, Input, ListenerId, Machine, Peer, ProcessMetrics, Reason, Shard,
+    ShardMessage, Time, UnixTime,
 };
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -78,6 +78,7 @@ pub(super) fn input(
         Fact::Noted(252) => Input::Command(Command::ReloadFailed),
         Fact::Noted(251) => Input::Command(Command::LogLoss { left_out: u64::MAX, lost: 1 }),
         Fact::Noted(note @ 249..=250) => Input::Command(Command::KeySetFetched { succeeded: note == 250 }),
+        Fact::Noted(248) => Input::Command(Command::ProcessUsage(ProcessMetrics::default())),
         Fact::Noted(note) => Input::Noted(note),
         Fact::Publish { length: 40_000.. } if who_else(fact, is_alone(machine)).is_some() => {
             who_else(fact, is_alone(machine))?

@@ -4,6 +4,7 @@ use super::words::{Message, Quoted, Words};
 use crate::base::{Time, UnixTime};
 use crate::config::Config;
 use crate::facts::{Command, Fact, Input};
+use crate::metrics::ProcessMetrics;
 use crate::tls::Secured;
 use crate::tunnel::{LinkId, TunnelReport};
 use alloc::string::{String, ToString};
@@ -98,6 +99,11 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Command(Command::ResetMetrics) => writeln!(out, "reset_metrics"),
         Fact::Command(Command::ReloadFailed) => writeln!(out, "reload_failed"),
         Fact::Command(Command::LogLoss { left_out, lost }) => writeln!(out, "log_loss {left_out} {lost}"),
+        Fact::Command(Command::ProcessUsage(process)) => {
+            write!(out, "process_usage")?;
+            process.numbers().iter().try_for_each(|number| write!(out, " {number}"))?;
+            writeln!(out)
+        }
         Fact::Command(Command::KeySetFetched { succeeded: true }) => writeln!(out, "key_set_fetched"),
         Fact::Command(Command::KeySetFetched { succeeded: false }) => writeln!(out, "key_set_fetch_failed"),
         Fact::Reconfigured => writeln!(out, "{RECONFIGURED}"),
@@ -185,6 +191,13 @@ fn parse_line<N: FromStr>(
             left_out: words.parsed("how many lines were left out")?,
             lost: words.parsed("how many lines were lost")?,
         }),
+        "process_usage" => {
+            let mut numbers = [0; 6];
+            for number in &mut numbers {
+                *number = words.parsed("a number")?;
+            }
+            Input::Command(Command::ProcessUsage(ProcessMetrics::from_numbers(numbers)))
+        }
         RECONFIGURED => {
             let config = reloads.next().ok_or("no reload, or the configuration of each to be given with the trace")?;
             Input::Reconfigured(config.into())
@@ -282,6 +295,8 @@ mod tests {
                 .prop_map(Input::Command),
             any::<bool>().prop_map(|succeeded| Input::Command(Command::KeySetFetched { succeeded })),
             any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Command(Command::LogLoss { left_out, lost })),
+            any::<[u64; 6]>()
+                .prop_map(|numbers| Input::Command(Command::ProcessUsage(ProcessMetrics::from_numbers(numbers)))),
             any::<bool>().prop_map(Input::HeldBack),
             any::<(String, bool)>().prop_map(|(room, opens)| {
                 let room = room.into();
