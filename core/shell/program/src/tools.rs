@@ -8,7 +8,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 use drupe_core::settings::{Catalog, Profile};
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,9 @@ pub(crate) struct CertArguments {
     /// Directory for cert.pem and key.pem
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     out: PathBuf,
+    /// Replace an existing cert.pem and key.pem
+    #[arg(long)]
+    force: bool,
     /// Validity of the certificate in days
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     days: u16,
@@ -96,8 +99,16 @@ pub(crate) fn cert(arguments: &CertArguments) -> Result<ExitCode, Failure> {
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
     let (certificate_file, key_file) = (arguments.out.join("cert.pem"), arguments.out.join("key.pem"));
-    write_new(&key_file, &key.serialize_pem(), 0o600)?;
-    write_new(&certificate_file, &certificate.pem(), 0o644)?;
+    if !arguments.force {
+        // Otherwise a new key could be written beside an old certificate.
+        for file in [&key_file, &certificate_file].into_iter().filter(|file| file.symlink_metadata().is_ok()) {
+            let words = "the file exists; use --force to replace it, or choose another --out";
+            return Err(format!("can't write {}: {words}", file.display()).into());
+        }
+    }
+    let write = if arguments.force { replace } else { write_new };
+    write(&key_file, &key.serialize_pem(), 0o600)?;
+    write(&certificate_file, &certificate.pem(), 0o644)?;
     print(&format!("{} and {} are for {}", certificate_file.display(), key_file.display(), arguments.hosts.join(", ")))
 }
 
@@ -113,13 +124,28 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let file = options.write(true).create_new(true).mode(mode).open(path);
     let mut file = file.map_err(|error| {
         let hint = match error.kind() {
-            io::ErrorKind::AlreadyExists => "; remove the file, or choose another --out",
+            io::ErrorKind::AlreadyExists => "; use --force to replace it, or choose another --out",
             io::ErrorKind::NotFound => "; create the directory first, or choose another --out",
             _ => "",
         };
         format!("can't write {}: {error}{hint}", path.display())
     })?;
     Ok(file.write_all(text.as_bytes())?)
+}
+
+/// Replaces a file as a whole, so that a server that reloads never reads a part of it.
+fn replace(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    // An interrupted command may have left it.
+    if let Err(error) = fs::remove_file(&new)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(format!("can't remove {}: {error}", new.display()).into());
+    }
+    write_new(&new, text, mode)?;
+    fs::rename(&new, path).map_err(|error| format!("can't replace {}: {error}", path.display()).into())
 }
 
 /// Arguments of `drupe completions`.
