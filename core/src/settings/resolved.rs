@@ -1,7 +1,7 @@
 //! A resolved configuration: its values, their origins, and its differences from a newer one.
 
 use crate::base::text::neutralize;
-use crate::settings::layers::Layers;
+use crate::settings::layers::{Layers, OF_PROFILE};
 use crate::settings::{Plan, Settings, SettingsError};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -42,6 +42,19 @@ impl Resolved {
             lines.push(format!("{path}: {} # {}", shown(value), origin.unwrap_or("default")));
         });
         lines.join("\n")
+    }
+
+    /// Returns the names of the files, variables and arguments whose values are in effect, sorted.
+    #[must_use]
+    pub fn sources(&self) -> Vec<String> {
+        let without_line = |origin: &String| match origin.rsplit_once(':') {
+            Some((file, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => file.to_owned(),
+            _ => origin.clone(),
+        };
+        let of_profile = |origin: &&String| origin.starts_with(OF_PROFILE) && !origin.contains(':');
+        let chosen = self.layers.origins.values().filter(|origin| !of_profile(origin));
+        let sources: alloc::collections::BTreeSet<String> = chosen.map(without_line).collect();
+        sources.into_iter().collect()
     }
 
     /// Returns the layer that set a key or one below it, or `None` if its value is a default.

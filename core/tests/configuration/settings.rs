@@ -287,6 +287,9 @@ log.file.directory=/tmp
 log.file.prefix=x <- log.file.directory=/tmp
 log.file.rotation=hourly <- log.file.directory=/tmp
 log.file.keep=9 <- log.file.directory=/tmp
+log.file.size_max=1MiB <- log.file.directory=/tmp; log.file.rotation=size
+log.omit_fields=[peer]
+log.console=true
 recorder.directory=/tmp
 recorder.memory=1MiB <- recorder.directory=/tmp
 recorder.keep=9 <- recorder.directory=/tmp

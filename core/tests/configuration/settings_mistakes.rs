@@ -462,3 +462,28 @@ fn relative_paths_resolve_from_the_folder_of_the_file() {
         assert!(explained.contains(&format!("log.file.directory: \"{folder}\"")), "{name}\n{explained}");
     }
 }
+
+#[test]
+fn log_settings_without_an_effect_are_refused() {
+    for (text, words) in [
+        (
+            "log: { omit_fields: [peers] }\n",
+            "log.omit_fields: no line has the field \"peers\"; the fields are timestamp, ",
+        ),
+        (
+            "log: { file: { directory: /x, rotation: size, keep: 1 } }\n",
+            "log.file.keep: it must be at least 2 with rotation: size",
+        ),
+        (
+            "log: { file: { directory: /x, rotation: size, size_max: 1KiB } }\n",
+            "log.file.size_max: it must be at least 64KiB",
+        ),
+        (
+            "log: { file: { directory: /x, size_max: 1MiB } }\n",
+            "log.file.size_max: it has an effect only with rotation: size",
+        ),
+    ] {
+        let problems = wrong(&file(text));
+        assert!(problems.contains(words), "{text}\n{words}\n{problems}");
+    }
+}

@@ -5,10 +5,13 @@ use crate::settings::catalog::Catalog;
 use crate::settings::document::built_in;
 use crate::settings::plan::problems::Problems;
 use crate::settings::secret::Secret;
-use crate::settings::tree::{LogSettings, MetricsSettings, MonitorSettings, RecorderSettings, Settings};
+use crate::settings::tree::{
+    LogFileSettings, LogSettings, MetricsSettings, MonitorSettings, RecorderSettings, RotationChoice, Settings,
+};
+use crate::settings::words::quoted;
 use crate::wire::http::Credential;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -69,20 +72,73 @@ pub(super) fn metrics(settings: &MetricsSettings, problems: &mut Problems<'_>) -
 /// The log targets of the server itself; a catalog can add others.
 const TARGETS: [&str; 4] = ["connections", "messages", "operation", "monitor"];
 
+/// The fields of the server's log lines. An application with log targets of its own may have others.
+const FIELDS: [&str; 31] = [
+    "timestamp",
+    "level",
+    "target",
+    "bytes",
+    "bytes_in",
+    "bytes_out",
+    "configuration",
+    "conn",
+    "count",
+    "error",
+    "host",
+    "kind",
+    "listener",
+    "log_lines_left_out",
+    "log_lines_lost",
+    "messages_in",
+    "messages_out",
+    "method",
+    "opened",
+    "origin",
+    "path",
+    "peer",
+    "profile",
+    "queued",
+    "reason",
+    "seconds",
+    "status",
+    "user",
+    "version",
+    "wire",
+    "workers",
+];
+
+/// The minimum of `log.file.size_max`, in bytes: with less, most of the work would be rotation.
+const LOG_SIZE_MIN: u64 = 64 << 10;
+
 pub(super) fn log(log: &LogSettings, catalog: &Catalog, problems: &mut Problems<'_>) {
     let known: Vec<_> = TARGETS.into_iter().chain(catalog.log_targets()).collect();
     for target in log.targets.keys().filter(|target| !known.contains(&target.as_str())) {
         let words = format!("unknown target; the targets are {}", known.join(", "));
         problems.add(&format!("log.targets.{target}"), words);
     }
+    let is_known = |field: &String| FIELDS.contains(&field.as_str()) || catalog.log_targets().next().is_some();
+    if let Some(field) = log.omit_fields.iter().find(|field| !is_known(field)) {
+        let words = format!("no line has the field {}; the fields are {}", quoted(field), FIELDS.join(", "));
+        problems.add("log.omit_fields", words);
+    }
     if let Some(file) = &log.file {
+        let is_by_size = file.rotation == RotationChoice::Size;
+        if file.size_max.0 < LOG_SIZE_MIN {
+            problems.add("log.file.size_max", "it must be at least 64KiB");
+        }
+        if !is_by_size && file.size_max != LogFileSettings::default().size_max {
+            problems.add("log.file.size_max", "it has an effect only with rotation: size");
+        }
+        if is_by_size && file.keep < 2 {
+            problems.add("log.file.keep", "it must be at least 2 with rotation: size, so that no rotation loses lines");
+        }
         if file.directory.is_empty() {
             problems.add("log.file.directory", "it needs a directory, such as /var/log/drupe");
         }
         if file.prefix.contains('/') {
             problems.add("log.file.prefix", "it is the prefix of file names and can't contain /");
         }
-        if file.keep == 0 {
+        if file.keep == 0 && !is_by_size {
             problems.add("log.file.keep", "it must be at least 1");
         }
     }

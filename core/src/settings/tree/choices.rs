@@ -182,5 +182,8 @@ choices! {
         /// A new log file begins each day, in UTC.
         #[default]
         Daily = "daily",
+        /// A new log file begins before a line that would make the file larger than `size_max`.
+        /// The newest file is `PREFIX.log`, the one before it `PREFIX.1.log`, and so on.
+        Size = "size",
     }
 }

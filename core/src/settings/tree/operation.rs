@@ -8,6 +8,7 @@ use crate::settings::secret::Secret;
 use crate::settings::units::{Maybe, RateText, Size, Span};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 settings! {
@@ -69,8 +70,13 @@ settings! {
         /// Highest rate of lines of one kind; lines over it are left out and counted.
         /// Lines that `level` and `targets` exclude do not count.
         repeats: Maybe<RateText> = Maybe(RateText::new(600, 60, 600));
+        /// Fields that every line leaves out, such as `peer` and `user`, or `timestamp`, `level` and
+        /// `target`. The monitor shows them nevertheless.
+        omit_fields: Vec<String> = Vec::new();
         /// The log file. Without it, lines are written to the standard error.
         file: Option<LogFileSettings> = None;
+        /// Whether lines are written to the standard error too if there is a log file.
+        console: bool = false;
     }
 
     /// The flight recorder: the last facts in memory, which are written to a file when something is wrong.
@@ -92,11 +98,11 @@ settings! {
         directory: String = String::new();
         /// The prefix of the names of log files.
         prefix: String = "drupe".into();
-        /// How often a new log file begins.
-        /// There is no rotation by size: for that, use `never` and logrotate(8) with
-        /// `copytruncate`.
+        /// When a new log file begins. With logrotate(8), use `never` and its `copytruncate`.
         rotation: RotationChoice = RotationChoice::Daily;
-        /// Number of log files that are kept, at least 1.
+        /// Maximum size of a log file with `rotation: size`, at least 64KiB.
+        size_max: Size = Size(100 << 20);
+        /// Number of log files that are kept, at least 1, and at least 2 with `rotation: size`.
         keep: u32 = 7;
     }
 }
