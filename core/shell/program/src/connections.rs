@@ -80,7 +80,16 @@ impl LogConnections {
                 let why = error.map(|error| format!(", {error}")).unwrap_or_default();
                 if admits("closed", &format_args!("{conn} {reason} after {seconds:.3} s, user {user}{why}")) {
                     let error = error.map(tracing::field::display);
-                    info!(target: "connections", %conn, %peer, %reason, error, seconds, %user, "closed");
+                    let listener = hub.listen(*conn).map_or("-", |listen| &listen.name);
+                    let wire = hub.wire_name(*conn).unwrap_or("-");
+                    let (bytes_in, bytes_out, messages_in) = hub
+                        .traffic(*conn)
+                        .map_or((0, 0, 0), |traffic| (traffic.bytes_in, traffic.bytes_out, traffic.messages_in));
+                    info!(
+                        target: "connections",
+                        %conn, %peer, listener, wire, %reason, error, seconds, %user, bytes_in, bytes_out, messages_in,
+                        "closed"
+                    );
                 }
             }
             Event::Tunnel { status, .. } => self.log_tunnel(hub, status),

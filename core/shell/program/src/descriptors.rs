@@ -69,6 +69,17 @@ fn allowed(limit: u64) -> String {
     format!("the process may have {limit} files open (ulimit -n, LimitNOFILE=)")
 }
 
+/// Returns the number of open files and their maximum. Returns 0 for what is unknown.
+pub(crate) fn open_and_max() -> (u64, u64) {
+    let max = limit().unwrap_or_default();
+    match used() {
+        Ok(used) => (used, max),
+        // To count them needs a descriptor too.
+        Err(error) if is_exhausted(&error) => (max, max),
+        Err(_) => (0, max),
+    }
+}
+
 fn limit() -> Option<u64> {
     rlimit::getrlimit(rlimit::Resource::NOFILE).ok().map(|(soft, _)| soft)
 }

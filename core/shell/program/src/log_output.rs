@@ -1,16 +1,19 @@
 //! The output of the log, with counts of the lines that could not be written.
 
 use crate::failure::Failure;
-use drupe_core::settings::{FormatChoice, LogSettings, RotationChoice};
+use crate::log_files::SizedLog;
+use crate::log_lines::LineFormat;
+use drupe_core::settings::{FormatChoice, LogFileSettings, LogSettings, RotationChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
+use tracing_subscriber::Registry;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{Layer, Registry, fmt};
 
 /// Maximum time that the last line waits for a standard error that accepts nothing.
 const LAST_WORDS_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -18,21 +21,35 @@ const LAST_WORDS_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Maximum number of lines in the queue of the thread that writes them.
 const QUEUE_MAX_LINES: usize = 128_000;
 
-/// Counters of written and lost log lines. Clones share them.
+/// Counters of written and lost log lines of all outputs. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Losses(Arc<Counts>);
+
+/// An output of the log.
+#[derive(Clone, Copy, Debug)]
+enum Output {
+    Console,
+    File,
+}
+
+impl Output {
+    /// Returns the bit of the output in [`Counts`].
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
 
 #[derive(Debug, Default)]
 struct Counts {
     begun: AtomicU64,
     written: AtomicU64,
     failed: AtomicU64,
-    /// Number of lines, of those that did not fit in the queue, that are known here.
-    dropped: AtomicU64,
-    /// Whether the last line could not be written.
-    is_failing: AtomicBool,
-    /// Whether a line did not fit in the queue since the last line was written.
-    is_stalled: AtomicBool,
+    /// Number of lines, of those that did not fit in the queue of each output, that are known here.
+    dropped: [AtomicU64; 2],
+    /// The outputs to which the last line could not be written.
+    failing: AtomicU8,
+    /// The outputs where a line did not fit in the queue since the last line was written.
+    stalled: AtomicU8,
     /// Whether the counters have changed since the last wait, with the signal for the waiting thread.
     news: (Mutex<bool>, Condvar),
 }
@@ -54,14 +71,15 @@ impl Losses {
         signal.notify_one();
     }
 
-    /// Returns `true` if the last line could be written, and none was dropped since.
+    /// Returns `true` if the last line could be written to each output, and none was dropped since.
     pub(crate) fn can_write(&self) -> bool {
-        !self.0.is_failing.load(Ordering::Acquire) && !self.0.is_stalled.load(Ordering::Acquire)
+        self.0.failing.load(Ordering::Acquire) == 0 && self.0.stalled.load(Ordering::Acquire) == 0
     }
 
     /// Returns the number of lines that were dropped or whose write has failed so far.
     pub(crate) fn lost(&self) -> u64 {
-        self.0.failed.load(Ordering::Acquire) + self.0.dropped.load(Ordering::Acquire)
+        let dropped: u64 = self.0.dropped.iter().map(|dropped| dropped.load(Ordering::Acquire)).sum();
+        self.0.failed.load(Ordering::Acquire) + dropped
     }
 
     /// Returns the number of lines that were not written. Call it after the last line.
@@ -69,24 +87,26 @@ impl Losses {
         self.0.begun.load(Ordering::Acquire).saturating_sub(self.0.written.load(Ordering::Acquire))
     }
 
-    fn note(&self, result: &io::Result<()>) {
-        let counts = &*self.0;
-        if result.is_ok() {
+    fn note(&self, output: Output, result: &io::Result<()>) {
+        let (counts, bit) = (&*self.0, output.bit());
+        let before = if result.is_ok() {
             counts.written.fetch_add(1, Ordering::AcqRel);
+            counts.failing.fetch_and(!bit, Ordering::AcqRel)
         } else {
             counts.failed.fetch_add(1, Ordering::AcqRel);
-        }
-        let was_failing = counts.is_failing.swap(result.is_err(), Ordering::AcqRel);
-        let was_stalled = counts.is_stalled.swap(false, Ordering::AcqRel);
-        if was_failing || was_stalled || result.is_err() {
+            counts.failing.fetch_or(bit, Ordering::AcqRel)
+        };
+        let stalled = counts.stalled.fetch_and(!bit, Ordering::AcqRel);
+        if (before | stalled) & bit != 0 || result.is_err() {
             self.tell();
         }
     }
 
-    /// Notes how many lines have not fit in the queue so far.
-    fn note_dropped(&self, dropped: u64) {
-        if self.0.dropped.fetch_max(dropped, Ordering::AcqRel) < dropped {
-            self.0.is_stalled.store(true, Ordering::Release);
+    /// Notes how many lines have not fit in the queue of an output so far.
+    fn note_dropped(&self, output: Output, dropped: u64) {
+        let known = self.0.dropped.get(output as usize);
+        if known.is_some_and(|known| known.fetch_max(dropped, Ordering::AcqRel) < dropped) {
+            self.0.stalled.fetch_or(output.bit(), Ordering::AcqRel);
             self.tell();
         }
     }
@@ -95,6 +115,7 @@ impl Losses {
 /// A writer that counts lines. Each call writes one line.
 struct Counted<W> {
     writer: W,
+    output: Output,
     losses: Losses,
 }
 
@@ -105,7 +126,7 @@ impl<W: Write> Write for Counted<W> {
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let result = self.writer.write_all(bytes);
-        self.losses.note(&result);
+        self.losses.note(self.output, &result);
         result
     }
 
@@ -121,6 +142,7 @@ impl<W: Write> Write for Counted<W> {
 pub(crate) struct Lines {
     queue: NonBlocking,
     dropped: ErrorCounter,
+    output: Output,
     losses: Losses,
 }
 
@@ -136,7 +158,7 @@ impl<'a> MakeWriter<'a> for Lines {
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.queue.write(bytes);
-        self.losses.note_dropped(u64::try_from(self.dropped.dropped_lines()).unwrap_or(u64::MAX));
+        self.losses.note_dropped(self.output, u64::try_from(self.dropped.dropped_lines()).unwrap_or(u64::MAX));
         result
     }
 
@@ -145,69 +167,77 @@ impl Write for Lines {
     }
 }
 
-/// Opens the log file or the standard error, and starts the thread that writes to it.
-///
-/// Dropping the guard writes the queued lines.
-pub(crate) fn open(settings: &LogSettings) -> Result<(Lines, Losses, WorkerGuard), Failure> {
+/// The threads that write the log. Dropping it writes the queued lines.
+pub(crate) struct Writers(#[expect(dead_code, reason = "only its drop has an effect")] Vec<WorkerGuard>);
+
+/// Opens the log file, the standard error or both, and starts the threads that write to them.
+pub(crate) fn open(settings: &LogSettings) -> Result<(Vec<Lines>, Losses, Writers), Failure> {
     let losses = Losses::default();
-    let (lines, guard) = match &settings.file {
-        None => in_background(io::stderr(), &losses, QUEUE_MAX_LINES),
-        Some(file) => {
-            let rotation = match file.rotation {
-                RotationChoice::Never => Rotation::NEVER,
-                RotationChoice::Hourly => Rotation::HOURLY,
-                RotationChoice::Daily => Rotation::DAILY,
-            };
-            let appender = RollingFileAppender::builder()
-                .rotation(rotation)
-                .filename_prefix(&file.prefix)
-                .filename_suffix("log")
-                .max_log_files(usize::try_from(file.keep).unwrap_or(usize::MAX))
-                .build(&file.directory)
-                .map_err(|error| format!("can't write logs in {}: {error}", file.directory))?;
-            in_background(appender, &losses, QUEUE_MAX_LINES)
-        }
+    let (mut queues, mut guards) = (Vec::new(), Vec::new());
+    let mut add = |(lines, guard)| {
+        queues.push(lines);
+        guards.push(guard);
     };
-    Ok((lines, losses, guard))
+    if settings.console || settings.file.is_none() {
+        add(in_background(io::stderr(), Output::Console, &losses, QUEUE_MAX_LINES));
+    }
+    if let Some(file) = &settings.file {
+        let blame = |error: &dyn Display| format!("can't write logs in {}: {error}", file.directory);
+        add(if file.rotation == RotationChoice::Size {
+            let log = SizedLog::open(&file.directory, &file.prefix, file.keep, file.size_max.0);
+            in_background(log.map_err(|error| blame(&error))?, Output::File, &losses, QUEUE_MAX_LINES)
+        } else {
+            let log = dated(file).map_err(|error| blame(&error))?;
+            in_background(log, Output::File, &losses, QUEUE_MAX_LINES)
+        });
+    }
+    Ok((queues, losses, Writers(guards)))
+}
+
+/// Opens a log file that is replaced by a new one after a time, or never.
+fn dated(file: &LogFileSettings) -> Result<RollingFileAppender, InitError> {
+    let rotation = match file.rotation {
+        RotationChoice::Never | RotationChoice::Size => Rotation::NEVER,
+        RotationChoice::Hourly => Rotation::HOURLY,
+        RotationChoice::Daily => Rotation::DAILY,
+    };
+    RollingFileAppender::builder()
+        .rotation(rotation)
+        .filename_prefix(&file.prefix)
+        .filename_suffix("log")
+        .max_log_files(usize::try_from(file.keep).unwrap_or(usize::MAX))
+        .build(&file.directory)
 }
 
 /// Starts a thread that writes lines, so that a slow reader of the log cannot block the server.
 ///
 /// Lines that do not fit in the queue are dropped and counted.
-fn in_background(writer: impl Write + Send + 'static, losses: &Losses, max_lines: usize) -> (Lines, WorkerGuard) {
-    let writer = Counted { writer, losses: losses.clone() };
+fn in_background(
+    writer: impl Write + Send + 'static,
+    output: Output,
+    losses: &Losses,
+    max_lines: usize,
+) -> (Lines, WorkerGuard) {
+    let writer = Counted { writer, output, losses: losses.clone() };
     let queue = NonBlockingBuilder::default().thread_name("drupe-log").buffered_lines_limit(max_lines);
     let (queue, guard) = queue.finish(writer);
-    (Lines { dropped: queue.error_counter(), queue, losses: losses.clone() }, guard)
-}
-
-/// Returns a layer that formats events as lines.
-pub(crate) fn formatted<S, W>(format: FormatChoice, writer: W) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let layer = fmt::layer().with_writer(writer).with_ansi(false);
-    match format {
-        FormatChoice::Human => layer.boxed(),
-        FormatChoice::Json => layer.json().flatten_event(true).boxed(),
-    }
+    (Lines { dropped: queue.error_counter(), queue, output, losses: losses.clone() }, guard)
 }
 
 /// Writes one line to the standard error in the format of the log, even if the log is a file.
 ///
 /// Waits at most one second for a reader.
-pub(crate) fn last_words(format: FormatChoice, human: &str, event: impl FnOnce()) {
+pub(crate) fn last_words(format: &LineFormat, human: &str, event: impl FnOnce()) {
     let mut output = io::stderr();
     let mut ready = [PollFd::new(&output, PollFlags::OUT)];
     let is_ready = poll(&mut ready, Some(&LAST_WORDS_WAIT)).is_ok_and(|count| count > 0);
     if !is_ready {
         return;
     }
-    match format {
+    match format.choice() {
         FormatChoice::Human => drop(writeln!(output, "{human}")),
         FormatChoice::Json => {
-            let lines = Registry::default().with(formatted(format, io::stderr));
+            let lines = Registry::default().with(format.layer(io::stderr));
             tracing::subscriber::with_default(lines, event);
         }
     }
@@ -243,7 +273,7 @@ mod tests {
     fn lines_that_a_stalled_queue_drops_are_reported_at_once() {
         let ((begun, begins), (go_on, goes_on)) = (channel(), channel());
         let losses = Losses::default();
-        let (lines, guard) = in_background(Stalled(begun, goes_on), &losses, 1);
+        let (lines, guard) = in_background(Stalled(begun, goes_on), Output::Console, &losses, 1);
         let line = || lines.make_writer().write_all(b"a line").expect("written or dropped");
         line();
         begins.recv().expect("the first line is being written");

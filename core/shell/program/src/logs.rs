@@ -2,10 +2,11 @@
 
 use crate::failure::Failure;
 use crate::limiter::{Admitted, Limiter};
-use crate::log_output::{self, Losses, formatted, last_words};
+use crate::log_lines::LineFormat;
+use crate::log_output::{self, Losses, Writers, last_words};
 use drupe_core::app::AppNote;
 use drupe_core::kit::monitor::LogTail;
-use drupe_core::settings::{FormatChoice, LevelChoice, LogSettings};
+use drupe_core::settings::{FormatChoice, LevelChoice, LogSettings, Resolved};
 use drupe_core::text::neutralize;
 use drupe_core::{Command, ConnId, Metrics, Time};
 use drupe_shell::Remote;
@@ -14,7 +15,6 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, debug, error, info, warn};
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -27,7 +27,7 @@ pub(crate) struct Logs {
     /// The name of the program.
     program: &'static str,
     filter: Handle<Targets, Registry>,
-    format: FormatChoice,
+    format: LineFormat,
     limiter: Arc<Mutex<Limiter>>,
     started: Instant,
     losses: Losses,
@@ -38,15 +38,17 @@ pub(crate) struct Logs {
 const REPORTED_EVERY: Duration = Duration::from_secs(1);
 
 impl Logs {
-    /// Starts the log of the process. Dropping the guard writes the queued lines.
-    pub(crate) fn begin(program: &'static str, settings: &LogSettings) -> Result<(Self, WorkerGuard), Failure> {
-        let (lines, losses, guard) = log_output::open(settings)?;
+    /// Starts the log of the process. Dropping the writers writes the queued lines.
+    pub(crate) fn begin(program: &'static str, settings: &LogSettings) -> Result<(Self, Writers), Failure> {
+        let (outputs, losses, writers) = log_output::open(settings)?;
         let (filter, handle) = reload::Layer::new(targets(settings));
-        tracing_subscriber::registry().with(filter).with(formatted(settings.format, lines)).try_init()?;
+        let format = LineFormat::new(settings.format, &settings.omit_fields);
+        let lines: Vec<_> = outputs.into_iter().map(|lines| format.layer(lines)).collect();
+        tracing_subscriber::registry().with(filter).with(lines).try_init()?;
         let rate = settings.repeats.0.map(drupe_core::settings::units::RateText::get);
         let limiter = Arc::new(Mutex::new(Limiter::new(targets(settings), rate)));
-        let (format, started, tail) = (settings.format, Instant::now(), LogTail::default());
-        Ok((Self { program, filter: handle, format, limiter, started, losses, tail }, guard))
+        let (started, tail) = (Instant::now(), LogTail::default());
+        Ok((Self { program, filter: handle, format, limiter, started, losses, tail }, writers))
     }
 
     /// Applies the log levels of the settings.
@@ -89,6 +91,17 @@ impl Logs {
     pub(crate) fn monitor(&self, line: &str) {
         self.tail.push(line);
         info!(target: "monitor", "{line}");
+    }
+
+    /// Logs the version and the configuration with which the server starts.
+    pub(crate) fn starting(&self, version: &str, resolved: &Resolved) {
+        let (profile, workers) = (resolved.settings.profile.name(), resolved.plan.workers);
+        let sources = resolved.sources().join(", ");
+        let configuration = neutralize(if sources.is_empty() { "the defaults" } else { &sources }).into_owned();
+        let program = self.program;
+        self.tail
+            .push(&format!("starting: {program} {version}, profile {profile}, configuration from {configuration}"));
+        info!(target: "operation", version, profile, workers, configuration, "{program} is starting");
     }
 
     /// Logs an event of the server itself.
@@ -141,18 +154,18 @@ impl Logs {
     }
 
     /// Ends the log: reports left-out lines, flushes the queue, and prints a summary on stderr.
-    pub(crate) fn end(self, guard: WorkerGuard, metrics: &Metrics) {
+    pub(crate) fn end(self, writers: Writers, metrics: &Metrics) {
         for (kind, count) in self.limiter().take_left_out() {
             warn!(target: "operation", kind, count, "lines were left out");
         }
-        drop(guard);
+        drop(writers);
         let Metrics { opened, messages_in, messages_out, .. } = metrics;
         let (left_out, lost) = (self.limiter().left_out(), self.losses.missing());
         let mut words =
             format!("{}: {opened} connections served, {messages_in} messages in, {messages_out} out", self.program);
         let missing = [(left_out, "left out"), (lost, "lost")].into_iter().filter(|(count, _)| *count > 0);
         words.extend(missing.map(|(count, what)| format!("; {count} log lines {what}")));
-        last_words(self.format, &words, || {
+        last_words(&self.format, &words, || {
             let (log_lines_left_out, log_lines_lost) = (left_out, lost);
             info!(target: "operation", opened, messages_in, messages_out, log_lines_left_out, log_lines_lost, "ended");
         });
@@ -179,7 +192,11 @@ impl Logs {
 
 /// Prints the error that prevented the start or ended the server, in the format of its log.
 pub(crate) fn refuse_to_start(program: &str, format: FormatChoice, failure: &Failure) {
-    last_words(format, &format!("{program}: {failure}"), || error!(target: "operation", "{failure}"));
+    last_words(
+        &LineFormat::new(format, &[]),
+        &format!("{program}: {failure}"),
+        || error!(target: "operation", "{failure}"),
+    );
 }
 
 fn targets(settings: &LogSettings) -> Targets {

@@ -6,22 +6,25 @@ use crate::flight::Flight;
 use crate::handler::{Crypto, Parts, Stack};
 use crate::keys::{self, Refresher};
 use crate::logs::{Logs, refuse_to_start};
+use crate::pages::pages;
 use crate::reload::{Reload, listened_at};
 use crate::shared_keys::{self, Keys, SectionKeys};
 use crate::start::AppMakers;
 use crate::tunnels::Tunnels;
-use crate::{concerns, descriptors, systemd, users};
+use crate::{concerns, descriptors, process, systemd, users};
 use drupe_core::settings::{Catalog, Resolved};
 use drupe_core::{Address, Config, Machine, Metrics};
 use drupe_shell::{OsListener, Runtime, Server};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tracing::Level;
 
 /// The server command: the program's name, arguments, configuration catalog and applications.
 pub(crate) struct Serve<'a> {
     pub(crate) program: &'static str,
+    /// The version of the program; empty if it has none.
     pub(crate) version: &'static str,
     pub(crate) arguments: &'a SourceArguments,
     pub(crate) catalog: &'a Arc<Catalog>,
@@ -31,8 +34,9 @@ pub(crate) struct Serve<'a> {
 impl Serve<'_> {
     /// Serves until the drain has finished. Prints an error in the format of the log.
     pub(crate) fn run<R: Runtime + 'static>(&self) -> ExitCode {
+        let started = SystemTime::now();
         let layers = self.arguments.read(self.catalog);
-        match self.begin::<R>(&layers) {
+        match self.begin::<R>(&layers, started) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 refuse_to_start(self.program, layers.log_format(), &failure);
@@ -41,15 +45,21 @@ impl Serve<'_> {
         }
     }
 
-    fn begin<R: Runtime + 'static>(&self, layers: &Layers) -> Result<(), Failure> {
+    fn begin<R: Runtime + 'static>(&self, layers: &Layers, started: SystemTime) -> Result<(), Failure> {
         let resolved = layers.resolve()?;
-        let (logs, guard) = Logs::begin(self.program, &resolved.plan.log)?;
-        let served = self.serve::<R>(resolved, &logs);
-        logs.end(guard, &served?);
+        let (logs, writers) = Logs::begin(self.program, &resolved.plan.log)?;
+        logs.starting(if self.version.is_empty() { "-" } else { self.version }, &resolved);
+        let served = self.serve::<R>(resolved, &logs, started);
+        logs.end(writers, &served?);
         Ok(())
     }
 
-    fn serve<R: Runtime + 'static>(&self, resolved: Resolved, logs: &Logs) -> Result<Metrics, Failure> {
+    fn serve<R: Runtime + 'static>(
+        &self,
+        resolved: Resolved,
+        logs: &Logs,
+        started: SystemTime,
+    ) -> Result<Metrics, Failure> {
         descriptors::raise_limit(logs);
         let (makers, catalog) = (self.makers.clone(), Arc::clone(self.catalog));
         let (sender, wanted) = shared_keys::queue();
@@ -98,9 +108,10 @@ impl Serve<'_> {
             server = server.on_user_signal(move || flight.save("SIGUSR1"))?;
         }
         descriptors::check(&config, logs)?;
-        announce(&listened_at(server.addresses()), logs);
+        announce(&listened_at(server.addresses()), &pages(&config, server.addresses()), logs);
         tunnels.start_for(&config, &server.remote())?;
         logs.clone().report_losses(server.remote())?;
+        process::report(started, server.remote())?;
         systemd::report_life(server.remote())?;
         systemd::ready();
         let metrics = server.run_blocking()?;
@@ -112,11 +123,13 @@ impl Serve<'_> {
     }
 }
 
-/// Prints the addresses on the standard output. If that fails, logs them with a warning.
-fn announce(addresses: &[&str], logs: &Logs) {
+/// Prints the addresses and the pages on the standard output. If that fails, logs the addresses with a warning.
+fn announce(addresses: &[&str], pages: &[String], logs: &Logs) {
     let mut output = io::stdout().lock();
-    let mut lines = addresses.iter();
-    let said = lines.try_for_each(|address| writeln!(output, "listening on {address}")).and_then(|()| output.flush());
+    let listening = addresses.iter().map(|address| format!("listening on {address}\n"));
+    let lines: String = listening.chain(pages.iter().map(|page| format!("{page}\n"))).collect();
+    // In one piece: a reader that wants only the first lines may close the pipe.
+    let said = output.write_all(lines.as_bytes()).and_then(|()| output.flush());
     if let Err(error) = said {
         let addresses = addresses.join(", ");
         let words = format!("can't write to the standard output: {error}; listening on {addresses}");
