@@ -25,6 +25,7 @@ mod own_program;
 mod program;
 mod proxies;
 mod pubsub_keys;
+mod reports;
 mod rooms;
 mod service;
 #[path = "../ssh/mod.rs"]
@@ -41,6 +42,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -115,8 +117,28 @@ fn program_checks_explains_and_writes_a_configuration() {
     std::fs::write(path.join("example.yaml"), example).expect("written");
     let checked = drupe(path, &["check", "example.yaml"]);
     assert!(checked.status.success(), "{}", text(&checked.stderr));
-    let again = drupe(path, &["cert", "--self-signed"]);
-    assert!(text(&again.stderr).contains("key.pem: File exists"), "a key is not written over: {}", text(&again.stderr));
+}
+
+#[test]
+fn certificate_is_replaced_only_by_force_and_as_a_whole() {
+    let directory = Directory::new("cert");
+    let read = |name: &str| std::fs::read_to_string(directory.0.join(name)).expect(name);
+    certificate(&directory.0);
+    let (certificate, key) = (read("cert.pem"), read("key.pem"));
+    std::fs::remove_file(directory.0.join("key.pem")).expect("removed");
+    let refused = drupe(&directory.0, &["cert", "--self-signed"]);
+    let words = "can't write ./cert.pem: the file exists; use --force to replace it, or choose another --out";
+    assert!(text(&refused.stderr).contains(words), "{}", text(&refused.stderr));
+    assert!(!directory.0.join("key.pem").exists(), "a key without its certificate is useless");
+    assert_eq!(read("cert.pem"), certificate);
+    // An interrupted command has left a part.
+    std::fs::write(directory.0.join("cert.pem.new"), "part").expect("written");
+    let forced = drupe(&directory.0, &["cert", "--self-signed", "--force"]);
+    assert!(forced.status.success(), "{}", text(&forced.stderr));
+    assert!(read("cert.pem") != certificate && read("key.pem") != key);
+    assert_eq!(std::fs::read_dir(&directory.0).expect("a directory").count(), 2);
+    let mode = std::fs::metadata(directory.0.join("key.pem")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 fn tls_over(directory: &Path, stream: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {

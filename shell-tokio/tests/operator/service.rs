@@ -10,14 +10,16 @@
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
 use crate::support::{Directory, Program, program_path, read};
+use drupe_core::{Event, Handler, Hub, NoNote};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -141,6 +143,67 @@ fn systemd_passes_sockets_and_receives_notifications() {
     systemd.until_told("WATCHDOG=1");
     systemd.signal("-TERM");
     assert!(systemd.wait().success(), "{}", systemd.log());
+}
+
+/// An echo that blocks its worker at the line `stop`, until a line comes from the standard input of the process.
+struct Stops;
+
+impl Handler for Stops {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        if let Event::Message { conn, payload } = event {
+            if payload.as_bytes() == b"stop" {
+                std::io::stdin().read_line(&mut String::new()).expect("a line");
+            }
+            hub.send(conn, payload);
+        }
+    }
+}
+
+const OF_STUCK: &str = "DRUPE_TEST_OF_STUCK";
+
+#[test]
+fn stuck_worker_stops_the_watchdog_notifications() {
+    if let Some(config) = std::env::var_os(OF_STUCK) {
+        // This is the program that the test below runs.
+        let program = drupe_tokio::program("stuck").app("stops", |_| Stops);
+        assert_eq!(program.run_from([OsString::from("stuck"), "--config".into(), config]), ExitCode::SUCCESS);
+        return;
+    }
+    let directory = Directory::new("stuck");
+    let socket = UnixDatagram::bind(directory.0.join("notify")).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let (config, path) = (directory.0.join("stuck.yaml"), directory.0.join("lines"));
+    let text = format!("workers: 2\nlisteners: {{ a: {{ address: 'unix:{}' }} }}\n", path.display());
+    std::fs::write(&config, text).expect("written");
+    let mut child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "service::stuck_worker_stops_the_watchdog_notifications", "--nocapture"])
+        .env(OF_STUCK, &config)
+        .env("NOTIFY_SOCKET", directory.0.join("notify"))
+        .env("WATCHDOG_USEC", "20000")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(File::create(directory.0.join("log")).expect("created"))
+        .spawn()
+        .expect("it was built");
+    let told = || {
+        let mut buffer = [0; 256];
+        let length = socket.recv(&mut buffer)?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned())
+    };
+    while told().expect("it serves") != "WATCHDOG=1" {}
+    let mut peer = UnixStream::connect(&path).expect("it listens");
+    peer.write_all(b"stop\n").expect("sent");
+    socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a socket");
+    // Some may be on the way. A hundred last a second.
+    assert!((0..100).any(|_| told().is_err()), "a stuck worker does not answer");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    child.stdin.take().expect("piped").write_all(b"go on\n").expect("read");
+    while told().expect("the worker goes on") != "WATCHDOG=1" {}
+    assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill is everywhere").success());
+    assert!(child.wait().expect("it ends").success(), "{}", read(&directory.0.join("log")));
 }
 
 #[test]
