@@ -16,6 +16,7 @@ mod client_flags;
 mod client_proxy;
 mod client_telnet;
 mod client_tls;
+mod container;
 mod http_program;
 mod key_sets;
 mod load;

@@ -33,15 +33,17 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(program_path())
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it was built");
+        let mut command = Command::new(program_path());
+        command.args(arguments);
         let count = arguments.iter().filter(|argument| **argument == "--listen").count();
+        Self::spawned(command, count)
+    }
+
+    /// Starts it with a command of its own, with so many listeners.
+    pub(crate) fn spawned(mut command: Command, listeners: usize) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it was built");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let addresses = (0..count).map(|_| {
+        let addresses = (0..listeners).map(|_| {
             let line = lines.next().expect("it says where it listens").expect("text");
             line.strip_prefix("listening on ").expect("in these words").to_owned()
         });
