@@ -12,6 +12,7 @@
 
 mod page_login;
 mod page_remembers;
+mod pages;
 mod support;
 
 use drupe_tokio::core::http::OpeningHandshake;

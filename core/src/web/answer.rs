@@ -82,7 +82,24 @@ const SCRIPT: &str = include_str!("page/drupe.js");
 const LOGIN_SCRIPT: &str = include_str!("page/login.js");
 const SCRAM_SCRIPT: &str = include_str!("page/scram.js");
 const MONITOR_PAGE: &str = include_str!("page/monitor.html");
-const MONITOR_SCRIPT: &str = include_str!("page/monitor.js");
+const MONITOR_SCRIPT: &str = concat!(
+    include_str!("page/monitor/text.js"),
+    include_str!("page/monitor/dialog.js"),
+    include_str!("page/monitor/lines.js"),
+    include_str!("page/monitor/charts.js"),
+    include_str!("page/monitor/history.js"),
+    include_str!("page/monitor/tiles.js"),
+    include_str!("page/monitor/hosts.js"),
+    include_str!("page/monitor/tunnels.js"),
+    include_str!("page/monitor/stats.js"),
+    include_str!("page/monitor/table.js"),
+    include_str!("page/monitor/watching.js"),
+    include_str!("page/monitor/quarantine.js"),
+    include_str!("page/monitor/recent.js"),
+    include_str!("page/monitor/messages.js"),
+    include_str!("page/monitor/connection.js"),
+    include_str!("page/monitor/actions.js"),
+);
 const MONITOR_STYLE: &str = include_str!("page/monitor.css");
 const METRICS_PATH: &str = "/metrics";
 const HTML: &str = "text/html; charset=utf-8";

@@ -294,7 +294,8 @@ fn no_address(text: &str) -> String {
     format!("{text:?} is not an IP address")
 }
 
-fn key_of<C>(hub: &Hub<'_, C>, conn: ConnId) -> Option<AddressKey> {
+/// Returns the address of a peer as the quarantine counts it.
+pub(super) fn key_of<C>(hub: &Hub<'_, C>, conn: ConnId) -> Option<AddressKey> {
     hub.peer(conn).and_then(Peer::key)
 }
 

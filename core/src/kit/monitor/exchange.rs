@@ -1,10 +1,12 @@
 //! Watchers that come and go, and the messages between the monitors of the shards about it.
 
+use super::action::key_of;
 use super::message::{Message, post_to_others, tell};
 use super::shards::{Subscriber, id_of};
 use super::{Monitor, TICK, Watcher};
 use crate::base::{ConnId, whole_millis};
 use crate::handler::Hub;
+use alloc::string::ToString;
 use serde_json::json;
 
 impl Monitor {
@@ -20,8 +22,10 @@ impl Monitor {
                 "type": "hello", "version": env!("CARGO_PKG_VERSION"),
                 "may_act": limits.may_act, "may_watch": limits.may_watch,
                 "interval_ms": whole_millis(limits.interval),
+                "address": key_of(hub, conn).map(|key| key.to_string()),
             }),
         );
+        self.history.whole().iter().for_each(|message| tell(hub, conn, message));
         self.tell_count(hub);
         if is_first {
             hub.wake(TICK, period);

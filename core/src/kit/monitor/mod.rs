@@ -8,7 +8,8 @@
 //!
 //! | type | when | other members |
 //! |---|---|---|
-//! | `hello` | first | `version`, `may_act`, `may_watch`, `interval_ms` |
+//! | `hello` | first | `version`, `may_act`, `may_watch`, `interval_ms`; `address`: that of the watcher, as a quarantine of it is listed |
+//! | `history` | second, with all samples, and every 10 s with one | `series`: of the last hour, and of the last day. Each has `step_ms`, `samples_max` and `samples`, which are arrays: `unix_ms`, the open connections without those of monitors, `queued_bytes`, `messages_in`, `messages_out`, `round_trip_count` and `round_trip_us` of the metrics |
 //! | `active_sessions` | then, and every interval | `sessions`, at most 500 of `total` |
 //! | `session_started` | a connection opened | `session` |
 //! | `session_ended` | a connection closed | `session`, and the `reason` |
@@ -66,6 +67,7 @@
 mod action;
 mod command;
 mod exchange;
+mod history;
 mod log_tail;
 mod message;
 mod news;
@@ -88,6 +90,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::time::Duration;
+use history::{History, SAMPLE};
 use message::TOPIC;
 use serde_json::{Value, json};
 use session::Client;
@@ -160,6 +163,7 @@ pub struct Monitor {
     had_quarantine: bool,
     /// The last `recent` message sent, or `null`.
     recent: Value,
+    history: History,
 }
 
 #[derive(Debug, Default)]
@@ -228,6 +232,7 @@ impl Monitor {
             is_due: false,
             had_quarantine: false,
             recent: Value::Null,
+            history: History::new(),
         }
     }
 
@@ -267,6 +272,8 @@ impl<H: Handler> Layer<H> for Monitor {
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
         match event {
             Event::Opened { conn, request, .. } if self.opened(hub, conn, request) => return,
+            Event::Started => self.sample(hub),
+            Event::Timer(SAMPLE) => return self.sample(hub),
             Event::Timer(TICK) => return self.tick(hub),
             Event::ShardMessage { from, topic: TOPIC, content } => return self.received(hub, from, content),
             Event::ClusterAnswered { request, answer } if self.asked_hosts.contains_key(&request) => {

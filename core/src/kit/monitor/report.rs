@@ -1,5 +1,6 @@
 //! Messages that watchers get at each interval, made from the reports of all shards.
 
+use super::history::{SAMPLE, STEP};
 use super::message::{Message, Report, others, post, tell};
 use super::session::session;
 use super::shards::{BEHIND_BYTES, SESSIONS_MAX, Subscriber, shares};
@@ -31,6 +32,16 @@ impl Monitor {
         self.ask_others(hub);
         self.is_due = true;
         self.tell_report_if_complete(hub);
+    }
+
+    /// Takes the first sample of the metrics, and one at each step from now on, also without watchers.
+    pub(super) fn sample<C>(&mut self, hub: &mut Hub<'_, C>) {
+        hub.wake(SAMPLE, STEP);
+        // Without the time of day, a page could not tell when it was.
+        if let Some(sample) = stats::sample(hub, self.watchers_of_all()) {
+            let message = self.history.add(sample);
+            self.tell_all(hub, &message);
+        }
     }
 
     /// Asks each other shard for a report, except those that still owe one.

@@ -16,6 +16,10 @@ const HOSTS_SHOWN_MAX: usize = 200;
 /// Maximum number of items of each list in a `recent` message.
 const RECENT_MAX: usize = 20;
 
+/// The metrics at one time: Unix time in milliseconds, open connections without those of watchers, queued
+/// bytes, messages in and out since the start, and the number of round trips with their sum in microseconds.
+pub(super) type Sample = [u64; 7];
+
 /// Returns the `recent` message: errors, connections and work, newest or longest first.
 pub(super) fn recent(recent: &Recent) -> Value {
     let connection = |one: &ConnectionSummary| {
@@ -121,6 +125,14 @@ pub(super) fn stats<C>(hub: &Hub<'_, C>, watchers: usize, is_draining: bool, tun
             "round_trip_count": m.round_trip_us.count(), "round_trip_us": m.round_trip_us.sum(),
         },
     })
+}
+
+/// Returns the metrics of all shards for the history. `None` without the time of day.
+pub(super) fn sample<C>(hub: &Hub<'_, C>, watchers: usize) -> Option<Sample> {
+    let m = hub.state.metrics_of_all();
+    let open = m.open.saturating_sub(u64::try_from(watchers).unwrap_or(u64::MAX));
+    let (round_trips, sum) = (m.round_trip_us.count(), m.round_trip_us.sum());
+    Some([unix_ms(hub)?, open, m.queued_bytes, m.messages_in, m.messages_out, round_trips, sum])
 }
 
 fn tunnel<C>(hub: &Hub<'_, C>, status: &TunnelStatus, counted: &[TunnelMetrics]) -> Value {
