@@ -218,7 +218,7 @@ with sync_playwright() as playwright:
     print("spoken", flush=True)
     assert sys.stdin.readline() == "gone\n"
     second.wait_for_function("document.getElementById('state').innerText.includes('reconnecting in')", timeout=20000)
-    wait(second, "* shutdown")
+    wait(second, "* the server is shutting down (shutdown)")
     assert not [problem for problem in problems if "WebSocket" not in problem], problems
     print("done", flush=True)
     chromium.close()

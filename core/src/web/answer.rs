@@ -78,7 +78,17 @@ impl Answer {
 }
 
 const PAGE: &str = include_str!("page/index.html");
-const SCRIPT: &str = include_str!("page/drupe.js");
+/// The parts of the client page. They are one script, because each uses what others declare.
+const SCRIPT: &str = concat!(
+    include_str!("page/chat/lines.js"),
+    include_str!("page/chat/unread.js"),
+    include_str!("page/chat/chosen.js"),
+    include_str!("page/chat/outage.js"),
+    include_str!("page/chat/people.js"),
+    include_str!("page/chat/chat.js"),
+    include_str!("page/chat/connection.js"),
+    include_str!("page/chat/input.js"),
+);
 const LOGIN_SCRIPT: &str = include_str!("page/login.js");
 const SCRAM_SCRIPT: &str = include_str!("page/scram.js");
 const MONITOR_PAGE: &str = include_str!("page/monitor.html");

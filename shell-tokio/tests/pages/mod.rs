@@ -1,5 +1,6 @@
 //! The pages that the program serves, in a browser: the chat and the monitor.
 
+mod chat;
 mod monitor;
 
 use crate::support::{Client, Directory, Program, browser};
