@@ -1,5 +1,6 @@
 //! The pages that the program serves, in a browser: the chat and the monitor.
 
+mod accessibility;
 mod chat;
 mod monitor;
 
