@@ -293,6 +293,7 @@ log.console=true
 recorder.directory=/tmp
 recorder.memory=1MiB <- recorder.directory=/tmp
 recorder.keep=9 <- recorder.directory=/tmp
+recorder.verbatim=true <- recorder.directory=/tmp
 listeners.a.address=127.0.0.1:1
 listeners.a.protocol=telnet
 listeners.a.app=echo

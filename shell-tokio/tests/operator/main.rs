@@ -26,6 +26,7 @@ mod own_program;
 mod program;
 mod proxies;
 mod pubsub_keys;
+mod recorder;
 mod reports;
 mod rooms;
 mod service;

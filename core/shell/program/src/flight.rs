@@ -1,6 +1,8 @@
 //! The flight recorder: the last facts of all workers, written to a file on SIGUSR1 and after a panic.
 
+use crate::handler::Stack;
 use crate::logs::Logs;
+use drupe_core::Machine;
 use drupe_core::settings::{RecorderSettings, Resolved};
 use drupe_core::trace::FlightRecorder;
 use std::fs::{self, OpenOptions};
@@ -18,6 +20,7 @@ const SUFFIX: &str = ".recording";
 #[derive(Clone)]
 pub(crate) struct Flight {
     pub(crate) recorder: FlightRecorder,
+    is_verbatim: bool,
     directory: PathBuf,
     keep: usize,
     program: &'static str,
@@ -32,11 +35,17 @@ impl Flight {
         (program, version): (&'static str, &'static str),
         logs: &Logs,
     ) -> Option<Self> {
-        let RecorderSettings { directory, memory, keep, .. } = resolved.plan.recorder.clone()?;
+        let RecorderSettings { directory, memory, keep, verbatim, .. } = resolved.plan.recorder.clone()?;
         let recorder = FlightRecorder::new(usize::try_from(memory.0).unwrap_or(usize::MAX));
         recorder.configured(resolved.explain());
         let (directory, keep, logs) = (directory.into(), usize::try_from(keep).unwrap_or(usize::MAX), logs.clone());
-        Some(Self { recorder, directory, keep, program, version, logs })
+        Some(Self { recorder, is_verbatim: verbatim, directory, keep, program, version, logs })
+    }
+
+    /// Records the facts of a worker's machine.
+    pub(crate) fn record(&self, machine: &mut Machine<Stack>) {
+        let recorder = self.recorder.recorder(machine.which_shard().number());
+        machine.record(if self.is_verbatim { recorder.verbatim() } else { recorder });
     }
 
     /// Writes a recording now, and logs its name or why it could not be written.

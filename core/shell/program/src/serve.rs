@@ -79,11 +79,7 @@ impl Serve<'_> {
         warn_of_unused(&config, &inherited, logs);
         let prepare = {
             let flight = flight.clone();
-            move |machine: &mut Machine<Stack>| {
-                if let Some(flight) = &flight {
-                    machine.record(flight.recorder.recorder(machine.which_shard().number()));
-                }
-            }
+            move |machine: &mut Machine<Stack>| flight.iter().for_each(|flight| flight.record(machine))
         };
         let server = Server::<_, R>::bind_prepared(config.clone(), workers, make, inherited, prepare)?;
         let server = server.drain_on_signals()?;

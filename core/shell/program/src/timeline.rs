@@ -93,8 +93,9 @@ fn lines(recording: &Recording) -> Vec<Line<'_>> {
             let (at, words) = line.trim_start_matches("# ").split_once(' ')?;
             let at = at.parse().ok()?;
             let conn = words.split(' ').nth(1).and_then(|word| word.parse().ok());
-            // Turns and timers say little to people.
-            let is_shown = !matches!(words, "turn_ended" | "elapsed");
+            // Turns, timers and what workers count for each other say little to people.
+            let what = words.split(' ').next().unwrap_or_default();
+            let is_shown = !matches!(what, "turn_ended" | "elapsed" | "takes_jobs" | "counted" | "rooms_counted");
             is_shown.then_some(Line { at, shard: shard.shard, words, conn })
         })
     });

@@ -51,7 +51,7 @@ impl<N> Recorder<N> {
     where
         N: fmt::Display,
     {
-        Self::with(sink, Some(|note| note.to_string()))
+        Self::with(sink, Some(N::to_string))
     }
 
     fn with(sink: Sink, note: Option<fn(&N) -> String>) -> Self {

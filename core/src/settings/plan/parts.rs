@@ -145,7 +145,7 @@ pub(super) fn log(log: &LogSettings, catalog: &Catalog, problems: &mut Problems<
 }
 
 pub(super) fn recorder(recorder: Option<&RecorderSettings>, problems: &mut Problems<'_>) {
-    let Some(RecorderSettings { directory, memory, keep }) = recorder else { return };
+    let Some(RecorderSettings { directory, memory, keep, .. }) = recorder else { return };
     if directory.is_empty() {
         problems.add("recorder.directory", "it needs a directory, such as /var/lib/drupe");
     }

@@ -89,6 +89,9 @@ settings! {
         memory: Size = Size(8 << 20);
         /// Number of recordings that are kept, 1 to 1000. The oldest ones are removed.
         keep: u32 = 10;
+        /// Whether recordings have all that peers send, with passwords and tokens, so that they can be replayed.
+        /// Otherwise, they have only its length if an application may receive secrets.
+        verbatim: bool = false;
     }
 
     /// The directory, names and rotation of log files.

@@ -1,0 +1,148 @@
+//! The flight recorder: a recording of a running program, and what `replay` says of it.
+
+use super::{connect, drupe, text};
+use crate::support::{Directory, Program, program_path, read};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+const CHAT: &str = "workers: 2\nlisteners: { a: { address: '127.0.0.1:0', protocol: tcp } }\n";
+
+fn configuration(directory: &Directory, more: &str) -> String {
+    let recordings = directory.0.join("recordings");
+    let _ = std::fs::create_dir(&recordings);
+    format!("{CHAT}recorder: {{ directory: '{}'{more} }}\n", recordings.display())
+}
+
+/// Two members on two workers talk. Then the program is asked for a recording.
+fn talk(program: &Program) {
+    let mut members = [0, 1].map(|_| BufReader::new(connect(program.port_of(0))));
+    let mut wait_for = |member: usize, words: &str| {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert!(members[member].read_line(&mut line).expect("it answers") > 0, "{words:?} never came");
+        }
+    };
+    wait_for(0, "came to lobby");
+    wait_for(1, "came to lobby");
+    members[1].get_mut().write_all(b"hello everybody\n").expect("sent");
+    let mut line = String::new();
+    while !line.contains("hello everybody") {
+        line.clear();
+        assert!(members[0].read_line(&mut line).expect("it answers") > 0);
+    }
+    program.signal("-USR1");
+}
+
+fn wait_for_log(directory: &Directory, words: &str) {
+    let since = Instant::now();
+    while !read(&directory.0.join("log")).contains(words) {
+        assert!(since.elapsed() < Duration::from_secs(60), "{words:?} was not logged");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn recordings(directory: &Directory) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory.0.join("recordings")).expect("a directory");
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+fn record(directory: &Directory, more: &str) -> PathBuf {
+    let program = Program::configured(&directory.0, &configuration(directory, more), 1, |_| {});
+    talk(&program);
+    wait_for_log(directory, "recording written to");
+    program.signal("-TERM");
+    assert_eq!(program.wait(), Some(0));
+    let [recording] = &recordings(directory)[..] else { panic!("one recording") };
+    recording.clone()
+}
+
+fn replay(recording: &Path, directory: &Directory, more: &[&str]) -> (bool, String) {
+    let mut command = Command::new(program_path());
+    command.arg("replay").arg(recording).arg("--config").arg(directory.0.join("drupe.yaml")).args(more);
+    let Output { status, stdout, stderr } = command.output().expect("it runs");
+    (status.success(), format!("{}{}", text(&stdout), text(&stderr)))
+}
+
+#[test]
+fn recording_of_two_workers_is_shown_and_repeated() {
+    let directory = Directory::new("recorder");
+    let recording = record(&directory, ", verbatim: true");
+    let (is_same, shown) = replay(&recording, &directory, &[]);
+    assert!(is_same, "{shown}");
+    assert!(shown.contains("written because of: SIGUSR1") && shown.contains(r#""hello everybody\n""#), "{shown}");
+    for worker in ["worker 0: replayed; all ", "worker 1: replayed; all "] {
+        assert!(shown.contains(worker), "{shown}");
+    }
+    let (_, one) = replay(&recording, &directory, &["--connection", "1:0.1", "--until", "60"]);
+    assert!(one.contains("  1:0.1: from ") || one.contains("\n1:0.1: from "), "{one}");
+    assert!(!one.contains("\n0.1: from "), "{one}");
+    let (is_good, test) = replay(&recording, &directory, &["--test"]);
+    assert!(is_good && test.contains("#[test]") && test.contains("include_str!(\"drupe-"), "{test}");
+}
+
+#[test]
+fn recording_that_cannot_be_repeated_says_why() {
+    let directory = Directory::new("recorder-others");
+    let recording = record(&directory, "");
+    let (is_good, shown) = replay(&recording, &directory, &[]);
+    assert!(
+        is_good && shown.contains("not replayed: it omits secrets") && !shown.contains("hello everybody\\n"),
+        "{shown}"
+    );
+    let original = read(&recording);
+    let other = recording.with_extension("other");
+    for (changed, more, words) in [
+        (original[..original.len() / 2].to_owned(), &[][..], "the recording is cut: it ends without `end`"),
+        (original.replacen("recording 1", "recording 2", 1), &[], "has format 2, and this version reads format 1"),
+        (original.replacen("version 0", "version 7", 1), &[], "not replayed: version 7"),
+        ("GET / HTTP/1.1\n".into(), &[], "line 1: this is no recording"),
+        (original.clone(), &["--set", "limits.peer.idle=7s"], "recorded: limits.peer.idle"),
+    ] {
+        std::fs::write(&other, changed).expect("written");
+        let (is_good, shown) = replay(&other, &directory, more);
+        assert!(!is_good && shown.contains(words), "{words}: {shown}");
+    }
+    std::fs::write(&other, original.replacen("room_opened", "room_closed", 1)).expect("written");
+    let (_, shown) = replay(&other, &directory, &[]);
+    assert!(shown.contains("the file was changed after it was written"), "{shown}");
+    let (is_good, shown) = replay(Path::new("/nowhere"), &directory, &[]);
+    assert!(!is_good && shown.contains("can't read /nowhere"), "{shown}");
+}
+
+#[test]
+fn recording_whose_bytes_differ_is_found() {
+    let directory = Directory::new("recorder-differs");
+    let recording = record(&directory, ", verbatim: true");
+    let changed = read(&recording).replacen("hello everybody", "hello somebody!", 1);
+    std::fs::write(&recording, changed).expect("written");
+    let (is_same, shown) = replay(&recording, &directory, &[]);
+    assert!(!is_same && shown.contains("other bytes for ") && shown.contains("than recorded"), "{shown}");
+}
+
+#[test]
+fn server_goes_on_if_a_recording_cannot_be_written() {
+    let directory = Directory::new("recorder-full");
+    let program = Program::configured(&directory.0, &configuration(&directory, ""), 1, |_| {});
+    std::fs::remove_dir(directory.0.join("recordings")).expect("it is empty");
+    talk(&program);
+    wait_for_log(&directory, "can't write a recording to ");
+    talk(&program);
+    program.signal("-TERM");
+    assert_eq!(program.wait(), Some(0));
+}
+
+#[test]
+fn recorder_without_its_directory_is_refused_at_the_start() {
+    let directory = Directory::new("recorder-missing");
+    let file = directory.0.join("drupe.yaml");
+    std::fs::write(&file, format!("{CHAT}recorder: {{ directory: /nowhere/at/all }}\n")).expect("written");
+    let output = drupe(&directory.0, &["--config", &file.display().to_string()]);
+    let words = text(&output.stderr);
+    assert!(
+        !output.status.success() && words.contains("recorder.directory: there is no directory /nowhere"),
+        "{words}"
+    );
+}
