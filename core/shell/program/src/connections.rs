@@ -20,7 +20,6 @@ impl LogConnections {
 
     fn log<H: Handler>(&self, hub: &Hub<'_, H::Context>, event: &Event<'_, H::Note>) {
         let user = |conn| hub.identity(conn).map_or("-".into(), |identity| escape_hidden(&identity.user));
-        let seconds = |conn: ConnId| hub.age(conn).as_secs_f64();
         let admits_at =
             |level, kind, words: &dyn Display| self.0.admits_line(kind, level, || format!("{kind}: {words}"));
         let admits = |kind, words: &dyn Display| admits_at(Level::INFO, kind, words);
@@ -73,25 +72,7 @@ impl LogConnections {
             Event::Drained { conn, .. } if admits("drained", conn) => {
                 info!(target: "connections", %conn, "drained");
             }
-            Event::Closed { conn, reason, .. } => {
-                let (user, seconds) = (user(*conn), seconds(*conn));
-                let peer = hub.peer(*conn).map_or("-".into(), |peer| peer.to_string());
-                let error = hub.decode_error(*conn);
-                let why = error.map(|error| format!(", {error}")).unwrap_or_default();
-                if admits("closed", &format_args!("{conn} {reason} after {seconds:.3} s, user {user}{why}")) {
-                    let error = error.map(tracing::field::display);
-                    let listener = hub.listen(*conn).map_or("-", |listen| &listen.name);
-                    let wire = hub.wire_name(*conn).unwrap_or("-");
-                    let (bytes_in, bytes_out, messages_in) = hub
-                        .traffic(*conn)
-                        .map_or((0, 0, 0), |traffic| (traffic.bytes_in, traffic.bytes_out, traffic.messages_in));
-                    info!(
-                        target: "connections",
-                        %conn, %peer, listener, wire, %reason, error, seconds, %user, bytes_in, bytes_out, messages_in,
-                        "closed"
-                    );
-                }
-            }
+            Event::Closed { conn, reason, .. } => self.log_closed(hub, *conn, *reason),
             Event::Tunnel { status, .. } => self.log_tunnel(hub, status),
             Event::Broker { is_up: true, why: Some(why), .. } => {
                 let line = format!("the broker of the cluster refused a message: {why}");
@@ -136,6 +117,27 @@ fn start(value: &str) -> String {
 }
 
 impl LogConnections {
+    fn log_closed<C>(&self, hub: &Hub<'_, C>, conn: ConnId, reason: Reason) {
+        let user = hub.identity(conn).map_or("-".into(), |identity| escape_hidden(&identity.user));
+        let seconds = hub.age(conn).as_secs_f64();
+        let peer = hub.peer(conn).map_or("-".into(), |peer| peer.to_string());
+        let error = hub.decode_error(conn);
+        let why = error.map(|error| format!(", {error}")).unwrap_or_default();
+        let line = || format!("closed: {conn} {reason} after {seconds:.3} s, user {user}{why}");
+        if self.0.admits_line("closed", Level::INFO, line) {
+            let error = error.map(tracing::field::display);
+            let listener = hub.listen(conn).map_or("-", |listen| &listen.name);
+            let wire = hub.wire_name(conn).unwrap_or("-");
+            let traffic = hub.traffic(conn).map(|traffic| (traffic.bytes_in, traffic.bytes_out, traffic.messages_in));
+            let (bytes_in, bytes_out, messages_in) = traffic.unwrap_or_default();
+            info!(
+                target: "connections",
+                %conn, %peer, listener, wire, %reason, error, seconds, %user, bytes_in, bytes_out, messages_in,
+                "closed"
+            );
+        }
+    }
+
     fn log_tunnel<C>(&self, hub: &Hub<'_, C>, status: &TunnelStatus) {
         let is_permanent = status.last_error.as_ref().is_some_and(|(failure, _)| failure.is_permanent());
         let level = match status.state {

@@ -101,7 +101,8 @@ pub(crate) fn cert(arguments: &CertArguments) -> Result<ExitCode, Failure> {
     let (certificate_file, key_file) = (arguments.out.join("cert.pem"), arguments.out.join("key.pem"));
     if !arguments.force {
         // Otherwise a new key could be written beside an old certificate.
-        for file in [&key_file, &certificate_file].into_iter().filter(|file| file.symlink_metadata().is_ok()) {
+        let mut files = [&key_file, &certificate_file].into_iter();
+        if let Some(file) = files.find(|file| file.symlink_metadata().is_ok()) {
             let words = "the file exists; use --force to replace it, or choose another --out";
             return Err(format!("can't write {}: {words}", file.display()).into());
         }
