@@ -100,6 +100,12 @@ reasons! {
     OriginRefused = 119, "origin_refused", Peer, "pages of this origin may not connect";
     /// The request's `Host` is not a name of this server; see [`Http::hosts`](crate::http::Http).
     HostRefused = 120, "host_refused", Peer, "this server is not known by that name";
+    /// The SSH key exchange failed (RFC 4253 section 7), for example without a common algorithm.
+    KeyExchangeFailed = 121, "key_exchange_failed", Peer, "the SSH key exchange failed";
+    /// The peer broke the SSH protocol (RFC 4253 and 4254).
+    SshProtocol = 122, "ssh_protocol", Peer, "the SSH protocol was broken";
+    /// The peer logged in over SSH, but asked for something else than a session.
+    NoSession = 123, "no_session", Peer, "only a session is offered here";
     /// The connection was reset.
     Reset = 200, "reset", Network, "the connection was reset";
     /// The network timed out, for example in TCP keep-alive.

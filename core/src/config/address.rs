@@ -3,6 +3,7 @@
 use crate::config::{Address, Listen, SocketAccess};
 use crate::tunnel::{Forward, RemoteBind};
 use crate::wire::http::{Access, Http, OriginError, Origins};
+use crate::wire::ssh::SshServer;
 use crate::wire::telnet::{Charset, Delivery, InputMode, Telnet, TelnetClient};
 use crate::wire::{
     Auto, Delimited, Delimiter, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Raw, RawMode,
@@ -31,7 +32,7 @@ pub struct ListenError {
 #[non_exhaustive]
 pub enum ListenProblem {
     /// The scheme is missing or unknown.
-    #[error("it must begin with tcp://, telnet://, length://, raw://, delimited://, auto://, ws:// or unix://")]
+    #[error("it must begin with tcp://, telnet://, length://, raw://, delimited://, auto://, ws://, ssh:// or unix://")]
     Scheme,
     /// The scheme stands for TLS, which an address cannot configure.
     #[error("TLS needs certificates, which an address can't name: set listeners.NAME.tls in a configuration")]
@@ -92,6 +93,7 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
             let http = Http { path: path.map(ToString::to_string), ..Http::default() };
             Listen::new(at(place)?, Protocol::Http(Arc::new(http)))
         }
+        "ssh" => Listen::new(Address::Tcp(tcp(place)?), Protocol::Ssh(Arc::default())),
         "unix" if place.is_empty() || place == "@" => return Err(ListenProblem::Path),
         "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
         "tls" | "telnets" | "lengths" | "raws" | "delimiteds" | "autos" | "wss" => return Err(ListenProblem::Tls),
@@ -134,7 +136,7 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
             listen.socket.mode = Some(mode.ok_or_else(|| wrong("mode", "octal digits such as 660", value))?);
         }
         "group" if listen.is_socket_file() && !value.is_empty() => listen.socket.group = Some(value.to_string()),
-        "refuse_http" if !matches!(listen.protocol, Protocol::Http(_)) => {
+        "refuse_http" if !matches!(listen.protocol, Protocol::Http(_) | Protocol::Ssh(_)) => {
             listen.refuses_http = yes_or_no("refuse_http", value)?;
         }
         _ => {
@@ -142,6 +144,7 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
                 Protocol::Spoken(wire) => return set_wire(wire, name, value),
                 Protocol::Auto(auto) => set_auto(auto, name, value)?,
                 Protocol::Http(http) => set_http(Arc::make_mut(http), name, value)?,
+                Protocol::Ssh(server) => set_ssh(Arc::make_mut(server), name, value)?,
             };
             if !is_known {
                 return Err(ListenProblem::Option(name.to_string()));
@@ -314,6 +317,28 @@ fn set_http(http: &mut Http, name: &str, value: &str) -> Result<bool, ListenProb
     Ok(true)
 }
 
+fn set_ssh(server: &mut SshServer, name: &str, value: &str) -> Result<bool, ListenProblem> {
+    match name {
+        "host_key" if !value.is_empty() => server.host_key_path = value.to_string(),
+        "authorized_keys" if !value.is_empty() => server.authorized_keys_path = Some(value.to_string()),
+        "passwords" => server.takes_passwords = yes_or_no("passwords", value)?,
+        "login" => {
+            server.is_open = choose("login", value, "required or none", &[("required", false), ("none", true)])?;
+        }
+        "mode" => {
+            let modes = [InputMode::Character, InputMode::Keys].map(|mode| (mode.name(), mode));
+            server.mode = choose("mode", value, "character or keys", &modes)?;
+        }
+        "login_timeout" => {
+            let seconds: u32 = number("login_timeout", "a number of seconds", value)?;
+            server.login_timeout = Duration::from_secs(seconds.into());
+        }
+        "startups_max" => server.startups_max = number("startups_max", "a number of connections", value)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
 fn prefix(choices: &[LengthPrefix], value: &str) -> Result<LengthPrefix, ListenProblem> {
     let expected = if choices.len() == LengthPrefix::ALL.len() {
         "u8, u16be, u16le, u32be, u32le, u64be, u64le or varint"
@@ -446,6 +471,8 @@ mod tests {
             ("delimited://127.0.0.1:1?mode=keys", "\"mode\" is not an option of this scheme"),
             ("auto://127.0.0.1:1?prefix=varint", "prefix takes u32be or u64be"),
             ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
+            ("ssh://127.0.0.1:1?login=never", "login takes required or none, not \"never\""),
+            ("ssh://mounted:x", "\"mounted:x\" is not an IP address and a port"),
             ("ws://127.0.0.1:1?metrics=credential", "metrics takes open or off"),
             ("ws://127.0.0.1:1?body_max=16777217", "body_max takes a number of bytes, at most 16777216"),
             ("ws://127.0.0.1:1?origins=https://example.org/chat", "write https://example.org"),

@@ -24,10 +24,11 @@ use core::net::SocketAddr;
 /// | `raw://127.0.0.1:7003` | bytes over TCP as they arrive, without messages: see [`Raw`](crate::wire::Raw) |
 /// | `delimited://127.0.0.1:7004?delimiter=%00` | messages that end with these bytes, over TCP: see [`Delimited`](crate::wire::Delimited) |
 /// | `ws://127.0.0.1:8025/chat` | WebSocket at this path, or at every path if none is given; and [HTTP](crate::http) |
+/// | `ssh://127.0.0.1:8022?login=none` | [SSH](crate::wire::ssh), with a session as on telnet in character mode |
 /// | `auto://127.0.0.1:7002` | lines, telnet, frames or WebSocket, detected from the peer's [first bytes](crate::wire::Auto) |
 /// | `unix:///run/drupe.sock` | lines over a Unix socket |
 /// | `unix://@drupe` | the same, with the abstract name `drupe`, which is not a file (Linux only) |
-/// | `ws://mounted:chat/chat` | WebSocket over connections that another server of the process [hands over](Address::Mounted); with every scheme but `unix` |
+/// | `ws://mounted:chat/chat` | WebSocket over connections that another server of the process [hands over](Address::Mounted); with every scheme but `unix` and `ssh` |
 ///
 /// Port 0 lets the system choose a port. `localhost` means 127.0.0.1; no other name is resolved.
 /// Options follow a `?`, separated by `&`:
@@ -48,6 +49,13 @@ use core::net::SocketAddr;
 /// | `invalid` | delimited | `reject`, `replace`, `bytes`: how to treat messages that are not UTF-8 |
 /// | `prefix` | auto | `u32be`, `u64be`: also accepts frames with this prefix; none |
 /// | `wait` | auto | milliseconds before a silent peer is treated as a terminal; 300 |
+/// | `host_key` | ssh | the file of the host key, which is created if it does not exist; `ssh_host_ed25519_key` |
+/// | `authorized_keys` | ssh | the file or directory of the keys that may log in: see [`SshServer`]; none |
+/// | `passwords` | ssh | `no`, `yes`: whether users may log in with a password |
+/// | `login` | ssh | `required`, `none`: with `none`, everybody is admitted without a login |
+/// | `mode` | ssh | `character`, `keys`: see [`InputMode`] |
+/// | `login_timeout` | ssh | seconds from the connection to the start of the session; 30 |
+/// | `startups_max` | ssh | maximum number of connections that have not logged in; 100 |
 /// | `origins` | ws | `same`, `*`, or a list such as `https://example.org,https://example.com`: see [`Origins`] |
 /// | `subprotocols` | ws | a list, in order of preference; none |
 /// | `deflate` | ws | `yes`, `no`: whether to allow compressed messages |
@@ -65,6 +73,7 @@ use core::net::SocketAddr;
 ///
 /// [`InputMode`]: crate::telnet::InputMode
 /// [`Telnet`]: crate::telnet::Telnet
+/// [`SshServer`]: crate::wire::ssh::SshServer
 /// [`Origins`]: crate::http::Origins
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -286,6 +295,7 @@ impl Listen {
             (_, Protocol::Spoken(Wire::Delimited(_)), Some(_)) => "delimiteds",
             (_, Protocol::Spoken(Wire::Custom(custom)), _) => custom.name(),
             (_, Protocol::Spoken(Wire::Events(_)), _) => "events",
+            (_, Protocol::Ssh(_) | Protocol::Spoken(Wire::Ssh(_)), _) => "ssh",
             (_, Protocol::Auto(_), None) => "auto",
             (_, Protocol::Auto(_), Some(_)) => "autos",
         };

@@ -48,6 +48,7 @@ impl<H: Handler> Machine<H> {
                 }
             }
             Some(Protocol::Http(http)) => self.look_for_requests(conn, &http, input),
+            Some(Protocol::Ssh(server)) => self.look_for_login(conn, server.mode, input),
             Some(Protocol::Spoken(wire)) => self.start_protocol(conn, wire, None),
             None => self.state.end(conn.slot(), Reason::WrongProtocol, Ending::Flush),
         }

@@ -18,6 +18,7 @@ mod serve;
 mod settle;
 mod shards;
 mod sharing;
+mod ssh;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;

@@ -66,6 +66,12 @@ impl<H: Handler> Machine<H> {
         self.state.listeners.open()
     }
 
+    /// Returns a listener. A removed one exists as long as it has connections.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> Option<&Listen> {
+        self.state.listeners.get(id)
+    }
+
     /// Returns `true` if a listener with this id exists or existed.
     pub(crate) fn has_had_listener(&self, id: ListenerId) -> bool {
         self.state.listeners.has_had(id)

@@ -244,6 +244,7 @@ impl Conn {
             Decoder::Raw(_) => "raw",
             Decoder::Delimited(_) => "delimited",
             Decoder::Events(_) => "events",
+            Decoder::Ssh(_) => "ssh",
             Decoder::Custom(custom) => custom.name(),
         }
     }

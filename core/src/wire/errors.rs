@@ -29,6 +29,9 @@ pub enum DecodeError {
     /// The compressed input is malformed (RFC 1950 and 1951).
     #[error("the compressed input is malformed")]
     Compression,
+    /// The peer broke the SSH protocol after its login (RFC 4253 and 4254).
+    #[error("the SSH protocol was broken")]
+    Ssh,
     /// The input ended inside a frame.
     #[error("the input ended inside a frame")]
     Truncated,
@@ -49,6 +52,7 @@ impl DecodeError {
             Self::InvalidUtf8 { .. } => Reason::InvalidUtf8,
             Self::LengthOverflow | Self::Compression | Self::Frame(_) | Self::Codec(_) => Reason::MalformedFrame,
             Self::CodecFault(_) => Reason::CodecFailed,
+            Self::Ssh => Reason::SshProtocol,
             Self::Truncated => Reason::PeerClosed,
         }
     }

@@ -21,6 +21,7 @@
 
 pub mod http;
 pub mod outgoing_proxy;
+pub mod ssh;
 pub mod telnet;
 pub mod websocket;
 
@@ -70,6 +71,7 @@ pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
 use crate::base::Payload;
 use crate::wire::events::{Events, EventsDecoder};
+use crate::wire::ssh::{SshDecoder, SshSession};
 use crate::wire::telnet::{ClientSession, Replies, Session, Telnet, TelnetClient, Terminal};
 use crate::wire::websocket::{WebSocket, WebSocketDecoder};
 use alloc::boxed::Box;
@@ -98,6 +100,8 @@ pub enum Wire {
     Delimited(Delimited),
     /// A stream of events in one direction, as the response to an HTTP request.
     Events(Events),
+    /// A session of an SSH connection, after the login.
+    Ssh(SshSession),
     /// The protocol of a [`Codec`] of the application.
     Custom(Custom),
 }
@@ -116,6 +120,7 @@ impl Wire {
             Self::Raw(raw) => Decoder::Raw(RawDecoder::new(raw)),
             Self::Delimited(wire) => Decoder::Delimited(Box::new(DelimitedDecoder::new(wire))),
             Self::Events(events) => Decoder::Events(EventsDecoder::new(events)),
+            Self::Ssh(session) => Decoder::Ssh(Box::new(SshDecoder::new(session))),
             Self::Custom(custom) => Decoder::Custom(Box::new(CustomDecoder::new(custom))),
         }
     }
@@ -133,6 +138,7 @@ impl Wire {
             Self::Raw(_) => Encoding::Raw,
             Self::Delimited(wire) => Encoding::Delimited(wire.delimiter),
             Self::Events(events) => Encoding::Events(events.format),
+            Self::Ssh(session) => session.encoding(),
             Self::Custom(custom) => Encoding::Custom(custom),
         }
     }
@@ -167,6 +173,8 @@ pub enum Decoder {
     Delimited(Box<DelimitedDecoder>),
     /// The decoder of a stream of events, which discards input.
     Events(EventsDecoder),
+    /// The decoder of an SSH session.
+    Ssh(Box<SshDecoder>),
     /// The decoder of a [`Codec`] of the application.
     Custom(Box<CustomDecoder>),
 }
@@ -194,6 +202,7 @@ impl Decoder {
             Self::Raw(raw) => Ok(raw.decode(input, budget)),
             Self::Delimited(wire) => wire.decode(input, buffer, budget),
             Self::Events(events) => events.decode(input),
+            Self::Ssh(session) => session.decode(input, buffer, budget),
             Self::Custom(custom) => custom.decode(input, buffer, budget),
         }
     }
@@ -220,6 +229,7 @@ impl Decoder {
                 Ok(None)
             }
             Self::Delimited(wire) => wire.finish(buffer, budget),
+            Self::Ssh(session) => session.finish(buffer, budget),
             Self::Custom(custom) => custom.finish(buffer, budget),
         }
     }
@@ -236,6 +246,7 @@ impl Decoder {
             Self::WsTelnet(stream) => stream.is_partial(),
             Self::Raw(_) | Self::Events(_) => false,
             Self::Delimited(wire) => wire.is_partial(),
+            Self::Ssh(session) => session.is_partial(),
             Self::Custom(custom) => custom.is_partial(),
         }
     }
@@ -264,6 +275,7 @@ impl Decoder {
             Self::TelnetClient(session) => session.is_ahead(),
             Self::WebSocket(socket) => socket.is_ahead(),
             Self::WsTelnet(stream) => stream.is_ahead(),
+            Self::Ssh(session) => session.is_ahead(),
             Self::Raw(raw) => raw.is_ahead(),
         }
     }
@@ -306,6 +318,7 @@ impl Decoder {
             Self::WsTelnet(stream) if with_line => stream.replies(),
             Self::WsTelnet(stream) => stream.answers(),
             Self::Events(events) => events.replies(),
+            Self::Ssh(session) => session.replies(with_line),
             Self::Lines(_) | Self::LengthPrefixed(_) | Self::Raw(_) | Self::Delimited(_) | Self::Custom(_) => None,
         }
     }
@@ -314,7 +327,12 @@ impl Decoder {
     pub(crate) const fn answers(&self) -> bool {
         matches!(
             self,
-            Self::Telnet(_) | Self::TelnetClient(_) | Self::WebSocket(_) | Self::WsTelnet(_) | Self::Events(_)
+            Self::Telnet(_)
+                | Self::TelnetClient(_)
+                | Self::WebSocket(_)
+                | Self::WsTelnet(_)
+                | Self::Events(_)
+                | Self::Ssh(_)
         )
     }
 
@@ -324,6 +342,7 @@ impl Decoder {
             Self::Telnet(session) => session.wait(),
             Self::TelnetClient(session) => session.wait(),
             Self::WsTelnet(stream) => stream.session().wait(),
+            Self::Ssh(session) => session.session().and_then(Session::wait),
             Self::Raw(raw) => raw.wait(),
             _ => None,
         }
@@ -342,6 +361,7 @@ impl Decoder {
             Self::Telnet(session) => session.on_timeout(),
             Self::TelnetClient(session) => session.on_timeout(),
             Self::WsTelnet(stream) => stream.session_mut().on_timeout(),
+            Self::Ssh(session) => session.session_mut().into_iter().for_each(Session::on_timeout),
             Self::Raw(raw) => raw.on_timeout(),
             _ => {}
         }
@@ -353,6 +373,7 @@ impl Decoder {
             Self::Telnet(session) => Some(session.encoding()),
             Self::TelnetClient(session) => Some(session.encoding()),
             Self::WsTelnet(stream) => Some(stream.encoding()),
+            Self::Ssh(session) => session.encoding(),
             _ => None,
         }
     }
@@ -380,6 +401,7 @@ impl Decoder {
         match self {
             Self::Telnet(session) => Some(session.terminal()),
             Self::WsTelnet(stream) => Some(stream.session().terminal()),
+            Self::Ssh(session) => session.terminal(),
             _ => None,
         }
     }
@@ -405,8 +427,14 @@ impl Decoder {
         match self {
             Self::Telnet(session) => Some(session),
             Self::WsTelnet(stream) => Some(stream.session_mut()),
+            Self::Ssh(session) => session.session_mut(),
             _ => None,
         }
+    }
+
+    /// Returns the decoder of an SSH session for modification, if the wire is one.
+    pub(crate) fn ssh_mut(&mut self) -> Option<&mut SshDecoder> {
+        if let Self::Ssh(session) = self { Some(session) } else { None }
     }
 }
 

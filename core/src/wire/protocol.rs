@@ -1,13 +1,14 @@
-//! The protocol of a listener: a fixed wire, automatic detection, or HTTP.
+//! The protocol of a listener: a fixed wire, automatic detection, HTTP, or SSH.
 
 use crate::wire::http::Http;
+use crate::wire::ssh::SshServer;
 use crate::wire::telnet::InputMode;
 use crate::wire::websocket::{Role, WebSocket};
-use crate::wire::{Auto, Raw, RawMode, Wire};
+use crate::wire::{Auto, InvalidUtf8, LineEnding, Lines, Raw, RawMode, Wire};
 use alloc::sync::Arc;
 use core::time::Duration;
 
-/// The protocol of a listener: a fixed wire, automatic detection, or HTTP.
+/// The protocol of a listener: a fixed wire, automatic detection, HTTP, or SSH.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
@@ -17,6 +18,8 @@ pub enum Protocol {
     Auto(Auto),
     /// HTTP, with upgrade to WebSocket.
     Http(Arc<Http>),
+    /// SSH, in the role of the server.
+    Ssh(Arc<SshServer>),
 }
 
 impl Protocol {
@@ -27,10 +30,12 @@ impl Protocol {
             Self::Spoken(wire) => *wire,
             Self::Auto(auto) => Wire::Lines(auto.lines),
             Self::Http(_) => Wire::WebSocket(WebSocket { role: Role::Server, deflate: None, ping: None }),
+            // Before its version, an SSH server may send lines (RFC 4253 section 4.2).
+            Self::Ssh(_) => Wire::Lines(Lines { ending: LineEnding::CrLf, invalid_utf8: InvalidUtf8::Replace }),
         }
     }
 
-    /// Returns the initial input mode of telnet peers, and [`InputMode::Keys`] for raw keys.
+    /// Returns the initial input mode of telnet and SSH peers, and [`InputMode::Keys`] for raw keys.
     ///
     /// `None` for any other protocol without telnet.
     #[must_use]
@@ -40,6 +45,7 @@ impl Protocol {
             Self::Spoken(Wire::Raw(Raw { mode: RawMode::Keys, .. })) => Some(InputMode::Keys),
             Self::Auto(auto) => Some(auto.telnet.mode),
             Self::Http(http) => http.telnet.map(|telnet| telnet.mode),
+            Self::Ssh(server) => Some(server.mode),
             Self::Spoken(_) => None,
         }
     }
@@ -50,6 +56,7 @@ impl Protocol {
             Self::Spoken(_) => None,
             Self::Auto(auto) => Some(auto.wait),
             Self::Http(http) => Some(http.timeout),
+            Self::Ssh(server) => Some(server.login_timeout),
         }
     }
 }

@@ -210,6 +210,7 @@ fn may_type(protocol: &Protocol) -> bool {
         Protocol::Spoken(wire) => matches!(wire, Wire::Telnet(_)),
         Protocol::Auto(_) => true,
         Protocol::Http(http) => http.telnet.is_some(),
+        Protocol::Ssh(_) => true,
     }
 }
 

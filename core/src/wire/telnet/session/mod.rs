@@ -1,5 +1,6 @@
 //! The server's end of one telnet connection.
 
+mod bare;
 mod data;
 mod keys;
 mod negotiate;
@@ -31,6 +32,8 @@ const PROMPT_MAX_BYTES: usize = 1024;
 #[derive(Debug)]
 pub struct Session {
     config: Telnet,
+    /// Whether options are negotiated. If not, the peer is a terminal that sends each key.
+    negotiates: bool,
     parser: Parser,
     options: Options,
     terminal: Terminal,
@@ -82,6 +85,7 @@ impl Session {
     pub fn new(config: Telnet) -> Self {
         let mut session = Self {
             config,
+            negotiates: true,
             parser: Parser::new(SUBNEGOTIATION_MAX_BYTES),
             options: Options::new(),
             terminal: Terminal { charset: config.charset, ..Terminal::default() },
@@ -196,7 +200,7 @@ impl Session {
     /// Returns the current encoding of messages for this peer.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
-        let is_buffered = self.compressor.is_some() || matches!(self.told, InputMode::Character);
+        let is_buffered = self.compressor.is_some() || !self.negotiates || matches!(self.told, InputMode::Character);
         let path = if is_buffered { TelnetPath::Session } else { TelnetPath::Direct };
         Encoding::Telnet { charset: self.terminal.charset, path }
     }
@@ -204,6 +208,9 @@ impl Session {
     /// Returns the requested input mode if the peer has agreed to it, and line mode otherwise.
     #[must_use]
     pub fn mode(&self) -> InputMode {
+        if !self.negotiates {
+            return self.mode_without_negotiation();
+        }
         let shown_by_us = self.options.is_on(Side::Us, option::ECHO) && self.options.is_on(Side::Us, option::SGA);
         if shown_by_us { self.wanted } else { InputMode::Line }
     }

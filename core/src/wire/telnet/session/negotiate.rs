@@ -109,7 +109,7 @@ impl Session {
 
     /// Returns `true` if the next line will be hidden unless the peer refuses.
     pub(crate) fn hides(&self) -> bool {
-        self.hidden && self.may_do(option::ECHO)
+        self.hidden && (!self.negotiates || self.may_do(option::ECHO))
     }
 
     /// Returns `true` if an option is on for our side or awaits the peer's answer.
