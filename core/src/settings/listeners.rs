@@ -198,7 +198,7 @@ impl View<'_> {
 
     /// Adds an error for each option that the protocol does not use, or that a Unix socket cannot.
     fn check_parts(&self, problems: &mut Problems<'_>) {
-        use ProtocolName::{Auto, Custom, Delimited, Length, Raw, Tcp, Telnet, WebSocket, WsTelnet};
+        use ProtocolName::{Auto, Custom, Delimited, Length, Raw, Ssh, Tcp, Telnet, WebSocket, WsTelnet};
         let listener = self.listener;
         for (name, is_there, protocols) in [
             ("lines", listener.lines.is_some(), &[Tcp, Auto][..]),
@@ -207,6 +207,7 @@ impl View<'_> {
             ("delimited", listener.delimited.is_some(), &[Delimited]),
             ("codec", !listener.codec.is_empty(), &[Custom]),
             ("telnet", listener.telnet.is_some(), &[Telnet, WsTelnet, Auto]),
+            ("ssh", listener.ssh.is_some(), &[Ssh]),
             ("websocket", listener.websocket.is_some(), &[WebSocket, WsTelnet]),
             ("forwarded", listener.forwarded.is_some(), &[WebSocket, WsTelnet]),
             ("wait", listener.wait.is_some(), &[Auto]),
@@ -259,6 +260,7 @@ impl View<'_> {
                 Wire::LengthPrefixed(LengthPrefixed { prefix }).into()
             }
             ProtocolName::Raw => Wire::Raw(wires::raw(listener)).into(),
+            ProtocolName::Ssh => Protocol::Ssh(Arc::new(wires::ssh(listener))),
             ProtocolName::Custom => wires::custom(self.key, listener, self.codecs, problems),
             ProtocolName::Delimited => Wire::Delimited(wires::delimited(self.key, listener, problems)).into(),
             ProtocolName::Auto => {

@@ -65,7 +65,7 @@
 //! | `tunnels`: added; another server, user, key or route | dialled at once | those through the tunnel end as `tunnel_lost` |
 //! | `tunnels`: removed | no longer accepted | stay; the tunnel closes with the last of them |
 //! | `tunnels`: waits and timeouts | at once | stay |
-//! | `listeners.*`: `welcome`, `notices`, `half_open`, `app`, `tls`, `websocket`, `telnet`, `lines`, `length`, proxies, networks | at once | unchanged |
+//! | `listeners.*`: `welcome`, `notices`, `half_open`, `app`, `tls`, `websocket`, `telnet`, `ssh`, `lines`, `length`, proxies, networks | at once | unchanged |
 //! | `authentication`: users, passwords, token keys | at once | keep their users |
 //! | `monitor.credential`, `monitor.metrics_credential`, `api.key` | at once | stay |
 //! | `log.level`, `log.targets` | at once | |

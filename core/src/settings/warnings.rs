@@ -204,9 +204,9 @@ fn of_cluster(settings: &Settings, plan: &Plan, warnings: &mut Warnings<'_>) {
 
 /// Warns of people who can register, but have no way to log in again.
 fn of_dialogue(settings: &Settings, warnings: &mut Warnings<'_>) {
-    use crate::settings::tree::ProtocolName::{Auto, Tcp, Telnet, WsTelnet};
+    use crate::settings::tree::ProtocolName::{Auto, Ssh, Tcp, Telnet, WsTelnet};
     let auth = &settings.authentication;
-    let has_lines = |protocol| matches!(protocol, Auto | Tcp | Telnet | WsTelnet);
+    let has_lines = |protocol| matches!(protocol, Auto | Ssh | Tcp | Telnet | WsTelnet);
     let mut listeners = settings.listeners.values();
     if auth.registration && !auth.dialogue && listeners.any(|listener| has_lines(listener.protocol)) {
         let words =

@@ -1,8 +1,10 @@
-//! Conversion of the settings of raw, delimited and custom wires.
+//! Conversion of the settings of raw, delimited and custom wires, and of SSH.
 
 use super::plan::problems::Problems;
-use super::tree::{InvalidChoice, ListenerSettings, RawChoice};
+use super::tree::{InvalidChoice, ListenerSettings, RawChoice, SshLoginChoice, SshModeChoice};
 use super::words::quoted;
+use crate::wire::ssh::{SshHost, SshServer};
+use crate::wire::telnet::InputMode;
 use crate::wire::{Custom, Delimited, Delimiter, InvalidUtf8, Protocol, Raw, RawMode, Wire};
 use alloc::format;
 use alloc::string::ToString;
@@ -14,6 +16,25 @@ pub(super) fn raw(listener: &ListenerSettings) -> Raw {
         RawChoice::Keys => RawMode::Keys,
     };
     Raw { mode }
+}
+
+/// Converts the settings of SSH. The program checks the files.
+pub(super) fn ssh(listener: &ListenerSettings) -> SshServer {
+    let ssh = listener.ssh.clone().unwrap_or_default();
+    SshServer {
+        host_key_path: ssh.host_key,
+        authorized_keys_path: Some(ssh.authorized_keys).filter(|path| !path.is_empty()),
+        takes_passwords: ssh.passwords,
+        is_open: ssh.login == SshLoginChoice::None,
+        mode: match ssh.mode {
+            SshModeChoice::Character => InputMode::Character,
+            SshModeChoice::Keys => InputMode::Keys,
+        },
+        login_timeout: ssh.login_timeout.0,
+        startups_max: ssh.startups_max,
+        attempts_max: ssh.attempts_max,
+        host: SshHost::default(),
+    }
 }
 
 /// Converts the settings of delimited messages; `key` is that of the listener.

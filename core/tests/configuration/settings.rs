@@ -320,6 +320,14 @@ listeners.a.telnet.gmcp=true <- listeners.a.protocol=telnet
 listeners.a.telnet.msdp=true <- listeners.a.protocol=telnet
 listeners.a.telnet.compress=true <- listeners.a.protocol=telnet
 listeners.a.telnet.keep_alive=7s <- listeners.a.protocol=telnet
+listeners.a.ssh.host_key=x <- listeners.a.protocol=ssh
+listeners.a.ssh.authorized_keys=x <- listeners.a.protocol=ssh
+listeners.a.ssh.passwords=true <- listeners.a.protocol=ssh
+listeners.a.ssh.login=none <- listeners.a.protocol=ssh
+listeners.a.ssh.mode=keys <- listeners.a.protocol=ssh
+listeners.a.ssh.login_timeout=7s <- listeners.a.protocol=ssh
+listeners.a.ssh.startups_max=7 <- listeners.a.protocol=ssh
+listeners.a.ssh.attempts_max=7 <- listeners.a.protocol=ssh
 listeners.a.wait=7ms <- listeners.a.protocol=auto
 listeners.a.websocket.path=/x <- listeners.a.protocol=websocket
 listeners.a.websocket.origins=['https://example.org'] <- listeners.a.protocol=websocket

@@ -104,6 +104,7 @@ const CONTEXT: [(&str, &[(&str, &str)]); 16] = [
     ("early_drop:", &[("profile:", "authentication: { enabled: true, shared_password: x }\nprofile:")]),
     ("length:", &[]),
     ("raw:", &[("protocol: auto", "protocol: raw")]),
+    ("ssh:", &[("protocol: auto", "protocol: ssh")]),
     ("delimited:", &[("protocol: auto", "protocol: delimited")]),
     ("tls:", &[]),
     ("proxy_protocol:", &[]),

@@ -26,6 +26,8 @@ choices! {
         WsTelnet = "ws+telnet",
         /// Length-prefixed frames.
         Length = "length",
+        /// SSH, with a session as on telnet in character mode.
+        Ssh = "ssh",
         /// Bytes as they arrive, without messages.
         Raw = "raw",
         /// Messages that end with a delimiter.
@@ -70,6 +72,22 @@ choices! {
         Character = "character",
         /// The application receives each key.
         Keys = "keys",
+    }
+    /// The input mode of SSH clients with a terminal.
+    SshModeChoice {
+        /// The server edits lines.
+        #[default]
+        Character = "character",
+        /// The application receives each key.
+        Keys = "keys",
+    }
+    /// Whether SSH clients must log in.
+    SshLoginChoice {
+        /// Clients log in with a key or a password.
+        #[default]
+        Required = "required",
+        /// Everybody is admitted without a login.
+        None = "none",
     }
     /// How raw bytes reach the application.
     RawChoice {

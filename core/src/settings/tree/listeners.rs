@@ -2,6 +2,7 @@
 
 use super::choices::{
     AccessChoice, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, ModeChoice, ProtocolName, RawChoice,
+    SshLoginChoice, SshModeChoice,
 };
 use super::declare::settings;
 use super::limits::PeerSettings;
@@ -9,6 +10,7 @@ use super::tunnels::ForwardSettings;
 use super::values::{NEVER, timeout};
 use crate::settings::formats::{ADDRESS, PATH};
 use crate::settings::units::{Maybe, ModeText, NetworkText, Size, Timeout};
+use crate::wire::ssh::SshServer;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -58,6 +60,8 @@ settings! {
         codec: String = String::new();
         /// Telnet options; for `telnet`, `ws+telnet` and `auto`.
         telnet: Option<TelnetSettings> = None;
+        /// SSH options; for `ssh`.
+        ssh: Option<SshSettings> = None;
         /// WebSocket and HTTP options; for `websocket` and `ws+telnet`.
         websocket: Option<WebSocketSettings> = None;
         /// How long `auto` waits for the first bytes before it treats a silent peer as a terminal.
@@ -137,6 +141,34 @@ settings! {
         compress: bool = false;
         /// Time without a byte after which the server sends `IAC NOP`.
         keep_alive: Maybe<Timeout> = NEVER;
+    }
+
+    /// SSH options.
+    SshSettings {
+        /// The file of the private host key.
+        /// If it does not exist, the server creates an Ed25519 key in it, with mode 0600.
+        #[schemars(extend("format" = PATH))]
+        host_key: String = SshServer::HOST_KEY_PATH.into();
+        /// The public keys that may log in, in the format of OpenSSH's `authorized_keys`.
+        /// In a directory, the file `USER` has the keys of that user. In a file, the comment of each
+        /// key names its user, up to the first `@`. Options in front of a key are refused. If empty,
+        /// nobody logs in with a key.
+        #[schemars(extend("format" = PATH))]
+        authorized_keys: String = String::new();
+        /// Whether the users of `authentication.users` may log in with their passwords.
+        passwords: bool = false;
+        /// Whether clients must log in. `none` admits everybody, as on a telnet listener.
+        login: SshLoginChoice = SshLoginChoice::Required;
+        /// The input mode of clients with a terminal: the server edits lines, or the application gets
+        /// each key.
+        mode: SshModeChoice = SshModeChoice::Character;
+        /// Time limit from the connection to the start of the session.
+        login_timeout: Timeout = timeout(30);
+        /// Maximum number of connections that have not logged in.
+        /// From a tenth of it on, further ones are refused at random. One address may have half.
+        startups_max: u32 = 100;
+        /// Maximum number of failed attempts to authenticate per connection.
+        attempts_max: u32 = 6;
     }
 
     /// WebSocket and HTTP options.
