@@ -41,6 +41,7 @@ mod runtime;
 mod server;
 mod signals;
 mod sockets;
+mod ssh;
 pub mod stream;
 mod task;
 mod tunnel;
@@ -64,6 +65,7 @@ pub use remote_error::RemoteError;
 pub use runtime::{AsyncRuntime, StreamOf};
 pub use server::{Runtime, Server, Setup, StartError};
 pub use sockets::{Dialed, Sockets};
+pub use ssh::{SshAccept, SshAcceptor};
 pub use task::Task;
 pub use tunnel::{TunnelPort, TunnelWatch};
 

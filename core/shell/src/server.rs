@@ -1,5 +1,5 @@
 use super::signals::OnSignals;
-use super::{BindError, Mailbox, Names, OsListener, Remote, entropy};
+use super::{BindError, Mailbox, Names, OsListener, Remote, SshAcceptor, entropy};
 use drupe_core::telnet::InputMode;
 use drupe_core::trace::Recorder;
 use drupe_core::wire::Protocol;
@@ -298,6 +298,11 @@ pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
             return refuse(Some(listen), "two listeners have this name of a mount: give each its own".into());
         }
     }
+    for listen in &config.listeners {
+        if let Some(words) = unservable_ssh(listen) {
+            return refuse(Some(listen), words);
+        }
+    }
     let has_no_tls = |listen: &&Listen| listen.tls.as_ref().is_some_and(|tls| !tls.is_spoken_here());
     if let Some(listen) = config.listeners.iter().find(has_no_tls) {
         let words = "its TLS is configured, but its certificates are not loaded: see Plan::load_tls";
@@ -323,6 +328,19 @@ fn unservable_files(listen: &Listen, config: &Config) -> Option<String> {
     let max = config.outbound.marks.max();
     let is_too_long = files.largest_bytes() > max.saturating_sub(RESPONSE_HEAD_BYTES);
     is_too_long.then(|| std::format!("the largest of its files does not fit into an output queue of {max} bytes"))
+}
+
+/// Returns why an SSH listener can't be served, if it can't.
+fn unservable_ssh(listen: &Listen) -> Option<String> {
+    let Protocol::Ssh(server) = &listen.protocol else { return None };
+    if let Err(error) = server.check() {
+        return Some(error.to_string());
+    }
+    if listen.tls.is_some() || listen.proxies.is_some() || !listen.address.needs_socket() {
+        return Some("SSH needs a socket of its own, without TLS, PROXY protocol, tunnel or mount".into());
+    }
+    let is_missing = SshAcceptor::of(server).is_none();
+    is_missing.then(|| "its SSH server is not loaded: see drupe_ssh::server::load".into())
 }
 
 /// Maximum size of the head of a response with a file, in bytes.

@@ -3,7 +3,7 @@
 use super::{Connection, Driver};
 use crate::channel::Transport;
 use crate::mount::{MountError, Mounting};
-use crate::{Arrival, DriverMessage, OsStream, Sockets};
+use crate::{Arrival, DriverMessage, OsStream, Sockets, SshAcceptor};
 use drupe_core::wire::Protocol;
 use drupe_core::{Address, ConnId, Failure, Handler, Listen, ListenerId, Peer, Refusal, ShardMessage};
 
@@ -43,7 +43,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         let now = self.now;
         if self.shard.count() == 1 {
             match self.machine.accepted(now, listener, peer) {
-                Ok(id) => self.add(id, arrival),
+                Ok(id) => self.add_accepted(id, (listener, peer), arrival),
                 Err(refusal) => return Err((arrival, refusal)),
             }
             return Ok(());
@@ -54,7 +54,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         };
         if shard == self.shard.number() {
             let id = self.machine.adopted(now, listener, peer);
-            self.add(id, arrival);
+            self.add_accepted(id, (listener, peer), arrival);
             return Ok(());
         }
         let given = arrival.try_map(|stream| self.sockets.give(stream));
@@ -72,9 +72,31 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// Opens a connection that another shard accepted, or that an ended shard could not take.
     pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, arrival: Arrival<OsStream>) {
         let id = self.machine.adopted(self.now, listener, peer);
+        let arrival = match (self.ssh_of(listener), arrival) {
+            (Some(ssh), Arrival::Stream(stream)) => Arrival::Channel(ssh.accept(stream, peer)),
+            (_, arrival) => arrival,
+        };
         match arrival.try_map(S::Stream::try_from) {
             Ok(arrival) => self.add(id, arrival),
             Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
+        }
+    }
+
+    /// Adds a connection that a listener accepted. The SSH server of the listener, if any, takes its socket.
+    fn add_accepted(&mut self, id: ConnId, (listener, peer): (ListenerId, Peer), arrival: Arrival<S::Stream>) {
+        match (self.ssh_of(listener), arrival) {
+            (Some(ssh), Arrival::Stream(stream)) => match self.sockets.give(stream) {
+                Ok(stream) => self.add(id, Arrival::Channel(ssh.accept(stream, peer))),
+                Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
+            },
+            (_, arrival) => self.add(id, arrival),
+        }
+    }
+
+    fn ssh_of(&self, listener: ListenerId) -> Option<SshAcceptor> {
+        match &self.machine.listener(listener)?.protocol {
+            Protocol::Ssh(server) => SshAcceptor::of(server),
+            _ => None,
         }
     }
 
