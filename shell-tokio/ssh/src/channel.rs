@@ -2,8 +2,8 @@
 
 use super::farewell::{Goodbye, Sending};
 use super::forwarded::Forwarded;
+use super::hand_over::{hand_over, take};
 use super::inbox::Inbox;
-use super::outgoing::Outgoing;
 use bytes::BytesMut;
 use drupe_core::Failure;
 use drupe_shell::Channel;
@@ -12,11 +12,6 @@ use russh::{ChannelId, ChannelOpenFailure, ChannelWriteHalf};
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-
-/// Maximum number of bytes that one write takes, and that are in flight for a channel.
-///
-/// It corresponds to a socket's send buffer.
-const TAKEN_MAX_BYTES: usize = 64 << 10;
 
 /// A connection through a tunnel.
 pub(super) struct SshChannel {
@@ -110,11 +105,7 @@ impl Channel for SshChannel {
         if self.link.flow.outgoing.poll_room(self.id.number(), cx).is_pending() {
             return Poll::Pending;
         }
-        let mut bytes = BytesMut::new();
-        for slice in slices {
-            let room = TAKEN_MAX_BYTES - bytes.len();
-            bytes.extend_from_slice(&slice[..slice.len().min(room)]);
-        }
+        let bytes = take(slices);
         let count = bytes.len();
         self.send(Some(bytes));
         // A pending write continues when the waker is woken.
@@ -150,26 +141,6 @@ impl Drop for SshChannel {
         let (id, half, inbox) = (self.id, Arc::clone(&self.half), Arc::clone(&self.inbox));
         self.link.close(Goodbye { id, half, inbox, sending: self.sending.take(), waits, dismissed: self.dismissed });
     }
-}
-
-/// Passes bytes to russh in pieces.
-///
-/// Only pieces that fit into the channel's window count as outgoing, so that bytes that wait for a
-/// slow peer do not delay other channels.
-async fn hand_over(
-    half: Arc<ChannelWriteHalf<Msg>>,
-    outgoing: Outgoing,
-    mut bytes: BytesMut,
-) -> Result<(), russh::Error> {
-    while !bytes.is_empty() {
-        let window = half.writable_packet_size().await.min(bytes.len());
-        let piece = match window {
-            0 => bytes.split().freeze(),
-            _ => outgoing.counted(bytes.split_to(window)),
-        };
-        half.data_bytes(piece).await?;
-    }
-    Ok(())
 }
 
 /// Polls a future once. The future must never wait.

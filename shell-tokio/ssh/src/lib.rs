@@ -1,4 +1,6 @@
-//! Reverse SSH tunnels for servers on every shell.
+//! Reverse SSH tunnels and SSH listeners for servers on every shell.
+//!
+//! [`server`] is for listeners. Everything else is for tunnels.
 //!
 //! The shells re-export this crate as `tunnel` (feature `tunnel`). The machine decides which
 //! tunnels exist and when they connect: see [`drupe_core::tunnel`]. This crate implements the SSH
@@ -41,6 +43,7 @@ mod error;
 mod farewell;
 mod forwarded;
 mod goodbye;
+mod hand_over;
 mod handler;
 mod host_key;
 mod identity;
@@ -51,6 +54,7 @@ mod link;
 mod outgoing;
 mod pace;
 mod proxied;
+pub mod server;
 mod stream;
 mod wear;
 

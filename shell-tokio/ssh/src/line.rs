@@ -1,15 +1,14 @@
-//! The TCP connection below SSH, which can be aborted.
+//! The connection below SSH, which can be aborted.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-/// A TCP connection that carries SSH.
-pub(super) struct Line {
-    stream: TcpStream,
+/// A connection that carries SSH.
+pub(super) struct Line<S> {
+    stream: S,
     cut: Cut,
 }
 
@@ -52,20 +51,20 @@ impl Cut {
     }
 }
 
-impl Line {
-    pub(super) const fn new(stream: TcpStream, cut: Cut) -> Self {
+impl<S> Line<S> {
+    pub(super) const fn new(stream: S, cut: Cut) -> Self {
         Self { stream, cut }
     }
 }
 
-impl AsyncRead for Line {
+impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.cut.check(|state| &mut state.reader, cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Line {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.cut.check(|state| &mut state.writer, cx)?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)

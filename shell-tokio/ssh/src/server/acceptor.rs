@@ -1,0 +1,199 @@
+//! The SSH server of one listener, and the course of its connections.
+
+use super::Passwords;
+use super::authorized::AuthorizedKeys;
+use super::channel::{Link, Session};
+use super::handler::{Progress, SessionError, SessionHandler, Step};
+use super::startups::{Startup, Startups};
+use super::throttle::Throttled;
+use super::worker::Worker;
+use crate::line::{Cut, Line};
+use crate::stream::{Flow, SshStream};
+use drupe_core::wire::ssh::{SshFault, SshServer};
+use drupe_core::{Failure, Peer};
+use drupe_shell::{Channel, OsStream, SshAccept, entropy};
+use russh::keys::PrivateKey;
+use russh::server::{Config, RunningSession, run_stream};
+use russh::{Disconnect, Error, MethodKind, MethodSet, SshId};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Time that each refused attempt to authenticate takes, whatever its reason.
+const REJECTION: Duration = Duration::from_millis(300);
+/// Time without input after which the client is asked whether it is alive. Three questions are asked.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// Size of a channel's window, in bytes.
+const WINDOW_BYTES: u32 = 128 << 10;
+/// Maximum time for sent data to arrive, and for the client to close the connection, after its session has ended.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+/// Time for a client to close the connection by itself. A client that shares it among sessions does not.
+const CLOSES_WITHIN: Duration = Duration::from_secs(2);
+
+/// The SSH server of one listener.
+pub(super) struct Acceptor {
+    pub(super) server: SshServer,
+    pub(super) keys: AuthorizedKeys,
+    pub(super) passwords: Option<Arc<dyn Passwords>>,
+    pub(super) log: Arc<dyn Fn(&str) + Send + Sync>,
+    config: Arc<Config>,
+    startups: Arc<Startups>,
+    worker: Arc<Worker>,
+}
+
+/// The [`Acceptor`] as a driver sees it.
+pub(super) struct Accept(pub(super) Arc<Acceptor>);
+
+impl Acceptor {
+    pub(super) fn new(
+        server: SshServer,
+        host_key: PrivateKey,
+        keys: AuthorizedKeys,
+        passwords: Option<Arc<dyn Passwords>>,
+        log: Arc<dyn Fn(&str) + Send + Sync>,
+        worker: Arc<Worker>,
+    ) -> Arc<Self> {
+        let mut methods = MethodSet::empty();
+        if server.authorized_keys_path.is_some() {
+            methods.push(MethodKind::PublicKey);
+        }
+        if passwords.is_some() {
+            methods.push(MethodKind::Password);
+        }
+        if server.is_open {
+            methods.push(MethodKind::None);
+        }
+        let config = Config {
+            server_id: SshId::Standard(concat!("SSH-2.0-drupe_", env!("CARGO_PKG_VERSION")).into()),
+            methods,
+            keys: vec![host_key],
+            auth_rejection_time: REJECTION,
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            // The first question, which methods there are, counts as an attempt.
+            max_auth_attempts: usize::try_from(server.attempts_max).unwrap_or(usize::MAX).saturating_add(1),
+            window_size: WINDOW_BYTES,
+            // The machine limits the time up to the login, and the silence of a session.
+            inactivity_timeout: None,
+            keepalive_interval: Some(KEEP_ALIVE),
+            ..Config::default()
+        };
+        let startups = Startups::new(server.startups_max);
+        Arc::new(Self { server, keys, passwords, log, config: Arc::new(config), startups, worker })
+    }
+}
+
+impl SshAccept for Accept {
+    fn accept(&self, stream: OsStream, peer: Peer) -> Box<dyn Channel> {
+        let link = Arc::new(Link::default());
+        match self.0.startups.admit(peer, entropy()) {
+            None => link.input.end_with(SshFault::Busy),
+            Some(startup) => {
+                let connection = Connection { acceptor: Arc::clone(&self.0), peer, link: Arc::clone(&link) };
+                self.0.worker.spawn(connection.run(stream, startup));
+            }
+        }
+        Box::new(Session::new(link))
+    }
+}
+
+/// One SSH connection.
+struct Connection {
+    acceptor: Arc<Acceptor>,
+    peer: Peer,
+    link: Arc<Link>,
+}
+
+impl Connection {
+    /// Runs the connection until it has ended, or the machine has dropped it.
+    async fn run(self, stream: OsStream, startup: Startup) {
+        let progress = Arc::new(Progress::default());
+        let cut = Cut::default();
+        let result = tokio::select! {
+            biased;
+            () = self.link.dropped.notified() => {
+                cut.cut();
+                return self.link.input.end();
+            }
+            begun = self.begin(stream, startup, cut.clone(), Arc::clone(&progress)) => match begun {
+                Ok(session) => self.serve(session, &cut).await,
+                Err(error) => Err(error),
+            },
+        };
+        self.end(result, progress.step());
+    }
+
+    /// Exchanges the versions, which precede the key exchange.
+    async fn begin(
+        &self,
+        stream: OsStream,
+        startup: Startup,
+        cut: Cut,
+        progress: Arc<Progress>,
+    ) -> Result<RunningSession<SessionHandler>, SessionError> {
+        let (acceptor, link) = (Arc::clone(&self.acceptor), Arc::clone(&self.link));
+        let socket = Throttled::new(stream, Arc::clone(&link.input)).map_err(Error::from)?;
+        let flow = Flow { outgoing: link.outgoing.clone(), ..Flow::default() };
+        let handler = SessionHandler::new(acceptor, self.peer, link, progress, startup);
+        let config = Arc::clone(&self.acceptor.config);
+        run_stream(config, SshStream::new(Line::new(socket, cut), flow), handler).await
+    }
+
+    /// Waits until the client has closed the connection. Once the machine drops it, the client has a moment for that.
+    async fn serve(&self, mut session: RunningSession<SessionHandler>, cut: &Cut) -> Result<(), SessionError> {
+        tokio::select! {
+            result = &mut session => return result,
+            () = self.link.dropped.notified() => {}
+        }
+        let handle = session.handle();
+        let goodbye = async {
+            if let Some(rest) = self.link.take_rest() {
+                let _ = rest.await;
+                if let Ok(result) = timeout(CLOSES_WITHIN, &mut session).await {
+                    return result;
+                }
+            }
+            let _ = handle.disconnect(Disconnect::ByApplication, "the connection is closed".into(), "en".into()).await;
+            session.await
+        };
+        let result = timeout(GOODBYE_MAX, goodbye).await;
+        cut.cut();
+        result.unwrap_or(Ok(()))
+    }
+
+    /// Reports to the machine how the connection ended.
+    fn end(&self, result: Result<(), SessionError>, step: Step) {
+        let input = &self.link.input;
+        match (step, result) {
+            (Step::Session, Ok(()) | Err(SessionError::Ssh(Error::HUP | Error::Disconnect))) => input.end(),
+            (Step::Session, Err(SessionError::Ssh(Error::IO(error)))) if error.kind() == ErrorKind::UnexpectedEof => {
+                input.end();
+            }
+            (Step::Session, Err(SessionError::Ssh(Error::IO(error)))) => input.fail(Failure::from(&error)),
+            (Step::Session, Err(SessionError::Ssh(Error::KeepaliveTimeout))) => input.fail(Failure::TimedOut),
+            (Step::Session, Err(_)) => input.end_with(SshFault::Protocol),
+            (_, Err(SessionError::Fault(fault))) => input.end_with(fault),
+            (Step::Admitted, Ok(())) => input.end_with(SshFault::NoSession),
+            (Step::Refused, Ok(())) => input.end_with(SshFault::Refused),
+            (Step::Begun, Ok(())) => input.end_with(SshFault::Closed),
+            (step, Err(SessionError::Ssh(error))) => input.end_with(match (step, fault_of(&error)) {
+                // The client hung up instead of saying so.
+                (Step::Admitted, SshFault::Closed) => SshFault::NoSession,
+                (Step::Refused, SshFault::Closed) => SshFault::Refused,
+                (_, fault) => fault,
+            }),
+        }
+    }
+}
+
+/// Returns the fault of a connection whose session has not begun.
+fn fault_of(error: &Error) -> SshFault {
+    match error {
+        Error::Version => SshFault::NotSsh,
+        Error::HUP | Error::Disconnect => SshFault::Closed,
+        Error::IO(error) if error.kind() == ErrorKind::UnexpectedEof => SshFault::Closed,
+        Error::IO(_) => SshFault::Reset,
+        Error::KexInit | Error::UnknownAlgo | Error::NoCommonAlgo { .. } | Error::Kex => SshFault::KeyExchange,
+        _ => SshFault::Protocol,
+    }
+}

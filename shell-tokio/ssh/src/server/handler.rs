@@ -1,0 +1,400 @@
+//! Callbacks for messages of an SSH client.
+
+use super::Passwords;
+use super::acceptor::Acceptor;
+use super::authorized::is_user;
+use super::channel::Link;
+use super::startups::Startup;
+use drupe_core::Peer;
+use drupe_core::wire::ssh::{SshFault, SshFrame, SshLogin, SshTerminal};
+use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Pty, Sig};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Maximum number of refused requests of one connection that are logged.
+const LOGGED_MAX: u32 = 8;
+/// Maximum number of refused requests of one connection, after which it ends.
+const REFUSED_MAX: u32 = 64;
+/// The longest command, in bytes.
+const COMMAND_MAX_BYTES: usize = 16 << 10;
+/// The byte that a terminal sends for its interrupt key.
+const INTERRUPT: u8 = 3;
+
+/// How far a connection has come, for the reason of its end.
+#[derive(Debug, Default)]
+pub(super) struct Progress(AtomicU8);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Step {
+    /// The key exchange.
+    Begun = 0,
+    /// An attempt to authenticate has failed.
+    Refused = 1,
+    /// The peer has logged in.
+    Admitted = 2,
+    /// The session has begun.
+    Session = 3,
+}
+
+impl Progress {
+    fn reach(&self, step: Step) {
+        self.0.fetch_max(step as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn step(&self) -> Step {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Step::Begun,
+            1 => Step::Refused,
+            2 => Step::Admitted,
+            _ => Step::Session,
+        }
+    }
+}
+
+/// The error of a connection.
+#[derive(Debug)]
+pub(super) enum SessionError {
+    Ssh(russh::Error),
+    /// The peer has failed too often, or has asked for too much.
+    Fault(SshFault),
+}
+
+impl From<russh::Error> for SessionError {
+    fn from(error: russh::Error) -> Self {
+        Self::Ssh(error)
+    }
+}
+
+/// The handler of one SSH connection.
+pub(super) struct SessionHandler {
+    acceptor: Arc<Acceptor>,
+    peer: Peer,
+    link: Arc<Link>,
+    progress: Arc<Progress>,
+    /// The place among the connections that have not logged in, until the session begins.
+    startup: Option<Startup>,
+    /// Number of failed attempts to authenticate.
+    failures: u32,
+    /// Number of refused requests.
+    refused: u32,
+    login: SshLogin,
+    /// The channel of the session, and its sending half until the session begins.
+    channel: Option<(ChannelId, Option<ChannelWriteHalf<Msg>>)>,
+    /// Whether the session has a terminal.
+    has_terminal: bool,
+}
+
+impl SessionHandler {
+    pub(super) fn new(
+        acceptor: Arc<Acceptor>,
+        peer: Peer,
+        link: Arc<Link>,
+        progress: Arc<Progress>,
+        startup: Startup,
+    ) -> Self {
+        Self {
+            acceptor,
+            peer,
+            link,
+            progress,
+            startup: Some(startup),
+            failures: 0,
+            refused: 0,
+            login: SshLogin::default(),
+            channel: None,
+            has_terminal: false,
+        }
+    }
+
+    fn admit(&mut self, user: &str, is_authenticated: bool) -> Auth {
+        let login = SshLogin::user(user);
+        self.login = if is_authenticated { login.authenticated() } else { login };
+        self.progress.reach(Step::Admitted);
+        Auth::Accept
+    }
+
+    /// Counts a failed attempt to authenticate.
+    fn fail(&mut self) -> Result<Auth, SessionError> {
+        self.failures += 1;
+        self.progress.reach(Step::Refused);
+        // russh tells the client one attempt later that there were too many.
+        if self.failures > self.acceptor.server.attempts_max {
+            return Err(SessionError::Fault(SshFault::Refused));
+        }
+        Ok(Auth::reject())
+    }
+
+    /// Logs a request that is refused. Ends a connection with too many of them.
+    fn refuse(&mut self, what: &str) -> Result<(), SessionError> {
+        self.refused += 1;
+        if self.refused <= LOGGED_MAX {
+            let (user, end) = (&self.login.user, if self.refused == LOGGED_MAX { "; no more are logged" } else { "" });
+            (self.acceptor.log)(&format!("ssh: {what} of {user:?} from {} is refused{end}", self.peer));
+        }
+        if self.refused > REFUSED_MAX { Err(SessionError::Fault(SshFault::NoSession)) } else { Ok(()) }
+    }
+
+    /// Begins the session. Without a `command`, the client's input follows.
+    fn begin(&mut self, channel: ChannelId, command: Option<&[u8]>, session: &mut Session) -> Result<(), SessionError> {
+        let half = match &mut self.channel {
+            Some((own, half)) if *own == channel => half.take(),
+            _ => None,
+        };
+        let Some(half) = half else {
+            self.refuse("a second session in a channel")?;
+            return Ok(session.channel_failure(channel)?);
+        };
+        if command.is_some() {
+            // There is nothing to edit, but the client's terminal needs a CR in front of each LF.
+            self.login.has_crlf = self.login.terminal.take().is_some();
+        }
+        self.has_terminal = self.login.terminal.is_some();
+        session.channel_success(channel)?;
+        let _ = self.link.half.set(Arc::new(half));
+        self.progress.reach(Step::Session);
+        self.startup = None;
+        self.link.input.push(SshFrame::Login(&self.login));
+        if let Some(command) = command {
+            self.link.input.push(SshFrame::Data(&[command, b"\n"].concat()));
+            self.link.input.end();
+        }
+        Ok(())
+    }
+
+    fn is_session(&self, channel: ChannelId) -> bool {
+        self.channel.as_ref().is_some_and(|(own, _)| *own == channel)
+    }
+}
+
+impl Handler for SessionHandler {
+    type Error = SessionError;
+
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, SessionError> {
+        if self.acceptor.server.is_open && is_user(user) {
+            return Ok(self.admit(user, false));
+        }
+        // Clients ask like this which methods there are.
+        Ok(Auth::reject())
+    }
+
+    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, SessionError> {
+        if self.acceptor.keys.has(user, offer.public_key) { Ok(Auth::Accept) } else { self.fail() }
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, SessionError> {
+        if self.acceptor.keys.has(user, key.public_key) { Ok(self.admit(user, true)) } else { self.fail() }
+    }
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, SessionError> {
+        let passwords = self.acceptor.passwords.clone().filter(|_| is_user(user));
+        let is_right = match passwords {
+            Some(passwords) => check(passwords, user, password).await,
+            None => false,
+        };
+        if is_right { Ok(self.admit(user, true)) } else { self.fail() }
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        if self.channel.is_some() {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return self.refuse("a second session");
+        }
+        let id = channel.id();
+        // The reading half is dropped: the handler gets what the client sends.
+        let (_, half) = channel.split();
+        self.channel = Some((id, Some(half)));
+        reply.accept().await;
+        Ok(())
+    }
+
+    // No other channels exist. Dropping the reply refuses the channel.
+
+    async fn channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.refuse("an X11 channel")
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.refuse(&format!("forwarding to {host:?} port {port}"))
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.refuse("a forwarded connection")
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        path: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.refuse(&format!("forwarding to the socket {path:?}"))
+    }
+
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        term: &str,
+        columns: u32,
+        rows: u32,
+        _: u32,
+        _: u32,
+        _: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        if !self.is_session(channel) {
+            return Ok(session.channel_failure(channel)?);
+        }
+        let name: String = term.chars().take(SshLogin::USER_MAX_BYTES).collect();
+        self.login.terminal = Some(SshTerminal::new(&name, columns, rows));
+        Ok(session.channel_success(channel)?)
+    }
+
+    async fn env_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        value: &str,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        if self.is_session(channel) && self.login.add_variable(name, value) {
+            return Ok(session.channel_success(channel)?);
+        }
+        self.refuse("an environment variable beyond the limits")?;
+        Ok(session.channel_failure(channel)?)
+    }
+
+    async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), SessionError> {
+        self.begin(channel, None, session)
+    }
+
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        let is_line = command.len() <= COMMAND_MAX_BYTES && !command.iter().any(u8::is_ascii_control);
+        if is_line {
+            return self.begin(channel, Some(command), session);
+        }
+        self.refuse("a command that is not one short line")?;
+        Ok(session.channel_failure(channel)?)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.refuse(&format!("the subsystem {name:?}"))?;
+        Ok(session.channel_failure(channel)?)
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _: bool,
+        _: &str,
+        _: &str,
+        _: u32,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.refuse("X11 forwarding")?;
+        Ok(session.channel_failure(channel)?)
+    }
+
+    async fn agent_request(&mut self, _: ChannelId, _: &mut Session) -> Result<bool, SessionError> {
+        self.refuse("agent forwarding")?;
+        Ok(false)
+    }
+
+    async fn tcpip_forward(&mut self, host: &str, port: &mut u32, _: &mut Session) -> Result<bool, SessionError> {
+        self.refuse(&format!("forwarding from {host:?} port {port}"))?;
+        Ok(false)
+    }
+
+    async fn streamlocal_forward(&mut self, path: &str, _: &mut Session) -> Result<bool, SessionError> {
+        self.refuse(&format!("forwarding from the socket {path:?}"))?;
+        Ok(false)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        channel: ChannelId,
+        columns: u32,
+        rows: u32,
+        _: u32,
+        _: u32,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        if self.is_session(channel) && self.link.half.get().is_some() {
+            self.link.input.push(SshFrame::resized(columns, rows));
+        }
+        Ok(())
+    }
+
+    async fn signal(&mut self, channel: ChannelId, signal: Sig, _: &mut Session) -> Result<(), SessionError> {
+        if self.is_session(channel) && self.has_terminal && matches!(signal, Sig::INT) {
+            self.link.input.push(SshFrame::Data(&[INTERRUPT]));
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), SessionError> {
+        if self.is_session(channel) && self.link.half.get().is_some() {
+            self.link.input.push(SshFrame::Data(data));
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), SessionError> {
+        if self.is_session(channel) && self.link.half.get().is_some() {
+            self.link.input.end();
+        }
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), SessionError> {
+        self.channel_eof(channel, session).await
+    }
+}
+
+/// Checks a password on a thread that may block.
+async fn check(passwords: Arc<dyn Passwords>, user: &str, password: &str) -> bool {
+    let (user, password) = (user.to_owned(), password.to_owned());
+    tokio::task::spawn_blocking(move || passwords.check(&user, &password)).await.unwrap_or(false)
+}

@@ -1,0 +1,85 @@
+//! The file of the host key.
+
+use super::error::ServeError;
+use crate::identity::expand;
+use drupe_core::files;
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
+use russh::keys::{Algorithm, HashAlg, PrivateKey};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// The host key of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostKey {
+    /// The path of its file.
+    pub path: String,
+    /// Its fingerprint, as `ssh` shows it: `SHA256:` and the hash in base64.
+    pub fingerprint: String,
+    /// Whether it was created just now.
+    pub is_new: bool,
+}
+
+/// Reads the host key. Creates it if the file does not exist.
+pub(super) fn read_or_create(path: &str) -> Result<(PrivateKey, HostKey), ServeError> {
+    let place = expand(path);
+    let (key, is_new) = match read(&place)? {
+        Some(key) => (key, false),
+        None => (create(&place)?, true),
+    };
+    let fingerprint = key.public_key().fingerprint(HashAlg::Sha256).to_string();
+    Ok((key, HostKey { path: place.display().to_string(), fingerprint, is_new }))
+}
+
+/// Reads the host key. Returns `None` if the file does not exist.
+pub(super) fn read(path: &Path) -> Result<Option<PrivateKey>, ServeError> {
+    let wrong = |words: String| ServeError::host_key(path, words);
+    let text = match files::read_text(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| wrong(format!("the host key can't be read: {error}")))?,
+    };
+    let mode = fs::metadata(path).map_or(0, |found| found.permissions().mode()) & 0o777;
+    if mode & 0o077 != 0 {
+        let shown = path.display();
+        return Err(wrong(format!("the host key is accessible to others (its mode is {mode:04o}): chmod 600 {shown}")));
+    }
+    let key = russh::keys::decode_secret_key(&text, None)
+        .map_err(|error| wrong(format!("it is not a host key without a passphrase in OpenSSH's format: {error}")))?;
+    if !matches!(key.algorithm(), Algorithm::Ed25519 | Algorithm::Ecdsa { .. }) {
+        return Err(wrong("host keys are of the type ed25519 or ecdsa: create one with ssh-keygen -t ed25519".into()));
+    }
+    Ok(Some(key))
+}
+
+/// Creates a key in a file that does not exist yet.
+fn create(path: &Path) -> Result<PrivateKey, ServeError> {
+    let wrong = |words: String| ServeError::host_key(path, format!("the host key can't be created: {words}"));
+    let seed = drupe_shell::secret().map_err(|error| wrong(error.to_string()))?;
+    let key = PrivateKey::new(KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed)), "drupe")
+        .map_err(|error| wrong(error.to_string()))?;
+    let text = key.to_openssh(LineEnding::LF).map_err(|error| wrong(error.to_string()))?;
+    match write_new(path, text.as_bytes()) {
+        Ok(()) => Ok(key),
+        // Another process has created it meanwhile.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            read(path)?.ok_or_else(|| wrong("it was removed just now".into()))
+        }
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+/// Writes a file with mode 0600. It appears complete or not at all, and replaces no other file.
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.new", std::process::id()));
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::hard_link(&temporary, path)
+    });
+    let removed = fs::remove_file(&temporary);
+    written.and(removed)
+}
