@@ -46,9 +46,11 @@ pub use drupe_shell::client::Client;
 #[cfg(feature = "client-tls")]
 pub use drupe_shell::platform_roots;
 pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
-/// Reverse SSH tunnels. Call [`spawn_thread`](tunnel::spawn_thread) beside the server.
 #[cfg(feature = "tunnel")]
 pub use drupe_ssh as tunnel;
+/// Reverse SSH tunnels. Call [`spawn_thread`](tunnel::spawn_thread) beside the server.
+#[cfg(feature = "ssh")]
+pub use drupe_ssh::server as ssh;
 pub use run::Mio;
 
 /// Creates a client that runs on its own thread, with its own event loop.

@@ -36,9 +36,11 @@ pub use drupe_shell::client::Client;
 pub use drupe_shell::platform_roots;
 pub use drupe_shell::stream::{Connection, Connections};
 pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
-/// Reverse SSH tunnels. Call [`spawn_thread`](tunnel::spawn_thread) beside the server.
 #[cfg(feature = "tunnel")]
 pub use drupe_ssh as tunnel;
+/// Reverse SSH tunnels. Call [`spawn_thread`](tunnel::spawn_thread) beside the server.
+#[cfg(feature = "ssh")]
+pub use drupe_ssh::server as ssh;
 pub use mounted::MountedStream;
 pub use run::Smol;
 pub use stream::Stream;

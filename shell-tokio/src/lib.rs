@@ -69,6 +69,10 @@ pub mod tunnel {
     pub use drupe_ssh::*;
 }
 
+/// SSH listeners. Call [`load`](ssh::load) before the server binds them.
+#[cfg(feature = "ssh")]
+pub use drupe_ssh::server as ssh;
+
 /// Creates a client that runs on its own thread, with its own runtime.
 ///
 /// To run it elsewhere, see [`Client::with_driver`].

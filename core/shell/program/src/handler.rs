@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::keys;
 use crate::logs::Logs;
 use crate::shared_keys::{Keys, SectionKeys, SharedKeySet, State, Wanted};
+use crate::ssh;
 use crate::start::AppMakers;
 use crate::tunnels;
 use crate::users::{self, Users};
@@ -69,6 +70,7 @@ impl Crypto {
     pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
         let mut plan = resolved.plan.clone();
         tunnels::check(resolved)?;
+        ssh::check(resolved)?;
         for (tokens, source) in resolved.plan.key_sets() {
             let blame = |words| resolved.blame(&format!("{tokens}.{}", source.key()), words);
             keys::check(source, &self.provider).map_err(blame)?;
@@ -124,6 +126,16 @@ impl Parts {
             secret,
             crypto,
         })
+    }
+
+    /// Returns the machine's configuration, with everything that its listeners need.
+    ///
+    /// # Errors
+    /// If a file that it names is missing or invalid.
+    pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
+        let mut config = self.crypto.load(resolved)?;
+        ssh::load(&mut config, resolved, &self.accounts, &self.logs)?;
+        Ok(config)
     }
 
     /// Creates the handler of a worker.

@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `client` | the command `client` |
 //! | `jwks` | public keys of tokens from a URL |
+//! | `ssh` | SSH listeners |
 //! | `tunnel` | reverse SSH tunnels |
 //! | `users` | a store of users (`SQLite`), registration, and the command `user`; needs a C compiler |
 //!
@@ -66,6 +67,7 @@ mod reload;
 mod replay;
 mod serve;
 mod shared_keys;
+mod ssh;
 mod start;
 mod systemd;
 mod timeline;

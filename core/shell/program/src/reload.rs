@@ -51,7 +51,7 @@ impl Reload {
     fn reload(&mut self) -> Result<(), Failure> {
         let mut newer = self.arguments.resolve(self.parts.catalog())?;
         newer.plan.keep_cluster(&self.current.plan.config);
-        let config = self.parts.crypto().load(&newer)?;
+        let config = self.parts.load(&newer)?;
         self.tunnels.start_for(&config, &self.remote)?;
         let prepared = self.parts.prepare(&newer.plan, &self.current.plan)?;
         concerns::log(&newer, self.parts.logs());

@@ -66,7 +66,7 @@ impl Serve<'_> {
         let (keys, queues) = SectionKeys::new(&catalog);
         let users = users::open(&resolved, logs)?;
         let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new(), (sender, keys), users)?;
-        let config = parts.crypto().load(&resolved)?;
+        let config = parts.load(&resolved)?;
         let flight = Flight::of(&resolved, (self.program, self.version), logs);
         flight.iter().for_each(Flight::save_after_panics);
         concerns::log(&resolved, logs);
