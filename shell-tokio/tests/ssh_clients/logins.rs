@@ -1,0 +1,97 @@
+//! Logins with keys, agents and passwords.
+
+use crate::stage::{Stage, output};
+use crate::support::{Client, is_installed, skip};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+const KEYS: &str = "login: required, authorized_keys: keys";
+
+#[test]
+fn openssh_logs_in_with_its_key_and_not_with_another() {
+    let stage = Stage::new("keys");
+    let program = stage.echo(KEYS);
+    let run = |user: &str, key: &str| stage.ssh_output(&program, user, &["-i", &stage.key(key)], Some("hello"));
+    let Some((code, printed, said)) = run("ann", "ann") else { return };
+    assert_eq!((code, printed.as_str()), (Some(0), "hello\n"), "{said}");
+    stage.0.wait_for("log", "user=ann", 1);
+    // A wrong key, the key of another user, and a user without keys.
+    for (user, key) in [("ann", "mallory"), ("mallory", "ann"), ("root", "mallory")] {
+        let (code, _, said) = run(user, key).expect("installed");
+        assert!(code == Some(255) && said.contains("Permission denied"), "{said}");
+    }
+    stage.0.wait_for("log", "reason=unauthorized", 3);
+    assert_eq!(program.terminate_quietly(), Some(0));
+}
+
+#[test]
+fn comments_of_one_file_name_the_users() {
+    let stage = Stage::new("comments");
+    let text: String = ["ann.pub", "mallory.pub"]
+        .map(|name| std::fs::read_to_string(stage.0.0.join(name)).expect("it is there"))
+        .concat();
+    std::fs::write(stage.0.0.join("all"), text).expect("written");
+    let program = stage.echo("login: required, authorized_keys: all");
+    let run = |user: &str, key: &str| stage.ssh_output(&program, user, &["-i", &stage.key(key)], Some("hello"));
+    let Some((code, ..)) = run("mallory", "mallory") else { return };
+    assert_eq!(code, Some(0));
+    let (code, ..) = run("ann", "mallory").expect("installed");
+    assert_eq!(code, Some(255), "a key does not log in as another user");
+    assert_eq!(program.terminate_quietly(), Some(0));
+}
+
+#[test]
+fn openssh_logs_in_through_an_agent() {
+    if !is_installed("ssh-agent") || !is_installed("ssh") {
+        return skip("there is no ssh-agent on this machine");
+    }
+    let stage = Stage::new("agent");
+    let program = stage.echo(KEYS);
+    // Both are offered: the first one is refused.
+    let port = program.port_of(0).to_string();
+    let known = stage.key("known_hosts");
+    let script = format!(
+        "ssh-add -q {0} {1} && exec ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=accept-new \
+         -o UserKnownHostsFile={known} -p {port} -l ann 127.0.0.1 hello",
+        stage.key("mallory"),
+        stage.key("ann"),
+    );
+    let mut agent = Command::new("timeout");
+    let (code, printed, said) = output(agent.args(["180", "ssh-agent", "sh", "-c", &script]).stdin(Stdio::null()));
+    assert_eq!((code, printed.as_str()), (Some(0), "hello\n"), "{said}");
+    assert_eq!(program.terminate_quietly(), Some(0));
+}
+
+#[test]
+fn openssh_and_plink_log_in_with_a_password() {
+    let stage = Stage::new("passwords");
+    let program = stage.start(
+        "listeners: { a: { address: '127.0.0.1:0', protocol: ssh, app: echo, ssh: { host_key: host, passwords: true } } }
+authentication: { enabled: true, iterations: 4096, users: { ann: { password: correct } } }\n",
+        1,
+    );
+    let fingerprint = stage.fingerprint();
+    for (password, expected) in [("correct", Some(0)), ("wrong", Some(255))] {
+        if !is_installed("ssh") {
+            skip("there is no ssh on this machine");
+            break;
+        }
+        let ask = stage.0.0.join("ask");
+        std::fs::write(&ask, format!("#!/bin/sh\necho {password}\n")).expect("written");
+        std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+        let options = ["-o", "NumberOfPasswordPrompts=1", "-o", "PreferredAuthentications=password"];
+        let mut ssh = stage.command(&program, "ann", &options, Some("hello"));
+        let (code, printed, said) = output(ssh.env("SSH_ASKPASS", &ask).env("SSH_ASKPASS_REQUIRE", "force"));
+        assert_eq!(code, expected, "{said}");
+        assert_eq!(printed.contains("hello"), password == "correct", "{printed}");
+    }
+    for (password, word) in [("correct", "hello"), ("wrong", "")] {
+        let port = program.port_of(0).to_string();
+        let arguments = ["-ssh", "-batch", "-hostkey", &fingerprint, "-l", "ann", "-pw", password, "-P", &port];
+        let arguments: Vec<&str> = arguments.into_iter().chain(["127.0.0.1", "hello"]).collect();
+        let Some(plink) = Client::start("plink", &arguments) else { break };
+        let printed = plink.rest();
+        assert!(printed.contains(word) && (word.is_empty() == printed.is_empty()), "{password}: {printed}");
+    }
+    assert_eq!(program.terminate_quietly(), Some(0));
+}
