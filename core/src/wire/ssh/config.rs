@@ -1,4 +1,4 @@
-use super::SshHost;
+use super::host::SshHost;
 use crate::base::setters;
 use crate::wire::telnet::InputMode;
 use alloc::string::String;

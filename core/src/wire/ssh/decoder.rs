@@ -1,33 +1,11 @@
-use super::SshLogin;
 use super::frame::{DATA, FAILED, HEAD_BYTES, RESIZED, RESIZED_BYTES};
+use super::login::SshLogin;
+use super::session::SshSession;
 use crate::base::{Payload, work};
-use crate::wire::telnet::{Charset, IAC, InputMode, Replies, Session, Terminal};
-use crate::wire::{
-    Budget, DecodeBuffer, DecodeError, Decoded, Encoding, InvalidUtf8, LineDecoder, LineEnding, Lines, TelnetPath,
-};
+use crate::wire::telnet::{IAC, Replies, Session, Terminal};
+use crate::wire::{Budget, DecodeBuffer, DecodeError, Decoded, Encoding, InvalidUtf8, LineDecoder, Lines};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-
-/// How the input of an SSH session is read, and its output is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SshSession {
-    /// The client has a terminal: the server edits and shows its lines, or passes on each key.
-    ///
-    /// The mode is [`InputMode::Character`] or [`InputMode::Keys`].
-    Terminal(InputMode),
-    /// The client sends and receives plain lines. Invalid UTF-8 is replaced.
-    Lines(LineEnding),
-}
-
-impl SshSession {
-    pub(in crate::wire) const fn encoding(self) -> Encoding {
-        match self {
-            Self::Terminal(_) => Encoding::Telnet { charset: Charset::Utf8, path: TelnetPath::Session },
-            Self::Lines(ending) => Encoding::Lines(ending),
-        }
-    }
-}
 
 /// Decoder of the frames of a session, after the login.
 ///
@@ -68,10 +46,10 @@ impl SshDecoder {
     /// Sets what the client reported at the login.
     pub(crate) fn describe(&mut self, login: &SshLogin) {
         match &mut self.inner {
-            Inner::Terminal(session) => session.describe(login),
+            Inner::Terminal(session) => session.describe(|terminal| login.describe(terminal)),
             Inner::Lines(_) | Inner::Described(..) => {
                 let mut terminal = Terminal::default();
-                terminal.describe(login);
+                login.describe(&mut terminal);
                 let before = core::mem::replace(&mut self.inner, Inner::Lines(LineDecoder::new(Lines::default())));
                 if let Inner::Lines(lines) | Inner::Described(lines, _) = before {
                     self.inner = Inner::Described(lines, Box::new(terminal));

@@ -2,7 +2,8 @@
 //!
 //! A frame has a kind (one byte), the length of its content (four bytes, big endian) and the content.
 
-use super::{SshFault, SshLogin, SshTerminal};
+use super::fault::SshFault;
+use super::login::{SshLogin, SshTerminal};
 use crate::wire::telnet::Terminal;
 use alloc::string::String;
 use alloc::vec::Vec;

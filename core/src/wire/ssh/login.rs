@@ -1,4 +1,4 @@
-use super::SshSession;
+use super::session::SshSession;
 use crate::wire::LineEnding;
 use crate::wire::telnet::{InputMode, Terminal};
 use alloc::string::String;
@@ -73,6 +73,18 @@ impl SshLogin {
             self.environment.push((name.into(), value.into()));
         }
         fits
+    }
+
+    /// Sets what the client reported about its terminal. The name of the user becomes `USER`.
+    pub(super) fn describe(&self, terminal: &mut Terminal) {
+        if let Some(SshTerminal { name, columns, rows }) = &self.terminal {
+            terminal.add_type(name.as_bytes());
+            terminal.resize(*columns, *rows);
+        }
+        terminal.set_variable(b"USER", Some(self.user.as_bytes()));
+        for (name, value) in self.environment.iter().filter(|(name, _)| name != "USER") {
+            terminal.set_variable(name.as_bytes(), Some(value.as_bytes()));
+        }
     }
 
     /// Returns how the input of the session is read.

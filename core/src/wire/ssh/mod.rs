@@ -21,14 +21,16 @@ mod fault;
 mod frame;
 mod host;
 mod login;
+mod session;
 
 pub use config::{SshServer, SshServerError};
-pub use decoder::{SshDecoder, SshSession};
+pub use decoder::SshDecoder;
 pub use fault::SshFault;
 pub use frame::SshFrame;
 pub(crate) use frame::{Prelude, parse_prelude};
 pub use host::SshHost;
 pub use login::{SshLogin, SshTerminal};
+pub use session::SshSession;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,4 @@
 use super::Charset;
-use crate::wire::ssh::SshLogin;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -95,18 +94,6 @@ impl Terminal {
     /// Returns `true` if one of the terminal types is `dumb`, which cannot move the cursor back.
     pub(crate) fn is_dumb(&self) -> bool {
         self.is_type("dumb")
-    }
-
-    /// Sets what an SSH client reported at its login. The name of the user becomes `USER`.
-    pub(crate) fn describe(&mut self, login: &SshLogin) {
-        if let Some(terminal) = &login.terminal {
-            self.add_type(terminal.name.as_bytes());
-            self.resize(terminal.columns, terminal.rows);
-        }
-        self.set_variable(b"USER", Some(login.user.as_bytes()));
-        for (name, value) in login.environment.iter().filter(|(name, _)| name != "USER") {
-            self.set_variable(name.as_bytes(), Some(value.as_bytes()));
-        }
     }
 
     /// Sets the window size, up to `SIZE_MAX`. Returns `true` if it changed.

@@ -1,8 +1,7 @@
 //! Sessions of terminals that do not speak telnet, such as those of SSH clients.
 
 use super::Session;
-use crate::wire::ssh::SshLogin;
-use crate::wire::telnet::{InputMode, Telnet};
+use crate::wire::telnet::{InputMode, Telnet, Terminal};
 
 impl Session {
     /// Creates a session for a terminal that sends each key and negotiates nothing.
@@ -24,10 +23,10 @@ impl Session {
         }
     }
 
-    /// Sets what the client reported at its login.
-    pub(crate) fn describe(&mut self, login: &SshLogin) {
-        self.terminal.describe(login);
-        self.resized |= login.terminal.is_some();
+    /// Sets what the peer reported at its start. The next call of `decode` reports the size.
+    pub(crate) fn describe(&mut self, set: impl FnOnce(&mut Terminal)) {
+        set(&mut self.terminal);
+        self.resized = self.terminal.columns.is_some();
     }
 
     /// Sets the size of the window, which the next call of `decode` reports if it has changed.
