@@ -1,15 +1,14 @@
 //! The SSH server of one listener, and the course of its connections.
 
-use super::Passwords;
-use super::authorized::AuthorizedKeys;
 use super::channel::{Link, Session};
 use super::handler::{Progress, SessionError, SessionHandler, Step};
+use super::rules::Rules;
 use super::startups::{Startup, Startups};
 use super::throttle::Throttled;
 use super::worker::Worker;
 use crate::line::{Cut, Line};
 use crate::stream::{Flow, SshStream};
-use drupe_core::wire::ssh::{SshFault, SshServer};
+use drupe_core::wire::ssh::SshFault;
 use drupe_core::{Failure, Peer};
 use drupe_shell::{Channel, OsStream, SshAccept, entropy};
 use russh::keys::PrivateKey;
@@ -33,10 +32,7 @@ const CLOSES_WITHIN: Duration = Duration::from_secs(2);
 
 /// The SSH server of one listener.
 pub(super) struct Acceptor {
-    pub(super) server: SshServer,
-    pub(super) keys: AuthorizedKeys,
-    pub(super) passwords: Option<Arc<dyn Passwords>>,
-    pub(super) log: Arc<dyn Fn(&str) + Send + Sync>,
+    rules: Arc<Rules>,
     config: Arc<Config>,
     startups: Arc<Startups>,
     worker: Arc<Worker>,
@@ -46,19 +42,13 @@ pub(super) struct Acceptor {
 pub(super) struct Accept(pub(super) Arc<Acceptor>);
 
 impl Acceptor {
-    pub(super) fn new(
-        server: SshServer,
-        host_key: PrivateKey,
-        keys: AuthorizedKeys,
-        passwords: Option<Arc<dyn Passwords>>,
-        log: Arc<dyn Fn(&str) + Send + Sync>,
-        worker: Arc<Worker>,
-    ) -> Arc<Self> {
+    pub(super) fn new(rules: Rules, host_key: PrivateKey, worker: Arc<Worker>) -> Arc<Self> {
+        let server = &rules.server;
         let mut methods = MethodSet::empty();
         if server.authorized_keys_path.is_some() {
             methods.push(MethodKind::PublicKey);
         }
-        if passwords.is_some() {
+        if rules.passwords.is_some() {
             methods.push(MethodKind::Password);
         }
         if server.is_open {
@@ -79,7 +69,7 @@ impl Acceptor {
             ..Config::default()
         };
         let startups = Startups::new(server.startups_max);
-        Arc::new(Self { server, keys, passwords, log, config: Arc::new(config), startups, worker })
+        Arc::new(Self { rules: Arc::new(rules), config: Arc::new(config), startups, worker })
     }
 }
 
@@ -131,10 +121,10 @@ impl Connection {
         cut: Cut,
         progress: Arc<Progress>,
     ) -> Result<RunningSession<SessionHandler>, SessionError> {
-        let (acceptor, link) = (Arc::clone(&self.acceptor), Arc::clone(&self.link));
+        let (rules, link) = (Arc::clone(&self.acceptor.rules), Arc::clone(&self.link));
         let socket = Throttled::new(stream, Arc::clone(&link.input)).map_err(Error::from)?;
         let flow = Flow { outgoing: link.outgoing.clone(), ..Flow::default() };
-        let handler = SessionHandler::new(acceptor, self.peer, link, progress, startup);
+        let handler = SessionHandler::new(rules, self.peer, link, progress, startup);
         let config = Arc::clone(&self.acceptor.config);
         run_stream(config, SshStream::new(Line::new(socket, cut), flow), handler).await
     }

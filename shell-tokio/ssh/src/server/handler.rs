@@ -1,9 +1,9 @@
 //! Callbacks for messages of an SSH client.
 
-use super::Passwords;
-use super::acceptor::Acceptor;
 use super::authorized::is_user;
 use super::channel::Link;
+use super::passwords::Passwords;
+use super::rules::Rules;
 use super::startups::Startup;
 use drupe_core::Peer;
 use drupe_core::wire::ssh::{SshFault, SshFrame, SshLogin, SshTerminal};
@@ -69,7 +69,7 @@ impl From<russh::Error> for SessionError {
 
 /// The handler of one SSH connection.
 pub(super) struct SessionHandler {
-    acceptor: Arc<Acceptor>,
+    rules: Arc<Rules>,
     peer: Peer,
     link: Arc<Link>,
     progress: Arc<Progress>,
@@ -88,14 +88,14 @@ pub(super) struct SessionHandler {
 
 impl SessionHandler {
     pub(super) fn new(
-        acceptor: Arc<Acceptor>,
+        rules: Arc<Rules>,
         peer: Peer,
         link: Arc<Link>,
         progress: Arc<Progress>,
         startup: Startup,
     ) -> Self {
         Self {
-            acceptor,
+            rules,
             peer,
             link,
             progress,
@@ -120,7 +120,7 @@ impl SessionHandler {
         self.failures += 1;
         self.progress.reach(Step::Refused);
         // russh tells the client one attempt later that there were too many.
-        if self.failures > self.acceptor.server.attempts_max {
+        if self.failures > self.rules.server.attempts_max {
             return Err(SessionError::Fault(SshFault::Refused));
         }
         Ok(Auth::reject())
@@ -131,7 +131,7 @@ impl SessionHandler {
         self.refused += 1;
         if self.refused <= LOGGED_MAX {
             let (user, end) = (&self.login.user, if self.refused == LOGGED_MAX { "; no more are logged" } else { "" });
-            (self.acceptor.log)(&format!("ssh: {what} of {user:?} from {} is refused{end}", self.peer));
+            (self.rules.log)(&format!("ssh: {what} of {user:?} from {} is refused{end}", self.peer));
         }
         if self.refused > REFUSED_MAX { Err(SessionError::Fault(SshFault::NoSession)) } else { Ok(()) }
     }
@@ -172,7 +172,7 @@ impl Handler for SessionHandler {
     type Error = SessionError;
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, SessionError> {
-        if self.acceptor.server.is_open && is_user(user) {
+        if self.rules.server.is_open && is_user(user) {
             return Ok(self.admit(user, false));
         }
         // Clients ask like this which methods there are.
@@ -180,15 +180,15 @@ impl Handler for SessionHandler {
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, SessionError> {
-        if self.acceptor.keys.has(user, offer.public_key) { Ok(Auth::Accept) } else { self.fail() }
+        if self.rules.keys.has(user, offer.public_key) { Ok(Auth::Accept) } else { self.fail() }
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, SessionError> {
-        if self.acceptor.keys.has(user, key.public_key) { Ok(self.admit(user, true)) } else { self.fail() }
+        if self.rules.keys.has(user, key.public_key) { Ok(self.admit(user, true)) } else { self.fail() }
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, SessionError> {
-        let passwords = self.acceptor.passwords.clone().filter(|_| is_user(user));
+        let passwords = self.rules.passwords.clone().filter(|_| is_user(user));
         let is_right = match passwords {
             Some(passwords) => check(passwords, user, password).await,
             None => false,

@@ -23,12 +23,15 @@ mod error;
 mod handler;
 mod input;
 mod key_file;
+mod passwords;
+mod rules;
 mod startups;
 mod throttle;
 mod worker;
 
 pub use error::ServeError;
 pub use key_file::HostKey;
+pub use passwords::Passwords;
 
 use crate::identity::expand;
 use acceptor::{Accept, Acceptor};
@@ -37,17 +40,10 @@ use drupe_core::Config;
 use drupe_core::wire::Protocol;
 use drupe_core::wire::ssh::SshServer;
 use drupe_shell::SshAcceptor;
+use rules::Rules;
 use std::fmt;
 use std::sync::Arc;
 use worker::Worker;
-
-/// Checks the passwords of users.
-pub trait Passwords: Send + Sync + 'static {
-    /// Returns `true` if this is the password of the user. It may block: it runs on a thread for that.
-    ///
-    /// An unknown user should take as long as a known one.
-    fn check(&self, user: &str, password: &str) -> bool;
-}
 
 /// What SSH listeners need besides their configuration.
 #[derive(Clone)]
@@ -112,8 +108,8 @@ pub fn load(config: &mut Config, options: &Options) -> Result<Vec<HostKey>, Serv
         };
         let passwords = options.passwords.clone().filter(|_| server.takes_passwords);
         let log = Arc::clone(&options.log);
-        let own = SshServer::clone(server);
-        let acceptor = Acceptor::new(own, key, keys, passwords, log, worker);
+        let rules = Rules { server: SshServer::clone(server), keys, passwords, log };
+        let acceptor = Acceptor::new(rules, key, worker);
         Arc::make_mut(server).host = SshAcceptor::host(Accept(acceptor));
     }
     Ok(host_keys)

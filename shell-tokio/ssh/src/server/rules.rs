@@ -1,0 +1,12 @@
+use super::authorized::AuthorizedKeys;
+use super::passwords::Passwords;
+use drupe_core::wire::ssh::SshServer;
+use std::sync::Arc;
+
+/// Who may log in at a listener, and where refused requests are logged.
+pub(super) struct Rules {
+    pub(super) server: SshServer,
+    pub(super) keys: AuthorizedKeys,
+    pub(super) passwords: Option<Arc<dyn Passwords>>,
+    pub(super) log: Arc<dyn Fn(&str) + Send + Sync>,
+}
