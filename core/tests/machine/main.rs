@@ -32,5 +32,6 @@ mod request_guard;
 mod room_total;
 mod shards;
 mod slow_members;
+mod ssh;
 mod truncated;
 mod vacuous;
