@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 19] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -20,6 +20,7 @@ const PAGES: [&str; 18] = [
     "shell-tokio/docs/pubsub.md",
     "shell-tokio/docs/pubsub-guide.md",
     "shell-tokio/docs/rooms.md",
+    "shell-tokio/docs/ssh.md",
     "shell-smol/README.md",
     "shell-mio/README.md",
     "core/shell/README.md",
