@@ -241,6 +241,11 @@ impl Listen {
         }
     }
 
+    /// Returns `true` if connections are encrypted up to this server, by TLS or SSH.
+    pub(crate) const fn is_encrypted(&self) -> bool {
+        self.tls.is_some() || matches!(self.protocol, Protocol::Ssh(_))
+    }
+
     /// Returns `true` if the address is not local, or a proxy may be in front of the listener.
     pub(crate) fn is_reached_by_others(&self) -> bool {
         let is_forwarded = matches!(&self.protocol, Protocol::Http(http) if http.forwarded.is_some());

@@ -355,7 +355,8 @@ impl View<'_> {
     /// Adds an error if secrets would cross a network in the clear without `allow_plaintext`.
     fn check_secrets(&self, listen: &Listen, problems: &mut Problems<'_>) {
         let place = if self.listener.forward.is_some() { "forward" } else { "address" };
-        let is_clear = !listen.is_local() && self.listener.tls.is_none();
+        let has_tls = self.listener.tls.is_some();
+        let is_clear = !listen.is_local() && !has_tls && !listen.is_encrypted();
         if !is_clear || self.settings.authentication.allow_plaintext {
             return;
         }

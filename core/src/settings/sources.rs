@@ -197,7 +197,7 @@ impl Sources {
         let (mut plan, found) = Plan::new(&settings, provided, &layers, self.listen.is_empty());
         problems.extend(found);
         for (listen, number) in self.listen.iter().zip(1..) {
-            let is_clear = !listen.is_local() && listen.tls.is_none();
+            let is_clear = !listen.is_local() && !listen.is_encrypted();
             if let (true, Some(words)) = (
                 is_clear && !settings.authentication.allow_plaintext,
                 listeners::secrets_in_the_clear(&settings, "TLS for a listener in a file"),

@@ -51,7 +51,7 @@ fn of_reach(settings: &Settings, listen: &Listen, warnings: &mut Warnings<'_>) {
     let key = format!("listeners.{}", listen.name);
     let is_inherited = matches!(listen.address, Address::Inherited(_) | Address::Mounted(_));
     // What hands a socket or a connection over may know that it is local, or speak TLS itself.
-    let is_clear = listen.tls.is_none() && !listen.is_local() && !is_inherited;
+    let is_clear = !listen.is_encrypted() && !listen.is_local() && !is_inherited;
     if is_clear && settings.profile == Profile::Production {
         warnings.add(&key, "traffic crosses the network in the clear: set tls, or listen on loopback behind a proxy");
     }

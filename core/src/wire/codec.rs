@@ -293,7 +293,7 @@ const NAME_MAX_BYTES: usize = 32;
 /// Maximum size of an encoded frame, in bytes: the greatest limit for a message.
 const FRAME_MAX_BYTES: u64 = 1 << 30;
 /// Reserved names, which a codec cannot have: schemes, wires and settings of Drupe.
-const OUR_NAMES: [&str; 20] = [
+const OUR_NAMES: [&str; 21] = [
     "tcp",
     "tls",
     "unix",
@@ -313,6 +313,7 @@ const OUR_NAMES: [&str; 20] = [
     "autos",
     "http",
     "events",
+    "ssh",
     "custom",
 ];
 

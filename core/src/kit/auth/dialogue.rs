@@ -23,7 +23,7 @@ impl Asks {
     /// The dialogue needs a wire with prompts. Input must stay on this machine or be encrypted,
     /// unless plaintext is allowed.
     pub(super) fn may_ask<C>(self, hub: &Hub<'_, C>, conn: ConnId) -> bool {
-        let has_lines = matches!(hub.wire_name(conn), Some("lines" | "telnet" | "ws+telnet"));
+        let has_lines = matches!(hub.wire_name(conn), Some("lines" | "telnet" | "ws+telnet" | "ssh"));
         self.is_enabled
             && hub.is_open(conn)
             && has_lines
@@ -33,7 +33,8 @@ impl Asks {
 
     /// Returns `true` if a plaintext password may be sent on this connection, prompted or not.
     pub(super) fn may_send_password<C>(self, hub: &Hub<'_, C>, conn: ConnId) -> bool {
-        self.allows_plaintext || hub.secured(conn).is_some() || is_local(hub, conn)
+        let is_encrypted = hub.secured(conn).is_some() || hub.wire_name(conn) == Some("ssh");
+        self.allows_plaintext || is_encrypted || is_local(hub, conn)
     }
 }
 
