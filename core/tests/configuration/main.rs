@@ -13,6 +13,7 @@ mod settings_mistakes;
 mod settings_origins;
 mod settings_rooms;
 mod settings_secrets;
+mod settings_ssh;
 mod settings_template;
 mod settings_warnings;
 mod settings_wires;

@@ -1,5 +1,6 @@
 //! Configurations: layers, errors, and the effect of every key.
 
+use crate::settings_ssh::SSH_EFFECTS;
 use drupe_core::settings::{Catalog, Resolved, Sources};
 use drupe_core::testing::Netstrings;
 use drupe_core::tls::ClientTls;
@@ -320,14 +321,6 @@ listeners.a.telnet.gmcp=true <- listeners.a.protocol=telnet
 listeners.a.telnet.msdp=true <- listeners.a.protocol=telnet
 listeners.a.telnet.compress=true <- listeners.a.protocol=telnet
 listeners.a.telnet.keep_alive=7s <- listeners.a.protocol=telnet
-listeners.a.ssh.host_key=x <- listeners.a.protocol=ssh
-listeners.a.ssh.authorized_keys=x <- listeners.a.protocol=ssh
-listeners.a.ssh.passwords=true <- listeners.a.protocol=ssh
-listeners.a.ssh.login=none <- listeners.a.protocol=ssh
-listeners.a.ssh.mode=keys <- listeners.a.protocol=ssh
-listeners.a.ssh.login_timeout=7s <- listeners.a.protocol=ssh
-listeners.a.ssh.startups_max=7 <- listeners.a.protocol=ssh
-listeners.a.ssh.attempts_max=7 <- listeners.a.protocol=ssh
 listeners.a.wait=7ms <- listeners.a.protocol=auto
 listeners.a.websocket.path=/x <- listeners.a.protocol=websocket
 listeners.a.websocket.origins=['https://example.org'] <- listeners.a.protocol=websocket
@@ -406,7 +399,7 @@ fn every_settings_key_has_an_effect() {
         let before = if before.is_empty() { String::new() } else { format!("; tunnels.e.{before}") };
         format!("tunnels.e.{key} <- {needed}{before}")
     };
-    let own = EFFECTS.lines().map(ToString::to_string);
+    let own = EFFECTS.lines().chain(SSH_EFFECTS.lines()).map(ToString::to_string);
     let tunnels = TUNNEL_EFFECTS.lines().filter(|line| !line.is_empty()).map(of_tunnel);
     for line in own.chain(tunnels).filter(|line| !line.is_empty()) {
         let line = line.as_str();
