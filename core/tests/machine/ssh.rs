@@ -86,7 +86,7 @@ fn login_has_a_time_limit() {
     assert_eq!(deadline, Time::START + Duration::from_secs(30));
     machine.elapsed(deadline);
     assert_eq!(machine.metrics().ended.get(Reason::AuthenticationTimeout), 1);
-    machine.received(deadline, conn, b"late");
+    machine.received(deadline, conn, &mut b"late".to_vec());
 }
 
 /// Notes what a handler learns of a session.

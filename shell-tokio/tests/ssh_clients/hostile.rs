@@ -1,6 +1,7 @@
 //! Peers that lie, and many that never finish.
 
 use crate::stage::{Running, Stage};
+use crate::support::Program;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -124,4 +125,34 @@ limits: { connections_per_address_max: 5000 }\n",
     });
     assert!(code == Some(0) || !crate::support::is_installed("ssh"));
     assert_eq!(program.terminate_quietly(), Some(0));
+}
+
+#[test]
+fn client_that_does_not_read_ends_alone() {
+    const LINES: usize = 800;
+    let stage = Stage::new("slow-reader");
+    let program = Program::start(&[
+        "--unlimited",
+        "--app",
+        "relay",
+        "--listen",
+        &format!("ssh://127.0.0.1:0?login=none&host_key={}", stage.key("host")),
+        "--listen",
+        "tcp://127.0.0.1:0",
+    ]);
+    let running = Running::of(program);
+    // Nobody reads what it prints, so that the client stops to enlarge its window.
+    let Some(_ssh) = stage.ssh(&running, "ann", &["-T"]) else { return };
+    stage.until_known();
+    let mut reader = connect(&running, 1);
+    let mut sender = connect(&running, 1);
+    let line = format!("{}\n", "x".repeat(60_000));
+    let mut heard = vec![0; line.len()];
+    for _ in 0..LINES {
+        sender.write_all(line.as_bytes()).expect("it is read");
+        reader.read_exact(&mut heard).expect("others are served");
+    }
+    let (code, printed) = running.terminate();
+    assert_eq!(code, Some(0));
+    assert!(printed.contains("reason=slow_consumer"), "{printed}");
 }

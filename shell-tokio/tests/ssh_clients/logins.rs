@@ -63,6 +63,26 @@ fn openssh_logs_in_through_an_agent() {
 }
 
 #[test]
+fn open_listener_asks_for_a_login_where_the_program_requires_one() {
+    let stage = Stage::new("dialogue");
+    let program = stage.start(
+        "listeners: { a: { address: '127.0.0.1:0', protocol: ssh, app: echo, ssh: { host_key: host, login: none } } }
+authentication: { enabled: true, dialogue: true, iterations: 4096, users: { ann: { password: correct } } }\n",
+        1,
+    );
+    let Some(mut ssh) = stage.ssh_on_terminal(&program, "root", &[]) else { return };
+    ssh.hear_until("user: ");
+    ssh.say("ann\r");
+    ssh.hear_until("password: ");
+    ssh.say("correct\r");
+    let heard = ssh.hear_until("you are ann");
+    assert!(!heard.contains("correct"), "{heard}");
+    ssh.say("hello\r");
+    ssh.hear_until("hello\r\n");
+    assert_eq!(program.terminate_quietly(), Some(0));
+}
+
+#[test]
 fn openssh_and_plink_log_in_with_a_password() {
     let stage = Stage::new("passwords");
     let program = stage.start(

@@ -93,6 +93,11 @@ impl Stage {
         Client::start("ssh", &arguments)
     }
 
+    /// Waits until a client has accepted the host key, and so has exchanged keys.
+    pub(crate) fn until_known(&self) {
+        self.0.wait_for("known_hosts", "ssh-ed25519", 1);
+    }
+
     pub(crate) fn ssh_on_terminal(&self, program: &Running, user: &str, options: &[&str]) -> Option<Client> {
         let arguments = self.arguments(program, user, options);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["127.0.0.1"]).collect();
@@ -111,6 +116,15 @@ pub(crate) fn output(command: &mut Command) -> (Option<i32>, String, String) {
 pub(crate) struct Running(Program);
 
 impl Running {
+    pub(crate) const fn of(program: Program) -> Self {
+        Self(program)
+    }
+
+    /// Ends it as an operator does. Returns its exit code and its log, which is no file.
+    pub(crate) fn terminate(self) -> (Option<i32>, String) {
+        self.0.terminate()
+    }
+
     pub(crate) fn port_of(&self, place: usize) -> u16 {
         self.0.port_of(place)
     }
