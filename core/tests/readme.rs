@@ -66,7 +66,7 @@ fn shells_and_driver_stay_within_readme_line_counts() {
         ("The shells for tokio and smol have at most 450 lines each", "../shell-tokio/src", 450),
         ("The shells for tokio and smol have at most 450 lines each", "../shell-smol/src", 450),
         ("which also connects, has at most 750", "../shell-mio/src", 750),
-        ("The driver that all shells share has at most 900", "shell/src/driver", 900),
+        ("The driver that all shells share has at most 950", "shell/src/driver", 950),
     ] {
         assert!(one_line(README).contains(words), "the README should say: {words}");
         let lines = lines_in(folder);

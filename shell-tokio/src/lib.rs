@@ -35,6 +35,8 @@ pub use drupe_shell::client::Client;
 pub use drupe_shell::platform_roots;
 pub use drupe_shell::stream::{Connection, Connections};
 pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
+#[cfg(feature = "ssh")]
+pub use drupe_ssh::server as ssh;
 pub use mounted::MountedStream;
 pub use run::Tokio;
 pub use stream::Stream;
@@ -65,13 +67,7 @@ pub use stream::Stream;
 /// }
 /// ```
 #[cfg(feature = "tunnel")]
-pub mod tunnel {
-    pub use drupe_ssh::*;
-}
-
-/// SSH listeners. Call [`load`](ssh::load) before the server binds them.
-#[cfg(feature = "ssh")]
-pub use drupe_ssh::server as ssh;
+pub use drupe_ssh as tunnel;
 
 /// Creates a client that runs on its own thread, with its own runtime.
 ///
