@@ -25,6 +25,7 @@ fn decode(decoder: &mut Decoder, input: &[u8], piece: usize) -> Result<Vec<Strin
         let mut rest = piece.to_vec();
         while !rest.is_empty() || decoder.is_ahead() {
             let decoded = decoder.decode(&mut rest, &mut buffer, &budget).map_err(|_| DecodeFailed)?;
+            let used = decoded.used;
             match decoded.item {
                 Some(Item::Message(payload)) => {
                     found.push(format!("{:?}", String::from_utf8_lossy(payload.as_bytes())))
@@ -33,7 +34,7 @@ fn decode(decoder: &mut Decoder, input: &[u8], piece: usize) -> Result<Vec<Strin
                 Some(item) => found.push(format!("{item:?}")),
                 None => {}
             }
-            rest.drain(..decoded.used);
+            rest.drain(..used);
         }
     }
     Ok(found)
