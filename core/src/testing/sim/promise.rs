@@ -208,9 +208,8 @@ fn is_asked_in_time(config: &Config, listener: ListenerId) -> bool {
 fn may_type(protocol: &Protocol) -> bool {
     match protocol {
         Protocol::Spoken(wire) => matches!(wire, Wire::Telnet(_)),
-        Protocol::Auto(_) => true,
+        Protocol::Auto(_) | Protocol::Ssh(_) => true,
         Protocol::Http(http) => http.telnet.is_some(),
-        Protocol::Ssh(_) => true,
     }
 }
 

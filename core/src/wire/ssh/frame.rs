@@ -105,11 +105,9 @@ pub(crate) fn parse_prelude(held: &[u8]) -> Prelude {
 impl SshLogin {
     fn content(&self) -> Vec<u8> {
         let Self { user, is_authenticated, terminal, has_crlf, environment } = self;
-        let mut out = alloc::vec![
-            u8::from(*is_authenticated) * AUTHENTICATED
-                | u8::from(terminal.is_some()) * HAS_TERMINAL
-                | u8::from(*has_crlf) * HAS_CRLF
-        ];
+        let flags = [(*is_authenticated, AUTHENTICATED), (terminal.is_some(), HAS_TERMINAL), (*has_crlf, HAS_CRLF)];
+        let set = flags.iter().filter(|(is_set, _)| *is_set);
+        let mut out = alloc::vec![set.fold(0, |all, (_, flag)| all | flag)];
         write_text(user, &mut out);
         if let Some(SshTerminal { name, columns, rows }) = terminal {
             write_text(name, &mut out);
@@ -146,7 +144,11 @@ impl SshLogin {
 
 /// Writes a text with its length in two bytes. The rest of a longer text is cut off.
 fn write_text(text: &str, out: &mut Vec<u8>) {
-    let short = &text[..text.floor_char_boundary(usize::from(u16::MAX))];
+    let mut end = text.len().min(usize::from(u16::MAX));
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let short = text.get(..end).unwrap_or_default();
     out.extend_from_slice(&u16::try_from(short.len()).unwrap_or(u16::MAX).to_be_bytes());
     out.extend_from_slice(short.as_bytes());
 }
