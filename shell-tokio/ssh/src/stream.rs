@@ -25,6 +25,8 @@ const TAKEN_MAX_BYTES: usize = 16 << 20;
 pub(super) struct SshStream<S> {
     stream: S,
     taken: BytesMut,
+    /// Limit on `taken`, in bytes.
+    taken_max: usize,
     rest: Option<(Rest, Pin<Box<Sleep>>)>,
     flow: Flow,
 }
@@ -67,7 +69,12 @@ impl Ear {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> SshStream<S> {
     pub(super) fn new(stream: S, flow: Flow) -> Self {
-        Self { stream, taken: BytesMut::new(), rest: None, flow }
+        Self { stream, taken: BytesMut::new(), taken_max: TAKEN_MAX_BYTES, rest: None, flow }
+    }
+
+    /// Sets the limit on data accepted from russh and not yet written, in bytes.
+    pub(super) fn taken_max(self, bytes: usize) -> Self {
+        Self { taken_max: bytes, ..self }
     }
 
     /// Writes as much accepted data as the inner stream takes.
@@ -137,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SshStream<S> {
         {
             return Poll::Ready(written);
         }
-        let room = TAKEN_MAX_BYTES.saturating_sub(self.taken.len());
+        let room = self.taken_max.saturating_sub(self.taken.len());
         if room == 0 {
             return Poll::Pending;
         }

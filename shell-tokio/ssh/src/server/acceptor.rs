@@ -23,6 +23,8 @@ use tokio::time::timeout;
 const REJECTION: Duration = Duration::from_millis(300);
 /// Time without input after which the client is asked whether it is alive. Three questions are asked.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// Limit on what is kept for a client that does not read, beyond the output of its session, in bytes.
+const TAKEN_MAX_BYTES: usize = 2 << 20;
 /// Size of a channel's window, in bytes.
 const WINDOW_BYTES: u32 = 128 << 10;
 /// Maximum time for sent data to arrive, and for the client to close the connection, after its session has ended.
@@ -126,7 +128,7 @@ impl Connection {
         let flow = Flow { outgoing: link.outgoing.clone(), ..Flow::default() };
         let handler = SessionHandler::new(rules, self.peer, link, progress, startup);
         let config = Arc::clone(&self.acceptor.config);
-        run_stream(config, SshStream::new(Line::new(socket, cut), flow), handler).await
+        run_stream(config, SshStream::new(Line::new(socket, cut), flow).taken_max(TAKEN_MAX_BYTES), handler).await
     }
 
     /// Waits until the client has closed the connection. Once the machine drops it, the client has a moment for that.

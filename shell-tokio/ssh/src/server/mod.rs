@@ -98,13 +98,12 @@ pub fn load(config: &mut Config, options: &Options) -> Result<Vec<HostKey>, Serv
         let keys = read(server, options.passwords.is_some())?;
         let (key, host_key) = key_file::read_or_create(&server.host_key_path)?;
         host_keys.push(host_key);
-        let worker = match &worker {
-            Some(worker) => Arc::clone(worker),
-            None => {
-                let started = Worker::start();
-                let started = started.map_err(|error| without_file(format!("can't start the SSH thread: {error}")))?;
-                Arc::clone(worker.insert(Arc::new(started)))
-            }
+        let worker = if let Some(worker) = &worker {
+            Arc::clone(worker)
+        } else {
+            let started = Worker::start();
+            let started = started.map_err(|error| without_file(format!("can't start the SSH thread: {error}")))?;
+            Arc::clone(worker.insert(Arc::new(started)))
         };
         let passwords = options.passwords.clone().filter(|_| server.takes_passwords);
         let log = Arc::clone(&options.log);
