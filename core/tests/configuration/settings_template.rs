@@ -86,7 +86,7 @@ fn commented_template_values_are_the_defaults() {
 }
 
 /// What an example needs to have a meaning: instead of what, and what else.
-const CONTEXT: [(&str, &[(&str, &str)]); 17] = [
+const CONTEXT: [(&str, &[(&str, &str)]); 18] = [
     ("websocket:", &[("protocol: auto", "protocol: websocket")]),
     ("forwarded:", &[("protocol: auto", "protocol: websocket")]),
     ("socket:", &[("address: 127.0.0.1:7000", "address: unix:/x")]),
@@ -98,6 +98,7 @@ const CONTEXT: [(&str, &[(&str, &str)]); 17] = [
         ],
     ),
     ("cluster:", &[]),
+    ("recorder:", &[]),
     ("tunnels:", &[("address: 127.0.0.1:7000", "forward: { tunnel: edge }")]),
     ("tokens:", &[("authentication:", "authentication:\n  enabled: true")]),
     ("users:", &[("authentication:", "authentication:\n  enabled: true")]),

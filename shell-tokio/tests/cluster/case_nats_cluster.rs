@@ -2,6 +2,7 @@
 
 use super::host::{Broker, SHELLS};
 use super::nats::{Kept, NatsServer, is_there};
+use super::proxy::Proxy;
 use super::stage::Stage;
 use std::time::{Duration, Instant};
 
@@ -66,13 +67,13 @@ fn killed_leader_of_a_cluster_leaves_no_silent_gap() {
 }
 
 #[test]
-#[ignore = "fails: which of the servers a host is linked to is not known here"]
 fn hosts_leave_a_server_that_is_about_to_end() {
     if !is_there() {
         return;
     }
     let servers = NatsServer::start_three("lame-duck", "lame_duck_duration: '30s'\nlame_duck_grace_period: '1s'\n");
-    let at = brokers(&servers);
+    // A host knows only this way at first, so it has its link to this server.
+    let at = servers.each_ref().map(|server| Broker::Nats(Proxy::start(server.port).address(), 3));
     let stage = Stage::start("nats: lame duck", at.each_ref());
     servers[1].signal("-USR2");
     stage.hosts[1].wait_for_log("the server is about to end (lame duck mode)", 1);
