@@ -122,3 +122,20 @@ fn listener_limits_inherit_the_global_limits() {
     let line = "listeners.a.limits.messages: \"50/s burst 200\" # profile production";
     assert!(explained.lines().any(|known| known == line), "{explained}");
 }
+
+#[test]
+fn all_invalid_values_are_reported_at_once() {
+    let text = "limits:\n  connections_max: -1\n  peer:\n    idle: 30\n    silence: 5x\n  exempt: [10.0.0.0/8, foo]\nlog:\n  levle: loud\n";
+    let problems = file(text).resolve().expect_err("nothing is right").to_string();
+    for line in [
+        "drupe.yaml:2: ",
+        "drupe.yaml:4: ",
+        "drupe.yaml:5: ",
+        "drupe.yaml:6: limits.exempt[1]: ",
+        "drupe.yaml:8: log.levle: ",
+    ] {
+        assert!(problems.lines().any(|problem| problem.starts_with(line)), "{line}\n{problems}");
+    }
+    let problems = file("listeners: [ { address: '127.0.0.1:1' } ]\n").resolve().expect_err("a list").to_string();
+    assert_eq!(problems, "drupe.yaml:1: listeners: it takes keys with values");
+}

@@ -95,31 +95,32 @@ fn monitor_requires_the_credential_and_limits_guesses() {
     assert!(answer.starts_with("HTTP/1.1 429"), "the address is refused after five failures: {answer}");
     hub.advance(Duration::from_secs(60));
     let conn = watcher(&mut hub);
-    assert_eq!(types(&told(&mut hub, conn)), ["hello", "active_sessions"]);
+    assert_eq!(types(&told(&mut hub, conn)), ["hello", "history", "active_sessions"]);
     let conn = ask(&mut hub, "/monitor", "Authorization: Basic eDowMTIzNDU2Nzg5YWJjZGVm\r\n");
-    assert_eq!(types(&told(&mut hub, conn)), ["hello", "active_sessions"]);
+    assert_eq!(types(&told(&mut hub, conn)), ["hello", "history", "active_sessions"]);
 }
 
 #[test]
 fn watcher_is_told_its_address_and_the_samples_that_were_taken_before_it_came() {
     let (mut hub, _) = world(MonitorLimits::default());
-    hub.set_clock(UnixTime::from_millis(1_000_000));
-    hub.advance(Duration::from_secs(20));
+    let start = 1_800_000_000_000_u64;
+    hub.set_clock(UnixTime::from_millis(start));
+    hub.advance(Duration::from_secs(10));
     let ann = hub.connect();
     hub.line(ann, "hello");
     let watcher = watcher(&mut hub);
     let first = told(&mut hub, watcher);
     assert_eq!(types(&first), ["hello", "history", "active_sessions"]);
     assert_eq!(first[0]["address"], "127.0.0.1");
-    // At the start, the time of day was not known.
-    let kept = json!([[1_010_000, 0, 0, 0, 0, 0, 0], [1_020_000, 0, 0, 0, 0, 0, 0]]);
-    assert_eq!(first[1]["series"][0]["samples"], kept);
+    let [hour, day] = [0, 1].map(|series| &first[1]["series"][series]["samples"]);
+    let sample = |at| json!([at, 0, 0, 0, 0, 0, 0]);
+    assert_eq!((hour, day), (&json!([sample(start), sample(start + 10_000)]), &json!([sample(start)])));
     hub.advance(Duration::from_secs(10));
     let later = told(&mut hub, watcher);
     let news: Vec<_> = later.iter().filter(|message| message["type"] == "history").collect();
     let sample = &news[0]["series"][0]["samples"][0];
     // The open connections are those of the table, without that of the watcher.
-    assert_eq!((news.len(), &sample[0], &sample[1], &sample[3]), (1, &1_030_000.into(), &1.into(), &1.into()));
+    assert_eq!((news.len(), &sample[0], &sample[1], &sample[3]), (1, &(start + 20_000).into(), &1.into(), &1.into()));
     assert_eq!(news[0]["series"][1]["samples"], json!([]));
 }
 
@@ -129,8 +130,8 @@ fn watcher_receives_session_starts_ends_and_messages() {
     let ann = hub.connect();
     let watcher = watcher(&mut hub);
     let first = told(&mut hub, watcher);
-    assert_eq!(first[1]["sessions"][0]["id"], ann.to_string());
-    assert_eq!(first[1]["sessions"][0]["listener"], "lines");
+    assert_eq!(first[2]["sessions"][0]["id"], ann.to_string());
+    assert_eq!(first[2]["sessions"][0]["listener"], "lines");
     let bob = hub.connect();
     let started = told(&mut hub, watcher);
     assert_eq!((types(&started), &started[0]["session"]["is_newest"]), (vec!["session_started"], &Value::Bool(true)));
