@@ -64,7 +64,7 @@ impl Cluster {
         if let Some(room) = self.rooms.get_mut(&name) {
             (room.top, room.confirmed_at) = (Some(message.position), now);
             room.messages = room.messages.saturating_add(1);
-            if keeps_early && room.is_read {
+            if keeps_early && room.reading.is_some() {
                 room.meanwhile.add(&message);
             }
         }

@@ -170,7 +170,7 @@ impl Cluster {
             Purpose::Publish { room, keep, from, request } => {
                 self.published(now, (&room, keep), from, request, &answer);
             }
-            Purpose::Asks(room, from) => self.asks_read(now, &room, from, answer),
+            Purpose::Asks(room, from, number) => self.asks_read(now, &room, (from, number), answer),
             Purpose::History { keep, from, request, range, max } => {
                 self.history_read(keep, (from, request), range, max, answer);
             }

@@ -63,6 +63,8 @@ pub(super) struct Filling {
     /// Other reads.
     pub(super) reads: VecDeque<(Request, Purpose)>,
     pub(super) under_way: usize,
+    /// The number of the last reading for new members.
+    pub(super) number: u64,
     /// When the histories of rooms may be read.
     pub(super) from: Option<Time>,
     /// When members that wait for the position of a room have waited too long.

@@ -11,8 +11,8 @@ pub(super) enum Purpose {
         from: u8,
         request: Option<u64>,
     },
-    /// What members have missed, from an offset on.
-    Asks(Arc<str>, u64),
+    /// What members have missed, from an offset on, with the number of the reading.
+    Asks(Arc<str>, u64, u64),
     History {
         keep: Keep,
         from: u8,

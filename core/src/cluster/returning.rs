@@ -34,8 +34,7 @@ impl Cluster {
         match room.top.filter(|_| room.step == Step::Live) {
             Some(position) if ask.since.is_none() => self.tell(name, ask, position, Ok(Arc::default())),
             _ => {
-                self.filling.asks.insert((ask.asked_at + ASKS_WAIT, Arc::clone(name)));
-                room.asks.push(ask);
+                self.wait(name, [ask]);
                 self.read_for_asks(now, name);
             }
         }
@@ -45,7 +44,7 @@ impl Cluster {
     pub(crate) fn release(&mut self, now: Time, name: &str) {
         if let Some(room) = self.rooms.get_mut(name) {
             room.is_held = false;
-            room.asks.clear();
+            (room.asks, room.asked) = (Vec::new(), Vec::new());
             self.drop_if_unused(now, name);
         }
     }
@@ -62,7 +61,8 @@ impl Cluster {
 
     /// Reads what members have missed: once for all of them, from the lowest of their positions on.
     fn read_for_asks(&mut self, now: Time, name: &Arc<str>) {
-        let Some(room) = self.rooms.get_mut(name).filter(|room| room.step == Step::Live && !room.is_read) else {
+        let Some(room) = self.rooms.get_mut(name).filter(|room| room.step == Step::Live && room.reading.is_none())
+        else {
             return;
         };
         let (Some(top), false) = (room.top, room.asks.is_empty()) else { return };
@@ -75,32 +75,34 @@ impl Cluster {
         // The message at the position comes too, and one that members may not have shows that there are more.
         let part = Part { from: Some(from), max: messages_max.saturating_add(2), bytes_max, above: messages_max };
         let read = Request::Read { room: Arc::clone(name), keep: room.keep, part };
-        room.is_read = true;
-        self.read(now, read, Purpose::Asks(Arc::clone(name), from));
+        self.filling.number += 1;
+        let number = self.filling.number;
+        (room.asked, room.reading) = (core::mem::take(&mut room.asks), Some(number));
+        self.read(now, read, Purpose::Asks(Arc::clone(name), from, number));
     }
 
     /// Handles the history that was read for members, from an offset on.
-    pub(super) fn asks_read(&mut self, now: Time, name: &Arc<str>, from: u64, mut answer: Answer) {
+    pub(super) fn asks_read(&mut self, now: Time, name: &Arc<str>, (from, number): (u64, u64), mut answer: Answer) {
         let may_be_early = self.may_be_early();
-        let Some(room) = self.rooms.get_mut(name) else { return };
+        let Some(room) = self.rooms.get_mut(name).filter(|room| room.reading == Some(number)) else { return };
         if let (Answer::Page(page), Some(top), true) = (&mut answer, room.top, may_be_early) {
             align(page, top, room.meanwhile.iter());
         }
-        room.is_read = false;
+        let asked = core::mem::take(&mut room.asked);
+        room.reading = None;
         room.meanwhile.clear();
-        let (Some(top), is_live) = (room.top, room.step == Step::Live) else { return };
+        let (Some(top), is_live, age) = (room.top, room.step == Step::Live, room.keep.age) else { return };
         match answer {
-            Answer::Page(page) if is_live && page.top == Some(top) => self.tell_from(name, top, from, &page),
-            Answer::Refused(_) => {
-                let asks = core::mem::take(&mut room.asks);
-                self.tell_all(name, asks, top, &Err(Gap::BrokerAway));
+            Answer::Page(page) if is_live && page.top == Some(top) => {
+                let rest = self.tell_from(name, (top, age), from, &page, asked);
+                self.wait(name, rest);
             }
+            Answer::Refused(_) => self.tell_all(name, asked, top, &Err(Gap::BrokerAway)),
             _ => {
-                room.asks.iter_mut().for_each(|ask| ask.tries += 1);
-                let (over, rest) =
-                    core::mem::take(&mut room.asks).into_iter().partition(|ask| ask.tries > TRIES_MAX && is_live);
-                room.asks = rest;
+                let again = asked.into_iter().map(|ask| Ask { tries: ask.tries.saturating_add(1), ..ask });
+                let (over, rest): (Vec<_>, Vec<_>) = again.partition(|ask| ask.tries > TRIES_MAX && is_live);
                 self.tell_all(name, over, top, &Err(Gap::Rewritten));
+                self.wait(name, rest);
                 if is_live && self.is_up() {
                     // The broker has another position than this host.
                     self.want(name);
@@ -110,25 +112,37 @@ impl Cluster {
         self.read_for_asks(now, name);
     }
 
-    /// Answers members from a page that begins at an offset. Those whose part it does not reach wait for the next page.
-    fn tell_from(&mut self, name: &Arc<str>, top: Position, from: u64, page: &Page) {
-        let Some(room) = self.rooms.get_mut(name) else { return };
-        let age = room.keep.age;
+    /// Answers members from a page that begins at an offset. Returns those whose part it does not reach.
+    fn tell_from(
+        &mut self,
+        name: &Arc<str>,
+        (top, age): (Position, Option<Duration>),
+        from: u64,
+        page: &Page,
+        asked: Vec<Ask>,
+    ) -> Vec<Ask> {
         let last = page.messages.last().map(|message| message.position.offset);
         let is_whole = !page.is_above && last.is_none_or(|last| last >= top.offset);
         let is_within =
             |since: Position| since.epoch != top.epoch || since.offset == from || since.offset > from && is_whole;
-        let (mut asks, rest): (Vec<Ask>, _) =
-            core::mem::take(&mut room.asks).into_iter().partition(|ask| ask.since.is_some_and(is_within));
-        room.asks = rest;
-        asks.sort_by_key(|ask| (ask.since, ask.messages_max, ask.bytes_max));
+        let (mut asks, rest): (Vec<Ask>, _) = asked.into_iter().partition(|ask| ask.since.is_some_and(is_within));
+        let of = |ask: &Ask| (ask.since, ask.messages_max, ask.bytes_max);
+        asks.sort_by_key(of);
         // Members of a host that has ended often have the same position.
-        for same in
-            asks.chunk_by(|a, b| (a.since, a.messages_max, a.bytes_max) == (b.since, b.messages_max, b.bytes_max))
-        {
+        for same in asks.chunk_by(|a, b| of(a) == of(b)) {
             let Some(first) = same.first() else { continue };
             let missed = missed_by(*first, page, is_whole, age);
             self.tell_all(name, same.iter().copied(), top, &missed);
+        }
+        rest
+    }
+
+    /// Lets members wait until the position of their room is known, or its history can be read for them.
+    fn wait(&mut self, name: &Arc<str>, asks: impl IntoIterator<Item = Ask>) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        for ask in asks {
+            self.filling.asks.insert((ask.asked_at + ASKS_WAIT, Arc::clone(name)));
+            room.asks.push(ask);
         }
     }
 
@@ -137,8 +151,8 @@ impl Cluster {
         while self.filling.asks.first().is_some_and(|(due, _)| *due <= now) {
             let Some((_, name)) = self.filling.asks.pop_first() else { return };
             let Some(room) = self.rooms.get_mut(&name) else { continue };
-            if room.is_read && room.step == Step::Live {
-                // The link answers, or fails in time.
+            if room.reading.is_some() && room.step == Step::Live {
+                // The link answers what was asked before, or fails in time.
                 self.filling.asks.insert((now + ASKS_WAIT, name));
                 continue;
             }

@@ -29,8 +29,11 @@ pub(super) struct Room {
     pub(super) early: Early,
     /// Members that wait to be told what they have missed.
     pub(super) asks: Vec<Ask>,
-    /// Whether the history is being read for them, and the messages that came meanwhile.
-    pub(super) is_read: bool,
+    /// Members for which the history is being read, and the messages that came meanwhile. Members that ask later have
+    /// positions that the answer may not have yet.
+    pub(super) asked: Vec<Ask>,
+    /// The number of that reading. An earlier one may be of a room that was dropped since.
+    pub(super) reading: Option<u64>,
     pub(super) meanwhile: Early,
     /// Whether the room must begin a new epoch, because messages were published that the broker does not have.
     pub(super) must_renew: bool,
@@ -180,7 +183,8 @@ impl Room {
             step: Step::Wanted,
             early: Early::default(),
             asks: Vec::new(),
-            is_read: false,
+            asked: Vec::new(),
+            reading: None,
             meanwhile: Early::default(),
             must_renew: false,
             messages: 0,
@@ -191,6 +195,11 @@ impl Room {
 
     /// Returns `true` if nobody here needs the room any more.
     pub(super) fn is_unused(&self) -> bool {
-        !self.is_held && !self.must_renew && !self.must_check && self.asks.is_empty() && self.people.is_unused()
+        !self.is_held
+            && !self.must_renew
+            && !self.must_check
+            && self.asks.is_empty()
+            && self.asked.is_empty()
+            && self.people.is_unused()
     }
 }

@@ -77,14 +77,12 @@ mod with {
             let accounts = SharedAccounts::current(&self.0);
             // The identity of the session has the name as it was given.
             let account = prepared_name(user).ok().filter(|name| name == user).and_then(|name| accounts.account(&name));
-            match account {
-                Some(account) => account.credentials.verify(password),
-                None => {
-                    // The work does not depend on whether the user exists.
-                    let _ = Credentials::new(password, SALT, accounts.iterations());
-                    false
-                }
-            }
+            let Some(account) = account else {
+                // The work does not depend on whether the user exists.
+                let _ = Credentials::new(password, SALT, accounts.iterations());
+                return false;
+            };
+            account.credentials.verify(password)
         }
     }
 }

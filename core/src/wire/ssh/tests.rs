@@ -28,7 +28,7 @@ fn decode(decoder: &mut Decoder, input: &[u8], piece: usize) -> Result<Vec<Strin
             let used = decoded.used;
             match decoded.item {
                 Some(Item::Message(payload)) => {
-                    found.push(format!("{:?}", String::from_utf8_lossy(payload.as_bytes())))
+                    found.push(format!("{:?}", String::from_utf8_lossy(payload.as_bytes())));
                 }
                 Some(Item::Signal(Signal::Resized { columns, rows, .. })) => found.push(format!("{columns}x{rows}")),
                 Some(item) => found.push(format!("{item:?}")),
