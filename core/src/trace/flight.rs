@@ -22,7 +22,7 @@ const PARTS: usize = 16;
 /// let flight = FlightRecorder::new(8 << 20);
 /// let mut machine = Machine::new(Config::default(), Echo);
 /// machine.record(flight.recorder(0));
-/// machine.started(Time::ZERO);
+/// machine.started(Time::START);
 /// let recording = flight.recording("0.1.0", "something was wrong");
 /// assert!(recording.shards[0].facts.contains("0 started"));
 /// assert_eq!(Recording::parse(&recording.text())?.why, "something was wrong");

@@ -71,11 +71,15 @@ pub(crate) fn replay(
         say(format_args!("{file}: not replayed: the configuration is another one:\n  {lines}"));
         return Ok(ExitCode::FAILURE);
     }
+    // What handlers log has the time of the replay, and would only confuse.
+    let mut quiet = LogSettings::default();
+    quiet.level = LevelChoice::Error;
+    let (logs, _guard) = Logs::begin(program, &quiet)?;
     let mut is_same = true;
     for shard in &recording.shards {
-        let found = replay_shard(shard, &recording, (&resolved, catalog, makers, program))?;
-        writeln!(output, "worker {}: {}", shard.shard, found.1)?;
-        is_same &= found.0;
+        let (is_as_recorded, words) = replay_shard(shard, &recording, &resolved, (catalog, makers, &logs))?;
+        writeln!(output, "worker {}: {words}", shard.shard)?;
+        is_same &= is_as_recorded;
     }
     Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -84,7 +88,8 @@ pub(crate) fn replay(
 fn replay_shard(
     recorded: &ShardRecording,
     recording: &Recording,
-    (resolved, catalog, makers, program): (&Resolved, &Arc<Catalog>, &AppMakers, &'static str),
+    resolved: &Resolved,
+    (catalog, makers, logs): (&Arc<Catalog>, &AppMakers, &Logs),
 ) -> Result<(bool, String), Failure> {
     if let Some(obstacle) = recorded.obstacle() {
         return Ok((true, format!("not replayed: {obstacle}")));
@@ -94,13 +99,17 @@ fn replay_shard(
     }
     let mut config: Config = Crypto::new().load(resolved)?;
     config.seed = seed(&recorded.facts);
-    let mut quiet = LogSettings::default();
-    quiet.level = LevelChoice::Error;
-    let (logs, _guard) = Logs::begin(program, &quiet)?;
     let (sender, _wanted) = shared_keys::queue();
     let (keys, _queues) = shared_keys::SectionKeys::new(catalog);
-    let parts =
-        Parts::new(&resolved.plan, makers.clone(), Arc::clone(catalog), logs, Crypto::new(), (sender, keys), None)?;
+    let parts = Parts::new(
+        &resolved.plan,
+        makers.clone(),
+        Arc::clone(catalog),
+        logs.clone(),
+        Crypto::new(),
+        (sender, keys),
+        None,
+    )?;
     let count = u8::try_from(recording.shards.len()).unwrap_or(u8::MAX);
     let shard = Shard::new(recorded.shard, count).map_err(|error| error.to_string())?;
     let mut machine = Machine::shard(config, parts.handler(&Mailbox::new().remote()), shard);
