@@ -13,6 +13,7 @@ use drupe_tokio::{Server, ssh};
 
 const LISTEN: [&str; 3] = ["ssh://127.0.0.1:8022?login=none", "telnet://127.0.0.1:8023", "tcp://127.0.0.1:8024"];
 
+#[expect(clippy::print_stdout, reason = "it prints its addresses")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.is_empty() {
