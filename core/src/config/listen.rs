@@ -242,6 +242,7 @@ impl Listen {
     }
 
     /// Returns `true` if connections are encrypted up to this server, by TLS or SSH.
+    #[cfg(feature = "settings")]
     pub(crate) const fn is_encrypted(&self) -> bool {
         self.tls.is_some() || matches!(self.protocol, Protocol::Ssh(_))
     }
