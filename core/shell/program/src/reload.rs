@@ -57,9 +57,6 @@ impl Reload {
         concerns::log(&newer, self.parts.logs());
         let (send, outcome) = mpsc::channel();
         let accounts = self.parts.accounts.clone();
-        if let Some(recorder) = &self.recorder {
-            recorder.configured(newer.explain());
-        }
         self.remote.reconfigure(config, move |outcome| {
             // This runs on a serving thread, so it only swaps what is ready.
             let outcome = outcome.map(|addresses| (addresses, prepared.apply(&accounts)));
@@ -68,6 +65,9 @@ impl Reload {
         // The server may end before it has applied the configuration.
         let Ok(outcome) = outcome.recv() else { return Ok(()) };
         let (addresses, _) = outcome?;
+        if let Some(recorder) = &self.recorder {
+            recorder.configured(newer.explain());
+        }
         self.parts.accounts.source_changed(keys::url(&newer.plan, keys::OF_ACCOUNTS));
         for (tokens, set) in self.parts.keys.iter() {
             set.source_changed(keys::url(&newer.plan, tokens));
