@@ -62,9 +62,9 @@ where
             if let (Input::Wrote { conn, bytes }, Some((of, sum))) = (&input, expected.take())
                 && of == *conn
             {
-                let written = machine.intent(of).map(|intent| (intent.transmit.len(), intent.transmit));
-                let is_same = written
-                    .is_some_and(|(length, transmit)| length >= *bytes && sum_of(transmit.slices(), *bytes) == sum);
+                let transmit = machine.intent(of).map(|intent| intent.transmit);
+                let is_same =
+                    transmit.is_some_and(|written| written.len() >= *bytes && sum_of(written.slices(), *bytes) == sum);
                 comparison.compared += 1;
                 if !is_same && comparison.first.is_none() {
                     comparison.first = Some(Difference { line: number, at: now, conn: of });

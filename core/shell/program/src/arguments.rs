@@ -205,19 +205,12 @@ fn check_mounts(resolved: &Resolved, catalog: &Catalog) -> Result<(), SettingsEr
     }
 }
 
-/// Checks that the directories of the log file and of Unix sockets exist.
+/// Checks that the directories of the log file, of recordings and of Unix sockets exist.
 fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
-    if let Some(file) = &resolved.plan.log.file
-        && !Path::new(&file.directory).is_dir()
-    {
-        let words = format!("there is no directory {}", file.directory);
-        return Err(resolved.blame("log.file.directory", words));
-    }
-    if let Some(recorder) = &resolved.plan.recorder
-        && !Path::new(&recorder.directory).is_dir()
-    {
-        let words = format!("there is no directory {}", recorder.directory);
-        return Err(resolved.blame("recorder.directory", words));
+    let log = resolved.plan.log.file.iter().map(|file| ("log.file.directory", &file.directory));
+    let recorder = resolved.plan.recorder.iter().map(|recorder| ("recorder.directory", &recorder.directory));
+    if let Some((key, directory)) = log.chain(recorder).find(|(_, directory)| !Path::new(directory).is_dir()) {
+        return Err(resolved.blame(key, format!("there is no directory {directory}")));
     }
     for listen in &resolved.plan.config.listeners {
         let Address::Unix(path) = &listen.address else { continue };
