@@ -283,7 +283,7 @@ fn chat() -> Option<[String; 2]> {
 fn main() {
     use std::io::{Write, stdout};
     for (number, received) in chat().into_iter().flatten().enumerate() {
-        // If nobody reads the output, there is nothing to do.
+        // Without a reader of the output, there is nothing to do.
         let _ = writeln!(stdout(), "peer {} received:\n{received}", number + 1);
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Crowd {
     plan: Plan,
     host: u64,
     opened: u64,
-    /// Number of gaps that members were told of, for each reason.
+    /// Number of gaps that members received, for each reason.
     pub(super) gaps: BTreeMap<&'static str, u64>,
     /// Number of connections that ended.
     pub(super) closed: u64,

@@ -47,7 +47,7 @@ pub struct Step {
     pub refused: u64,
     /// Messages without an answer.
     pub unknown: u64,
-    /// Number of gaps that members on a host were told of, for each reason. Those after the restart count too.
+    /// Number of gaps that members on a host received, for each reason. Those after the restart count too.
     pub gaps: BTreeMap<&'static str, u64>,
     /// Longest time between two renewals of a lease, in seconds, the restart included.
     pub lease_max: f64,

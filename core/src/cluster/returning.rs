@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// A new member waits this long for the position of its room. Then it is told that the broker cannot be reached.
+/// A new member waits this long for the position of its room. Then it receives a gap (`broker_away`).
 const ASKS_WAIT: Duration = Duration::from_secs(5);
 /// How often a question is asked again because the history was not that of the room's position.
 const TRIES_MAX: u8 = 3;

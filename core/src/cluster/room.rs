@@ -27,7 +27,7 @@ pub(super) struct Room {
     pub(super) step: Step,
     /// Messages that came while the position was not that of the broker.
     pub(super) early: Early,
-    /// Members that wait to be told what they have missed.
+    /// Members that wait for what they have missed.
     pub(super) asks: Vec<Ask>,
     /// Members for which the history is being read, and the messages that came meanwhile. Members that ask later have
     /// positions that the answer may not have yet.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 /// Maximum number of messages that are asked for at a time. A busy server has delivered only 70 in a second.
 const BATCH_MAX: u64 = 64;
-/// Time after which the server removes a consumer that nobody uses, in nanoseconds: 10 s.
+/// Time after which the server removes an unused consumer, in nanoseconds: 10 s.
 const INACTIVE_NS: u64 = 10_000_000_000;
 /// Time in which a server that is behind must have the last message, in nanoseconds: 2 s.
 const CATCH_UP_NS: u64 = 2_000_000_000;

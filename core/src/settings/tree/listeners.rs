@@ -152,7 +152,7 @@ settings! {
         /// The public keys that may log in, in the format of OpenSSH's `authorized_keys`.
         /// In a directory, the file `USER` has the keys of that user. In a file, the comment of each
         /// key names its user, up to the first `@`. Options in front of a key are refused. If empty,
-        /// nobody logs in with a key.
+        /// the listener accepts no keys.
         #[schemars(extend("format" = PATH))]
         authorized_keys: String = String::new();
         /// Whether the users of `authentication.users` may log in with their passwords.

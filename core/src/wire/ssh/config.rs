@@ -64,10 +64,10 @@ impl SshServer {
         self.authorized_keys_path.is_some() || self.takes_passwords
     }
 
-    /// Checks that the options admit somebody and do not contradict each other.
+    /// Checks that a login is possible, and that the options do not contradict each other.
     ///
     /// # Errors
-    /// If nobody could log in, or if logins are configured although everybody is admitted.
+    /// If no login is possible, or if logins are configured although none is required.
     pub const fn check(&self) -> Result<(), SshServerError> {
         match (self.is_open, self.has_logins()) {
             (false, false) => Err(SshServerError::AdmitsNobody),
@@ -78,7 +78,7 @@ impl SshServer {
 }
 
 impl Default for SshServer {
-    /// Returns a listener that admits nobody yet, with the limits of OpenSSH: 100 connections before the login and 6
+    /// Returns a listener without a way to log in, with the limits of OpenSSH: 100 connections before the login and 6
     /// attempts each. The time limit is 30 s.
     fn default() -> Self {
         Self {

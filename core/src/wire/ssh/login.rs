@@ -45,7 +45,7 @@ impl SshLogin {
     /// The longest name of a user, in bytes.
     pub const USER_MAX_BYTES: usize = 64;
 
-    /// Creates the login of a user, who is not authenticated, without a terminal.
+    /// Creates an unauthenticated login with this user name, without a terminal.
     #[must_use]
     pub fn user(name: &str) -> Self {
         Self { user: name.into(), ..Self::default() }
