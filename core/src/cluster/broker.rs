@@ -35,7 +35,9 @@ pub(super) enum Request {
     /// Remove the kept messages of a room.
     Remove { room: Arc<str>, keep: Keep },
     /// Change the names of this host in a room. `are_left`: whether there are some after the change.
-    Names { room: Arc<str>, change: NamesChange, version: u64, are_left: bool },
+    ///
+    /// A change of a part of them needs the version `before` at the broker.
+    Names { room: Arc<str>, change: NamesChange, before: u64, version: u64, are_left: bool },
     /// Return the hosts with names in a room, and the versions of these names.
     Hosts { room: Arc<str> },
     /// Return a part of the names of a host in a room.
@@ -127,6 +129,8 @@ pub(super) enum Answer {
     /// Whether a key was free, and is now taken.
     Taken(bool),
     Done,
+    /// The broker has lost earlier names of this host, so that a change of a part of them is of no use.
+    OtherNames,
     /// The broker refused the request, and did nothing.
     Refused(Refused),
     /// The link was lost before the answer.

@@ -163,15 +163,15 @@ impl Cluster {
     }
 
     fn begin_epoch(&mut self, now: Time, name: &Arc<str>, epoch: u64) {
-        let keep = self.keep_of(name);
-        let renew = Request::Renew { room: Arc::clone(name), keep, epoch, new: self.marks.next() };
+        let Some(room) = self.rooms.get(name) else { return };
+        let renew = Request::Renew { room: Arc::clone(name), keep: room.keep, epoch, new: self.marks.next() };
         self.request(now, renew, Purpose::Renew(Arc::clone(name)));
     }
 
     /// Begins the history of a room that the broker does not know any more.
     fn reopen(&mut self, now: Time, name: &Arc<str>) {
-        let keep = self.keep_of(name);
-        let open = Request::Open { room: Arc::clone(name), keep, epoch: self.marks.next() };
+        let Some(room) = self.rooms.get(name) else { return };
+        let open = Request::Open { room: Arc::clone(name), keep: room.keep, epoch: self.marks.next() };
         self.request(now, open, Purpose::Open(Arc::clone(name)));
     }
 
@@ -213,10 +213,6 @@ impl Cluster {
         self.drop_if_unused(now, name);
     }
 
-    fn keep_of(&self, name: &str) -> Keep {
-        self.rooms.get(name).map_or(Keep::messages(0), |room| room.keep)
-    }
-
     /// Returns `true` if messages and answers of the broker may come in any order.
     pub(super) fn may_be_early(&self) -> bool {
         self.link.as_ref().is_some_and(Link::may_be_early)
@@ -235,7 +231,7 @@ impl Cluster {
 
     /// Begins a new epoch of a room to which messages were published that the broker does not have.
     pub(crate) fn renew(&mut self, now: Time, name: &Arc<str>, keep: Keep) {
-        self.hold(now, name, Some(keep));
+        self.hold(now, name, keep);
         if let Some(room) = self.rooms.get_mut(name) {
             room.must_renew = true;
         }

@@ -8,17 +8,15 @@ use alloc::sync::Arc;
 
 impl Cluster {
     /// Subscribes to a room, unless this host has already.
-    pub(super) fn hold(&mut self, now: Time, name: &Arc<str>, keep: Option<Keep>) {
+    pub(super) fn hold(&mut self, now: Time, name: &Arc<str>, keep: Keep) {
         let link = self.link.as_mut().filter(|link| link.is_up());
         if let Some(room) = self.rooms.get_mut(name) {
-            let before = room.keep;
-            room.keep = keep.unwrap_or(before);
-            let Some(link) = link.filter(|link| link.is_moved(before, room.keep)) else { return };
+            let before = core::mem::replace(&mut room.keep, keep);
+            let Some(link) = link.filter(|link| link.is_moved(before, keep)) else { return };
             link.unsubscribe(now, name);
-            link.subscribe(now, core::iter::once((&**name, room.keep)));
+            link.subscribe(now, core::iter::once((&**name, keep)));
             return self.want(name);
         }
-        let keep = keep.unwrap_or(Keep::messages(0));
         self.rooms.insert(Arc::clone(name), Room::new(now, keep));
         if let Some(link) = link {
             link.subscribe(now, core::iter::once((&**name, keep)));

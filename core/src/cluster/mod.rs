@@ -178,7 +178,7 @@ impl Cluster {
             Purpose::Fill(room) => self.filled(now, &room, answer),
             Purpose::Renew(room) => self.renewed(now, &room, &answer),
             Purpose::Check(room) => self.checked(now, &room, &answer),
-            Purpose::Hosts(room) => self.hosts_read(now, &room, answer),
+            Purpose::Hosts(room, keep) => self.hosts_read(now, (&room, keep), answer),
             Purpose::NamesOf(room, host, reading) => self.names_read(now, &room, (host, reading), answer),
             Purpose::Names(room, version) => self.names_written(now, &room, version, &answer),
             Purpose::Lease => self.lease_renewed(now, &answer),

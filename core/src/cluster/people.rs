@@ -22,6 +22,10 @@ pub(super) struct People {
     pub(super) unconfirmed: u32,
     /// The version of this host's names that the broker has. 0: it has none.
     pub(super) written: u64,
+    /// The version that was sent last. `None`: the broker may have any, since the link was lost.
+    pub(super) sent: Option<u64>,
+    /// The last version that was sent with all names.
+    pub(super) whole: u64,
     /// The versions of the names of other hosts that are known here.
     pub(super) versions: BTreeMap<u64, u64>,
     /// The hosts whose names are being read, and the number of the reading.
@@ -71,6 +75,8 @@ impl People {
             is_unwritten: false,
             unconfirmed: 0,
             written: 0,
+            sent: Some(0),
+            whole: 0,
             versions: BTreeMap::new(),
             readings: BTreeMap::new(),
             reading: 0,
@@ -172,8 +178,10 @@ impl People {
         self.versions.remove(&host);
     }
 
-    /// Forgets the readings, after the link was lost. The names of these hosts are not known then.
-    pub(super) fn stop_reading(&mut self) {
+    /// Forgets what was known of the broker, after the link was lost.
+    pub(super) fn link_lost(&mut self) {
+        self.sent = None;
+        // The names of these hosts are not known then.
         for host in core::mem::take(&mut self.readings).into_keys() {
             self.versions.remove(&host);
         }

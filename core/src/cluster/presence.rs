@@ -37,13 +37,13 @@ impl Cluster {
         who: &Arc<str>,
         info: Option<&Arc<str>>,
     ) {
-        self.hold(now, name, Some(keep));
+        self.hold(now, name, keep);
         let Some(room) = self.rooms.get_mut(name) else { return };
         let (must_write, change) = room.people.enter(from, who, info);
         let info = room.people.info(who);
         self.tell_change(name, change);
         if must_write {
-            self.write_names(now, name, NamesChange::Add((Arc::clone(who), info)));
+            self.write_change(now, name, NamesChange::Add((Arc::clone(who), info)));
         }
     }
 
@@ -53,7 +53,7 @@ impl Cluster {
         let (must_write, change) = room.people.exit(from, who);
         self.tell_change(name, change);
         if must_write {
-            self.write_names(now, name, NamesChange::Remove(Arc::clone(who)));
+            self.write_change(now, name, NamesChange::Remove(Arc::clone(who)));
             self.drop_if_unused(now, name);
         }
     }
@@ -67,7 +67,7 @@ impl Cluster {
         after: Option<Arc<str>>,
         max: usize,
     ) {
-        self.hold(now, name, Some(keep));
+        self.hold(now, name, keep);
         self.need_presence(now, name);
         let is_up = self.is_up();
         let Some(room) = self.rooms.get_mut(name) else { return };
@@ -90,7 +90,7 @@ impl Cluster {
     pub(super) fn read_all_presence(&mut self, now: Time) {
         self.hosts.grace_until = Some(now + GRACE);
         for room in self.rooms.values_mut() {
-            room.people.stop_reading();
+            room.people.link_lost();
         }
         self.compare_all_names(now);
     }
@@ -141,16 +141,19 @@ impl Cluster {
     }
 
     /// Handles the versions of the names of all hosts in a room, and reads those that are other than known.
-    pub(super) fn hosts_read(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
+    pub(super) fn hosts_read(&mut self, now: Time, (name, keep): (&Arc<str>, Keep), answer: Answer) {
         let Answer::Hosts(mut found) = answer else { return };
         let own = found.remove(&self.host).unwrap_or(0);
-        if own > 0 {
+        if own > 0 && !self.rooms.contains_key(name) {
             // A broker that has lost its last writes may have names of members that have left since.
-            self.hold(now, name, None);
+            self.hold(now, name, keep);
         }
         let Some(room) = self.rooms.get_mut(name) else { return };
         let people = &mut room.people;
         people.read_at = now;
+        if people.unconfirmed == 0 {
+            people.sent = Some(own);
+        }
         let must_write = people.is_unwritten || own != people.written || (own == 0) == people.are_here();
         // After a broker has lost its data, the other hosts have not written their names at once.
         let may_be_gone = self.hosts.grace_until.is_none();
@@ -218,7 +221,11 @@ impl Cluster {
     pub(super) fn names_written(&mut self, now: Time, name: &Arc<str>, version: u64, answer: &Answer) {
         let Some(room) = self.rooms.get_mut(name) else { return };
         room.people.unconfirmed = room.people.unconfirmed.saturating_sub(1);
-        if *answer == Answer::Done {
+        if *answer == Answer::OtherNames {
+            if version > room.people.whole {
+                self.write_all_names(now, name);
+            }
+        } else if *answer == Answer::Done {
             // A script that the broker had lost is sent again, and may run after a later change.
             room.people.is_unwritten |= version < room.people.written;
             room.people.written = if room.people.are_here() { version } else { 0 };
@@ -241,7 +248,8 @@ impl Cluster {
     }
 
     pub(super) fn read_hosts(&mut self, now: Time, name: &Arc<str>) {
-        self.read(now, Request::Hosts { room: Arc::clone(name) }, Purpose::Hosts(Arc::clone(name)));
+        let Some(keep) = self.rooms.get(name).map(|room| room.keep) else { return };
+        self.read(now, Request::Hosts { room: Arc::clone(name) }, Purpose::Hosts(Arc::clone(name), keep));
     }
 
     fn read_names_of(&mut self, now: Time, name: &Arc<str>, host: u64, version: u64) {
@@ -286,6 +294,19 @@ impl Cluster {
         }
     }
 
+    /// Writes a change of this host's names, or all of them if the broker may not have the other ones.
+    fn write_change(&mut self, now: Time, name: &Arc<str>, change: NamesChange) {
+        let is_up = self.is_up();
+        let Some(people) = self.rooms.get_mut(name).map(|room| &mut room.people) else { return };
+        if !is_up {
+            people.is_unwritten = true;
+        } else if people.sent.is_none() {
+            self.write_all_names(now, name);
+        } else {
+            self.write_names(now, name, change);
+        }
+    }
+
     /// Writes all names of this host in a room.
     fn write_all_names(&mut self, now: Time, name: &Arc<str>) {
         let Some(room) = self.rooms.get_mut(name) else { return };
@@ -300,14 +321,15 @@ impl Cluster {
     }
 
     fn write_names(&mut self, now: Time, name: &Arc<str>, change: NamesChange) {
-        let room = self.rooms.get_mut(name);
-        let are_left = room.as_ref().is_some_and(|room| room.people.are_here());
-        if let Some(room) = room {
-            room.people.unconfirmed += 1;
-        }
+        let Some(people) = self.rooms.get_mut(name).map(|room| &mut room.people) else { return };
         self.hosts.version += 1;
-        let version = self.hosts.version;
-        let request = Request::Names { room: Arc::clone(name), change, version, are_left };
+        let (version, are_left) = (self.hosts.version, people.are_here());
+        let before = people.sent.replace(if are_left { version } else { 0 }).unwrap_or_default();
+        people.unconfirmed += 1;
+        if matches!(change, NamesChange::All(_)) {
+            people.whole = version;
+        }
+        let request = Request::Names { room: Arc::clone(name), change, before, version, are_left };
         self.request(now, request, Purpose::Names(Arc::clone(name), version));
     }
 

@@ -92,7 +92,7 @@ impl Cluster {
     /// Compares what the broker has kept of this host's messages with its histories, after the link was lost.
     pub(super) fn check_kept(&mut self, now: Time) {
         for (name, KeptPosition { keep, position, past }) in self.kept.take() {
-            self.hold(now, &name, Some(keep));
+            self.hold(now, &name, keep);
             if let Some(room) = self.rooms.get_mut(&name) {
                 room.must_check = true;
                 if room.top.is_none() {

@@ -24,7 +24,8 @@ pub(super) enum Purpose {
     Fill(Arc<str>),
     Renew(Arc<str>),
     Check(Arc<str>),
-    Hosts(Arc<str>),
+    /// The versions of the names of all hosts in a room, which is kept so if only the broker knows of it.
+    Hosts(Arc<str>, Keep),
     /// The names of a host, with the number of the reading.
     NamesOf(Arc<str>, u64, u64),
     /// A change of this host's names, with their new version.
@@ -45,7 +46,7 @@ impl Purpose {
     pub(super) const fn is_read(&self) -> bool {
         matches!(
             self,
-            Self::Asks(..) | Self::History { .. } | Self::Open(_) | Self::Fill(_) | Self::Hosts(_) | Self::NamesOf(..)
+            Self::Asks(..) | Self::History { .. } | Self::Open(_) | Self::Fill(_) | Self::Hosts(..) | Self::NamesOf(..)
         )
     }
 }

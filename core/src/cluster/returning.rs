@@ -25,7 +25,7 @@ type Missed = Result<Arc<[(Position, OutgoingBuf)]>, Gap>;
 impl Cluster {
     /// Answers what a new member has missed, once that is known.
     pub(crate) fn ask(&mut self, now: Time, name: &Arc<str>, keep: Keep, has_presence: bool, ask: Ask) {
-        self.hold(now, name, Some(keep));
+        self.hold(now, name, keep);
         if has_presence {
             self.need_presence(now, name);
         }

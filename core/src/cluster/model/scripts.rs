@@ -139,11 +139,15 @@ impl ModelRedis {
     }
 
     fn run_present(&mut self, now: Time, keys: &[Vec<u8>], arguments: &[Vec<u8>]) -> Vec<u8> {
-        let ([names, hosts], [what, host, version, channel, forget_after, named @ ..]) = (keys, arguments) else {
+        let ([names, hosts], [what, host, expected, version, channel, forget_after, named @ ..]) = (keys, arguments)
+        else {
             panic!("keys {keys:?}")
         };
         let fields = self.data.hashes.get(hosts);
         let before = fields.and_then(|fields| fields.get(host)).cloned().unwrap_or_else(|| b"0".to_vec());
+        if what != b"all" && (before != *expected || self.data.hashes.contains_key(names) == (before == b"0")) {
+            return b"$5\r\nOTHER\r\n".to_vec();
+        }
         if what == b"all" {
             self.data.remove(names);
         }

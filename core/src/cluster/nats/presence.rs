@@ -74,7 +74,7 @@ impl<P> NatsLink<P> {
     /// Writes names, and then their version, which is also the news of them.
     fn write_names(&mut self, now: Time, asked: Asked<P>) {
         let (room, host, version, change) = match &asked.request {
-            Request::Names { room, change, version, are_left } => {
+            Request::Names { room, change, version, are_left, .. } => {
                 (Arc::clone(room), self.host, if *are_left { *version } else { 0 }, Some(change))
             }
             Request::Forget { room, host } => (Arc::clone(room), *host, 0, None),
@@ -140,6 +140,10 @@ impl<P> NatsLink<P> {
     pub(super) fn names_kept(&mut self, now: Time, asked: Asked<P>, payload: &[u8]) -> Result<(), LinkFault> {
         let found = match kept(payload) {
             Ok(found) => found,
+            Err(Unusable::Error(error)) if error.kind == ApiErrorKind::WrongLastSequence => {
+                self.finish(now, asked, Answer::OtherNames);
+                return Ok(());
+            }
             Err(why) => return self.refuse_after(now, asked, why, "a change of names"),
         };
         if let Request::Names { room, .. } = &asked.request
@@ -220,19 +224,16 @@ impl<P> NatsLink<P> {
             let why = Refused("the server is behind".into());
             return self.finish(now, asked, Answer::Refused(why));
         }
-        let answer = if let Request::Hosts { .. } = asked.request {
-            let version = |stored: &Stored| {
-                let host = host_in(&stored.subject)?;
-                let words = stored.data.split(|byte| *byte == b'\n').next()?;
-                let (_, news) = news::read(core::str::from_utf8(words).ok()?.get(..)?, b"").or_else(|| {
-                    // Of news about one name, only the versions count here.
-                    let words = core::str::from_utf8(words).ok()?;
-                    let end = words.match_indices(' ').nth(2).map_or(words.len(), |(at, _)| at);
-                    news::read(words.get(..end)?, b"")
-                })?;
-                Some((host, news.versions.1)).filter(|(_, version)| *version > 0)
-            };
-            Answer::Hosts(collect.got.iter().filter_map(version).collect())
+        let answer = if let Request::Hosts { room } = &asked.request {
+            let found: Vec<(u64, u64, u64)> = collect.got.iter().filter_map(version).collect();
+            if let Some((_, own, number)) = found.iter().find(|(host, ..)| *host == self.host)
+                && self.rooms.contains_key(room)
+            {
+                // Changes over this link are based on it.
+                self.written.entry(Arc::clone(room)).or_insert((*own, *number));
+            }
+            let present = found.into_iter().filter(|(_, version, _)| *version > 0);
+            Answer::Hosts(present.map(|(host, version, _)| (host, version)).collect())
         } else {
             let cursor = collect.next_number().map(|next| Box::from(next.to_string().as_bytes()));
             let name = |stored: &Stored| {
@@ -284,4 +285,16 @@ impl<P> NatsLink<P> {
         self.finish(now, asked, Answer::Leases(answer));
         Ok(())
     }
+}
+
+/// Returns a host, the version of its names, and the number of the message that says so.
+fn version(stored: &Stored) -> Option<(u64, u64, u64)> {
+    let host = host_in(&stored.subject)?;
+    let words = core::str::from_utf8(stored.data.split(|byte| *byte == b'\n').next()?).ok()?;
+    let (_, news) = news::read(words, b"").or_else(|| {
+        // Of news about one name, only the versions count here.
+        let end = words.match_indices(' ').nth(2).map_or(words.len(), |(at, _)| at);
+        news::read(words.get(..end)?, b"")
+    })?;
+    Some((host, news.versions.1, stored.number))
 }

@@ -112,11 +112,11 @@ impl Commands {
                 let arguments = [from, decimal(max), decimal(bytes_max), decimal(above)];
                 self.script(Script::Read, as_text, &[names.meta(room), names.stream(room)], &arguments)
             }
-            Request::Names { room, change, version, .. } => {
-                self.change_names(room, (self.host, *version), change, as_text)
+            Request::Names { room, change, before, version, .. } => {
+                self.change_names(room, self.host, (*before, *version), change, as_text)
             }
             Request::Forget { room, host } => {
-                self.change_names(room, (*host, 0), &NamesChange::All(Vec::new()), as_text)
+                self.change_names(room, *host, (0, 0), &NamesChange::All(Vec::new()), as_text)
             }
             Request::Top { room, .. } => written(&[b"HMGET", &names.meta(room), b"e", b"o", b"k"]),
             Request::Remove { room, .. } => written(&[b"DEL", &names.stream(room)]),
@@ -147,7 +147,14 @@ impl Commands {
         }
     }
 
-    fn change_names(&self, room: &str, (host, version): (u64, u64), change: &NamesChange, as_text: bool) -> Vec<u8> {
+    fn change_names(
+        &self,
+        room: &str,
+        host: u64,
+        (before, version): (u64, u64),
+        change: &NamesChange,
+        as_text: bool,
+    ) -> Vec<u8> {
         let keys = [self.names.present(room, host), self.names.hosts(room)];
         let (what, named): (&str, &[Named]) = match change {
             NamesChange::All(named) => ("all", named),
@@ -155,8 +162,8 @@ impl Commands {
             NamesChange::Add(named) => ("+", core::slice::from_ref(named)),
             NamesChange::Remove(name) => ("-", &[(name.clone(), None)]),
         };
-        let mut arguments: Parts =
-            vec![what.into(), host_text(host).into(), decimal(version), self.names.channel(room), NAMES_MS.into()];
+        let mut arguments: Parts = vec![what.into(), host_text(host).into(), decimal(before), decimal(version)];
+        arguments.extend([self.names.channel(room), NAMES_MS.into()]);
         for (name, info) in named {
             arguments.push(name.as_bytes().to_vec());
             // An empty text is no information, and other information has a letter before it.

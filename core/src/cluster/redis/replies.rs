@@ -46,6 +46,9 @@ pub(super) fn answer(request: &Request, reply: Reply) -> Result<Answer, LinkFaul
             Some(0) => return Err(LinkFault::Deaf),
             heard => (heard.map(|_| Answer::Done), "PUBLISH"),
         },
+        Request::Names { .. } if reply.as_bytes().is_some_and(|reply| **reply == *b"OTHER") => {
+            (Some(Answer::OtherNames), "")
+        }
         Request::Remove { .. }
         | Request::Names { .. }
         | Request::Forget { .. }

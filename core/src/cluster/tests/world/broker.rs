@@ -143,8 +143,11 @@ impl Redis {
             6 => model.faults.is_deaf = !model.faults.is_deaf,
             7 => model.faults.is_full = !model.faults.is_full,
             8 => model.forget_scripts(),
-            9 if random.below(2) == 0 => model.evict(&names().meta(room)),
-            9 => model.evict(&names().stream(room)),
+            9 => match random.below(3) {
+                0 => model.evict(&names().meta(room)),
+                1 => model.evict(&names().stream(room)),
+                _ => model.evict(&names().hosts(room)),
+            },
             10 => {
                 // A demoted master ends its clients, and refuses writes for a while.
                 model.faults.is_replica = !model.faults.is_replica;

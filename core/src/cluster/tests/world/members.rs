@@ -128,6 +128,14 @@ impl Heard {
             }
         }
     }
+
+    /// Returns the index of this message in the ledger.
+    fn index_in(&self, ledger: &[&Record]) -> Option<usize> {
+        match self {
+            Self::Message(_, text) => ledger.iter().position(|record| record.text == Some(*text)),
+            _ => ledger.iter().position(|record| record.position.mark == self.position().mark),
+        }
+    }
 }
 
 impl Member {
@@ -179,34 +187,28 @@ impl Member {
                         (None, _) => {}
                     }
                 }
-                Heard::Message(position, text) => {
-                    tally.received += 1;
-                    let at = ledger.iter().position(|record| record.text == Some(*text));
-                    let at = at.ok_or_else(|| format!("{text} was never published"))?;
-                    if !seen.insert(*text) {
-                        return Err(format!("{text} came twice"));
+                Heard::Message(position, _) | Heard::Passed(position) => {
+                    let at = heard.index_in(ledger).ok_or_else(|| format!("{heard:?} was never published"))?;
+                    if let Heard::Message(_, text) = heard {
+                        tally.received += 1;
+                        if !seen.insert(*text) {
+                            return Err(format!("{text} came twice"));
+                        }
                     }
                     if let Some(from) = next {
                         if at < from {
-                            return Err(format!("{text} came after later ones"));
+                            return Err(format!("{heard:?} came after later ones"));
                         }
                         let mut others = ledger[from..at].iter().filter(|record| !record.was_lost);
                         if let Some(missing) = others.find_map(|record| record.text) {
-                            return Err(format!("{missing} is missing before {text} at {position}"));
+                            return Err(format!("{missing} is missing before {heard:?} at {position}"));
                         }
                         // What was lost before a position was told is not owed.
-                        let is_after_message = was_message;
-                        owed.extend(
-                            ledger[from..at]
-                                .iter()
-                                .filter(|_| is_after_message)
-                                .filter(is_owed)
-                                .filter_map(|record| record.text),
-                        );
+                        let lost = ledger[from..at].iter().filter(|_| was_message).filter(is_owed);
+                        owed.extend(lost.filter_map(|record| record.text));
                     }
                     next = Some(at + 1);
                 }
-                Heard::Passed(_) => {}
                 Heard::Gap(position) => {
                     tally.gaps += 1;
                     owed.clear();
