@@ -28,8 +28,8 @@ pub(super) struct People {
     pub(super) whole: u64,
     /// The versions of the names of other hosts that are known here.
     pub(super) versions: BTreeMap<u64, u64>,
-    /// The hosts whose names are being read, and the number of the reading.
-    readings: BTreeMap<u64, u64>,
+    /// The hosts whose names are being read.
+    readings: BTreeMap<u64, Reading>,
     /// Number of readings so far.
     reading: u64,
     /// When the versions of the names were read last.
@@ -45,6 +45,14 @@ struct Person {
     /// The other hosts with members of this name, and the number of readings at the last news of each.
     hosts: BTreeMap<u64, u64>,
     info: Option<Arc<str>>,
+}
+
+/// Reading the names of another host.
+#[derive(Debug)]
+struct Reading {
+    number: u64,
+    /// The names that have gone since it began. Its answers may still have them.
+    gone: BTreeSet<Arc<str>>,
 }
 
 /// A request for the names in a room.
@@ -128,8 +136,21 @@ impl People {
         self.names.get(name)?.info.clone()
     }
 
+    /// Adds a name of another host that a reading has found, unless there was later news of it.
+    pub(super) fn found(&mut self, host: u64, name: &Arc<str>, info: Option<&Arc<str>>) -> Option<Change> {
+        let reading = self.readings.get(&host)?;
+        let last_news = self.names.get(name).and_then(|person| person.hosts.get(&host));
+        if reading.gone.contains(name) || last_news.is_some_and(|news| *news >= reading.number) {
+            return None;
+        }
+        self.add(host, name, info)
+    }
+
     /// Adds a name of another host.
     pub(super) fn add(&mut self, host: u64, name: &Arc<str>, info: Option<&Arc<str>>) -> Option<Change> {
+        if let Some(reading) = self.readings.get_mut(&host) {
+            reading.gone.remove(name);
+        }
         let reading = self.reading;
         let (is_new, person) = self.person(name);
         person.hosts.insert(host, reading);
@@ -143,6 +164,9 @@ impl People {
 
     /// Removes a name of another host.
     pub(super) fn remove(&mut self, host: u64, name: &Arc<str>) -> Option<Change> {
+        if let Some(reading) = self.readings.get_mut(&host) {
+            reading.gone.insert(Arc::clone(name));
+        }
         self.names.get_mut(name)?.hosts.remove(&host)?;
         self.remove_if_absent(name)
     }
@@ -157,13 +181,13 @@ impl People {
     /// Begins to read the names of a host. Returns the number of the reading.
     pub(super) fn begin_reading(&mut self, host: u64) -> u64 {
         self.reading += 1;
-        self.readings.insert(host, self.reading);
+        self.readings.insert(host, Reading { number: self.reading, gone: BTreeSet::new() });
         self.reading
     }
 
     /// Returns `true` if no later reading of the names of this host has begun.
     pub(super) fn is_reading(&self, host: u64, reading: u64) -> bool {
-        self.readings.get(&host) == Some(&reading)
+        self.readings.get(&host).is_some_and(|latest| latest.number == reading)
     }
 
     /// Ends a reading: names of the host that it did not find are gone.

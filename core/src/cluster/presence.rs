@@ -179,7 +179,7 @@ impl Cluster {
         // The names are not those of this version, and are read again when they are compared.
         let Answer::Names(names, cursor) = answer else { return room.people.fail_reading(host) };
         let mut changes: Vec<Change> =
-            names.iter().filter_map(|(who, info)| room.people.add(host, who, info.as_ref())).collect();
+            names.iter().filter_map(|(who, info)| room.people.found(host, who, info.as_ref())).collect();
         if !names.is_empty() {
             self.hosts.rooms.entry(host).or_default().insert(Arc::clone(name));
         }

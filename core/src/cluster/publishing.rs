@@ -66,7 +66,9 @@ impl Cluster {
     ) {
         let answer = match *answer {
             Answer::Published { position, is_repeated } => {
-                self.was_kept(room, keep, position);
+                if !is_repeated {
+                    self.was_kept(room, keep, position);
+                }
                 RoomAnswer::Published(Published::kept(position, is_repeated))
             }
             Answer::Refused(Refused(ref words)) => {

@@ -96,23 +96,25 @@ fn length(message: &Message) -> usize {
     message.data.as_ref().map_or(0, Bytes::len)
 }
 
-/// Maximum number of links whose last kept message is remembered.
-const LINKS_MAX: usize = 8;
+/// Maximum number of kept messages whose positions are remembered.
+const KEPT_MAX: usize = 8;
 
 /// The positions of the last messages that the broker has kept, for each link over which it said so.
 ///
 /// One position is not enough: if the broker loses data between two links, the messages of the first one may be gone
-/// while those of the second one are there.
+/// while those of the second one are there. The same holds if it loses data while a link lasts, and begins again with
+/// lower offsets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept(Vec<(u64, Position)>);
 
 impl Kept {
     /// Notes that the broker has kept a message, over the link with this number.
     pub(super) fn add(&mut self, link: u64, position: Position) {
+        let follows = |known: &Position| position.epoch != known.epoch || position.offset > known.offset;
         match self.0.last_mut() {
-            Some((last, known)) if *last == link => *known = position,
+            Some((last, known)) if *last == link && follows(known) => *known = position,
             _ => {
-                if self.0.len() >= LINKS_MAX {
+                if self.0.len() >= KEPT_MAX {
                     self.0.remove(0);
                 }
                 self.0.push((link, position));
