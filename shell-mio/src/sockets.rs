@@ -6,19 +6,13 @@
 
 use crate::dial::Dials;
 use drupe_core::{DialId, Peer};
-use drupe_shell::{Dialed, Names, OsListener, OsStream, SocketFile, Sockets, tune_accepted};
+use drupe_shell::{Dialed, Names, OsListener, OsStream, SocketFile, Sockets, TELLS_URGENT, tune_accepted};
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-
-/// Whether the system reports urgent data.
-///
-/// If not, a short read may have stopped at urgent data, and only a read that would block has read
-/// everything.
-const TELLS_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// The implementation of [`Sockets`] for mio. The token of a socket is its number.
 #[derive(Debug)]
@@ -156,23 +150,23 @@ impl Sockets for MioSockets {
     fn dialed(&mut self) -> Option<Dialed<Stream>> {
         self.dials.next_done()
     }
+}
 
-    fn give(&mut self, stream: Stream) -> io::Result<OsStream> {
-        Ok(match stream {
-            Stream::Tcp(stream) => OsStream::Tcp(OwnedFd::from(stream).into()),
-            Stream::Unix(stream) => OsStream::Unix(OwnedFd::from(stream).into()),
-        })
+impl From<OsStream> for Stream {
+    fn from(stream: OsStream) -> Self {
+        match stream {
+            OsStream::Tcp(stream) => Self::Tcp(TcpStream::from_std(stream)),
+            OsStream::Unix(stream) => Self::Unix(UnixStream::from_std(stream)),
+        }
     }
 }
 
-impl TryFrom<OsStream> for Stream {
-    type Error = io::Error;
-
-    fn try_from(stream: OsStream) -> io::Result<Self> {
-        Ok(match stream {
-            OsStream::Tcp(stream) => Self::Tcp(TcpStream::from_std(stream)),
-            OsStream::Unix(stream) => Self::Unix(UnixStream::from_std(stream)),
-        })
+impl From<Stream> for OsStream {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Tcp(stream) => Self::Tcp(OwnedFd::from(stream).into()),
+            Stream::Unix(stream) => Self::Unix(OwnedFd::from(stream).into()),
+        }
     }
 }
 

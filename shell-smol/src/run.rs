@@ -1,7 +1,7 @@
-use crate::sockets::{SmolSockets, Stream};
+use crate::sockets::SmolSockets;
 use drupe_core::{Handler, Metrics};
 use drupe_shell::stream::ConnectionTask;
-use drupe_shell::{AsyncRuntime, Attempts, Names, ReadyQueue, Runtime, Setup, Task, tune};
+use drupe_shell::{AsyncRuntime, Attempts, Names, OsStream, ReadyQueue, Runtime, Setup, Task, tune};
 use smol::{Async, Timer};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -40,10 +40,10 @@ impl AsyncRuntime for Smol {
         sockets.attempts.begin_turn(waker);
     }
 
-    async fn connect(address: SocketAddr) -> io::Result<Stream> {
-        let stream = Async::<TcpStream>::connect(address).await?;
+    async fn connect(address: SocketAddr) -> io::Result<OsStream> {
+        let stream = Async::<TcpStream>::connect(address).await?.into_inner()?;
         tune(&stream);
-        Ok(Stream::Tcp(stream))
+        Ok(OsStream::Tcp(stream))
     }
 
     fn spawn(task: ConnectionTask) {

@@ -1,7 +1,7 @@
-use crate::sockets::{Stream, TokioSockets};
+use crate::sockets::TokioSockets;
 use drupe_core::{Handler, Metrics};
 use drupe_shell::stream::ConnectionTask;
-use drupe_shell::{AsyncRuntime, Attempts, Names, ReadyQueue, Runtime, Setup, Task, tune};
+use drupe_shell::{AsyncRuntime, Attempts, Names, OsStream, ReadyQueue, Runtime, Setup, Task, tune};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -44,10 +44,10 @@ impl AsyncRuntime for Tokio {
         sockets.attempts.begin_turn(waker);
     }
 
-    async fn connect(address: SocketAddr) -> io::Result<Stream> {
-        let stream = TcpStream::connect(address).await?;
+    async fn connect(address: SocketAddr) -> io::Result<OsStream> {
+        let stream = TcpStream::connect(address).await?.into_std()?;
         tune(&stream);
-        Ok(Stream::Tcp(stream))
+        Ok(OsStream::Tcp(stream))
     }
 
     fn spawn(task: ConnectionTask) {

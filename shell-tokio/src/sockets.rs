@@ -1,120 +1,101 @@
 use crate::run::Tokio;
 use drupe_core::{DialId, Peer};
-use drupe_shell::{
-    Attempts, Dialed, Names, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, connect, tune_accepted,
-    until_blocked,
-};
+use drupe_shell::{Attempts, Dialed, Names, OsListener, OsStream, ReadyQueue, Sockets, TELLS_URGENT, connect};
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use tokio::io::AsyncWrite;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The implementation of [`Sockets`] for tokio. Each socket has its own waker, which puts its number
 /// into the ready queue.
 #[derive(Debug)]
 pub struct TokioSockets {
     pub(crate) queue: Arc<ReadyQueue>,
-    pub(crate) attempts: Attempts<(Stream, Peer)>,
+    pub(crate) attempts: Attempts<(OsStream, Peer)>,
     pub(crate) names: Names,
 }
 
 /// A listener and its waker.
 #[derive(Debug)]
-pub enum Listener {
-    /// A TCP listener.
-    Tcp(TcpListener, Waker),
-    /// A Unix listener, and its socket file. Dropping it removes a file that this process created.
-    Unix(UnixListener, Waker, SocketFile),
-}
-
-/// A TCP or Unix socket connection.
-#[derive(Debug)]
-pub enum Stream {
-    /// A TCP connection.
-    Tcp(TcpStream),
-    /// A Unix socket connection.
-    Unix(UnixStream),
-}
+pub struct Listener(AsyncFd<OsListener>, Waker);
 
 /// A registered connection.
 #[derive(Debug)]
 pub struct Socket {
-    stream: Stream,
+    stream: AsyncFd<OsStream>,
     waker: Waker,
+    /// Whether a short read may leave data that no event reports: urgent data has come, where every
+    /// read stops (RFC 9293 section 3.8.5), or the end of the stream.
+    careful: bool,
 }
+
+/// What an event of a connection may report. Urgent data is reported as priority.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 impl Sockets for TokioSockets {
     type Listener = Listener;
-    type Stream = Stream;
+    type Stream = OsStream;
     type Socket = Socket;
 
     fn listen(&mut self, number: u32, listener: OsListener) -> io::Result<Listener> {
-        let waker = self.queue.key(number).into();
-        Ok(match listener {
-            OsListener::Tcp(listener) => Listener::Tcp(TcpListener::from_std(listener)?, waker),
-            OsListener::Unix(listener, file) => Listener::Unix(UnixListener::from_std(listener)?, waker, file),
-        })
+        Ok(Listener(register(listener, Interest::READABLE)?, self.queue.key(number).into()))
     }
 
-    fn accept(&mut self, listener: &mut Listener) -> io::Result<(Stream, Peer)> {
-        match listener {
-            Listener::Tcp(listener, waker) => {
-                let (stream, address) = now(listener.poll_accept(&mut Context::from_waker(waker)))?;
-                tune_accepted(&stream);
-                Ok((Stream::Tcp(stream), Peer::from(address)))
-            }
-            Listener::Unix(listener, waker, _) => {
-                let (stream, _) = now(listener.poll_accept(&mut Context::from_waker(waker)))?;
-                Ok((Stream::Unix(stream), Peer::Local))
+    fn accept(&mut self, Listener(listener, waker): &mut Listener) -> io::Result<(OsStream, Peer)> {
+        loop {
+            let mut ready = now(listener.poll_read_ready(&mut Context::from_waker(waker)))?;
+            if let Ok(result) = ready.try_io(|listener| listener.get_ref().accept()) {
+                return result;
             }
         }
     }
 
-    fn adopt(&mut self, number: u32, stream: Stream) -> io::Result<Socket> {
-        Ok(Socket { stream, waker: self.queue.key(number).into() })
+    fn adopt(&mut self, number: u32, stream: OsStream) -> io::Result<Socket> {
+        let stream = register(stream, INTEREST)?;
+        Ok(Socket { stream, waker: self.queue.key(number).into(), careful: !TELLS_URGENT })
     }
 
-    fn dismiss(&mut self, stream: Stream, words: &[u8]) {
-        let _ = match stream {
-            Stream::Tcp(stream) => stream.try_write(words),
-            Stream::Unix(stream) => stream.try_write(words),
-        };
+    fn dismiss(&mut self, stream: OsStream, words: &[u8]) {
+        let _ = stream.write(&[IoSlice::new(words)]);
     }
 
     fn read(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
-        let cx = &mut Context::from_waker(&socket.waker);
-        // Not `poll_read`: it assumes that a short read has read everything. But a read stops at
-        // urgent data (RFC 9293 section 3.8.5), and no event reports what follows it.
-        let read = || match &socket.stream {
-            Stream::Tcp(stream) => stream.try_read(buffer),
-            Stream::Unix(stream) => stream.try_read(buffer),
-        };
-        let readable = || match &socket.stream {
-            Stream::Tcp(stream) => stream.poll_read_ready(cx),
-            Stream::Unix(stream) => stream.poll_read_ready(cx),
-        };
-        until_blocked(read, readable)
+        let Socket { stream, waker, careful } = socket;
+        loop {
+            let mut ready = now(stream.poll_read_ready(&mut Context::from_waker(waker)))?;
+            let Ok(result) = ready.try_io(|stream| stream.get_ref().read(buffer)) else { continue };
+            if result.as_ref().is_ok_and(|&bytes| bytes > 0 && bytes < buffer.len()) {
+                *careful = *careful || is_urgent(stream);
+                if !*careful {
+                    // A short read has read everything, so the next one would only block.
+                    ready.clear_ready();
+                }
+            }
+            return result;
+        }
     }
 
     fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let cx = &mut Context::from_waker(&socket.waker);
-        // A plain write lets tokio see that the socket is full, which saves an attempt.
-        now(match (&mut socket.stream, slices) {
-            (Stream::Tcp(stream), [slice]) => Pin::new(stream).poll_write(cx, slice),
-            (Stream::Tcp(stream), slices) => Pin::new(stream).poll_write_vectored(cx, slices),
-            (Stream::Unix(stream), slices) => Pin::new(stream).poll_write_vectored(cx, slices),
-        })
+        let Socket { stream, waker, .. } = socket;
+        loop {
+            let mut ready = now(stream.poll_write_ready(&mut Context::from_waker(waker)))?;
+            let Ok(result) = ready.try_io(|stream| stream.get_ref().write(slices)) else { continue };
+            let length: usize = slices.iter().map(|slice| slice.len()).sum();
+            if result.as_ref().is_ok_and(|&bytes| bytes < length) {
+                // The socket is full.
+                ready.clear_ready();
+            }
+            return result;
+        }
     }
 
     fn shut_down(&mut self, socket: &mut Socket) {
-        let cx = &mut Context::from_waker(&socket.waker);
-        // Never pending, for either kind.
-        let _ = match &mut socket.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        };
+        socket.stream.get_ref().shut_down();
     }
 
     fn dial(&mut self, dial: DialId, address: &str) {
@@ -125,27 +106,14 @@ impl Sockets for TokioSockets {
         self.attempts.remove(dial);
     }
 
-    fn dialed(&mut self) -> Option<Dialed<Stream>> {
+    fn dialed(&mut self) -> Option<Dialed<OsStream>> {
         self.attempts.next_done()
-    }
-
-    fn give(&mut self, stream: Stream) -> io::Result<OsStream> {
-        match stream {
-            Stream::Tcp(stream) => stream.into_std().map(OsStream::Tcp),
-            Stream::Unix(stream) => stream.into_std().map(OsStream::Unix),
-        }
     }
 }
 
-impl TryFrom<OsStream> for Stream {
-    type Error = io::Error;
-
-    fn try_from(stream: OsStream) -> io::Result<Self> {
-        match stream {
-            OsStream::Tcp(stream) => TcpStream::from_std(stream).map(Self::Tcp),
-            OsStream::Unix(stream) => UnixStream::from_std(stream).map(Self::Unix),
-        }
-    }
+#[expect(deprecated, reason = "what replaces it is unsafe, for types that may change their descriptor; ours own one")]
+fn register<T: AsRawFd>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(socket, interest)
 }
 
 /// Converts `Pending` to `WouldBlock`. The poll has registered its waker.
@@ -154,4 +122,15 @@ fn now<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
         Poll::Ready(result) => result,
         Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
+}
+
+/// Returns `true` if urgent data or the end of the stream was reported.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_urgent(stream: &AsyncFd<OsStream>) -> bool {
+    stream.try_io(Interest::PRIORITY, |_| Ok(())).is_ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const fn is_urgent(_: &AsyncFd<OsStream>) -> bool {
+    true
 }

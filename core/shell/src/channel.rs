@@ -42,10 +42,10 @@ pub enum Arrival<S> {
 
 impl<S> Arrival<S> {
     /// Converts a stream with `map`, or returns a channel unchanged.
-    pub(super) fn try_map<T>(self, map: impl FnOnce(S) -> io::Result<T>) -> io::Result<Arrival<T>> {
+    pub(super) fn map<T>(self, map: impl FnOnce(S) -> T) -> Arrival<T> {
         match self {
-            Self::Stream(stream) => map(stream).map(Arrival::Stream),
-            Self::Channel(channel) => Ok(Arrival::Channel(channel)),
+            Self::Stream(stream) => Arrival::Stream(map(stream)),
+            Self::Channel(channel) => Arrival::Channel(channel),
         }
     }
 }

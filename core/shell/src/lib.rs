@@ -32,6 +32,7 @@ mod driver;
 mod mailbox;
 pub mod mount;
 mod os;
+mod os_stream;
 mod queue;
 mod queues;
 mod ready;
@@ -56,7 +57,8 @@ pub use dial::{
 };
 pub use driver::{Driver, Next};
 pub use mailbox::Mailbox;
-pub use os::{BindError, OsListener, OsStream, SocketFile, tune, tune_accepted};
+pub use os::{BindError, OsListener, SocketFile, tune, tune_accepted};
+pub use os_stream::{OsStream, TELLS_URGENT};
 pub use queue::{DriverMessage, Reconfigured};
 pub use ready::{ReadyKey, ReadyQueue};
 pub use remote::Remote;

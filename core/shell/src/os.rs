@@ -7,10 +7,10 @@ use core::net::SocketAddr;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use std::fs::Permissions;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// A bound, non-blocking listener.
@@ -21,16 +21,6 @@ pub enum OsListener {
     Tcp(TcpListener),
     /// A Unix listener, and its socket file. Dropping it removes a file that this process created.
     Unix(UnixListener, SocketFile),
-}
-
-/// A non-blocking connection.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
-pub enum OsStream {
-    /// A TCP connection.
-    Tcp(TcpStream),
-    /// A Unix socket connection.
-    Unix(UnixStream),
 }
 
 /// The error of a listener that cannot be bound or whose configuration is refused.

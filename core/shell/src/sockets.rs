@@ -9,9 +9,9 @@ use std::io::{self, IoSlice};
 pub trait Sockets {
     /// A registered listener.
     type Listener;
-    /// A connection that the driver does not serve yet. [`TryFrom`] converts an [`OsStream`] that
-    /// another thread passed.
-    type Stream: TryFrom<OsStream, Error = io::Error>;
+    /// A connection that the driver does not serve yet. It can be passed to the runtime of another
+    /// thread as an [`OsStream`].
+    type Stream: From<OsStream> + Into<OsStream>;
     /// A registered connection.
     type Socket;
 
@@ -59,12 +59,6 @@ pub trait Sockets {
 
     /// Returns a finished connection attempt, if any. The driver's task is woken when one finishes.
     fn dialed(&mut self) -> Option<Dialed<Self::Stream>>;
-
-    /// Converts a connection to a socket that the runtime of another thread can take.
-    ///
-    /// # Errors
-    /// If the runtime cannot release the connection.
-    fn give(&mut self, stream: Self::Stream) -> io::Result<OsStream>;
 }
 
 /// The dial of a finished connection attempt, and its result.

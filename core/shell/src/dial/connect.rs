@@ -22,7 +22,7 @@ pub fn connect<R: AsyncRuntime>(
     let route = Route::begin(names, address);
     async move {
         match route? {
-            Route::Local(stream) => Ok((StreamOf::<R>::try_from(OsStream::Unix(stream))?, Peer::Local)),
+            Route::Local(stream) => Ok((StreamOf::<R>::from(OsStream::Unix(stream)), Peer::Local)),
             Route::Network(resolving) => {
                 let mut connecting = Connecting::<R>::new(resolving.await?);
                 poll_fn(move |cx| connecting.poll(cx)).await

@@ -5,7 +5,7 @@ use crate::channel::Transport;
 use crate::mount::{MountError, Mounting};
 use crate::{Arrival, DriverMessage, OsStream, Sockets, SshAcceptor};
 use drupe_core::wire::Protocol;
-use drupe_core::{Address, ConnId, Failure, Handler, Listen, ListenerId, Peer, Refusal, ShardMessage};
+use drupe_core::{Address, ConnId, Failure, Handler, Listen, ListenerId, Peer, Refusal};
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
     pub(super) fn dismiss(&mut self, arrival: Arrival<S::Stream>, words: &[u8]) {
@@ -57,14 +57,10 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             self.add_accepted(id, (listener, peer), arrival);
             return Ok(());
         }
-        let given = arrival.try_map(|stream| self.sockets.give(stream));
-        match given.map(|arrival| self.mailbox.post(shard.into(), DriverMessage::Connection(listener, peer, arrival))) {
-            Ok(Ok(())) => {}
-            // The other shard has already drained: this one refuses the connection.
-            Ok(Err(DriverMessage::Connection(listener, peer, arrival))) => self.adopt(listener, peer, arrival),
-            _ => {
-                self.machine.shard_message_received(now, &ShardMessage::Left { listener: Some(listener), peer, shard });
-            }
+        let message = DriverMessage::Connection(listener, peer, arrival.map(Into::into));
+        // The other shard has already drained: this one refuses the connection.
+        if let Err(DriverMessage::Connection(listener, peer, arrival)) = self.mailbox.post(shard.into(), message) {
+            self.adopt(listener, peer, arrival);
         }
         Ok(())
     }
@@ -76,19 +72,13 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             (Some(ssh), Arrival::Stream(stream)) => Arrival::Channel(ssh.accept(stream, peer)),
             (_, arrival) => arrival,
         };
-        match arrival.try_map(S::Stream::try_from) {
-            Ok(arrival) => self.add(id, arrival),
-            Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
-        }
+        self.add(id, arrival.map(S::Stream::from));
     }
 
     /// Adds a connection that a listener accepted. The SSH server of the listener, if any, takes its socket.
     fn add_accepted(&mut self, id: ConnId, (listener, peer): (ListenerId, Peer), arrival: Arrival<S::Stream>) {
         match (self.ssh_of(listener), arrival) {
-            (Some(ssh), Arrival::Stream(stream)) => match self.sockets.give(stream) {
-                Ok(stream) => self.add(id, Arrival::Channel(ssh.accept(stream, peer))),
-                Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
-            },
+            (Some(ssh), Arrival::Stream(stream)) => self.add(id, Arrival::Channel(ssh.accept(stream.into(), peer))),
             (_, arrival) => self.add(id, arrival),
         }
     }
