@@ -295,6 +295,8 @@ recorder.directory=/tmp
 recorder.memory=1MiB <- recorder.directory=/tmp
 recorder.keep=9 <- recorder.directory=/tmp
 recorder.verbatim=true <- recorder.directory=/tmp
+recorder.above=1GiB <- recorder.directory=/tmp
+recorder.stuck_after=3s <- recorder.directory=/tmp
 listeners.a.address=127.0.0.1:1
 listeners.a.protocol=telnet
 listeners.a.app=echo

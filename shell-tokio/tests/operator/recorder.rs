@@ -146,3 +146,13 @@ fn recorder_without_its_directory_is_refused_at_the_start() {
         "{words}"
     );
 }
+
+#[test]
+fn process_above_its_bound_writes_one_recording_unasked() {
+    let directory = Directory::new("recorder-memory");
+    let program = Program::configured(&directory.0, &configuration(&directory, ", above: 1MiB"), 1, |_| {});
+    wait_for_log(&directory, "MiB in memory)");
+    program.signal("-TERM");
+    assert_eq!(program.wait(), Some(0));
+    assert_eq!(recordings(&directory).len(), 1);
+}

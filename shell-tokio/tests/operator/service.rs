@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -176,7 +176,13 @@ fn stuck_worker_stops_the_watchdog_notifications() {
     let socket = UnixDatagram::bind(directory.0.join("notify")).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     let (config, path) = (directory.0.join("stuck.yaml"), directory.0.join("lines"));
-    let text = format!("workers: 2\nlisteners: {{ a: {{ address: 'unix:{}' }} }}\n", path.display());
+    let recordings = directory.0.join("recordings");
+    std::fs::create_dir(&recordings).expect("created");
+    let text = format!(
+        "workers: 2\nlisteners: {{ a: {{ address: 'unix:{}' }} }}\nrecorder: {{ directory: '{}', stuck_after: 300ms }}\n",
+        path.display(),
+        recordings.display()
+    );
     std::fs::write(&config, text).expect("written");
     let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "service::stuck_worker_stops_the_watchdog_notifications", "--nocapture"])
@@ -199,6 +205,11 @@ fn stuck_worker_stops_the_watchdog_notifications() {
     socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a socket");
     // Some may be on the way. A hundred last a second.
     assert!((0..100).any(|_| told().is_err()), "a stuck worker does not answer");
+    let since = Instant::now();
+    while !read(&directory.0.join("log")).contains("(a worker has not answered for 300ms)") {
+        assert!(since.elapsed() < PATIENCE, "no recording was written: {}", read(&directory.0.join("log")));
+        std::thread::sleep(Duration::from_millis(10));
+    }
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     child.stdin.take().expect("piped").write_all(b"go on\n").expect("read");
     while told().expect("the worker goes on") != "WATCHDOG=1" {}

@@ -1,15 +1,17 @@
-//! The flight recorder: the last facts of all workers, written to a file on SIGUSR1 and after a panic.
+//! The flight recorder: the last facts of all workers, written to a file on SIGUSR1, after a panic, and when the
+//! monitor asks for it.
 
-use crate::handler::Stack;
 use crate::logs::Logs;
-use drupe_core::Machine;
 use drupe_core::settings::{RecorderSettings, Resolved};
 use drupe_core::trace::FlightRecorder;
+use drupe_core::{Handler, Machine};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Level;
 
@@ -26,6 +28,8 @@ pub(crate) struct Flight {
     program: &'static str,
     version: &'static str,
     logs: Logs,
+    /// Whether a recording is being written that the monitor asked for.
+    is_busy: Arc<AtomicBool>,
 }
 
 impl Flight {
@@ -39,11 +43,11 @@ impl Flight {
         let recorder = FlightRecorder::new(usize::try_from(memory.0).unwrap_or(usize::MAX));
         recorder.configured(resolved.explain());
         let (directory, keep, logs) = (directory.into(), usize::try_from(keep).unwrap_or(usize::MAX), logs.clone());
-        Some(Self { recorder, is_verbatim: verbatim, directory, keep, program, version, logs })
+        Some(Self { recorder, is_verbatim: verbatim, directory, keep, program, version, logs, is_busy: Arc::default() })
     }
 
     /// Records the facts of a worker's machine.
-    pub(crate) fn record(&self, machine: &mut Machine<Stack>) {
+    pub(crate) fn record<H: Handler>(&self, machine: &mut Machine<H>) {
         let recorder = self.recorder.recorder(machine.which_shard().number());
         machine.record(if self.is_verbatim { recorder.verbatim() } else { recorder });
     }
@@ -57,6 +61,22 @@ impl Flight {
                 self.logs.operation(Level::ERROR, &format!("can't write a recording to {directory} ({why}): {error}"));
             }
         }
+    }
+
+    /// Begins to write a recording that a watcher of the monitor asks for.
+    pub(crate) fn save_for_monitor(&self) -> Result<(), String> {
+        if self.is_busy.swap(true, Ordering::AcqRel) {
+            return Err("a recording is being written".into());
+        }
+        let flight = self.clone();
+        let run = move || {
+            flight.save("the monitor");
+            flight.is_busy.store(false, Ordering::Release);
+        };
+        thread::Builder::new().name("recorder".into()).spawn(run).map(drop).map_err(|error| {
+            self.is_busy.store(false, Ordering::Release);
+            error.to_string()
+        })
     }
 
     /// Writes a recording after the first panic of the process, besides what else happens then.

@@ -3,6 +3,7 @@
 use crate::accounts::SharedAccounts;
 use crate::connections::LogConnections;
 use crate::failure::Failure;
+use crate::flight::Flight;
 use crate::keys;
 use crate::logs::Logs;
 use crate::shared_keys::{Keys, SectionKeys, SharedKeySet, State, Wanted};
@@ -44,6 +45,7 @@ pub(crate) struct Parts {
     /// The hashed passwords, which only threads that load a configuration use.
     hashed: Arc<Mutex<HashedPasswords>>,
     monitor: Option<MonitorPlan>,
+    flight: Option<Flight>,
     logs: Logs,
     tail: LogTail,
     secret: [u8; 32],
@@ -121,11 +123,17 @@ impl Parts {
             keys,
             hashed: Arc::new(Mutex::new(hashed)),
             monitor: plan.monitor,
+            flight: None,
             tail: logs.tail(),
             logs,
             secret,
             crypto,
         })
+    }
+
+    /// Lets watchers of the monitor have recordings written.
+    pub(crate) fn with_flight(self, flight: Option<Flight>) -> Self {
+        Self { flight, ..self }
     }
 
     /// Returns the machine's configuration, with everything that its listeners need.
@@ -220,6 +228,10 @@ impl Parts {
         );
         let logs = self.logs.clone();
         let monitor = monitor.audit(move |line| logs.monitor(line));
+        let monitor = match self.flight.clone() {
+            Some(flight) => monitor.recorder(move || flight.save_for_monitor()),
+            None => monitor,
+        };
         if is_authenticated { monitor.conceal_unknown() } else { monitor }
     }
 

@@ -52,6 +52,7 @@ mod failure;
 #[cfg(feature = "jwks")]
 mod fetch;
 mod flight;
+mod flight_watch;
 mod handler;
 mod keys;
 mod limiter;

@@ -8,6 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, io, thread};
 
+const STATUS: &str = "/proc/self/status";
 /// Interval at which the resources are measured. Scrapes are usually less frequent.
 const MEASURED_EVERY: Duration = Duration::from_secs(5);
 
@@ -36,11 +37,16 @@ fn measure(process: &mut ProcessMetrics) {
     let cpu = Duration::try_from(cpu).unwrap_or_default();
     process.cpu_us = cpu.as_micros().try_into().unwrap_or_default();
     // A process that is out of descriptors cannot read it.
-    if let Ok(status) = fs::read_to_string("/proc/self/status") {
+    if let Ok(status) = fs::read_to_string(STATUS) {
         process.resident_bytes = bytes(&status, "VmRSS:");
         process.virtual_bytes = bytes(&status, "VmSize:");
     }
     (process.open_fds, process.max_fds) = descriptors::open_and_max();
+}
+
+/// Returns the memory of this process, if the system tells it.
+pub(crate) fn resident_bytes() -> Option<u64> {
+    fs::read_to_string(STATUS).ok().map(|status| bytes(&status, "VmRSS:"))
 }
 
 /// Returns a size from `/proc/self/status` (`proc_pid_status(5)`), or 0 if it is not there.

@@ -11,7 +11,7 @@ use crate::reload::{Reload, listened_at};
 use crate::shared_keys::{self, Keys, SectionKeys};
 use crate::start::AppMakers;
 use crate::tunnels::Tunnels;
-use crate::{concerns, descriptors, process, systemd, users};
+use crate::{concerns, descriptors, flight_watch, process, systemd, users};
 use drupe_core::settings::{Catalog, Resolved};
 use drupe_core::{Address, Config, Machine, Metrics};
 use drupe_shell::{OsListener, Runtime, Server};
@@ -65,12 +65,13 @@ impl Serve<'_> {
         let (sender, wanted) = shared_keys::queue();
         let (keys, queues) = SectionKeys::new(&catalog);
         let users = users::open(&resolved, logs)?;
-        let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new(), (sender, keys), users)?;
-        let config = parts.load(&resolved)?;
         let flight = Flight::of(&resolved, (self.program, self.version), logs);
+        let parts = Parts::new(&resolved.plan, makers, catalog, logs.clone(), Crypto::new(), (sender, keys), users)?;
+        let parts = parts.with_flight(flight.clone());
+        let config = parts.load(&resolved)?;
         flight.iter().for_each(Flight::save_after_panics);
         concerns::log(&resolved, logs);
-        let workers = resolved.plan.workers;
+        let (workers, recorder_settings) = (resolved.plan.workers, resolved.plan.recorder.clone());
         let make = {
             let parts = parts.clone();
             move |remote| parts.handler(&remote)
@@ -100,6 +101,9 @@ impl Serve<'_> {
         let mut reload =
             Reload::new(self.arguments.clone(), resolved, parts, tunnels.clone(), server.remote(), recorder);
         let mut server = server.on_hangup(move || reload.run())?;
+        if let (Some(flight), Some(settings)) = (&flight, &recorder_settings) {
+            flight_watch::watch(flight.clone(), settings, server.remote())?;
+        }
         if let Some(flight) = flight {
             server = server.on_user_signal(move || flight.save("SIGUSR1"))?;
         }

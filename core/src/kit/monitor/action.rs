@@ -2,7 +2,7 @@
 
 use super::command::Command;
 use super::message::{Message, Order, Request, post, post_to_others, tell};
-use super::{Asked, Audit, Monitor, What};
+use super::{Asked, Audit, Monitor, Recorder, What};
 use crate::base::text::neutralize;
 use crate::base::{AddressKey, ConnId, Payload, Peer, Reason};
 use crate::facts::{ClusterAnswer, EndTarget};
@@ -152,6 +152,10 @@ impl Monitor {
                 Self::order_all(hub, &Order::ResetMetrics);
                 Some(Ok(()))
             }
+            Command::Record => Some(match &mut self.recorder {
+                Some(Recorder(record)) => record(),
+                None => Err("this server has no recorder".into()),
+            }),
             Command::Drain => {
                 Self::order_all(hub, &Order::Drain);
                 Some(Ok(()))

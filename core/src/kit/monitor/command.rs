@@ -29,6 +29,7 @@ pub(super) enum Command {
         address: String,
     },
     ResetMetrics,
+    Record,
     Drain,
 }
 
@@ -41,7 +42,7 @@ impl Command {
             }
             Self::KickUser { user } => user,
             Self::Quarantine { address, .. } | Self::Release { address } => address,
-            Self::ResetMetrics | Self::Drain => "",
+            Self::ResetMetrics | Self::Record | Self::Drain => "",
         };
         format!("{} {}", self.name(), what.chars().take(64).collect::<String>())
     }
@@ -56,6 +57,7 @@ impl Command {
             Self::Quarantine { .. } => "quarantine",
             Self::Release { .. } => "release",
             Self::ResetMetrics => "reset_metrics",
+            Self::Record => "record",
             Self::Drain => "drain",
         }
     }

@@ -21,6 +21,7 @@ impl Monitor {
             &json!({
                 "type": "hello", "version": env!("CARGO_PKG_VERSION"),
                 "may_act": limits.may_act, "may_watch": limits.may_watch,
+                "may_record": limits.may_act && self.recorder.is_some(),
                 "interval_ms": whole_millis(limits.interval),
                 "address": key_of(hub, conn).map(|key| key.to_string()),
             }),

@@ -8,7 +8,7 @@
 //!
 //! | type | when | other members |
 //! |---|---|---|
-//! | `hello` | first | `version`, `may_act`, `may_watch`, `interval_ms`; `address`: that of the watcher, as a quarantine of it is listed |
+//! | `hello` | first | `version`, `may_act`, `may_watch`, `may_record`, `interval_ms`; `address`: that of the watcher, as a quarantine of it is listed |
 //! | `history` | second, with all samples, and every 10 s with one | `series`: of the last hour, and of the last day. Each has `step_ms`, `samples_max` and `samples`, which are arrays: `unix_ms`, the open connections without those of monitors, `queued_bytes`, `messages_in`, `messages_out`, `round_trip_count` and `round_trip_us` of the metrics |
 //! | `active_sessions` | then, and every interval | `sessions`, at most 500 of `total` |
 //! | `session_started` | a connection opened | `session` |
@@ -25,7 +25,8 @@
 //!
 //! The client sends `watch_session` and `stop_watching` with a `session_id`. Actions are `kick`
 //! with a `session_id`, `kick_user` with a `user`, `quarantine` and `release` with an `address`,
-//! `reset_metrics` (which clears the lists of `recent`), and `drain`.
+//! `reset_metrics` (which clears the lists of `recent`), `record` (which has a [recording](Monitor::recorder)
+//! written), and `drain`.
 //!
 //! `kick_user`, `quarantine` and `release` act on all hosts of a [cluster](crate::Cluster), and the
 //! others on this host. The response to the first two has the number of `connections` that were
@@ -140,6 +141,7 @@ pub struct Monitor {
     log_seen: u64,
     conceals_unknown: bool,
     audit: Option<Audit>,
+    recorder: Option<Recorder>,
     /// The state of each watcher of this shard, by the watcher's connection.
     watchers: BTreeMap<ConnId, Watcher>,
     /// Connections beyond the limit, until they are over.
@@ -201,6 +203,15 @@ enum What {
     Action(&'static str),
 }
 
+/// The function that has a recording written.
+struct Recorder(Box<dyn FnMut() -> Result<(), String> + Send>);
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
 /// The function that receives the audit lines.
 struct Audit(Box<dyn FnMut(&str) + Send>);
 
@@ -220,6 +231,7 @@ impl Monitor {
             log_seen: 0,
             conceals_unknown: false,
             audit: None,
+            recorder: None,
             watchers: BTreeMap::new(),
             refused: BTreeSet::new(),
             clients: BTreeMap::new(),
@@ -248,6 +260,14 @@ impl Monitor {
     #[must_use]
     pub fn audit(self, audit: impl FnMut(&str) + Send + 'static) -> Self {
         Self { audit: Some(Audit(Box::new(audit))), ..self }
+    }
+
+    /// Lets watchers that may act have a recording written, such as that of a
+    /// [flight recorder](crate::trace::FlightRecorder). `record` runs on the thread of the shard, so it begins the
+    /// work elsewhere. The watcher gets its error.
+    #[must_use]
+    pub fn recorder(self, record: impl FnMut() -> Result<(), String> + Send + 'static) -> Self {
+        Self { recorder: Some(Recorder(Box::new(record))), ..self }
     }
 
     /// Adds a session or a watcher. Returns whether the application must not see the connection.

@@ -160,6 +160,35 @@ fn watcher_receives_session_starts_ends_and_messages() {
 }
 
 #[test]
+fn watchers_that_may_act_have_recordings_written() {
+    for (may_act, has_recorder, errors) in [
+        (true, true, [Value::Null, "a recording is being written".into()]),
+        (true, false, ["this server has no recorder", "this server has no recorder"].map(Value::from)),
+        (
+            false,
+            true,
+            ["actions are disabled on this monitor", "actions are disabled on this monitor"].map(Value::from),
+        ),
+    ] {
+        let mut monitor = Monitor::new(MonitorLimits::default().may_act(may_act), LogTail::default());
+        if has_recorder {
+            let mut is_busy = false;
+            monitor = monitor.recorder(move || match core::mem::replace(&mut is_busy, true) {
+                false => Ok(()),
+                true => Err("a recording is being written".into()),
+            });
+        }
+        let mut hub = TestHub::with_config(config(), Relay::default().within(monitor));
+        let watcher = watcher(&mut hub);
+        assert_eq!(told(&mut hub, watcher)[0]["may_record"], may_act && has_recorder);
+        for error in errors {
+            say(&mut hub, watcher, r#"{"type":"record"}"#);
+            assert_eq!(told(&mut hub, watcher)[0]["error"], error);
+        }
+    }
+}
+
+#[test]
 fn watcher_actions_require_permission() {
     for may_act in [true, false] {
         let (mut hub, _) = world(MonitorLimits { may_act, ..MonitorLimits::default() });

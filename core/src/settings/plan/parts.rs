@@ -145,7 +145,7 @@ pub(super) fn log(log: &LogSettings, catalog: &Catalog, problems: &mut Problems<
 }
 
 pub(super) fn recorder(recorder: Option<&RecorderSettings>, problems: &mut Problems<'_>) {
-    let Some(RecorderSettings { directory, memory, keep, .. }) = recorder else { return };
+    let Some(RecorderSettings { directory, memory, keep, above, stuck_after, .. }) = recorder else { return };
     if directory.is_empty() {
         problems.add("recorder.directory", "it needs a directory, such as /var/lib/drupe");
     }
@@ -154,6 +154,12 @@ pub(super) fn recorder(recorder: Option<&RecorderSettings>, problems: &mut Probl
     }
     if !(1..=1_000).contains(keep) {
         problems.add("recorder.keep", "it must be from 1 to 1000");
+    }
+    if above.0.is_some_and(|above| above.0 == 0) {
+        problems.add("recorder.above", "it must not be 0");
+    }
+    if stuck_after.0.is_some_and(|after| after.0.is_zero()) {
+        problems.add("recorder.stuck_after", "it must not be 0");
     }
 }
 

@@ -80,7 +80,7 @@ settings! {
     }
 
     /// The flight recorder: the last facts in memory, which are written to a file when something is wrong.
-    /// SIGUSR1 and a panic write such a recording, and `replay` reads it.
+    /// SIGUSR1, the monitor, a panic, and what `above` and `stuck_after` say write such a recording. `replay` reads it.
     RecorderSettings {
         /// The directory of the recordings, which must exist.
         #[schemars(extend("format" = PATH))]
@@ -92,6 +92,12 @@ settings! {
         /// Whether recordings have all that peers send, with passwords and tokens, so that they can be replayed.
         /// Otherwise, they have only its length if an application may receive secrets.
         verbatim: bool = false;
+        /// Memory of the process above which a recording is written. Another one follows only after the process had
+        /// less, and 10 minutes later at the earliest.
+        above: Maybe<Size> = Maybe(None);
+        /// Time without an answer after which a worker is stuck, and a recording is written. Another one follows as for
+        /// `above`.
+        stuck_after: Maybe<Span> = Maybe(Some(secs(10)));
     }
 
     /// The directory, names and rotation of log files.

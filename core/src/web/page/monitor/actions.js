@@ -55,6 +55,7 @@ const actions = {
   kick: ({ session }) => askKick(rows.get(session).session),
   quarantine: ({ session }) => askQuarantine(addressOf(rows.get(session).session), isOwn(rows.get(session).session)),
   reset: () => send({ type: "reset_metrics" }),
+  record: () => send({ type: "record" }),
   drain: askDrain,
 };
 

@@ -21,6 +21,7 @@ let version = null;
 function greet(message) {
   document.body.classList.toggle("may-act", message.may_act === true);
   document.body.classList.toggle("may-watch", message.may_watch === true);
+  document.body.classList.toggle("may-record", message.may_record === true);
   document.body.classList.remove("stale");
   if (version !== null && version !== message.version) {
     notice("The server has another version now. Reload the page, so that both fit.", "error");
