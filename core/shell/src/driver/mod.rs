@@ -317,10 +317,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         while let Some(id) = machine.next_changed() {
             let Some(slot) = connections.get_mut(id.index()) else { continue };
             let Some(connection) = slot.as_mut().filter(|connection| connection.id == id) else { continue };
-            write(machine, sockets, connection, *now);
-            match machine.intent(id) {
+            match write(machine, sockets, connection, *now) {
                 None => *slot = None,
-                Some(intent) if connection.unread && intent.read => again.push(id.slot()),
+                Some(reads) if connection.unread && reads => again.push(id.slot()),
                 Some(_) => {}
             }
         }
@@ -384,14 +383,19 @@ impl<H: Handler, S: Sockets> fmt::Debug for Driver<H, S> {
 }
 
 /// Writes queued bytes until the transport is full. Once all are written, shuts down if requested.
+///
+/// Returns whether the machine wants to read, or `None` if the connection has ended.
 fn write<H: Handler, S: Sockets>(
     machine: &mut Machine<H>,
     sockets: &mut S,
     connection: &mut Connection<S::Socket>,
     now: Time,
-) {
-    while let Some(intent) = machine.intent(connection.id) {
-        if intent.transmit.is_empty() {
+) -> Option<bool> {
+    let id = connection.id;
+    loop {
+        let intent = machine.intent(id)?;
+        let bytes = intent.transmit.len();
+        if bytes == 0 {
             connection.full = false;
             if intent.end == End::Shutdown && !connection.shut_down {
                 connection.shut_down = true;
@@ -400,29 +404,46 @@ fn write<H: Handler, S: Sockets>(
                     Transport::Channel(channel, _) => channel.shut_down(),
                 }
             }
-            return;
+            return Some(intent.read);
         }
-        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-        let mut count = 0;
-        for (place, slice) in slices.iter_mut().zip(intent.transmit.slices()) {
-            *place = IoSlice::new(slice);
-            count += 1;
-        }
-        let written = match &mut connection.transport {
-            Transport::Socket(socket) => sockets.write(socket, &slices[..count]).map_err(Trouble::from),
-            Transport::Channel(channel, waker) => {
-                Trouble::or(channel.poll_write(&mut Context::from_waker(waker), &slices[..count]))
+        let first = intent.transmit.first();
+        let written = if first.len() == bytes {
+            // Most often there is one slice, for which no array is filled.
+            send(sockets, &mut connection.transport, &[IoSlice::new(first)])
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+            let mut count = 0;
+            for (place, slice) in slices.iter_mut().zip(intent.transmit.slices()) {
+                *place = IoSlice::new(slice);
+                count += 1;
             }
+            send(sockets, &mut connection.transport, &slices[..count])
         };
         match written {
-            Ok(bytes) => machine.wrote(now, connection.id, bytes),
+            Ok(bytes) => machine.wrote(now, id, bytes),
+            Err(Trouble::Interrupted) => {}
             Err(Trouble::Blocked) => {
                 connection.full = true;
-                return machine.blocked(now, connection.id);
+                machine.blocked(now, id);
+                break;
             }
-            Err(Trouble::Interrupted) => {}
-            Err(Trouble::Failed(failure)) => return machine.failed(now, connection.id, failure),
+            Err(Trouble::Failed(failure)) => {
+                machine.failed(now, id, failure);
+                break;
+            }
         }
+    }
+    machine.intent(id).map(|intent| intent.read)
+}
+
+fn send<S: Sockets>(
+    sockets: &mut S,
+    transport: &mut Transport<S::Socket>,
+    slices: &[IoSlice<'_>],
+) -> Result<usize, Trouble> {
+    match transport {
+        Transport::Socket(socket) => Ok(sockets.write(socket, slices)?),
+        Transport::Channel(channel, waker) => Trouble::or(channel.poll_write(&mut Context::from_waker(waker), slices)),
     }
 }
 
