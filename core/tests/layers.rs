@@ -24,9 +24,9 @@ const FOLDERS: &[(&str, &str)] = &[
     ("handler", "what an application sees: `Handler`, `Event`, `Hub`"),
     ("machine", "facts in, intentions out, and the application in between"),
     ("trace", "runs that are replayed"),
-    ("testing", "`TestHub` and the simulated world"),
     ("app", "echo, relay, chat"),
     ("kit", "what applications are made of: services, calls, authentication, layers, clients"),
+    ("testing", "`TestHub` with its clients, and the simulated world"),
     ("settings", "a configuration from text"),
 ];
 

@@ -1,7 +1,8 @@
 //! Tools for tests of applications and codecs without sockets, threads or waiting.
 //!
 //! [`TestHub`] is a whole machine. Its sockets accept everything, and its clock moves only when a
-//! test moves it.
+//! test moves it. Its peers can be WebSocket, telnet, HTTP and JSON-RPC clients. The [`guide`] shows
+//! how to test a handler with them.
 //!
 //! ```
 //! use drupe_core::app::Chat;
@@ -20,345 +21,42 @@
 //! ```
 
 mod check_wire;
+mod end;
+mod http;
+mod hub;
 mod netstrings;
+#[cfg(feature = "json")]
+mod rpc;
+mod screen;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod telnet;
+mod telnet_end;
+mod websocket;
+mod websocket_end;
 
 pub use check_wire::{WireDefect, WireOutcome, check_wire};
+pub use http::{TestRequest, TestResponse};
+pub use hub::TestHub;
 pub use netstrings::Netstrings;
+#[cfg(feature = "json")]
+pub use rpc::{Notification, TestRpc};
+pub use telnet::TestTelnet;
+pub use websocket::TestWebSocket;
+pub use websocket_end::WebSocketMessage;
 
-use crate::base::Failure;
-use crate::base::{ConnId, DialId, ListenerId, Peer, Reason, Time, UnixTime};
-use crate::config::Config;
-use crate::config::Listen;
-use crate::facts::Command;
-use crate::facts::Refusal;
-use crate::handler::Handler;
-use crate::machine::{End, Machine};
-use crate::tls::Secured;
-use crate::tunnel::{LinkId, TunnelReport};
-use crate::wire::DecodeBuffer;
-use crate::wire::telnet::Terminal;
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use core::fmt;
-use core::net::{Ipv4Addr, SocketAddr};
-use core::time::Duration;
-
-/// A whole server in virtual time, for tests of a [`Handler`].
+/// # Test your handler
 ///
-/// A panic of the handler continues in the test, so that assertions in a handler can fail. Tests of
-/// how a server handles panics can [catch](Self::catch_panics) them.
-pub struct TestHub<H: Handler> {
-    machine: Machine<H>,
-    now: Time,
-    peers: BTreeMap<ConnId, TestPeer>,
-    next_port: u16,
-}
-
-struct TestPeer {
-    peer: Peer,
-    received: Vec<u8>,
-    /// Number of bytes that the peer's socket still accepts. `usize::MAX`: no limit.
-    writable: usize,
-    closed: bool,
-}
-
-impl<H: Handler> fmt::Debug for TestHub<H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestHub").field("machine", &self.machine).finish_non_exhaustive()
-    }
-}
-
-impl<H: Handler> TestHub<H> {
-    /// Starts a server with one listener for lines, the default limits and seed 0.
-    pub fn new(handler: H) -> Self {
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::with_config(Config::listening([Listen::lines(any)]), handler)
-    }
-
-    /// Starts a server with this configuration. Its wall clock starts at 2027-01-15, 08:00 UTC.
-    pub fn with_config(config: Config, handler: H) -> Self {
-        let mut machine = Machine::new(config, handler);
-        machine.keep_panics(true);
-        machine.clock_set(Time::START, UnixTime::from_secs(1_800_000_000));
-        machine.started(Time::START);
-        machine.resume_panic();
-        Self { machine, now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
-    }
-
-    /// Makes the machine catch panics of the handler, as on a server. Needs `std`.
-    ///
-    /// A panic then ends the connection of its event, and the test continues.
-    pub fn catch_panics(&mut self) {
-        self.machine.keep_panics(false);
-    }
-
-    /// Connects a peer to the first listener, from a new port of `127.0.0.1`.
-    ///
-    /// # Panics
-    /// If it is refused (see [`try_connect`](Self::try_connect)), or the configuration has no
-    /// listener.
-    #[expect(clippy::panic, reason = "a test should fail where its assumption does")]
-    pub fn connect(&mut self) -> ConnId {
-        let port = self.next_port;
-        self.next_port = self.next_port.wrapping_add(1);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        match self.try_connect(ListenerId(0), address.into()) {
-            Ok(id) => id,
-            Err(refusal) => panic!("the peer was refused: {}", refusal.reason),
-        }
-    }
-
-    /// Connects a peer to a listener.
-    ///
-    /// # Errors
-    /// If it is refused.
-    ///
-    /// # Panics
-    /// If the configuration never had such a listener.
-    pub fn try_connect(&mut self, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
-        assert!(
-            self.machine.has_had_listener(listener),
-            "there is no listener {}: the configuration has {}; `Config::listening` makes one that has some",
-            listener.0,
-            self.machine.config().listeners.len(),
-        );
-        let outcome = self.machine.accepted(self.now, listener, peer);
-        self.machine.resume_panic();
-        let id = outcome?;
-        self.peers.insert(id, TestPeer { peer, received: Vec::new(), writable: usize::MAX, closed: false });
-        self.flush();
-        Ok(id)
-    }
-
-    /// Sends one line from a peer.
-    pub fn line(&mut self, conn: ConnId, text: &str) {
-        self.send(conn, &[text.as_bytes(), b"\n"].concat());
-    }
-
-    /// Sends bytes from a peer.
-    pub fn send(&mut self, conn: ConnId, bytes: &[u8]) {
-        self.machine.received(self.now, conn, &mut bytes.to_vec());
-        self.flush();
-    }
-
-    /// Ends a peer's half of the connection.
-    pub fn end(&mut self, conn: ConnId) {
-        self.machine.ended(self.now, conn);
-        self.flush();
-    }
-
-    /// Breaks a peer's connection with `failure`.
-    pub fn fail(&mut self, conn: ConnId, failure: Failure) {
-        self.machine.failed(self.now, conn, failure);
-        self.flush();
-    }
-
-    /// Sets the number of bytes that a peer's socket still accepts, and writes pending output.
-    ///
-    /// `usize::MAX`: no limit.
-    pub fn set_writable(&mut self, conn: ConnId, bytes: usize) {
-        if let Some(peer) = self.peers.get_mut(&conn) {
-            peer.writable = bytes;
-        }
-        self.push(conn);
-        self.flush();
-    }
-
-    /// Delivers a note to the handler.
-    pub fn note(&mut self, note: H::Note) {
-        self.machine.noted(self.now, note);
-        self.flush();
-    }
-
-    /// Runs an operator's command.
-    pub fn command(&mut self, command: &Command) {
-        self.machine.command(self.now, command);
-        self.flush();
-    }
-
-    /// Reports a completed TLS handshake, for [`Tls::external`](crate::tls::Tls::external).
-    pub fn secured(&mut self, conn: ConnId, secured: &Secured) {
-        self.machine.secured(self.now, conn, secured);
-        self.flush();
-    }
-
-    /// Replaces the configuration.
-    pub fn reconfigure(&mut self, config: Config) {
-        self.machine.reconfigured(self.now, config);
-        self.flush();
-    }
-
-    /// Reports a successful dial. Returns its connection.
-    ///
-    /// Returns `None` if the dial has no attempt in progress, or [no roots](Machine::dialed).
-    pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
-        let id = self.machine.dialed(self.now, dial, peer);
-        self.machine.resume_panic();
-        let Some(id) = id else {
-            self.flush();
-            return None;
-        };
-        self.peers.insert(id, TestPeer { peer, received: Vec::new(), writable: usize::MAX, closed: false });
-        self.flush();
-        Some(id)
-    }
-
-    /// Reports a failed dial.
-    pub fn dial_failed(&mut self, dial: DialId, failure: Failure) {
-        self.machine.dial_failed(self.now, dial, failure);
-        self.flush();
-    }
-
-    /// Advances the clock, stopping at every deadline on the way.
-    pub fn advance(&mut self, span: Duration) {
-        let until = self.now + span;
-        while let Some(deadline) = self.machine.deadline().filter(|deadline| deadline.at <= until) {
-            self.now = self.now.max(deadline.at);
-            self.machine.elapsed(self.now);
-            self.flush();
-        }
-        self.now = until;
-        self.machine.elapsed(until);
-        self.flush();
-    }
-
-    /// Reports an event of an SSH connection of a [tunnel](crate::tunnel).
-    pub fn tunnel_reported(&mut self, link: LinkId, report: &TunnelReport) {
-        self.machine.tunnel_reported(self.now, link, report);
-        self.flush();
-    }
-
-    /// Sets the wall clock.
-    pub fn set_clock(&mut self, unix: UnixTime) {
-        self.machine.clock_set(self.now, unix);
-        self.flush();
-    }
-
-    /// Returns the lines that a peer received since the last [`clear`](Self::clear).
-    ///
-    /// The last line may be incomplete.
-    #[must_use]
-    pub fn lines(&self, conn: ConnId) -> Vec<String> {
-        String::from_utf8_lossy(self.received(conn)).lines().map(ToString::to_string).collect()
-    }
-
-    /// Returns all bytes that a peer received since the last [`clear`](Self::clear).
-    #[must_use]
-    pub fn received(&self, conn: ConnId) -> &[u8] {
-        self.peers.get(&conn).map_or(&[], |peer| &peer.received)
-    }
-
-    /// Returns the messages that a peer received since the last [`clear`](Self::clear).
-    ///
-    /// They are decoded with the first listener's wire.
-    #[must_use]
-    pub fn messages(&self, conn: ConnId) -> Vec<Vec<u8>> {
-        let wire = self.machine.config().listeners.first().map(|listen| listen.protocol.wire()).unwrap_or_default();
-        let (mut decoder, mut bytes) = (wire.decoder(), self.received(conn).to_vec());
-        let (mut at, mut messages) = (0, Vec::new());
-        let (mut scratch, budget) = (DecodeBuffer::default(), &self.machine.config().peer.budget);
-        while at < bytes.len()
-            && let Ok(decoded) = decoder.decode(&mut bytes[at..], &mut scratch, budget)
-        {
-            at += decoded.used;
-            messages.extend(decoded.message().map(|payload| payload.as_bytes().to_vec()));
-        }
-        messages
-    }
-
-    /// Discards everything that the peers received.
-    pub fn clear(&mut self) {
-        for peer in self.peers.values_mut() {
-            peer.received.clear();
-        }
-    }
-
-    /// Returns the address of a peer, or [`Peer::Local`] if the connection is unknown.
-    #[must_use]
-    pub fn peer(&self, conn: ConnId) -> Peer {
-        self.peers.get(&conn).map_or(Peer::Local, |peer| peer.peer)
-    }
-
-    /// Returns `true` if the peer's connection was closed or is unknown.
-    #[must_use]
-    pub fn is_closed(&self, conn: ConnId) -> bool {
-        self.peers.get(&conn).is_none_or(|peer| peer.closed)
-    }
-
-    /// Returns the number of connections that ended with `reason`, including HTTP without upgrade.
-    #[must_use]
-    pub fn ended(&self, reason: Reason) -> u64 {
-        let metrics = self.machine.metrics();
-        metrics.ended.get(reason) + metrics.http_ended.get(reason)
-    }
-
-    /// Returns the current virtual time.
-    #[must_use]
-    pub fn now(&self) -> Time {
-        self.now
-    }
-
-    /// Returns the machine of the server.
-    #[must_use]
-    pub fn machine(&self) -> &Machine<H> {
-        &self.machine
-    }
-
-    /// Returns the handler of the application.
-    #[must_use]
-    pub fn handler(&self) -> &H {
-        self.machine.handler()
-    }
-
-    /// Calls `change` with the handler, outside of any event. Returns the result.
-    pub fn with_handler<T>(&mut self, change: impl FnOnce(&mut H) -> T) -> T {
-        change(self.machine.handler_mut())
-    }
-
-    /// Returns the terminal properties that a telnet peer reported, or `None` for other wires.
-    #[must_use]
-    pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
-        self.machine.terminal(conn)
-    }
-
-    /// Writes the output of all changed connections and ends the turn, as a shell does.
-    fn flush(&mut self) {
-        while let Some(id) = self.machine.next_changed() {
-            self.push(id);
-        }
-        self.machine.turn_ended(self.now);
-        self.machine.resume_panic();
-    }
-
-    fn push(&mut self, id: ConnId) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let Some(intent) = self.machine.intent(id) else {
-            peer.closed = true;
-            return;
-        };
-        let (mut taken, pending) = (0, intent.transmit.len());
-        for slice in intent.transmit.slices() {
-            let take = slice.len().min(peer.writable);
-            peer.received.extend_from_slice(&slice[..take]);
-            if peer.writable != usize::MAX {
-                peer.writable -= take;
-            }
-            taken += take;
-        }
-        if intent.end == End::Shutdown && !peer.closed {
-            // Every test peer closes its half as soon as the machine closed ours.
-            peer.closed = true;
-            self.machine.ended(self.now, id);
-            return;
-        }
-        if taken > 0 {
-            self.machine.wrote(self.now, id, taken);
-        }
-        if taken < pending {
-            self.machine.blocked(self.now, id);
-        }
-    }
-}
+/// You wrote a handler. This page goes from one assertion to a property that holds in a network
+/// with faults. Nothing here opens a socket, starts a thread or waits: each test runs a whole server
+/// in virtual time, with the same result each time.
+///
+/// The handler of this page keeps count of the people in a hall. A peer sends `enter`, `leave` or
+/// `count`. A minute after it entered, it receives a reminder.
+///
+/// ```
+#[doc = include_str!("../../examples/hall/handler.rs")]
+/// ```
+///
+#[doc = include_str!("guide.md")]
+pub mod guide {}

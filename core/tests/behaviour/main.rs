@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
 mod apps;
+mod clients;
 mod endings;
 mod input;
 mod rates;

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unreachable, reason = "a test fails where its assumption does")]
 
 mod answers;
+mod client;
 mod refused;
 mod rooms;
 mod specification;

@@ -63,10 +63,8 @@ use alloc::vec::Vec;
 use calls::Place;
 use core::fmt;
 use core::time::Duration;
-#[cfg(feature = "auth")]
-pub(crate) use message::request;
 use message::response;
-pub(crate) use message::{Message, Parsed};
+pub(crate) use message::{Message, Parsed, request};
 use method::{Call, Method, Methods};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;

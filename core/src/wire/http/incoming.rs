@@ -6,6 +6,7 @@ use super::fields::Fields;
 use super::framing::Framing;
 use super::head::{Head, HeadSearch, find_head};
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// A complete response.
@@ -24,6 +25,8 @@ pub(crate) struct ResponseReader {
     held: Vec<u8>,
     search: HeadSearch,
     step: Step,
+    /// The status and the fields of the head, once it is complete.
+    head: Option<(u16, Fields)>,
     body_max: u32,
 }
 
@@ -38,7 +41,13 @@ enum Step {
 impl ResponseReader {
     /// Begins a response whose body has at most `body_max` bytes.
     pub(crate) const fn new(body_max: u32) -> Self {
-        Self { held: Vec::new(), search: HeadSearch { searched: 0, interim: 0 }, step: Step::Head, body_max }
+        Self {
+            held: Vec::new(),
+            search: HeadSearch { searched: 0, interim: 0 },
+            step: Step::Head,
+            head: None,
+            body_max,
+        }
     }
 
     /// Reads more input. `None`: the response is not complete.
@@ -74,6 +83,11 @@ impl ResponseReader {
                 Ok(None)
             }
         }
+    }
+
+    /// Returns the status and the fields of the response, once its head is complete.
+    pub(crate) fn head(&self) -> Option<(u16, Vec<(String, String)>)> {
+        self.head.clone().map(|(status, fields)| (status, fields.into_pairs()))
     }
 
     /// Ends the response when its connection ends. `None`: the response is not complete.
@@ -114,6 +128,7 @@ impl ResponseReader {
                 continue;
             }
             self.step = self.body(status, is_1_1, &fields)?;
+            self.head = Some((status, fields));
             return Ok(Some(at));
         }
     }
@@ -141,7 +156,6 @@ const TOO_LONG: &str = "its body is too long";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::String;
 
     /// Reads a response in pieces of `size` bytes, and then the end of the connection.
     fn read(text: &str, size: usize) -> Result<(u16, String, bool), &'static str> {

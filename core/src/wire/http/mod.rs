@@ -42,7 +42,6 @@ mod forwarded;
 mod framing;
 mod guarded;
 mod head;
-#[cfg(feature = "auth")]
 mod incoming;
 mod origin;
 mod response;
@@ -64,7 +63,8 @@ pub(crate) use guarded::{API_PREFIX, Guarded, MONITOR_PATH};
 pub use head::Request;
 pub(crate) use head::{Bad, HEAD_MAX_BYTES, Head, HeadSearch, ParsedHead, find_head, parse_head};
 #[cfg(feature = "auth")]
-pub(crate) use incoming::{Incoming, ResponseReader};
+pub(crate) use incoming::Incoming;
+pub(crate) use incoming::ResponseReader;
 pub use origin::{OriginError, Origins, WebOrigin};
 pub use response::{HttpResponse, RespondError};
 pub(crate) use status::{Refused, Status};

@@ -58,7 +58,23 @@ pub(super) const HEADER_MAX_BYTES: usize = 14;
 ///
 /// A client's frame is masked with `mask`, which should be random (RFC 6455 section 5.3).
 pub fn frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
-    put(FIN | opcode as u8, content, mask, out);
+    fragment(opcode, true, content, mask, out);
+}
+
+/// Appends one frame of a message to `out` (RFC 6455 section 5.4). `is_last`: it ends the message.
+pub(crate) fn fragment(opcode: Opcode, is_last: bool, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
+    put(if is_last { FIN } else { 0 } | opcode as u8, content, mask, out);
+}
+
+/// Returns the content of the last of several valid, unmasked frames.
+pub(crate) fn last_content(frames: &[u8]) -> &[u8] {
+    let (mut rest, mut last) = (frames, &[][..]);
+    while let Ok(header) = Header::read(rest) {
+        let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+        let content = rest.get(Header::size(rest)..).unwrap_or_default();
+        (last, rest) = content.split_at_checked(length).unwrap_or((content, &[]));
+    }
+    last
 }
 
 /// Appends a frame to `out` for a message that is already compressed (RFC 7692 section 6).

@@ -15,8 +15,8 @@ pub use decoder::WebSocketDecoder;
 pub(crate) use decoder::{MessageStream, Piece};
 pub use deflate::Deflate;
 pub(crate) use deflate::{Deflater, Inflater};
-pub(crate) use frame::compressed_frame;
 pub use frame::{Opcode, frame};
+pub(crate) use frame::{compressed_frame, fragment, last_content};
 pub(crate) use mask::Masks;
 
 use crate::base::setters;

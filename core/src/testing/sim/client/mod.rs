@@ -11,7 +11,6 @@ mod lines;
 mod netstrings;
 mod parts;
 mod proxy;
-mod screen;
 mod telnet;
 #[cfg(feature = "tls")]
 mod tls;

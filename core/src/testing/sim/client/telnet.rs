@@ -1,8 +1,8 @@
 //! A telnet client (RFC 854) that sends whole lines, or single keys from a screen.
 
 use super::codec::{Codec, shown, text};
-use super::screen::Screen;
 use crate::base::Random;
+use crate::testing::screen::Screen;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};

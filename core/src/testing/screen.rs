@@ -1,10 +1,14 @@
 //! A minimal terminal: rows of characters, and a cursor.
 //!
-//! It understands only the control sequences (ECMA-48) that the server's line editor sends.
+//! It understands the control sequences (ECMA-48) that the server's line editor sends, and the few
+//! others that simple output needs.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+/// Distance between two tab stops, in columns.
+const TAB: usize = 8;
 
 pub(super) struct Screen {
     columns: usize,
@@ -48,6 +52,8 @@ impl Screen {
             '\u{1b}' => self.escape = Some(String::new()),
             '\u{7}' => {}
             '\r' => self.column = 0,
+            '\u{8}' => self.column = self.column.saturating_sub(1),
+            '\t' => self.column = ((self.column / TAB + 1) * TAB).min(self.columns - 1),
             '\n' => self.go_to_row(self.row + 1),
             c if c.is_control() => return Err(format!("an unknown control character: {c:?}")),
             c => {
@@ -81,6 +87,7 @@ impl Screen {
         match (last, count) {
             ('A', Some(count)) => self.row = self.row.saturating_sub(count),
             ('B', Some(count)) => self.row = (self.row + count).min(self.rows.len() - 1),
+            ('D', Some(count)) => self.column = self.column.saturating_sub(count),
             ('C', Some(count)) => self.column = (self.column + count).min(self.columns - 1),
             ('J', None) if number.is_empty() => {
                 self.rows.truncate(self.row + 1);
@@ -90,6 +97,7 @@ impl Screen {
                     self.rows[self.row - 1].goes_on = false;
                 }
             }
+            ('K', None) if number.is_empty() => self.rows[self.row].cells.truncate(self.column),
             ('J', Some(2)) => {
                 self.earlier = self.lines();
                 (self.rows, self.row) = (alloc::vec![Row::default()], 0);
@@ -114,6 +122,15 @@ impl Screen {
         lines
     }
 
+    /// Sets the number of columns for the rows that follow.
+    pub(super) fn set_columns(&mut self, columns: u16) {
+        self.columns = usize::from(columns.max(1));
+    }
+}
+
+/// What the typists of the simulated world check.
+#[cfg(feature = "sim")]
+impl Screen {
     /// Returns `true` if the cursor stands between these texts, and nothing follows them.
     pub(super) fn shows(&self, before: &str, after: &str) -> bool {
         let first = self.row.saturating_sub(before.chars().count() / self.columns + 1);
