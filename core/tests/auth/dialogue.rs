@@ -1,13 +1,11 @@
 //! Interactive logins: prompts for name and password on lines and telnet.
 
-use super::tokens::upgraded;
 use super::{Guarded, Inside, NOW, credentials, guarded, layer, lines, log, scram, token, told};
 use drupe_core::kit::auth::{Accounts, Authentication};
 use drupe_core::kit::layer::Within;
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{Secured, Tls};
 use drupe_core::tunnel::{Forward, RemoteBind};
-use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{Address, Config, Listen, ListenerId, Peer};
 
 #[test]
@@ -27,19 +25,13 @@ fn dialogue_prompts_people_and_still_accepts_json() {
 
 #[test]
 fn dialogue_does_not_prompt_on_websocket_or_framed_wires() {
-    let text = |words: &str| {
-        let mut bytes = Vec::new();
-        frame(Opcode::Text, words.as_bytes(), Some([1, 2, 3, 4]), &mut bytes);
-        bytes
-    };
     let mut hub = guarded("ws://127.0.0.1:1", layer().dialogue());
-    let (conn, _) = upgraded(&mut hub, "/", "");
-    hub.clear();
+    let conn = hub.open_websocket("/");
     for words in ["hello", "root", "t0psecret"] {
-        hub.send(conn, &text(words));
+        hub.websocket(conn).send_text(words);
     }
-    let heard = String::from_utf8_lossy(hub.received(conn)).into_owned();
-    assert_eq!(heard.matches("authentication required").count(), 3, "{heard}");
+    let texts = hub.websocket(conn).texts().concat();
+    assert_eq!(texts.matches("authentication required").count(), 3, "{texts}");
     assert!(hub.is_closed(conn) && log(&hub).is_empty(), "no password is taken there: {:?}", log(&hub));
     let mut hub = guarded("length://127.0.0.1:1?prefix=u8", layer().dialogue());
     let conn = hub.connect();

@@ -1,8 +1,9 @@
 //! Tokens: renewal, expiry, single use, and those in a WebSocket request.
 
 use super::{Guarded, NOW, guarded, key, layer, lines, log, token, told};
+use drupe_core::http::OpeningHandshake;
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, Tokens};
-use drupe_core::websocket::{Opcode, frame};
+use drupe_core::websocket::CloseCode;
 use drupe_core::{ConnId, Reason, UnixTime};
 use std::time::Duration;
 
@@ -44,36 +45,35 @@ fn wall_clock_jump_ends_only_expired_sessions() {
     assert_eq!((hub.is_closed(soon), hub.is_closed(later)), (true, false));
 }
 
-const UPGRADE: &str = "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
-
-/// What a WebSocket with this target and these fields gets behind the head of the response.
-pub(super) fn upgraded(hub: &mut Guarded<Accounts>, target: &str, fields: &str) -> (ConnId, String) {
+/// Connects a WebSocket, with a bearer token in the request if there is one.
+fn connect(hub: &mut Guarded<Accounts>, target: &str, token: Option<&str>) -> ConnId {
     let conn = hub.connect();
-    hub.send(conn, format!("GET {target} HTTP/1.1\r\n{UPGRADE}{fields}\r\n").as_bytes());
-    let received = String::from_utf8_lossy(hub.received(conn)).into_owned();
-    let (_, frames) = received.split_once("\r\n\r\n").expect("a response");
-    (conn, frames.to_owned())
+    let fields = token.map(|token| ("Authorization".into(), format!("bearer {token}"))).into_iter().collect();
+    hub.begin_websocket(conn, OpeningHandshake::new(target).fields(fields)).expect("accepted");
+    conn
 }
 
 #[test]
 fn websocket_token_comes_in_header_or_allowed_query() {
     let good = token("ann", NOW + 60);
     let bad = token("ann", NOW - 1);
-    let bearer = |token: &str| format!("Authorization: bearer {token}\r\n");
     let mut hub = guarded("ws://127.0.0.1:1", layer());
-    let (conn, frames) = upgraded(&mut hub, "/chat?x=1", &bearer(&good));
-    assert!(frames.contains(r#"{"type":"auth_ok","user":"ann"}"#) && !hub.is_closed(conn), "{frames}");
-    let (conn, frames) = upgraded(&mut hub, "/", &bearer(&bad));
-    assert!(frames.contains("the token has expired") && frames.contains("unauthorized"), "{frames}");
-    assert!(hub.received(conn).windows(2).any(|pair| pair == 4401_u16.to_be_bytes()), "closed with 4401");
-    let (conn, frames) = upgraded(&mut hub, &format!("/?token={good}"), "");
-    assert!(frames.is_empty() && !hub.is_closed(conn), "not by query: it waits for a first message");
+    let conn = connect(&mut hub, "/chat?x=1", Some(&good));
+    assert_eq!(hub.websocket(conn).texts(), [r#"{"type":"auth_ok","user":"ann"}"#]);
+    assert!(!hub.is_closed(conn));
+    let conn = connect(&mut hub, "/", Some(&bad));
+    let texts = hub.websocket(conn).texts().concat();
+    assert!(texts.contains("the token has expired"), "{texts}");
+    let closed = hub.websocket(conn).closed().map(|(code, reason)| (code.map(CloseCode::get), reason.to_owned()));
+    assert_eq!(closed, Some((Some(4401), "unauthorized".into())));
+    let conn = connect(&mut hub, &format!("/?token={good}"), None);
+    assert_eq!(hub.websocket(conn).messages(), []);
+    assert!(!hub.is_closed(conn), "not by query: it waits for a first message");
     let mut hub = guarded("ws://127.0.0.1:1", layer().token_in_query());
-    let (_, frames) = upgraded(&mut hub, &format!("/?token={good}"), "");
-    assert!(frames.contains("auth_ok"));
-    let (_, frames) = upgraded(&mut hub, &format!("/?token={good}&token={good}"), "");
-    assert!(frames.is_empty());
+    let conn = connect(&mut hub, &format!("/?token={good}"), None);
+    assert!(hub.websocket(conn).texts().concat().contains("auth_ok"));
+    let conn = connect(&mut hub, &format!("/?token={good}&token={good}"), None);
+    assert_eq!(hub.websocket(conn).messages(), []);
     assert_eq!(log(&hub), ["ann opened /", "ann authenticated"]);
 }
 
@@ -97,14 +97,12 @@ fn single_use_token_stays_used_after_a_key_reload() {
 #[test]
 fn binary_message_counts_as_a_failed_login() {
     let mut hub = guarded("ws://127.0.0.1:1", layer());
-    let (conn, _) = upgraded(&mut hub, "/", "");
-    let mut binary = Vec::new();
-    frame(Opcode::Binary, &[0xff; 40], Some([1, 2, 3, 4]), &mut binary);
+    let conn = hub.open_websocket("/");
     for tries in 1..=3 {
         hub.clear();
-        hub.send(conn, &binary);
-        let heard = String::from_utf8_lossy(hub.received(conn)).into_owned();
-        assert!(heard.contains("a proof must be text"), "{heard}");
+        hub.websocket(conn).send_binary(&[0xff; 40]);
+        let texts = hub.websocket(conn).texts().concat();
+        assert!(texts.contains("a proof must be text"), "{texts}");
         assert_eq!(hub.is_closed(conn), tries == 3);
     }
     assert_eq!((hub.ended(Reason::Unauthorized), log(&hub).len()), (1, 0));

@@ -3,31 +3,17 @@
 use super::Hall;
 use drupe_core::kit::{Cx, MessageError, Service};
 use drupe_core::testing::TestHub;
-use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{Config, ConnId, Listen, Reason};
 
 fn on_websocket(service: Service<Hall>) -> TestHub<Service<Hall>> {
     TestHub::with_config(Config::listening(["ws://127.0.0.1:1".parse::<Listen>().expect("good")]), service)
 }
 
-/// The connection, and what it was sent behind the head of the response.
-fn upgraded(hub: &mut TestHub<Service<Hall>>, path: &str) -> (ConnId, String) {
-    let conn = hub.connect();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    );
-    hub.send(conn, request.as_bytes());
-    let heard = String::from_utf8_lossy(hub.received(conn)).into_owned();
-    (conn, heard.split_once("\r\n\r\n").map_or_else(String::new, |(_, frames)| frames.into()))
-}
-
-fn say(hub: &mut TestHub<Service<Hall>>, conn: ConnId, opcode: Opcode, content: &[u8]) -> String {
-    let mut bytes = Vec::new();
-    frame(opcode, content, Some([1, 2, 3, 4]), &mut bytes);
+/// Sends a binary message. Returns the last text that the sender receives.
+fn say_binary(hub: &mut TestHub<Service<Hall>>, conn: ConnId, content: &[u8]) -> String {
     hub.clear();
-    hub.send(conn, &bytes);
-    String::from_utf8_lossy(hub.received(conn)).into_owned()
+    hub.websocket(conn).send_binary(content);
+    hub.websocket(conn).texts().last().copied().unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -39,13 +25,14 @@ fn on_open_error_closes_the_connection_as_forbidden() {
         })
         .on_text(|app: &mut Hall, _, text: &str| app.log.push(text.into()));
     let mut hub = on_websocket(service);
-    let (conn, frames) = upgraded(&mut hub, "/other");
-    assert!(frames.contains("only /chat is open") && frames.contains("forbidden"), "{frames}");
+    let conn = hub.open_websocket("/other");
+    assert!(hub.websocket(conn).texts()[0].contains("only /chat is open"));
+    assert_eq!(hub.websocket(conn).closed().map(|(_, reason)| reason), Some("forbidden"));
     assert_eq!(hub.ended(Reason::Forbidden), 1);
-    say(&mut hub, conn, Opcode::Text, b"let me in");
-    let (conn, frames) = upgraded(&mut hub, "/chat");
-    assert_eq!(frames, "");
-    say(&mut hub, conn, Opcode::Text, b"hello");
+    hub.websocket(conn).send_text("let me in");
+    let conn = hub.open_websocket("/chat");
+    assert_eq!(hub.websocket(conn).messages(), []);
+    hub.websocket(conn).send_text("hello");
     assert_eq!(hub.handler().app().log, ["hello"]);
 }
 
@@ -57,14 +44,15 @@ fn binary_message_goes_to_on_binary_or_falls_back_to_text() {
         })
     };
     let mut hub = on_websocket(service());
-    let (conn, _) = upgraded(&mut hub, "/");
-    assert!(say(&mut hub, conn, Opcode::Binary, b"hello").ends_with("text hello"));
-    let refused = say(&mut hub, conn, Opcode::Binary, b"\xff\xfe");
+    let conn = hub.open_websocket("/");
+    assert_eq!(say_binary(&mut hub, conn, b"hello"), "text hello");
+    let refused = say_binary(&mut hub, conn, b"\xff\xfe");
     assert!(refused.contains("binary messages are not supported here"), "{refused}");
     let mut hub = on_websocket(service().on_binary(|app, _, bytes| app.log.push(format!("{bytes:?}"))));
-    let (conn, _) = upgraded(&mut hub, "/");
-    assert_eq!(say(&mut hub, conn, Opcode::Binary, b"hi"), "");
-    assert_eq!(say(&mut hub, conn, Opcode::Binary, b"\xff"), "");
-    assert!(say(&mut hub, conn, Opcode::Text, b"hi").ends_with("text hi"));
+    let conn = hub.open_websocket("/");
+    assert_eq!(say_binary(&mut hub, conn, b"hi"), "");
+    assert_eq!(say_binary(&mut hub, conn, b"\xff"), "");
+    hub.websocket(conn).send_text("hi");
+    assert_eq!(hub.websocket(conn).texts(), ["text hi"]);
     assert_eq!(hub.handler().app().log, ["[104, 105]", "[255]"]);
 }

@@ -3,7 +3,6 @@
 use drupe_core::app::{Chat, Relay};
 use drupe_core::history::Keep;
 use drupe_core::testing::TestHub;
-use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{Config, ConnId, Failure, Handler, Listen, RoomMemory, RoomOptions};
 use serde_json::{Value, json};
 
@@ -15,41 +14,20 @@ fn hub<H: Handler>(handler: H) -> TestHub<H> {
 
 /// Connects a WebSocket. Returns what it receives as well.
 fn connect<H: Handler>(hub: &mut TestHub<H>, path: &str) -> (ConnId, Vec<String>) {
-    let conn = hub.connect();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    );
     hub.clear();
-    hub.send(conn, request.as_bytes());
-    let received = hub.received(conn);
-    let head = received.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a response");
-    let texts = frames(&received[head + 4..]);
-    (conn, texts)
+    let conn = hub.open_websocket(path);
+    (conn, texts(hub, conn))
 }
 
 /// Sends a text. Returns what the sender receives.
 fn say<H: Handler>(hub: &mut TestHub<H>, conn: ConnId, text: &str) -> Vec<String> {
-    let mut bytes = Vec::new();
-    frame(Opcode::Text, text.as_bytes(), Some([1, 2, 3, 4]), &mut bytes);
     hub.clear();
-    hub.send(conn, &bytes);
-    frames(hub.received(conn))
+    hub.websocket(conn).send_text(text);
+    texts(hub, conn)
 }
 
-/// Returns the texts in unmasked frames of up to 64 KiB.
-fn frames(mut bytes: &[u8]) -> Vec<String> {
-    let mut texts = Vec::new();
-    while let [_, short, rest @ ..] = bytes {
-        let (length, rest) = match (short, rest) {
-            (126, [high, low, rest @ ..]) => (usize::from(u16::from_be_bytes([*high, *low])), rest),
-            (short, rest) => (usize::from(*short), rest),
-        };
-        let (text, rest) = rest.split_at(length);
-        texts.push(String::from_utf8_lossy(text).into_owned());
-        bytes = rest;
-    }
-    texts
+fn texts<H: Handler>(hub: &mut TestHub<H>, conn: ConnId) -> Vec<String> {
+    hub.websocket(conn).texts().into_iter().map(ToOwned::to_owned).collect()
 }
 
 /// Returns the data and the positions of messages of a room, and other texts with no position.
@@ -117,7 +95,7 @@ fn relay_tells_a_peer_that_comes_back_what_it_missed() {
     let mut hub = hub(Relay::default());
     let ((ann, _), (bob, _)) = (connect(&mut hub, "/"), connect(&mut hub, "/"));
     assert_eq!(say(&mut hub, ann, "one"), Vec::<String>::new(), "not its sender");
-    let (data, position) = kept(&frames(hub.received(bob))).pop().expect("a message");
+    let (data, position) = kept(&texts(&mut hub, bob)).pop().expect("a message");
     assert_eq!(data, "one");
     hub.fail(bob, Failure::Reset);
     say(&mut hub, ann, &json!({ "type": "gap" }).to_string());

@@ -3,7 +3,7 @@
 use crate::base::{ConnId, ListenerId};
 use crate::kit::pubsub::PubSub;
 use crate::kit::pubsub::tests::{API_KEY, NOW, client, heard, hub, hub_with, options, subscribe, token};
-use crate::testing::TestHub;
+use crate::testing::{TestHub, TestRequest};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -18,12 +18,10 @@ fn backend(hub: &mut Server) -> ConnId {
 
 /// Sends a request, and returns the status and the body of the response.
 fn request(hub: &mut Server, conn: ConnId, path: &str, key: &str, body: &str) -> (u16, String) {
-    hub.clear();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\n{key}Content-Length: {}\r\n\r\n", body.len());
-    hub.send(conn, &[head.as_bytes(), body.as_bytes()].concat());
-    let text = String::from_utf8_lossy(hub.received(conn)).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    (head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or_default(), body.into())
+    let fields = key.lines().filter_map(|line| line.split_once(": "));
+    let request = fields.fold(TestRequest::new("POST", path).body(body), |all, (name, value)| all.field(name, value));
+    let response = hub.request(conn, &request);
+    (response.status, response.text())
 }
 
 fn call(hub: &mut Server, method: &str, body: Value) -> Value {
