@@ -132,7 +132,8 @@ impl<H: Handler> TestTelnet<'_, H> {
 
     /// Returns the lines on the screen, without blanks at their ends and empty lines at the end.
     ///
-    /// A line that is longer than the window is one line. Lines from before the screen was cleared
+    /// A line that the terminal wraps is one line. Typed lines that the server wraps are several, as
+    /// the server sends the line breaks. Lines from before the screen was cleared
     /// come first. [`TestHub::clear`] does not change the screen.
     #[must_use]
     pub fn screen(&self) -> Vec<String> {

@@ -128,7 +128,9 @@ fn telnet_client_edits_on_the_server_in_character_mode() {
     hub.telnet(ann).resize(10, 5);
     assert_eq!(hub.terminal(ann).expect("telnet").columns, Some(10));
     hub.telnet(ann).type_keys("a line that is longer than ten columns");
-    assert_eq!(hub.telnet(ann).last_line(), "a line that is longer than ten columns");
+    let screen = hub.telnet(ann).screen();
+    assert!(screen.concat().ends_with("a line that is longer than ten columns"), "{screen:?}");
+    assert_eq!(hub.telnet(ann).last_line(), " columns", "the server wraps the line");
 }
 
 #[test]
