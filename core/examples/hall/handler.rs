@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Keeps count of the people in a hall.
 #[derive(Default)]
-pub struct Hall {
-    pub present: BTreeSet<ConnId>,
+pub(crate) struct Hall {
+    pub(crate) present: BTreeSet<ConnId>,
 }
 
 impl Handler for Hall {
