@@ -74,16 +74,16 @@ impl<H: Handler> TestRpc<'_, H> {
     pub fn begin_call(&mut self, method: &str, params: impl Into<Value>) -> u64 {
         self.hub.calls += 1;
         let id = self.hub.calls;
-        self.send(Some(id), method, params.into());
+        self.send(Some(id), method, &params.into());
         id
     }
 
     /// Sends a notification, which has no response.
     pub fn notify(&mut self, method: &str, params: impl Into<Value>) {
-        self.send(None, method, params.into());
+        self.send(None, method, &params.into());
     }
 
-    fn send(&mut self, id: Option<u64>, method: &str, params: Value) {
+    fn send(&mut self, id: Option<u64>, method: &str, params: &Value) {
         let params = (!params.is_null()).then(|| params.to_string());
         let text = request(id, method, params.as_deref());
         match self.hub.end_of(self.conn) {
@@ -131,11 +131,7 @@ impl<H: Handler> TestRpc<'_, H> {
     fn texts(&self) -> Vec<String> {
         match self.hub.end_of(self.conn) {
             Some(PeerEnd::WebSocket(socket)) => {
-                let text = |message: &WebSocketMessage| match message {
-                    WebSocketMessage::Text(text) => Some(text.to_string()),
-                    _ => None,
-                };
-                socket.messages().iter().filter_map(text).collect()
+                socket.messages().iter().filter_map(WebSocketMessage::as_text).map(String::from).collect()
             }
             _ => self.hub.lines(self.conn),
         }

@@ -149,8 +149,7 @@ impl<H: Handler> TestWebSocket<'_, H> {
     /// Returns the text messages that the client received since the last [`clear`](TestHub::clear).
     #[must_use]
     pub fn texts(&self) -> Vec<&str> {
-        let text = |message| if let &WebSocketMessage::Text(ref text) = message { Some(text.as_str()) } else { None };
-        self.messages().iter().filter_map(text).collect()
+        self.messages().iter().filter_map(WebSocketMessage::as_text).collect()
     }
 
     /// Returns the code and the reason of the server's close frame, if it was received since the

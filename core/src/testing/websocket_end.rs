@@ -4,6 +4,7 @@ use crate::base::{Failure, Payload};
 use crate::wire::http::{HeadSearch, OpeningHandshake};
 use crate::wire::websocket::{CloseCode, Masks, Opcode, Role, WebSocketDecoder, fragment, last_content};
 use crate::wire::{Budget, DecodeBuffer, Item, MessageSize};
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -25,6 +26,14 @@ pub enum WebSocketMessage {
         /// The reason after the code.
         reason: String,
     },
+}
+
+impl WebSocketMessage {
+    /// Returns the text of a text message.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
 }
 
 /// The client's end of a WebSocket: the handshake, and the frames after it.
@@ -50,7 +59,7 @@ enum State {
         search: HeadSearch,
         used: usize,
     },
-    Open(WebSocketDecoder),
+    Open(Box<WebSocketDecoder>),
     Failed(Failure),
 }
 
@@ -119,7 +128,8 @@ impl WebSocketEnd {
                 Ok(None) => return Vec::new(),
                 Ok(Some((socket, subprotocol))) => {
                     self.held.drain(..*used);
-                    (self.state, self.subprotocol) = (State::Open(WebSocketDecoder::new(socket)), subprotocol);
+                    (self.state, self.subprotocol) =
+                        (State::Open(Box::new(WebSocketDecoder::new(socket))), subprotocol);
                 }
                 Err(failure) => self.state = State::Failed(failure),
             }

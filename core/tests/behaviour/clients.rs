@@ -64,7 +64,7 @@ fn websocket_client_closes_in_both_directions() {
     hub.websocket(ann).ping();
     hub.websocket(ann).close(CloseCode::NORMAL, "bye");
     let client = hub.websocket(ann);
-    let [pong, close] = client.messages() else { unreachable!("a pong and a close frame") };
+    let [pong, close] = client.messages() else { panic!("a pong and a close frame") };
     assert_eq!(pong, &WebSocketMessage::Pong);
     assert!(matches!(close, WebSocketMessage::Close { code: Some(CloseCode::NORMAL), .. }), "{close:?}");
     assert_eq!((hub.is_closed(ann), hub.is_closed(bob)), (true, false));

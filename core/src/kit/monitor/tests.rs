@@ -173,9 +173,9 @@ fn watchers_that_may_act_have_recordings_written() {
         let mut monitor = Monitor::new(MonitorLimits::default().may_act(may_act), LogTail::default());
         if has_recorder {
             let mut is_busy = false;
-            monitor = monitor.recorder(move || match core::mem::replace(&mut is_busy, true) {
-                false => Ok(()),
-                true => Err("a recording is being written".into()),
+            monitor = monitor.recorder(move || {
+                let was_busy = core::mem::replace(&mut is_busy, true);
+                if was_busy { Err("a recording is being written".into()) } else { Ok(()) }
             });
         }
         let mut hub = TestHub::with_config(config(), Relay::default().within(monitor));
