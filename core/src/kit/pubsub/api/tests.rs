@@ -18,6 +18,8 @@ fn backend(hub: &mut Server) -> ConnId {
 
 /// Sends a request, and returns the status and the body of the response.
 fn request(hub: &mut Server, conn: ConnId, path: &str, key: &str, body: &str) -> (u16, String) {
+    // What peers heard before is of no interest then.
+    hub.clear();
     let fields = key.lines().filter_map(|line| line.split_once(": "));
     let request = fields.fold(TestRequest::new("POST", path).body(body), |all, (name, value)| all.field(name, value));
     let response = hub.request(conn, &request);
