@@ -35,7 +35,7 @@ impl<H: Handler> TestHub<H> {
     /// let mut hub = TestHub::with_config(Config::listening([listen]), Echo);
     /// let ann = hub.open_telnet();
     /// hub.telnet(ann).type_line("hello");
-    /// hub.telnet(ann).type_keys("worl\u{7f}");
+    /// hub.telnet(ann).type_keys("word\u{7f}");
     /// assert_eq!(hub.telnet(ann).screen(), ["hello", "hello", "wor"]);
     /// # Ok::<(), drupe_core::ListenError>(())
     /// ```
