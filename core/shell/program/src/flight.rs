@@ -22,9 +22,7 @@ const SUFFIX: &str = ".recording";
 #[derive(Clone)]
 pub(crate) struct Flight {
     pub(crate) recorder: FlightRecorder,
-    is_verbatim: bool,
-    directory: PathBuf,
-    keep: usize,
+    pub(crate) settings: RecorderSettings,
     program: &'static str,
     version: &'static str,
     logs: Logs,
@@ -39,17 +37,16 @@ impl Flight {
         (program, version): (&'static str, &'static str),
         logs: &Logs,
     ) -> Option<Self> {
-        let RecorderSettings { directory, memory, keep, verbatim, .. } = resolved.plan.recorder.clone()?;
-        let recorder = FlightRecorder::new(usize::try_from(memory.0).unwrap_or(usize::MAX));
+        let settings = resolved.plan.recorder.clone()?;
+        let recorder = FlightRecorder::new(usize::try_from(settings.memory.0).unwrap_or(usize::MAX));
         recorder.configured(resolved.explain());
-        let (directory, keep, logs) = (directory.into(), usize::try_from(keep).unwrap_or(usize::MAX), logs.clone());
-        Some(Self { recorder, is_verbatim: verbatim, directory, keep, program, version, logs, is_busy: Arc::default() })
+        Some(Self { recorder, settings, program, version, logs: logs.clone(), is_busy: Arc::default() })
     }
 
     /// Records the facts of a worker's machine.
     pub(crate) fn record<H: Handler>(&self, machine: &mut Machine<H>) {
         let recorder = self.recorder.recorder(machine.which_shard().number());
-        machine.record(if self.is_verbatim { recorder.verbatim() } else { recorder });
+        machine.record(if self.settings.verbatim { recorder.verbatim() } else { recorder });
     }
 
     /// Writes a recording now, and logs its name or why it could not be written.
@@ -57,7 +54,7 @@ impl Flight {
         match self.write(why) {
             Ok(path) => self.logs.operation(Level::WARN, &format!("recording written to {} ({why})", path.display())),
             Err(error) => {
-                let directory = self.directory.display();
+                let directory = &self.settings.directory;
                 self.logs.operation(Level::ERROR, &format!("can't write a recording to {directory} ({why}): {error}"));
             }
         }
@@ -97,7 +94,7 @@ impl Flight {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Later names are later in the alphabet.
         let name = format!("{}-{:013}{SUFFIX}", self.program, since.as_millis());
-        let (path, unfinished) = (self.directory.join(&name), self.directory.join(format!(".{name}.part")));
+        let (path, unfinished) = (self.directory().join(&name), self.directory().join(format!(".{name}.part")));
         let written = write_new(&unfinished, &text).and_then(|()| fs::rename(&unfinished, &path));
         if let Err(error) = written {
             let _ = fs::remove_file(&unfinished);
@@ -109,13 +106,17 @@ impl Flight {
 
     /// Removes the oldest recordings above the number that is kept.
     fn remove_old(&self) {
-        let (Ok(entries), begin) = (fs::read_dir(&self.directory), format!("{}-", self.program)) else { return };
+        let (Ok(entries), begin) = (fs::read_dir(self.directory()), format!("{}-", self.program)) else { return };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut names: Vec<_> = names.filter(|name| name.starts_with(&begin) && name.ends_with(SUFFIX)).collect();
         names.sort();
-        for name in names.iter().rev().skip(self.keep) {
-            let _ = fs::remove_file(self.directory.join(name));
+        for name in names.iter().rev().skip(self.settings.keep as usize) {
+            let _ = fs::remove_file(self.directory().join(name));
         }
+    }
+
+    fn directory(&self) -> &Path {
+        Path::new(&self.settings.directory)
     }
 }
 

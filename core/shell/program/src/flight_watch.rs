@@ -3,7 +3,6 @@
 use crate::flight::Flight;
 use crate::process::resident_bytes;
 use drupe_core::app::AppNote;
-use drupe_core::settings::RecorderSettings;
 use drupe_shell::Remote;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -15,9 +14,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const WRITTEN_EVERY: Duration = Duration::from_secs(600);
 
 /// Watches the process and its workers, on a thread of its own until the server ends.
-pub(crate) fn watch(flight: Flight, settings: &RecorderSettings, remote: Remote<AppNote>) -> io::Result<()> {
-    let memory_max = settings.above.0.map(|size| size.0);
-    let stuck_after = settings.stuck_after.0.map(|span| span.0);
+pub(crate) fn watch(flight: Flight, remote: Remote<AppNote>) -> io::Result<()> {
+    let memory_max = flight.settings.above.0.map(|size| size.0);
+    let stuck_after = flight.settings.stuck_after.0.map(|span| span.0);
     if memory_max.is_none() && stuck_after.is_none() {
         return Ok(());
     }

@@ -71,7 +71,7 @@ impl Serve<'_> {
         let config = parts.load(&resolved)?;
         flight.iter().for_each(Flight::save_after_panics);
         concerns::log(&resolved, logs);
-        let (workers, recorder_settings) = (resolved.plan.workers, resolved.plan.recorder.clone());
+        let workers = resolved.plan.workers;
         let make = {
             let parts = parts.clone();
             move |remote| parts.handler(&remote)
@@ -101,10 +101,8 @@ impl Serve<'_> {
         let mut reload =
             Reload::new(self.arguments.clone(), resolved, parts, tunnels.clone(), server.remote(), recorder);
         let mut server = server.on_hangup(move || reload.run())?;
-        if let (Some(flight), Some(settings)) = (&flight, &recorder_settings) {
-            flight_watch::watch(flight.clone(), settings, server.remote())?;
-        }
         if let Some(flight) = flight {
+            flight_watch::watch(flight.clone(), server.remote())?;
             server = server.on_user_signal(move || flight.save("SIGUSR1"))?;
         }
         descriptors::check(&config, logs)?;
