@@ -228,7 +228,7 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// Sets the wall clock.
+    /// Sets the wall clock of the machine to `unix`.
     pub fn set_clock(&mut self, unix: UnixTime) {
         self.machine.clock_set(self.now, unix);
         self.flush();

@@ -7,7 +7,7 @@ use crate::base::ConnId;
 use crate::handler::Handler;
 use crate::wire::telnet::{ClientMode, Command, TelnetClient, TerminalTypes};
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -148,7 +148,7 @@ impl<H: Handler> TestTelnet<'_, H> {
     /// Returns the last line on the screen that is not empty, such as a prompt with what was typed.
     #[must_use]
     pub fn last_line(&self) -> String {
-        self.screen().last().map(ToString::to_string).unwrap_or_default()
+        self.screen().pop().unwrap_or_default()
     }
 
     fn end(&self) -> Option<&TelnetEnd> {

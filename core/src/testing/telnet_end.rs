@@ -64,7 +64,7 @@ impl TelnetEnd {
     /// Types one key. Returns the bytes to send.
     pub(super) fn press(&mut self, key: char) -> Vec<u8> {
         let mode = self.session.mode();
-        // The server shows what is typed, or nobody does: the line is secret.
+        // In the other modes, the server shows what the user types, or the line is secret and nobody shows it.
         let echoes = mode == ClientMode::Line;
         match key {
             _ if mode == ClientMode::Character => {

@@ -142,14 +142,15 @@ impl WebSocketEnd {
         let (mut input, mut at, mut out) = (core::mem::take(&mut self.held), 0, Vec::new());
         let State::Open(decoder) = &mut self.state else { return out };
         let budget = Budget::default().message_max_bytes(MessageSize::MAX);
+        // The decoder decodes in place.
+        let raw = input.clone();
         while at < input.len() || decoder.is_ahead() {
-            let raw = input[at..].to_vec();
             let decoded = match decoder.decode(&mut input[at..], &mut self.buffer, &budget) {
                 Ok(decoded) => decoded,
                 Err(error) => panic!("the server broke the WebSocket protocol: {error}"),
             };
+            self.since_item.extend_from_slice(&raw[at..at + decoded.used]);
             at += decoded.used;
-            self.since_item.extend_from_slice(&raw[..decoded.used]);
             if let Some(item) = decoded.item {
                 self.messages.extend(message(item, &self.since_item));
                 self.since_item.clear();

@@ -263,8 +263,8 @@ impl Monitor {
     }
 
     /// Lets watchers that may act have a recording written, such as that of a
-    /// [flight recorder](crate::trace::FlightRecorder). `record` runs on the thread of the shard, so it begins the
-    /// work elsewhere. The watcher gets its error.
+    /// [flight recorder](crate::trace::FlightRecorder). `record` is called on the thread of the shard, so it should only
+    /// start a thread that writes. If it returns an error, the monitor sends that to the watcher.
     #[must_use]
     pub fn recorder(self, record: impl FnMut() -> Result<(), String> + Send + 'static) -> Self {
         Self { recorder: Some(Recorder(Box::new(record))), ..self }
