@@ -173,7 +173,7 @@ pub mod limit {
 
 /// Limits of output queues, and policies for connections that receive too slowly.
 pub mod outbound {
-    pub use crate::config::{Marks, MarksError, OutboundLimits, SlowPolicy};
+    pub use crate::config::{Gather, GatherError, Marks, MarksError, OutboundLimits, SlowPolicy};
 }
 
 /// The names that most applications use.

@@ -4,7 +4,7 @@ use drupe_core::broker::{BrokerLogin, Engine, Redis, Sentinel, WithoutBroker};
 use drupe_core::history::Keep;
 use drupe_core::http::{Access, Files, Http, Origins};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
-use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
+use drupe_core::outbound::{Gather, Marks, OutboundLimits, SlowPolicy};
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::testing::Netstrings;
 use drupe_core::tls::ClientTls;
@@ -309,7 +309,8 @@ impl<'a> Draw<'a> {
                     .marks(Marks::new(low, high, max).unwrap_or_default())
                     .write_deadline(self.duration(Duration::from_secs(30)))
                     .drain_min_bytes_per_second(NonZeroU32::new(self.count(100)).unwrap_or(NonZeroU32::MIN))
-                    .slow_policy(policies[usize::from(self.pick() % 4)]),
+                    .slow_policy(policies[usize::from(self.pick() % 4)])
+                    .gather(Gather::from_micros(self.count(500).into()).unwrap_or_default()),
             )
             .rooms(
                 RoomLimits::default().total(self.count(4)).per_connection(self.count(2)).name_max_bytes(self.count(8)),

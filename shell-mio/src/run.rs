@@ -57,24 +57,40 @@ fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
                 until.map(|until| until.since(Time::START + started.elapsed()))
             }
         };
-        match poll.poll(&mut events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-            polled => polled?,
+        look(&mut poll, &mut events, timeout, &mut driver, &mut ready)?;
+        let has_waited = timeout != Some(Duration::ZERO);
+        if has_waited && !events.is_empty() && driver.rest(Time::START + started.elapsed()) {
+            look(&mut poll, &mut events, Some(Duration::ZERO), &mut driver, &mut ready)?;
         }
-        for event in &events {
-            match event.token() {
-                WAKER => {}
-                token if Dials::is_token(token) => driver.sockets().dials.note(token),
-                Token(number) => {
-                    let number = u32::try_from(number).unwrap_or(u32::MAX);
-                    if let Some(socket) = driver.socket(number) {
-                        socket.note(event);
-                    }
-                    ready.push(number);
+    }
+}
+
+/// Waits until something is ready, and notes what it is.
+fn look<H: Handler>(
+    poll: &mut Poll,
+    events: &mut Events,
+    timeout: Option<Duration>,
+    driver: &mut Driver<H, MioSockets>,
+    ready: &mut Vec<u32>,
+) -> io::Result<()> {
+    match poll.poll(events, timeout) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+        polled => polled?,
+    }
+    for event in &*events {
+        match event.token() {
+            WAKER => {}
+            token if Dials::is_token(token) => driver.sockets().dials.note(token),
+            Token(number) => {
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                if let Some(socket) = driver.socket(number) {
+                    socket.note(event);
                 }
+                ready.push(number);
             }
         }
     }
+    Ok(())
 }
 
 /// The waker of the event loop.

@@ -61,4 +61,9 @@ impl AsyncRuntime for Smol {
     fn poll(sleep: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(sleep).poll(cx).map(drop)
     }
+
+    fn wake_after_io(cx: &mut Context<'_>) {
+        // Before `block_on` polls a task again, it looks at the sockets.
+        cx.waker().wake_by_ref();
+    }
 }

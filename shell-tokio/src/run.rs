@@ -4,7 +4,7 @@ use drupe_shell::stream::ConnectionTask;
 use drupe_shell::{AsyncRuntime, Attempts, Names, OsStream, ReadyQueue, Runtime, Setup, Task, tune};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -64,5 +64,11 @@ impl AsyncRuntime for Tokio {
 
     fn poll(sleep: &mut Self::Sleep, cx: &mut Context<'_>) -> Poll<()> {
         sleep.as_mut().poll(cx)
+    }
+
+    fn wake_after_io(cx: &mut Context<'_>) {
+        // It passes the waker to the runtime, which uses it after it has looked at the sockets. A waker that is used
+        // here would only put the task back into the queue.
+        let _ = pin!(tokio::task::yield_now()).poll(cx);
     }
 }

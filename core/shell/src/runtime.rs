@@ -35,6 +35,9 @@ pub trait AsyncRuntime: Sized + 'static {
 
     /// Polls whether a timer has expired.
     fn poll(sleep: &mut Self::Sleep, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Wakes the task after the runtime has looked which sockets are ready.
+    fn wake_after_io(cx: &mut Context<'_>);
 }
 
 /// The connection of a runtime that no driver serves yet.

@@ -30,6 +30,8 @@ struct Running<H: Handler, R: AsyncRuntime> {
     sleep: R::Sleep,
     asleep_until: Option<Time>,
     started: Instant,
+    /// Whether the next turn may [rest](Driver::rest) first: after a wait, and once.
+    may_rest: bool,
 }
 
 impl<H: Handler, R: AsyncRuntime> Task<H, R> {
@@ -66,17 +68,26 @@ impl<H: Handler, R: AsyncRuntime> Running<H, R> {
         let mut driver = Driver::new(setup, sockets)?;
         driver.start();
         let started = Instant::now();
-        Ok(Self { driver, queue, ready: Vec::new(), sleep: R::sleep(started), asleep_until: None, started })
+        Ok(Self { driver, queue, ready: Vec::new(), sleep: R::sleep(started), asleep_until: None, started, may_rest: false })
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Metrics>> {
         R::begin_turn(self.driver.sockets(), cx.waker());
         self.queue.take(cx.waker(), &mut self.ready);
-        match self.driver.turn(Time::START + self.started.elapsed(), &mut self.ready, cx.waker()) {
+        let now = Time::START + self.started.elapsed();
+        if core::mem::take(&mut self.may_rest) && self.driver.rest(now) {
+            R::wake_after_io(cx);
+            return Poll::Pending;
+        }
+        match self.driver.turn(now, &mut self.ready, cx.waker()) {
             Next::End => return Poll::Ready(self.driver.outcome()),
             Next::Turn => cx.waker().wake_by_ref(),
-            Next::Wait(None) => {}
-            Next::Wait(Some(until)) => self.wait(until, cx),
+            Next::Wait(until) => {
+                self.may_rest = true;
+                if let Some(until) = until {
+                    self.wait(until, cx);
+                }
+            }
         }
         Poll::Pending
     }

@@ -1,3 +1,4 @@
+use super::gather::Gather;
 use crate::base::setters;
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -100,6 +101,8 @@ pub struct OutboundLimits {
     pub drain_min_bytes_per_second: NonZeroU32,
     /// The slow-member policy of rooms without one of their own.
     pub slow_policy: SlowPolicy,
+    /// How long a worker rests between two turns in which it sends messages to rooms.
+    pub gather: Gather,
 }
 
 setters!(OutboundLimits {
@@ -107,6 +110,7 @@ setters!(OutboundLimits {
     write_deadline: Duration,
     drain_min_bytes_per_second: NonZeroU32,
     slow_policy: SlowPolicy,
+    gather: Gather,
 });
 
 impl OutboundLimits {
@@ -117,13 +121,14 @@ impl OutboundLimits {
 }
 
 impl Default for OutboundLimits {
-    /// Returns the default marks, a deadline of 30 s, a rate of 4 KiB/s, and [`SlowPolicy::Close`].
+    /// Returns the default marks, a deadline of 30 s, a rate of 4 KiB/s, [`SlowPolicy::Close`], and no rest.
     fn default() -> Self {
         Self {
             marks: Marks::default(),
             write_deadline: Duration::from_secs(30),
             drain_min_bytes_per_second: NonZeroU32::MIN.saturating_add(4095),
             slow_policy: SlowPolicy::default(),
+            gather: Gather::OFF,
         }
     }
 }

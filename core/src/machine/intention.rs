@@ -80,7 +80,10 @@ impl<'a> Transmit<'a> {
     /// Returns the first of the [`slices`](Self::slices), empty if there is nothing to write.
     #[must_use]
     pub fn first(self) -> &'a [u8] {
-        self.slices().next().unwrap_or_default()
+        match self.0 {
+            Source::Queue(outbound, index) => outbound.first(index),
+            Source::Sealed(bytes) => bytes,
+        }
     }
 
     /// Returns the bytes to write in order, most often as one slice.
@@ -171,6 +174,16 @@ impl<H: Handler> Machine<H> {
     #[must_use]
     pub fn turn_is_full(&self) -> bool {
         self.state.turn_is_full()
+    }
+
+    /// Returns when the shell may take its next turn, if it should rest until then.
+    ///
+    /// A shell that waited until something was ready sleeps until this time. Then it looks again at what is ready, and
+    /// takes one turn with all of it. The rest is at most that of [`Gather`](crate::outbound::Gather) after the end
+    /// of the last turn. A time that has passed means nothing.
+    #[must_use]
+    pub fn rests_until(&self) -> Option<Time> {
+        self.state.outbound.rests_until
     }
 
     /// Returns the deadline at which to call [`elapsed`](Self::elapsed) if nothing else happens.

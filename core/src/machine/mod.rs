@@ -276,7 +276,7 @@ impl<H: Handler> Machine<H> {
     /// connections, and continues work that waited because [much was queued](Self::turn_is_full).
     pub fn turn_ended(&mut self, now: Time) {
         self.begin(now, &Fact::TurnEnded);
-        self.state.outbound.end_turn();
+        self.state.outbound.end_turn(self.state.now);
         self.state.outbox.post_rooms();
         if self.turn_messages > 0 {
             self.state.metrics.turn_messages.record(core::mem::take(&mut self.turn_messages));

@@ -61,7 +61,14 @@ impl<H: Handler> Machine<H> {
     /// Flushes write buffers, emits pending events, frees ended connections, and starts drains.
     ///
     /// Repeats this until nothing is left to do. Ends unused tunnels as well.
+    #[inline]
     pub(super) fn settle(&mut self) {
+        if !self.state.has_nothing_to_settle() {
+            self.settle_all();
+        }
+    }
+
+    fn settle_all(&mut self) {
         loop {
             self.state.flush_write_buffers();
             self.emit_pending();

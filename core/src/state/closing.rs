@@ -305,6 +305,19 @@ impl State {
         self.pending.is_empty() && self.over.is_empty() && !self.drain_wanted
     }
 
+    /// Returns `true` if it is certain, without a closer look, that the last fact caused nothing more.
+    pub(crate) fn has_nothing_to_settle(&self) -> bool {
+        self.is_settled()
+            && self.outbound.is_settled()
+            && !self.outbound.has_buffered()
+            && self.watched.is_idle()
+            && self.begins_tls.is_empty()
+            && !self.has_own_messages()
+            && self.sharing.is_none()
+            && self.drain.is_none()
+            && self.tunnels.is_empty()
+    }
+
     /// Frees the slots of connections that are over, and schedules their dials' next attempts.
     ///
     /// The events of these connections have been delivered.

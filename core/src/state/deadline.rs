@@ -1,7 +1,8 @@
 //! Deadlines of connections.
 
 use super::State;
-use crate::base::{Time, some_time};
+use crate::base::{Origin, Time, some_time};
+use crate::config::PeerLimits;
 use crate::state::conn::{Conn, HandshakeStep, Phase};
 use core::time::Duration;
 
@@ -69,71 +70,61 @@ impl State {
     /// Returns the next deadline of a connection, if any.
     pub(crate) fn next_deadline(&self, index: u32) -> Option<Deadline> {
         let conn = self.conns.at(index)?;
-        let at = |at: Option<Time>, why| at.map(|at| Deadline { at, why });
+        let mut soonest = Soonest(None);
         match conn.phase {
             Phase::Flushing { until } => {
-                [at(Some(until), Why::Flush), at(conn.rate_pause, Why::Rate)].into_iter().flatten().min()
+                soonest.add(Some(until), Why::Flush);
+                soonest.add(conn.rate_pause, Why::Rate);
             }
             Phase::Lingering { until } => {
-                [at(Some(until), Why::Linger), at(conn.rate_pause, Why::Rate)].into_iter().flatten().min()
+                soonest.add(Some(until), Why::Linger);
+                soonest.add(conn.rate_pause, Why::Rate);
             }
-            Phase::Undecided { until } => {
-                let waiting = conn.waiting();
-                let waits = self.must_wait(index);
-                let candidates = [
-                    at(conn.rate_pause, Why::Rate),
-                    at(
-                        (conn.backlog && conn.step == HandshakeStep::Speech && !waits && waiting.is_none())
-                            .then_some(self.now.plus_nanos(1)),
-                        Why::Backlog,
-                    ),
-                    at(self.outbound.write_deadline(index), Why::Write),
-                    at(conn.drain_at, Why::Drain),
-                    // A peer that waits for our answer is not slow.
-                    at((!conn.backlog && waiting.is_none()).then_some(until), Why::Handshake),
-                    at(waiting.map(|waiting| waiting.until), Why::Ticket),
-                ];
-                candidates.into_iter().flatten().min()
-            }
-            Phase::Over => None,
-            Phase::Open => {
-                let waits = self.must_wait(index);
-                let unserved = conn.is_unserved();
-                let speaks = !waits && !unserved;
-                let sends = speaks && !conn.only_receives();
-                let limits = self.limits_of(conn);
-                let after = |since: Time, span: Option<Duration>| some_time(span).map(|span| since + span);
-                let candidates = [
-                    at(conn.rate_pause, Why::Rate),
-                    at((!waits && unserved).then_some(self.now.plus_nanos(1)), Why::Backlog),
-                    at(self.outbound.write_deadline(index), Why::Write),
-                    at(
-                        conn.message_since.filter(|_| speaks).map(|since| since + limits.budget.message_deadline),
-                        Why::Message,
-                    ),
-                    at(after(conn.last_message_at, limits.idle).filter(|_| sends), Why::Idle),
-                    at(self.idle_warning_at(conn).filter(|_| sends), Why::IdleWarning),
-                    // A peer that has ended its half can send nothing.
-                    at(after(conn.last_byte_at, limits.silence).filter(|_| sends && !conn.input_ended), Why::Silence),
-                    at(after(conn.opened_at, limits.lifetime), Why::Expiry),
-                    at(conn.decoder_due.filter(|_| speaks), Why::Key),
-                    at(conn.keep_alive_at(), Why::KeepAlive),
-                    at(self.identity_ends_at(index), Why::Expiry),
-                    at(self.asked_tls_until(self.conns.id(index)), Why::Handshake),
-                    at(conn.drain_at, Why::Drain),
-                ];
-                candidates.into_iter().flatten().min()
-            }
+            Phase::Undecided { until } => self.add_deadlines_of_handshake(&mut soonest, index, conn, until),
+            Phase::Over => {}
+            Phase::Open => self.add_deadlines(&mut soonest, index, conn),
         }
+        soonest.0
     }
 
-    /// Returns when to warn of the idle timeout, unless the warning was sent or is disabled.
-    fn idle_warning_at(&self, conn: &Conn) -> Option<Time> {
+    fn add_deadlines_of_handshake(&self, soonest: &mut Soonest, index: u32, conn: &Conn, until: Time) {
+        let waiting = conn.waiting();
+        soonest.add(conn.rate_pause, Why::Rate);
+        if conn.backlog && conn.step == HandshakeStep::Speech && !self.must_wait(index) && waiting.is_none() {
+            soonest.add(Some(self.now.plus_nanos(1)), Why::Backlog);
+        }
+        soonest.add(self.outbound.write_deadline(index), Why::Write);
+        soonest.add(conn.drain_at, Why::Drain);
+        // A peer that waits for our answer is not slow.
+        soonest.add((!conn.backlog && waiting.is_none()).then_some(until), Why::Handshake);
+        soonest.add(waiting.map(|waiting| waiting.until), Why::Ticket);
+    }
+
+    fn add_deadlines(&self, soonest: &mut Soonest, index: u32, conn: &Conn) {
+        let waits = self.must_wait(index);
+        let unserved = conn.is_unserved();
         let limits = self.limits_of(conn);
-        let before = some_time(limits.idle)?.checked_sub(some_time(limits.idle_warning)?)?;
-        // A warning after no time at all would follow every message.
-        let before = some_time(Some(before))?;
-        (conn.notices && !conn.idle_warned).then_some(conn.last_message_at + before)
+        let after = |since: Time, span: Option<Duration>| some_time(span).map(|span| since + span);
+        soonest.add(conn.rate_pause, Why::Rate);
+        soonest.add((!waits && unserved).then_some(self.now.plus_nanos(1)), Why::Backlog);
+        soonest.add(self.outbound.write_deadline(index), Why::Write);
+        if !waits && !unserved {
+            soonest.add(conn.message_since.map(|since| since + limits.budget.message_deadline), Why::Message);
+            soonest.add(conn.decoder_due, Why::Key);
+            if !conn.only_receives() {
+                soonest.add(after(conn.last_message_at, limits.idle), Why::Idle);
+                soonest.add(idle_warning_at(conn, limits), Why::IdleWarning);
+                // A peer that has ended its half can send nothing.
+                soonest.add(after(conn.last_byte_at, limits.silence).filter(|_| !conn.input_ended), Why::Silence);
+            }
+        }
+        soonest.add(after(conn.opened_at, limits.lifetime), Why::Expiry);
+        soonest.add(conn.keep_alive_at(), Why::KeepAlive);
+        soonest.add(self.identity_ends_at(index), Why::Expiry);
+        if matches!(conn.origin, Origin::Dial(_)) {
+            soonest.add(self.asked_tls_until(self.conns.id(index)), Why::Handshake);
+        }
+        soonest.add(conn.drain_at, Why::Drain);
     }
 
     /// Schedules a connection's next deadline.
@@ -142,4 +133,27 @@ impl State {
             self.agenda.no_later_than(index, deadline.at);
         }
     }
+}
+
+/// The earliest of several deadlines; of those at the same time, the first reason.
+struct Soonest(Option<Deadline>);
+
+impl Soonest {
+    #[inline]
+    fn add(&mut self, at: Option<Time>, why: Why) {
+        if let Some(at) = at {
+            let new = Deadline { at, why };
+            if self.0.is_none_or(|known| new < known) {
+                self.0 = Some(new);
+            }
+        }
+    }
+}
+
+/// Returns when to warn of the idle timeout, unless the warning was sent or is disabled.
+fn idle_warning_at(conn: &Conn, limits: &PeerLimits) -> Option<Time> {
+    let before = some_time(limits.idle)?.checked_sub(some_time(limits.idle_warning)?)?;
+    // A warning after no time at all would follow every message.
+    let before = some_time(Some(before))?;
+    (conn.notices && !conn.idle_warned).then_some(conn.last_message_at + before)
 }

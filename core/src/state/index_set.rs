@@ -75,6 +75,10 @@ impl DedupQueue {
         self.waits.get(number as usize).copied().unwrap_or(false)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Removes and returns the first number.
     pub(crate) fn pop(&mut self) -> Option<u32> {
         let number = self.waiting.pop_front()?;

@@ -202,11 +202,10 @@ impl State {
     pub(crate) fn wrote(&mut self, index: u32, bytes: usize) {
         let written = self.outbound.wrote(self.now, index, bytes) as u64;
         self.metrics.bytes_out += written;
-        if let Some(conn) = self.conns.at_mut(index) {
-            conn.traffic.bytes_out += written;
-            let origin = conn.origin;
-            self.count_tunnel_traffic(origin, 0, written);
-        }
+        let Some(conn) = self.conns.at_mut(index) else { return };
+        conn.traffic.bytes_out += written;
+        let (origin, is_ending) = (conn.origin, conn.finished || !conn.is_open());
+        self.count_tunnel_traffic(origin, 0, written);
         if self.outbound.write_deadline(index).is_some() {
             // A new deadline for less may be earlier than the one that was met.
             self.schedule(index);
@@ -215,11 +214,13 @@ impl State {
         if self.is_behind(index) && !self.outbound.is_stalled(index) {
             self.tell_behind(index);
         }
-        if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
-            // Our half can be closed now.
-            self.outbound.changed.insert(index);
+        if is_ending {
+            if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
+                // Our half can be closed now.
+                self.outbound.changed.insert(index);
+            }
+            self.progress_closing(index);
         }
-        self.progress_closing(index);
     }
 
     pub(crate) fn blocked(&mut self, index: u32) {
@@ -242,7 +243,15 @@ impl State {
         self.schedule(index);
     }
 
+    #[inline]
     pub(crate) fn settle_watermarks(&mut self) {
+        // Called after everything that is sent or written, and there is seldom something to do.
+        if !self.outbound.is_settled() {
+            self.settle_crossed_watermarks();
+        }
+    }
+
+    fn settle_crossed_watermarks(&mut self) {
         for (index, tag) in self.outbound.take_skips() {
             self.skipped(index, tag);
         }

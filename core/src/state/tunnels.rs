@@ -55,6 +55,9 @@ impl State {
 
     /// Adds bytes that a connection received and wrote to the traffic of its tunnel.
     pub(crate) fn count_tunnel_traffic(&mut self, origin: Origin, received: u64, written: u64) {
+        if self.tunnels.is_empty() {
+            return;
+        }
         let Some(name) = tunnel_of(&self.listeners, origin) else { return };
         if !self.tunnel_traffic.contains_key(name) {
             self.tunnel_traffic.insert(name.into(), (0, 0));

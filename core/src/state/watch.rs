@@ -32,6 +32,11 @@ impl Watched {
         self.conns.is_empty() || self.is_telling
     }
 
+    /// Returns `true` if there is no copy, and none is being delivered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.sent.is_empty() && !self.is_telling
+    }
+
     /// Returns `true` if messages to a connection are copied at the moment.
     pub(crate) fn has(&self, conn: ConnId) -> bool {
         !self.is_empty() && self.conns.contains_key(&conn)

@@ -193,6 +193,7 @@ outbound.max=7MiB
 outbound.write_deadline=7s
 outbound.drain_min=7B
 outbound.slow_policy=keep_latest
+outbound.gather_micros=7
 quarantine.cool_down=7s
 quarantine.addresses_max=7
 rooms.rooms_max=7

@@ -5,7 +5,7 @@
 use drupe_core::history::Keep;
 use drupe_core::http::{Files, Http};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
-use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
+use drupe_core::outbound::{Gather, Marks, OutboundLimits, SlowPolicy};
 use drupe_core::settings::Sources;
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::testing::Netstrings;
@@ -168,6 +168,7 @@ impl Swarm {
             .write_deadline(self.span(&[5_000, 20_000]))
             .drain_min_bytes_per_second(NonZeroU32::new(self.or_extreme(&[4_096], &[1, u32::MAX])).expect("not 0"))
             .slow_policy(slow_policy)
+            .gather(Gather::from_micros(self.or_extreme(&[0, 200], &[1, 500])).expect("at most 500"))
     }
 
     /// Returns a configuration without listeners.

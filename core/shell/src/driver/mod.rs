@@ -24,6 +24,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const SLICES_PER_WRITE: usize = 64;
 /// Interval at which a shard checks whether other shards have caught up.
 const BEHIND_WAIT: Duration = Duration::from_millis(1);
+/// The delay with which Linux wakes a thread that sleeps (`PR_SET_TIMERSLACK` in prctl(2)).
+const WAKES_LATE: Duration = Duration::from_micros(50);
 /// Minimum time between two reads of the wall clock.
 const CLOCK_CHECKED_EVERY: Duration = Duration::from_secs(1);
 /// Minimum clock difference, in milliseconds, at which the machine's wall clock is corrected.
@@ -165,6 +167,20 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.show_tunnels();
         self.give_jobs(task);
         self.next()
+    }
+
+    /// Sleeps if the machine [rests](drupe_core::Machine::rests_until) at `now`. Returns whether it has slept.
+    ///
+    /// Call it if something has become ready after [`Next::Wait`]. If it returns true, look again at what is ready,
+    /// and then take the turn. It blocks the thread for up to 500 µs, because the timers of most runtimes are not
+    /// that precise.
+    pub fn rest(&self, now: Time) -> bool {
+        let until = self.machine.rests_until().unwrap_or(now);
+        let rest = until.since(now).saturating_sub(WAKES_LATE);
+        if !rest.is_zero() {
+            std::thread::sleep(rest);
+        }
+        !rest.is_zero()
     }
 
     /// Returns the sockets of the runtime.

@@ -2,7 +2,7 @@
 
 use crate::base::Network;
 use crate::config::{
-    ConnectionLimits, Drain, EarlyDrop, Ladder, Marks, OutboundLimits, PeerLimits, Rate, Rates, SlowPolicy,
+    ConnectionLimits, Drain, EarlyDrop, Gather, Ladder, Marks, OutboundLimits, PeerLimits, Rate, Rates, SlowPolicy,
 };
 use crate::settings::plan::problems::Problems;
 use crate::settings::tree::{DrainSettings, LadderSettings, LimitSettings, OutboundSettings, PeerSettings, SlowChoice};
@@ -94,6 +94,7 @@ pub(super) fn outbound(outbound: &OutboundSettings, problems: &mut Problems<'_>)
     } else {
         Marks::default()
     };
+    let gather = Gather::from_micros(outbound.gather_micros.into());
     let drain_min = NonZeroU32::new(drain_min).ok_or("it must be at least 1B");
     OutboundLimits {
         marks,
@@ -105,6 +106,7 @@ pub(super) fn outbound(outbound: &OutboundSettings, problems: &mut Problems<'_>)
             SlowChoice::SkipNewest => SlowPolicy::SkipNewest,
             SlowChoice::KeepLatest => SlowPolicy::KeepLatest,
         },
+        gather: problems.or("outbound.gather_micros", gather, Gather::OFF),
     }
 }
 

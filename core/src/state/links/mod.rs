@@ -138,6 +138,10 @@ impl Tunnels {
     }
 
     /// Ends unused tunnels: removed ones, or all in a drain. Returns whether there were any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(crate) fn end_unused(&mut self, now: Time, channels: impl Fn(&str) -> u64) -> bool {
         let leaving = self.leaving;
         let may_end = |entry: &&mut Entry| (leaving || entry.retired) && entry.is_wanted();

@@ -3,7 +3,7 @@
 use super::Outbound;
 use super::log::{NOBODY, OWN_LOG_FULL_BYTES};
 use super::segment::{NO_LOG, Segment, Tail};
-use crate::base::work;
+use crate::base::{Time, work};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -15,8 +15,12 @@ impl Outbound {
     ///
     /// The next turn starts new logs in their place. A slow connection that needs only a small part
     /// of a log gets a copy instead, so that it keeps no large log in memory.
-    pub(crate) fn end_turn(&mut self) {
+    pub(crate) fn end_turn(&mut self, now: Time) {
         self.turn_bytes = 0;
+        if core::mem::take(&mut self.has_published) {
+            let gather = self.limits.gather;
+            self.rests_until = (!gather.is_off()).then(|| now + gather.duration());
+        }
         for wire in 0..self.current.len() {
             for class in 0..2 {
                 let log = self.current[wire][class];

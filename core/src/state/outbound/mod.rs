@@ -89,6 +89,10 @@ pub(crate) struct Outbound {
     pub(crate) skipped: u64,
     /// Bytes of output since the end of the last turn, including messages to other shards.
     pub(crate) turn_bytes: u64,
+    /// Whether this turn has sent a message to members of a room.
+    has_published: bool,
+    /// When the rest after the last turn that sent to rooms ends.
+    pub(crate) rests_until: Option<Time>,
 }
 
 impl Outbound {
@@ -113,6 +117,8 @@ impl Outbound {
             queued_peak: 0,
             skipped: 0,
             turn_bytes: 0,
+            has_published: false,
+            rests_until: None,
         }
     }
 
@@ -255,6 +261,7 @@ impl Outbound {
         if members.is_empty() || matches!(*members, [only] if Some(only) == except) {
             return Ok(0);
         }
+        self.has_published = true;
         if self.is_buffered(number) {
             return self.buffer_for(members, except, number, Some(policy), content.payload());
         }
@@ -287,6 +294,12 @@ impl Outbound {
     /// Returns the members for which the last published message could not be queued.
     pub(crate) fn refused(&self) -> &[u32] {
         &self.refused
+    }
+
+    /// Returns `true` if no watermark was crossed and no message skipped since these events were taken.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.watermark_events.is_empty() && self.skips.is_empty()
     }
 
     /// Removes and returns the members whose queued messages were skipped, with the tags of the rooms.

@@ -1,7 +1,7 @@
 use super::compact::SLACK_BYTES;
 use super::slow::SEGMENTS_MAX;
 use super::*;
-use crate::config::Marks;
+use crate::config::{Gather, Marks};
 use crate::state::room::tag_of_notices;
 use crate::wire::{Encoder, LengthPrefix, LineEnding};
 use alloc::collections::VecDeque;
@@ -26,6 +26,7 @@ fn limits(low: u32, high: u32, max: u32) -> OutboundLimits {
         write_deadline: Duration::from_secs(10),
         drain_min_bytes_per_second: NonZeroU32::MIN.saturating_add(99),
         slow_policy: SlowPolicy::Close,
+        gather: Gather::OFF,
     }
 }
 
@@ -234,7 +235,7 @@ fn run(steps: Vec<Step>, marks: Marks) -> Result<(), TestCaseError> {
                 prop_assert_eq!(out.wrote(Time::START, to, count), count);
                 models[to as usize].wrote(count, marks);
             }
-            Step::EndTurn => out.end_turn(),
+            Step::EndTurn => out.end_turn(Time::START),
             Step::Discard { to } => {
                 out.discard(to);
                 models[to as usize].messages.clear();
@@ -266,7 +267,7 @@ fn run(steps: Vec<Step>, marks: Marks) -> Result<(), TestCaseError> {
         prop_assert_eq!(crossed, overflows + models.iter().map(|model| model.overflows).sum::<u32>());
     }
     (0..PEERS).for_each(|index| out.close(index));
-    out.end_turn();
+    out.end_turn(Time::START);
     prop_assert_eq!(out.queued, 0);
     prop_assert!(out.logs.are_unused(), "a log is kept though nobody needs it");
     Ok(())
@@ -318,7 +319,7 @@ fn private_messages_of_a_straggler_pin_no_large_log() {
                 out.wrote(Time::START, 1, out.pending(1));
             }
         }
-        out.end_turn();
+        out.end_turn(Time::START);
     }
     assert_eq!(out.pending(0), 200 * 6);
     assert!(out.held() < 400_000, "{} bytes are held for 1200 that are queued", out.held());
@@ -335,7 +336,7 @@ fn held_by_a_straggler(limits: OutboundLimits, mut turn: impl FnMut(&mut Outboun
         turn(&mut out, wire);
         out.blocked(Time::START, 0);
         out.wrote(Time::START, 1, out.pending(1));
-        out.end_turn();
+        out.end_turn(Time::START);
     }
     (out.held(), out.queued)
 }
@@ -379,7 +380,7 @@ fn tiny_messages_to_a_slow_member_stay_within_segment_limit() {
         out.publish(&[0], None, wire, n % 2, SlowPolicy::SkipOldest, Payload::Text("a")).expect("fits");
         if n % 100 == 0 {
             out.blocked(Time::START, 0);
-            out.end_turn();
+            out.end_turn(Time::START);
         }
     }
     assert!(out.queues[0].earlier.len() <= SEGMENTS_MAX);
@@ -410,7 +411,7 @@ fn stragglers_share_compacted_messages() {
         for &index in &everybody {
             out.blocked(Time::START, index);
         }
-        out.end_turn();
+        out.end_turn(Time::START);
     }
     assert_eq!(out.queued, 100 * 20 * 50_001);
     assert!(out.held() < 3_000_000, "{} bytes are held", out.held());
@@ -449,7 +450,7 @@ fn empty_write_keeps_no_log_in_memory() {
     assert_eq!(outbound.send(0, Payload::Text(&"x".repeat(9_000))), Ok(true));
     assert!(outbound.write(1, Payload::Text("")));
     outbound.wrote(Time::START, 0, 9_001);
-    outbound.end_turn();
+    outbound.end_turn(Time::START);
     assert!(outbound.logs.are_unused());
     assert_eq!(outbound.recount(|_| Some(number)), Ok(()));
 }

@@ -31,6 +31,15 @@ impl Outbound {
         slices.filter(|slice| !slice.is_empty())
     }
 
+    /// Returns the first of the [`slices`](Self::slices), empty if there is none.
+    pub(crate) fn first(&self, index: u32) -> &[u8] {
+        let tail = self.tails[index as usize];
+        if self.queues[index as usize].is_plain() {
+            return if tail.len() == 0 { &[] } else { self.logs.bytes(tail.segment()) };
+        }
+        self.slices(index).next().unwrap_or_default()
+    }
+
     /// Marks `bytes` bytes at the front as taken by a layer below, which has not written them yet.
     ///
     /// They no longer change, and the message that they end in must follow completely.

@@ -64,6 +64,10 @@ impl Outbound {
     }
 
     /// Removes and returns a connection with buffered messages.
+    pub(crate) fn has_buffered(&self) -> bool {
+        !self.buffered.is_empty()
+    }
+
     pub(crate) fn next_buffered(&mut self) -> Option<u32> {
         self.buffered.pop()
     }

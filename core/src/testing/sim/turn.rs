@@ -5,7 +5,7 @@ use super::peer::{Act, Actor, Link, ROOMY, Socket};
 use super::{World, node::Node};
 use crate::base::{AcceptFailure, Failure};
 use crate::base::{ConnId, ListenerId, Peer, Time};
-use crate::config::Config;
+use crate::config::{Config, Gather};
 use crate::facts::{Addressee, ShardMessage};
 use crate::facts::{Command, Input};
 use crate::handler::Handler;
@@ -29,6 +29,8 @@ where
         match (self.random.below(100), self.ends.get(peer).map(|end| end.socket)) {
             (0..50, Some(Socket::Open(conn))) => self.peer_moves(peer, conn),
             (0..50, Some(Socket::Connecting)) => self.connect(peer),
+            // A shell rests before its turn, whose end this is.
+            (50..73, _) if self.nodes[node].machine.rests_until().is_some_and(|until| until > self.now) => {}
             (50..73, _) => self.flush(node),
             (73, _) => self.finish_jobs(node, 1),
             (74..80, _) => self.deliver_one_message(node),
@@ -262,6 +264,9 @@ where
         }
         self.check_hint(node);
         self.apply(node, Input::TurnEnded);
+        let most = self.now + Duration::from_micros(Gather::MICROS_MAX.into());
+        let rests_until = self.nodes[node].machine.rests_until();
+        self.promise(rests_until.is_none_or(|until| until <= most), "a rest ends after at most 500 microseconds");
         self.begin_dials(node);
         while let Some(job) = self.nodes[node].machine.take_job() {
             self.nodes[node].jobs.push_back(job);
