@@ -18,15 +18,15 @@ struct Connection {
     own: Option<std::ops::Range<usize>>,
 }
 
-/// Serves forever. Passes its address to `told` once it listens.
+/// Serves at an address for ever. Passes the address to `told` once it listens.
 ///
 /// # Errors
 /// If listening, accepting a connection or epoll fails.
 ///
 /// # Panics
 /// If epoll returns an invalid file descriptor.
-pub fn serve(told: impl FnOnce(SocketAddr)) -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+pub fn serve(at: SocketAddr, told: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    let listener = TcpListener::bind(at)?;
     listener.set_nonblocking(true)?;
     told(listener.local_addr()?);
     // SAFETY: the call takes no pointers.

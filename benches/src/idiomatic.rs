@@ -8,8 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::{self, Sender};
 
-pub(crate) async fn serve(told: impl FnOnce(SocketAddr)) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+pub(crate) async fn serve(at: SocketAddr, told: impl FnOnce(SocketAddr)) {
+    let listener = TcpListener::bind(at).await.expect("a port");
     told(listener.local_addr().expect("an address"));
     let (sender, _) = broadcast::channel(1 << 16);
     for number in 0_u64.. {

@@ -10,12 +10,14 @@ pub mod capacity;
 pub mod cluster;
 mod idiomatic;
 mod load;
+mod processes;
 
 pub use load::{Load, Receivers};
+pub use processes::Process;
 
 use drupe_core::app::Relay;
 use drupe_core::{Config, Listen};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 
 /// Numbers of messages that are sent at once.
@@ -38,6 +40,9 @@ pub enum Hub {
 }
 
 impl Hub {
+    /// The first argument of a process that is a hub.
+    const SERVE: &'static str = "serve-hub";
+
     /// All hubs.
     pub const ALL: [Self; 5] =
         [Self::BareEpoll, Self::DrupeMio, Self::DrupeSmol, Self::DrupeTokio, Self::TokioBroadcast];
@@ -73,34 +78,51 @@ impl Hub {
     #[must_use]
     pub fn start(self) -> SocketAddr {
         let (send, receive) = mpsc::channel();
-        std::thread::spawn(move || {
-            let told = move |address| send.send(address).expect("the caller waits");
-            match self {
-                Self::BareEpoll => bare::serve(told).expect("it can listen on loopback"),
-                Self::DrupeMio => {
-                    let server = drupe_mio::Server::bind(config(), Relay::default()).expect("a port");
-                    told(address(server.addresses()));
-                    server.run().expect("an event queue");
-                }
-                Self::DrupeSmol => {
-                    let server = drupe_smol::Server::bind(config(), Relay::default()).expect("a port");
-                    told(address(server.addresses()));
-                    smol::block_on(server.run()).expect("a reactor");
-                }
-                Self::DrupeTokio => {
-                    let server = drupe_tokio::Server::bind(config(), Relay::default()).expect("a port");
-                    told(address(server.addresses()));
-                    on_tokio(async { drop(server.run().await.expect("a reactor")) });
-                }
-                Self::TokioBroadcast => on_tokio(idiomatic::serve(told)),
-            }
-        });
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        std::thread::spawn(move || self.run(address, move |address| send.send(address).expect("the caller waits")));
         receive.recv().expect("it starts")
+    }
+
+    /// Serves for ever, if these are the arguments of a [`Process`] that is a hub.
+    ///
+    /// # Panics
+    /// If it cannot listen at the address.
+    pub fn serve_if_asked(arguments: impl IntoIterator<Item = String>) {
+        let arguments: Vec<String> = arguments.into_iter().skip(1).collect();
+        if let [asked, name, address] = &arguments[..]
+            && asked == Self::SERVE
+        {
+            let hub = Self::ALL.into_iter().find(|hub| hub.name() == name).expect("a hub");
+            hub.run(address.parse().expect("an address"), drop);
+        }
+    }
+
+    /// Serves at an address. Passes the address to `told` once it listens.
+    fn run(self, at: SocketAddr, told: impl FnOnce(SocketAddr)) {
+        match self {
+            Self::BareEpoll => bare::serve(at, told).expect("it can listen on loopback"),
+            Self::DrupeMio => {
+                let server = drupe_mio::Server::bind(config(at), Relay::default()).expect("a port");
+                told(address(server.addresses()));
+                server.run().expect("an event queue");
+            }
+            Self::DrupeSmol => {
+                let server = drupe_smol::Server::bind(config(at), Relay::default()).expect("a port");
+                told(address(server.addresses()));
+                smol::block_on(server.run()).expect("a reactor");
+            }
+            Self::DrupeTokio => {
+                let server = drupe_tokio::Server::bind(config(at), Relay::default()).expect("a port");
+                told(address(server.addresses()));
+                on_tokio(async { drop(server.run().await.expect("a reactor")) });
+            }
+            Self::TokioBroadcast => on_tokio(idiomatic::serve(at, told)),
+        }
     }
 }
 
-fn config() -> Config {
-    Config::listening(["tcp://127.0.0.1:0".parse::<Listen>().expect("well formed")]).unlimited()
+fn config(at: SocketAddr) -> Config {
+    Config::listening([Listen::lines(at)]).unlimited()
 }
 
 fn address(addresses: &[String]) -> SocketAddr {

@@ -4,6 +4,8 @@ use std::net::{SocketAddr, TcpStream};
 /// The clients of a hub: one sender and many receivers.
 #[derive(Debug)]
 pub struct Load {
+    /// Clients that never read.
+    slow: Vec<TcpStream>,
     sender: TcpStream,
     receivers: Receivers,
     line: Vec<u8>,
@@ -43,11 +45,26 @@ impl Load {
                 std::thread::yield_now();
             }
         }
-        let mut load = Self { sender, receivers: Receivers { streams, buffer: vec![0; 1 << 16] }, line: Vec::new() };
+        let mut load = Self {
+            slow: Vec::new(),
+            sender,
+            receivers: Receivers { streams, buffer: vec![0; 1 << 16] },
+            line: Vec::new(),
+        };
         load.sender.write_all(b"!\n").expect("the hub reads");
         load.receivers.read_until(b'!');
         load.line = [vec![b'x'; message_bytes - 1], vec![b'\n']].concat();
         load
+    }
+
+    /// Connects clients that never read.
+    ///
+    /// # Panics
+    /// If a connection fails.
+    #[must_use]
+    pub fn with_slow(mut self, hub: SocketAddr, count: usize) -> Self {
+        self.slow.extend((0..count).map(|_| TcpStream::connect(hub).expect("the hub listens")));
+        self
     }
 
     /// Sends `messages` messages at once. Returns when every receiver has received all of them.

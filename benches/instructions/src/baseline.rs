@@ -85,7 +85,8 @@ impl FromStr for Baseline {
         let mut baseline = Self::new(lines.next().ok_or("the baseline is empty")?.into());
         for line in lines {
             let count = line.split_once(' ').and_then(|(case, count)| Some((case, count.parse::<f64>().ok()?)));
-            let (case, count) = count.filter(|(_, count)| *count > 0.0).ok_or_else(|| format!("not a count: {line}"))?;
+            let (case, count) =
+                count.filter(|(_, count)| *count > 0.0).ok_or_else(|| format!("not a count: {line}"))?;
             baseline.insert(case, count);
         }
         Ok(baseline)
@@ -102,7 +103,9 @@ mod tests {
 
     #[test]
     fn only_more_than_three_percent_is_growth() {
-        for (count, is_good) in [(50.0, true), (97.0, true), (100.0, true), (102.9, true), (103.1, false), (200.0, false)] {
+        for (count, is_good) in
+            [(50.0, true), (97.0, true), (100.0, true), (102.9, true), (103.1, false), (200.0, false)]
+        {
             assert_eq!(baseline().judge("lines", count).is_good(), is_good, "{count}");
         }
         assert_eq!(baseline().judge("frames", 1.0), Verdict::Unknown);

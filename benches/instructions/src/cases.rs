@@ -1,8 +1,8 @@
 //! What is counted: a machine that is driven without sockets.
 
+use super::extra::Extra;
+use super::server::Server;
 use drupe_core::app::{Echo, Relay};
-use drupe_core::{Config, ConnId, Handler, Listen, ListenerId, Machine, Peer, Time};
-use std::hint::black_box;
 
 const RECIPIENTS: u32 = 200;
 const ECHOES: u32 = 50;
@@ -17,7 +17,7 @@ pub(crate) struct Case {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Wire {
+pub(crate) enum Wire {
     Lines,
     Telnet,
     WebSocket,
@@ -76,10 +76,10 @@ impl Case {
         }
     }
 
-    pub(crate) fn run(self, rounds: u32) {
+    pub(crate) fn run(self, extra: Extra, rounds: u32) {
         match self.work {
             Work::FanOut(messages) => {
-                let mut server = Server::new(self.wire, Relay::default());
+                let mut server = Server::new(self.wire, Relay::default(), extra);
                 let sender = server.connect();
                 (0..RECIPIENTS).for_each(|_| {
                     server.connect();
@@ -87,28 +87,29 @@ impl Case {
                 let input = self.wire.message().repeat(messages as usize);
                 let expected = self.units() as usize * PAYLOAD.len();
                 for _ in 0..rounds {
+                    server.pass_time();
                     assert!(server.turn(sender, &input) >= expected, "all recipients get all messages");
                 }
             }
             Work::Echo => {
-                let mut server = Server::new(self.wire, Echo);
+                let mut server = Server::new(self.wire, Echo, extra);
                 let conns: Vec<_> = (0..ECHOES).map(|_| server.connect()).collect();
                 let input = self.wire.message();
                 for _ in 0..rounds {
+                    server.pass_time();
                     for &conn in &conns {
                         assert!(server.turn(conn, &input) >= PAYLOAD.len(), "the message comes back");
                     }
                 }
             }
             Work::Churn => {
-                let mut server = Server::new(self.wire, Echo);
+                let mut server = Server::new(self.wire, Echo, extra);
                 let input = self.wire.message();
                 for _ in 0..rounds * ECHOES {
+                    server.pass_time();
                     let conn = server.connect();
                     assert!(server.turn(conn, &input) >= PAYLOAD.len(), "the message comes back");
-                    server.machine.ended(Time::START, conn);
-                    server.write();
-                    assert!(server.machine.intent(conn).is_none(), "the connection has ended");
+                    server.disconnect(conn);
                 }
             }
         }
@@ -116,7 +117,7 @@ impl Case {
 }
 
 impl Wire {
-    const fn scheme(self) -> &'static str {
+    pub(crate) const fn scheme(self) -> &'static str {
         match self {
             Self::Lines => "tcp",
             Self::Telnet => "telnet",
@@ -125,7 +126,7 @@ impl Wire {
     }
 
     /// What a client sends first.
-    const fn opening(self) -> &'static [u8] {
+    pub(crate) const fn opening(self) -> &'static [u8] {
         match self {
             Self::Lines | Self::Telnet => b"",
             // RFC 6455, section 1.2.
@@ -148,56 +149,5 @@ impl Wire {
                 [0x81, 0x80 | 63].into_iter().chain(mask).chain(masked).collect()
             }
         }
-    }
-}
-
-struct Server<H: Handler> {
-    machine: Machine<H>,
-    wire: Wire,
-    /// Where input is given to the machine, which may change it.
-    input: Vec<u8>,
-}
-
-impl<H: Handler> Server<H> {
-    fn new(wire: Wire, handler: H) -> Self {
-        let listen: Listen = format!("{}://127.0.0.1:1", wire.scheme()).parse().expect("well formed");
-        let machine = Machine::new(Config::listening([listen]).seed(Some(1)).unlimited(), handler);
-        let mut server = Self { machine, wire, input: Vec::new() };
-        server.machine.started(Time::START);
-        server
-    }
-
-    fn connect(&mut self) -> ConnId {
-        let conn = self.machine.accepted(Time::START, ListenerId::new(0), Peer::Local).expect("room for all");
-        self.turn(conn, self.wire.opening());
-        conn
-    }
-
-    /// Receives the input, and writes all that the machine has queued. Returns the number of these bytes.
-    fn turn(&mut self, conn: ConnId, input: &[u8]) -> usize {
-        self.input.clear();
-        self.input.extend_from_slice(input);
-        if !self.input.is_empty() {
-            self.machine.received(Time::START, conn, &mut self.input);
-        }
-        self.write()
-    }
-
-    fn write(&mut self) -> usize {
-        let mut written = 0;
-        while let Some(id) = self.machine.next_changed() {
-            let Some(intent) = self.machine.intent(id) else { continue };
-            // As shells do: most often there is one slice.
-            let bytes = intent.transmit.len();
-            if black_box(intent.transmit.first()).len() < bytes {
-                black_box(intent.transmit.slices().count());
-            }
-            if bytes > 0 {
-                self.machine.wrote(Time::START, id, bytes);
-                written += bytes;
-            }
-        }
-        self.machine.turn_ended(Time::START);
-        written
     }
 }

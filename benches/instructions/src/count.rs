@@ -1,6 +1,7 @@
 //! Counts instructions with cachegrind.
 
 use super::cases::Case;
+use super::extra::Extra;
 use std::io;
 use std::process::{Command, Stdio};
 
@@ -21,19 +22,19 @@ pub(crate) fn has_valgrind() -> bool {
 }
 
 /// Returns the instructions for each [unit](Case::unit) of a case.
-pub(crate) fn for_each(case: Case) -> io::Result<f64> {
+pub(crate) fn for_each(case: Case, extra: Extra) -> io::Result<f64> {
     let [few, many] = ROUNDS;
-    let more = instructions(case, many)?.checked_sub(instructions(case, few)?);
+    let more = instructions(case, extra, many)?.checked_sub(instructions(case, extra, few)?);
     let more = more.ok_or_else(|| io::Error::other("more rounds took fewer instructions"))?;
     #[expect(clippy::cast_precision_loss, reason = "a count below 2^52")]
     Ok(more as f64 / (f64::from(many - few) * f64::from(case.units())))
 }
 
-fn instructions(case: Case, rounds: u32) -> io::Result<u64> {
+fn instructions(case: Case, extra: Extra, rounds: u32) -> io::Result<u64> {
     let output = Command::new("valgrind")
         .args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"])
         .arg(std::env::current_exe()?)
-        .args(["run", case.name(), &rounds.to_string()])
+        .args(["run", case.name(), extra.name(), &rounds.to_string()])
         .output()?;
     let text = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {

@@ -5,29 +5,29 @@ use std::net::{SocketAddr, TcpStream};
 
 /// A connection to a host.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Client {
-    pub(super) fn connect(host: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn connect(host: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(host)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; 1 << 16] })
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }
 
     /// Joins a room, and waits until that is confirmed.
-    pub(super) fn join(&mut self, room: &str) -> io::Result<()> {
+    pub(crate) fn join(&mut self, room: &str) -> io::Result<()> {
         self.join_all(std::slice::from_ref(&room))
     }
 
     /// Joins rooms, and waits until that is confirmed.
-    pub(super) fn join_all(&mut self, rooms: &[impl AsRef<str>]) -> io::Result<()> {
+    pub(crate) fn join_all(&mut self, rooms: &[impl AsRef<str>]) -> io::Result<()> {
         for room in rooms {
             self.send(format!("j {}\n", room.as_ref()).as_bytes())?;
         }
@@ -35,7 +35,7 @@ impl Client {
     }
 
     /// Reads this many bytes: lines of nothing but `byte`.
-    pub(super) fn read_all(&mut self, byte: u8, mut bytes: usize) -> io::Result<()> {
+    pub(crate) fn read_all(&mut self, byte: u8, mut bytes: usize) -> io::Result<()> {
         while bytes > 0 {
             let most = bytes.min(self.buffer.len());
             let length = self.stream.read(&mut self.buffer[..most])?;
@@ -50,7 +50,7 @@ impl Client {
     }
 
     /// Reads what has come, and at least one byte.
-    pub(super) fn read_some(&mut self) -> io::Result<&[u8]> {
+    pub(crate) fn read_some(&mut self) -> io::Result<&[u8]> {
         let length = self.stream.read(&mut self.buffer)?;
         Ok(&self.buffer[..length])
     }

@@ -9,12 +9,12 @@ mod costs;
 mod deliveries;
 mod latency;
 mod memory;
-mod processes;
 mod publishes;
 mod repair;
 mod samples;
 mod serving;
 
+pub(crate) use client::Client;
 pub use serving::serve;
 
 use std::io::{self, Write};

@@ -68,7 +68,15 @@ impl<H: Handler, R: AsyncRuntime> Running<H, R> {
         let mut driver = Driver::new(setup, sockets)?;
         driver.start();
         let started = Instant::now();
-        Ok(Self { driver, queue, ready: Vec::new(), sleep: R::sleep(started), asleep_until: None, started, may_rest: false })
+        Ok(Self {
+            driver,
+            queue,
+            ready: Vec::new(),
+            sleep: R::sleep(started),
+            asleep_until: None,
+            started,
+            may_rest: false,
+        })
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Metrics>> {

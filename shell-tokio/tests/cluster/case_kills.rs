@@ -18,7 +18,11 @@ fn recovered(stage: &Stage) -> Vec<Duration> {
     let before: Vec<u64> =
         stage.publishers.iter().map(|publisher| publisher.acknowledged.load(Ordering::Relaxed)).collect();
     while waits.iter().any(Option::is_none) {
-        assert!(since.elapsed() < Duration::from_secs(90), "nothing is acknowledged any more");
+        assert!(
+            since.elapsed() < Duration::from_secs(90),
+            "nothing is acknowledged any more; the hosts say:\n{}",
+            stage.hosts.iter().map(super::host::Host::last_lines).collect::<String>()
+        );
         for ((publisher, before), wait) in stage.publishers.iter().zip(&before).zip(&mut waits) {
             if wait.is_none() && publisher.acknowledged.load(Ordering::Relaxed) > *before {
                 *wait = Some(since.elapsed());

@@ -132,6 +132,13 @@ impl Host {
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
     }
 
+    /// Returns the last lines of its log.
+    pub(crate) fn last_lines(&self) -> String {
+        let log = locked(&self.log);
+        let from = log.lines().count().saturating_sub(8);
+        log.lines().skip(from).map(|line| format!("port {}: {line}\n", self.port)).collect()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
         assert!(status.expect("kill is everywhere").success());

@@ -3,8 +3,8 @@
 //! A message consists of words with one space between them. Names and rooms contain no space, and the
 //! text of a private message comes last.
 
-use crate::base::ConnId;
 use crate::base::names::parse_name;
+use crate::base::{ConnId, HostId};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,6 +22,11 @@ pub(super) enum Message {
     Answer { conn: ConnId, answer: Answer },
     /// A private message to a connection of the receiving shard.
     Whisper { to: ConnId, from: String, text: String },
+    /// A connection of the receiving shard has another name now, because somebody on another host has had its name
+    /// for longer.
+    Lost { conn: ConnId, name: String },
+    /// The link to the broker works. For the first shard, from the one with the link.
+    Linked,
 }
 
 /// A request of a connection to the directory.
@@ -62,6 +67,8 @@ pub(super) enum Answer {
     Rooms { rooms: Vec<(String, usize)>, others: usize },
     /// The connection with the requested name, and the name as its user writes it.
     Found { other: ConnId, name: String },
+    /// The same, on another host.
+    Abroad { host: HostId, other: ConnId, name: String },
     /// There is no such person.
     Nobody,
     /// The connection is removed, and its name is free.
@@ -71,6 +78,9 @@ pub(super) enum Answer {
 impl Message {
     /// Parses a message. Returns `None` if it is malformed.
     pub(super) fn parse(text: &str) -> Option<Self> {
+        if text == "linked" {
+            return Some(Self::Linked);
+        }
         let (kind, rest) = text.split_once(' ')?;
         let (conn, rest) = rest.split_once(' ')?;
         let conn = conn.parse().ok()?;
@@ -81,6 +91,7 @@ impl Message {
                 let (from, text) = rest.split_once(' ')?;
                 Self::Whisper { to: conn, from: valid(from)?, text: text.to_owned() }
             }
+            "lost" => Self::Lost { conn, name: valid(rest)? },
             _ => return None,
         })
     }
@@ -92,6 +103,8 @@ impl fmt::Display for Message {
             Self::Request { conn, request } => write!(f, "request {conn} {request}"),
             Self::Answer { conn, answer } => write!(f, "answer {conn} {answer}"),
             Self::Whisper { to, from, text } => write!(f, "whisper {to} {from} {text}"),
+            Self::Lost { conn, name } => write!(f, "lost {conn} {name}"),
+            Self::Linked => f.write_str("linked"),
         }
     }
 }
@@ -147,6 +160,11 @@ impl Answer {
                 let (other, name) = rest.split_once(' ')?;
                 Self::Found { other: other.parse().ok()?, name: valid(name)? }
             }
+            ("abroad", Some(rest)) => {
+                let (host, rest) = rest.split_once(' ')?;
+                let (other, name) = rest.split_once(' ')?;
+                Self::Abroad { host: host.parse().ok()?, other: other.parse().ok()?, name: valid(name)? }
+            }
             ("nobody", None) => Self::Nobody,
             ("left", None) => Self::Left,
             _ => return None,
@@ -171,6 +189,7 @@ impl fmt::Display for Answer {
                 rooms.iter().try_for_each(|(room, count)| write!(f, " {room},{count}"))
             }
             Self::Found { other, name } => write!(f, "found {other} {name}"),
+            Self::Abroad { host, other, name } => write!(f, "abroad {host} {other} {name}"),
             Self::Nobody => f.write_str("nobody"),
             Self::Left => f.write_str("left"),
         }
@@ -199,7 +218,7 @@ fn number(word: &str) -> Option<usize> {
 }
 
 /// Returns a name in the form in which it was stored, or `None` if it is not in that form.
-fn valid(name: &str) -> Option<String> {
+pub(super) fn valid(name: &str) -> Option<String> {
     parse_name(name).filter(|parsed| parsed == name)
 }
 
@@ -242,6 +261,11 @@ mod tests {
             (prop::collection::vec((name(), any::<usize>()), 0..5), any::<usize>())
                 .prop_map(|(rooms, others)| Answer::Rooms { rooms, others }),
             (conn(), name()).prop_map(|(other, name)| Answer::Found { other, name }),
+            (any::<u64>(), conn(), name()).prop_map(|(host, other, name)| Answer::Abroad {
+                host: HostId::new(host),
+                other,
+                name
+            }),
             Just(Answer::Nobody),
             Just(Answer::Left),
         ]
@@ -252,6 +276,8 @@ mod tests {
             (conn(), request()).prop_map(|(conn, request)| Message::Request { conn, request }),
             (conn(), answer()).prop_map(|(conn, answer)| Message::Answer { conn, answer }),
             (conn(), name(), any::<String>()).prop_map(|(to, from, text)| Message::Whisper { to, from, text }),
+            (conn(), name()).prop_map(|(conn, name)| Message::Lost { conn, name }),
+            Just(Message::Linked),
         ]
     }
 
@@ -298,6 +324,11 @@ mod tests {
             "answer 1.1 found ann",
             "answer 1.1 left ",
             "whisper 1.1 ann",
+            "linked 1.1",
+            "lost 1.1",
+            "lost 1.1 a b",
+            "answer 1.1 abroad 0 1.1 ann",
+            "answer 1.1 abroad 0123456789abcdef ann",
             "shout 1.1 ann hi",
         ] {
             assert_eq!(Message::parse(text), None, "{text:?}");

@@ -1,4 +1,8 @@
+mod abroad;
 mod directory;
+mod hosts;
+#[cfg(test)]
+mod hosts_tests;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -18,10 +22,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use directory::Directory;
+use hosts::{LIST, lose};
 use messages::{Answer, Message, Request};
 
 const LOBBY: &str = "lobby";
-/// First part of the topic of messages between shards. The index of the application follows, so that
+/// First part of the topic of messages between shards and hosts. The index of the application follows, so that
 /// two chats of one server are apart.
 const TOPIC: &str = "drupe::app::chat::";
 const HELP: &str = "\
@@ -56,6 +61,11 @@ const HELP: &str = "\
 /// someone was seen to give up is free. While a connection of another shard waits for an answer of the
 /// first, its input is paused, so that its lines keep their order.
 ///
+/// On a server of several [hosts](crate::Cluster), each host knows the names on the others, up to 100,000 of them. So names
+/// are unique, and `/who`, `/rooms` and `/msg` cover all hosts. Two people who take a name on two hosts at the same moment,
+/// or while the hosts cannot reach each other, both have it at first. Once the hosts have told each other, the one who had
+/// the name later gets another name, and is told so.
+///
 /// A server has one chat for each of its [applications](crate::app::Apps).
 #[derive(Debug, Default)]
 pub struct Chat {
@@ -64,6 +74,8 @@ pub struct Chat {
     /// The last line of each connection that has ended and whose name is not free yet.
     leaving: BTreeMap<ConnId, Farewell>,
     unsent: Unsent,
+    /// Whether another host has asked for all people, and was not told yet.
+    is_asked: bool,
 }
 
 #[derive(Debug)]
@@ -142,6 +154,11 @@ impl Handler for Chat {
             Event::ShardMessage { from, topic, content } if is_topic_of(hub, topic) => {
                 self.shard_message(hub, from, content);
             }
+            Event::HostMessage { from, topic, content } if is_topic_of(hub, topic) => {
+                self.host_message(hub, from, content);
+            }
+            Event::Broker { is_up: true, .. } => self.linked(hub),
+            Event::Timer(timer) if timer.name == LIST.name && self.is_asked => self.tell_all(hub),
             Event::RoomAnswered { request, answer } => self.unsent.answered(hub, request, answer),
             Event::Closed { conn, reason } => self.farewell(hub, conn, reason),
             _ => {}
@@ -264,7 +281,7 @@ impl Chat {
         if hub.shard().number() > 0 {
             send(hub, 0, &Message::Request { conn, request });
         } else {
-            let answer = self.directory.get_or_insert_default().answer(conn, request);
+            let answer = self.look_up(hub, conn, request);
             self.answered(hub, conn, answer);
         }
     }
@@ -272,7 +289,7 @@ impl Chat {
     fn shard_message(&mut self, hub: &mut ChatHub<'_>, from: u8, content: &str) {
         match Message::parse(content) {
             Some(Message::Request { conn, request }) if hub.shard().number() == 0 && conn.shard() == from => {
-                let answer = self.directory.get_or_insert_default().answer(conn, request);
+                let answer = self.look_up(hub, conn, request);
                 send(hub, from, &Message::Answer { conn, answer });
             }
             Some(Message::Answer { conn, answer }) if from == 0 => self.answered(hub, conn, answer),
@@ -280,6 +297,8 @@ impl Chat {
             Some(Message::Whisper { to, from, text }) if hub.context(to).is_some() => {
                 hub.send(to, &format!("[{from}] {text}"));
             }
+            Some(Message::Lost { conn, name }) if from == 0 => lose(hub, conn, &name),
+            Some(Message::Linked) if hub.shard().number() == 0 => self.linked(hub),
             _ => {}
         }
     }
@@ -325,6 +344,15 @@ impl Chat {
                 hub.send(conn, &format!("* rooms: {}{}", rooms.join(", "), and_others(others)));
             }
             (Pending::Whisper { text, .. }, Answer::Found { other, name }) => deliver(hub, conn, other, &name, &text),
+            (Pending::Whisper { text, .. }, Answer::Abroad { host, other, name }) => {
+                let (from, _) = name_and_room(hub, conn);
+                let words = if hosts::whisper(hub, host, other, &from, &text) {
+                    format!("[to {name}] {text}")
+                } else {
+                    format!("* {name} cannot be reached: the broker cannot be reached")
+                };
+                hub.send(conn, &words);
+            }
             (Pending::Whisper { name, .. }, Answer::Nobody) => tell_nobody(hub, conn, &name),
             _ => {}
         }
@@ -345,8 +373,12 @@ fn is_topic_of(hub: &ChatHub<'_>, topic: &str) -> bool {
     topic.strip_prefix(TOPIC).and_then(|app| app.parse::<u8>().ok()) == Some(hub.app)
 }
 
+fn topic(hub: &ChatHub<'_>) -> String {
+    format!("{TOPIC}{}", hub.app)
+}
+
 fn send(hub: &mut ChatHub<'_>, shard: u8, message: &Message) {
-    let topic = format!("{TOPIC}{}", hub.app);
+    let topic = topic(hub);
     hub.send_to_shard(shard, &topic, &message.to_string());
 }
 

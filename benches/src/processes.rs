@@ -1,6 +1,7 @@
-//! Redis and the hosts, each as a process of its own.
+//! Redis, hosts of a cluster and relays, each as a process of its own.
 
-use super::client::Client;
+use crate::Hub;
+use crate::cluster::Client;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -12,14 +13,14 @@ const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
 /// A process that listens on a port of the loopback interface. It is ended when this is dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub struct Process {
     child: Child,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Process {
     /// Starts a Redis server without data on the disk.
-    pub(super) fn redis() -> io::Result<Self> {
+    pub(crate) fn redis() -> io::Result<Self> {
         let address = free_address();
         let mut command = Command::new("redis-server");
         command.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", ""]);
@@ -28,11 +29,22 @@ impl Process {
     }
 
     /// Starts a host with this number of workers, and a link to a broker.
-    pub(super) fn host(workers: u8, broker: Option<SocketAddr>) -> io::Result<Self> {
+    pub(crate) fn host(workers: u8, broker: Option<SocketAddr>) -> io::Result<Self> {
         let address = free_address();
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["serve", &address.to_string(), &workers.to_string()]);
         command.args(broker.map(|broker| broker.to_string()));
+        Self::start(command, address)
+    }
+
+    /// Starts a relay. The program must call [`Hub::serve_if_asked`].
+    ///
+    /// # Errors
+    /// If it does not start within 20 s.
+    pub fn hub(hub: Hub) -> io::Result<Self> {
+        let address = free_address();
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([Hub::SERVE, hub.name(), &address.to_string()]);
         Self::start(command, address)
     }
 
@@ -50,12 +62,19 @@ impl Process {
     }
 
     /// Connects to a host.
-    pub(super) fn connect(&self) -> io::Result<Client> {
+    pub(crate) fn connect(&self) -> io::Result<Client> {
         Client::connect(self.address)
     }
 
+    /// Returns the address at which it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns the time that all threads have used the processor, in seconds.
-    pub(super) fn cpu(&self) -> f64 {
+    #[must_use]
+    pub fn cpu(&self) -> f64 {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
         let each =
             threads.into_iter().flatten().flatten().filter_map(|thread| cpu_in(&thread.path().join("schedstat")));
@@ -63,7 +82,8 @@ impl Process {
     }
 
     /// Returns the memory that belongs to the process alone, and all that it has in use, in bytes.
-    pub(super) fn memory(&self) -> (u64, u64) {
+    #[must_use]
+    pub fn memory(&self) -> (u64, u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -83,7 +103,7 @@ impl Drop for Process {
 }
 
 /// Returns the time that this thread has used the processor, in seconds.
-pub(super) fn own_cpu() -> f64 {
+pub(crate) fn own_cpu() -> f64 {
     cpu_in("/proc/thread-self/schedstat".as_ref()).unwrap_or_default()
 }
 
@@ -93,7 +113,7 @@ fn cpu_in(path: &std::path::Path) -> Option<f64> {
 }
 
 /// Returns an address with a free port. The port is below those that the system gives to clients.
-pub(super) fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(21_000);
     loop {
         let port = NEXT.fetch_add(1, Ordering::Relaxed);
