@@ -33,9 +33,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod dial;
 mod run;
-mod sockets;
 
 pub use drupe_core as core;
 #[cfg(feature = "program")]

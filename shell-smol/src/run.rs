@@ -1,13 +1,11 @@
-use crate::sockets::SmolSockets;
 use drupe_core::{Handler, Metrics};
 use drupe_shell::stream::ConnectionTask;
-use drupe_shell::{AsyncRuntime, Attempts, Names, OsStream, ReadyQueue, Runtime, Setup, Task, tune};
+use drupe_shell::{AsyncRuntime, Runtime, Setup, Task};
 use smol::{Async, Timer};
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// The smol runtime. The server runs in any `block_on`, or as a task of any executor.
@@ -29,21 +27,26 @@ impl Runtime for Smol {
 }
 
 impl AsyncRuntime for Smol {
-    type Sockets = SmolSockets;
+    type Watch = Async<OwnedFd>;
     type Sleep = Timer;
 
-    fn sockets(queue: Arc<ReadyQueue>, names: Names) -> SmolSockets {
-        SmolSockets { queue, attempts: Attempts::new(), names }
+    fn watch(descriptor: OwnedFd) -> io::Result<Self::Watch> {
+        // It is never read, so it need not be non-blocking.
+        Async::new_nonblocking(descriptor)
     }
 
-    fn begin_turn(sockets: &mut SmolSockets, waker: &Waker) {
-        sockets.attempts.begin_turn(waker);
-    }
-
-    async fn connect(address: SocketAddr) -> io::Result<OsStream> {
-        let stream = Async::<TcpStream>::connect(address).await?.into_inner()?;
-        tune(&stream);
-        Ok(OsStream::Tcp(stream))
+    fn poll_readable(
+        watch: &mut Self::Watch,
+        cx: &mut Context<'_>,
+        look: &mut dyn FnMut() -> io::Result<bool>,
+    ) -> io::Result<()> {
+        while let Poll::Ready(ready) = watch.poll_readable(cx) {
+            ready?;
+            if !look()? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn spawn(task: ConnectionTask) {
@@ -60,10 +63,5 @@ impl AsyncRuntime for Smol {
 
     fn poll(sleep: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(sleep).poll(cx).map(drop)
-    }
-
-    fn wake_after_io(cx: &mut Context<'_>) {
-        // Before `block_on` polls a task again, it looks at the sockets.
-        cx.waker().wake_by_ref();
     }
 }

@@ -22,7 +22,6 @@
 
 mod mounted;
 mod run;
-mod sockets;
 mod stream;
 
 pub use drupe_core as core;

@@ -1,14 +1,13 @@
-use crate::sockets::TokioSockets;
 use drupe_core::{Handler, Metrics};
 use drupe_shell::stream::ConnectionTask;
-use drupe_shell::{AsyncRuntime, Attempts, Names, OsStream, ReadyQueue, Runtime, Setup, Task, tune};
+use drupe_shell::{AsyncRuntime, Runtime, Setup, Task};
 use std::io;
-use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
-use tokio::net::TcpStream;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::Sleep;
 
@@ -22,7 +21,7 @@ impl Runtime for Tokio {
     type Run<H: Handler> = Unconstrained<Task<H, Self>>;
 
     fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H> {
-        // One turn polls all sockets. Tokio's budget for a task would stop it halfway.
+        // One turn serves all sockets. Tokio's budget for a task would stop it halfway.
         unconstrained(Task::new(setup))
     }
 
@@ -33,21 +32,28 @@ impl Runtime for Tokio {
 }
 
 impl AsyncRuntime for Tokio {
-    type Sockets = TokioSockets;
+    type Watch = AsyncFd<OwnedFd>;
     type Sleep = Pin<Box<Sleep>>;
 
-    fn sockets(queue: Arc<ReadyQueue>, names: Names) -> TokioSockets {
-        TokioSockets { queue, attempts: Attempts::new(), names }
+    fn watch(descriptor: OwnedFd) -> io::Result<Self::Watch> {
+        #[expect(deprecated, reason = "what replaces it is unsafe, for types that may change their descriptor")]
+        AsyncFd::with_interest(descriptor, Interest::READABLE)
     }
 
-    fn begin_turn(sockets: &mut TokioSockets, waker: &Waker) {
-        sockets.attempts.begin_turn(waker);
-    }
-
-    async fn connect(address: SocketAddr) -> io::Result<OsStream> {
-        let stream = TcpStream::connect(address).await?.into_std()?;
-        tune(&stream);
-        Ok(OsStream::Tcp(stream))
+    fn poll_readable(
+        watch: &mut Self::Watch,
+        cx: &mut Context<'_>,
+        look: &mut dyn FnMut() -> io::Result<bool>,
+    ) -> io::Result<()> {
+        while let Poll::Ready(ready) = watch.poll_read_ready(cx) {
+            let mut ready = ready?;
+            if !look()? {
+                break;
+            }
+            // Unless more became ready meanwhile.
+            ready.clear_ready();
+        }
+        Ok(())
     }
 
     fn spawn(task: ConnectionTask) {
@@ -64,11 +70,5 @@ impl AsyncRuntime for Tokio {
 
     fn poll(sleep: &mut Self::Sleep, cx: &mut Context<'_>) -> Poll<()> {
         sleep.as_mut().poll(cx)
-    }
-
-    fn wake_after_io(cx: &mut Context<'_>) {
-        // It passes the waker to the runtime, which uses it after it has looked at the sockets. A waker that is used
-        // here would only put the task back into the queue.
-        let _ = pin!(tokio::task::yield_now()).poll(cx);
     }
 }

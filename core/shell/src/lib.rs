@@ -33,6 +33,7 @@ mod mailbox;
 pub mod mount;
 mod os;
 mod os_stream;
+mod poller;
 mod queue;
 mod queues;
 mod ready;
@@ -53,18 +54,19 @@ pub use channel::{Arrival, Channel};
 pub use client_tls::platform_roots;
 pub use dial::{
     ADDRESSES_MAX, ATTEMPT_DELAY, ATTEMPT_PATIENCE, Attempts, DIALS_PER_TURN, IN_FLIGHT_MAX, Names,
-    RESOLVER_THREADS_MAX, Race, RaceAction, Resolving, Route, connect, until_blocked,
+    RESOLVER_THREADS_MAX, Race, RaceAction, Resolving, Route,
 };
 pub use driver::{Driver, Next};
 pub use mailbox::Mailbox;
 pub use os::{BindError, OsListener, SocketFile, tune, tune_accepted};
 pub use os_stream::{OsStream, TELLS_URGENT};
+pub use poller::{Found, PolledSockets, Poller, Socket};
 pub use queue::{DriverMessage, Reconfigured};
 pub use ready::{ReadyKey, ReadyQueue};
 pub use remote::Remote;
 pub use remote_error::RemoteError;
 
-pub use runtime::{AsyncRuntime, StreamOf};
+pub use runtime::AsyncRuntime;
 pub use server::{Runtime, Server, Setup, StartError};
 pub use sockets::{Dialed, Sockets};
 pub use ssh::{SshAccept, SshAcceptor};

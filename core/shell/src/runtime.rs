@@ -1,28 +1,37 @@
 use super::stream::ConnectionTask;
-use super::{Names, ReadyQueue, Sockets};
 
-use std::sync::Arc;
-
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-/// An async runtime for a shell: its sockets, timers and tasks.
+/// An async runtime for a shell: its timers and tasks, and how it watches one descriptor.
+///
+/// The sockets are those of a [`Poller`](super::Poller), whose descriptor the runtime watches.
 pub trait AsyncRuntime: Sized + 'static {
-    /// The sockets of the runtime.
-    type Sockets: Sockets<Stream: Send>;
+    /// A descriptor that the runtime watches.
+    type Watch: Send;
     /// The timer of the runtime.
     type Sleep: Send;
 
-    /// Creates sockets that report their readiness to `queue`. Dials resolve hosts with `names`.
-    fn sockets(queue: Arc<ReadyQueue>, names: Names) -> Self::Sockets;
+    /// Begins to watch a descriptor.
+    ///
+    /// # Errors
+    /// If the runtime cannot register it.
+    fn watch(descriptor: OwnedFd) -> io::Result<Self::Watch>;
 
-    /// Begins a turn. `waker` is called when a connection attempt has finished.
-    fn begin_turn(sockets: &mut Self::Sockets, waker: &Waker);
-
-    /// Connects to one address.
-    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<StreamOf<Self>>> + Send + 'static;
+    /// Calls `look` while the descriptor is readable, until `look` returns that it has seen all, and the descriptor is no
+    /// longer readable. The task is woken when it is readable again.
+    ///
+    /// If `look` has not seen all, this returns at once, and does not wake the task.
+    ///
+    /// # Errors
+    /// Those of the runtime and of `look`.
+    fn poll_readable(
+        watch: &mut Self::Watch,
+        cx: &mut Context<'_>,
+        look: &mut dyn FnMut() -> io::Result<bool>,
+    ) -> io::Result<()>;
 
     /// Creates a timer that expires at `until`.
     fn sleep(until: Instant) -> Self::Sleep;
@@ -35,10 +44,4 @@ pub trait AsyncRuntime: Sized + 'static {
 
     /// Polls whether a timer has expired.
     fn poll(sleep: &mut Self::Sleep, cx: &mut Context<'_>) -> Poll<()>;
-
-    /// Wakes the task after the runtime has looked which sockets are ready.
-    fn wake_after_io(cx: &mut Context<'_>);
 }
-
-/// The connection of a runtime that no driver serves yet.
-pub type StreamOf<R> = <<R as AsyncRuntime>::Sockets as Sockets>::Stream;

@@ -1,6 +1,7 @@
 use super::{OsListener, OsStream};
-use drupe_core::{DialId, Peer};
+use drupe_core::{DialId, Peer, Time};
 use std::io::{self, IoSlice};
+use std::task::Waker;
 
 /// The non-blocking sockets of a runtime, for a [`Driver`](super::Driver).
 ///
@@ -14,6 +15,14 @@ pub trait Sockets {
     type Stream: From<OsStream> + Into<OsStream>;
     /// A registered connection.
     type Socket;
+
+    /// Begins a turn. `task` is woken when a connection attempt has finished.
+    fn begin_turn(&mut self, _now: Time, _task: &Waker) {}
+
+    /// Returns when a connection attempt needs a turn, if nothing happens before.
+    fn deadline(&self) -> Option<Time> {
+        None
+    }
 
     /// Registers a listener: its readiness is reported under `number`.
     ///

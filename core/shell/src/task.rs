@@ -1,7 +1,6 @@
-use super::{AsyncRuntime, Driver, Next, ReadyQueue, Setup};
+use super::poller::{Found, PolledSockets, Poller};
+use super::{AsyncRuntime, Driver, Next, Setup};
 use drupe_core::{Handler, Metrics, Time};
-
-use std::sync::Arc;
 
 use core::fmt;
 use core::pin::Pin;
@@ -12,8 +11,8 @@ use std::time::{Duration, Instant};
 /// A server as one future, which [`Server::run`](super::Server::run) returns on async runtimes.
 ///
 /// It owns all its sockets and takes a turn whenever something is ready. It resolves to the metrics
-/// when the server has ended, or at once to an error if the runtime cannot register the listeners.
-/// Later failures are reported to the handler or counted. Dropping it ends the server at once.
+/// when the server has ended, or to an error if the system cannot register the listeners or read which sockets are
+/// ready. Other failures are reported to the handler or counted. Dropping it ends the server at once.
 pub struct Task<H: Handler, R: AsyncRuntime>(State<H, R>);
 
 enum State<H: Handler, R: AsyncRuntime> {
@@ -24,14 +23,18 @@ enum State<H: Handler, R: AsyncRuntime> {
 }
 
 struct Running<H: Handler, R: AsyncRuntime> {
-    driver: Driver<H, R::Sockets>,
-    queue: Arc<ReadyQueue>,
+    driver: Driver<H, PolledSockets>,
+    /// The runtime's view of the poller's descriptor. Before the poller, so that it is dropped first.
+    watch: R::Watch,
+    poller: Poller,
     ready: Vec<u32>,
     sleep: R::Sleep,
     asleep_until: Option<Time>,
     started: Instant,
-    /// Whether the next turn may [rest](Driver::rest) first: after a wait, and once.
-    may_rest: bool,
+    /// Whether the last turn had nothing more to do, so that the next one may [rest](Driver::rest) first.
+    has_waited: bool,
+    /// Whether more may be ready than the poller has told.
+    has_more: bool,
 }
 
 impl<H: Handler, R: AsyncRuntime> Task<H, R> {
@@ -63,41 +66,59 @@ impl<H: Handler, R: AsyncRuntime> Future for Task<H, R> {
 
 impl<H: Handler, R: AsyncRuntime> Running<H, R> {
     fn new(setup: Setup<H>) -> io::Result<Self> {
-        let queue = ReadyQueue::new();
-        let sockets = R::sockets(Arc::clone(&queue), setup.names());
+        let poller = Poller::new()?;
+        let watch = R::watch(poller.descriptor()?)?;
+        let sockets = poller.sockets(setup.names())?;
         let mut driver = Driver::new(setup, sockets)?;
         driver.start();
         let started = Instant::now();
+        let (ready, sleep) = (Vec::new(), R::sleep(started));
         Ok(Self {
             driver,
-            queue,
-            ready: Vec::new(),
-            sleep: R::sleep(started),
+            watch,
+            poller,
+            ready,
+            sleep,
             asleep_until: None,
             started,
-            may_rest: false,
+            has_waited: false,
+            has_more: false,
         })
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Metrics>> {
-        R::begin_turn(self.driver.sockets(), cx.waker());
-        self.queue.take(cx.waker(), &mut self.ready);
-        let now = Time::START + self.started.elapsed();
-        if core::mem::take(&mut self.may_rest) && self.driver.rest(now) {
-            R::wake_after_io(cx);
-            return Poll::Pending;
-        }
-        match self.driver.turn(now, &mut self.ready, cx.waker()) {
+        self.look(cx)?;
+        match self.driver.turn(Time::START + self.started.elapsed(), &mut self.ready, cx.waker()) {
             Next::End => return Poll::Ready(self.driver.outcome()),
-            Next::Turn => cx.waker().wake_by_ref(),
-            Next::Wait(until) => {
-                self.may_rest = true;
+            Next::Wait(until) if !self.has_more => {
+                self.has_waited = true;
                 if let Some(until) = until {
                     self.wait(until, cx);
                 }
             }
+            Next::Turn | Next::Wait(_) => cx.waker().wake_by_ref(),
         }
         Poll::Pending
+    }
+
+    /// Looks what is ready, and rests if it may.
+    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Self { driver, watch, poller, ready, started, has_more, .. } = self;
+        let (is_left, mut has_found) = (core::mem::take(has_more), false);
+        let mut look = || {
+            let found = poller.look(Some(Duration::ZERO), driver, ready)?;
+            has_found |= found != Found::Nothing;
+            *has_more = found == Found::Part;
+            Ok(!*has_more)
+        };
+        if is_left {
+            look()?;
+        }
+        R::poll_readable(watch, cx, &mut look)?;
+        if core::mem::take(&mut self.has_waited) && has_found && driver.rest(Time::START + started.elapsed()) {
+            *has_more = poller.look(Some(Duration::ZERO), driver, ready)? == Found::Part;
+        }
+        Ok(())
     }
 
     fn wait(&mut self, until: Time, cx: &mut Context<'_>) {

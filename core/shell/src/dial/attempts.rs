@@ -98,30 +98,6 @@ impl<T> fmt::Debug for Attempts<T> {
     }
 }
 
-/// Calls `attempt` until it succeeds, fails, or would block while the socket is not ready.
-///
-/// After each attempt that would block, `poll` reports whether the socket is ready, and otherwise
-/// registers a waker for when it is.
-///
-/// # Errors
-/// Those of the attempt and of `poll`, and [`WouldBlock`](io::ErrorKind::WouldBlock) once the waker
-/// is registered.
-pub fn until_blocked<T>(
-    mut attempt: impl FnMut() -> io::Result<T>,
-    mut poll: impl FnMut() -> Poll<io::Result<()>>,
-) -> io::Result<T> {
-    loop {
-        match attempt() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result,
-        }
-        match poll() {
-            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
-            Poll::Ready(result) => result?,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,14 +4,12 @@
 //! thread, and a [`Race`] decides when each of its addresses is tried.
 
 mod attempts;
-mod connect;
 mod names;
 mod race;
 mod route;
 mod starts;
 
-pub use attempts::{Attempts, until_blocked};
-pub use connect::connect;
+pub use attempts::Attempts;
 pub use names::{Names, RESOLVER_THREADS_MAX, Resolving};
 pub use race::{ADDRESSES_MAX, ATTEMPT_DELAY, ATTEMPT_PATIENCE, IN_FLIGHT_MAX, Race, RaceAction};
 pub use route::Route;

@@ -145,6 +145,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     pub fn turn(&mut self, now: Time, ready: &mut Vec<u32>, task: &Waker) -> Next {
         self.now = now;
         self.starts.begin_turn();
+        self.sockets.begin_turn(now, task);
         self.sync_wall_clock();
         self.read_mail(task);
         self.take_outcomes(task);
@@ -374,7 +375,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
         // Handling what was written may have made the application dial.
         let dials = self.begin_dials();
-        let mut until = self.machine.deadline().map(|deadline| deadline.at);
+        let deadline = self.machine.deadline().map(|deadline| deadline.at);
+        let mut until = deadline.into_iter().chain(self.sockets.deadline()).min();
         if self.waits {
             // Shards do not report that they have caught up.
             let soon = self.now + BEHIND_WAIT;

@@ -1,16 +1,15 @@
 //! Non-blocking connection attempts.
 //!
-//! `drupe-shell` resolves the name and decides when each of its addresses is tried. The event loop
-//! reports the result of each attempt, and wakes up for the next one.
+//! A [`Race`] decides when each address of a host is tried. The event queue reports the result of each attempt.
 
-use crate::sockets::Stream;
+use crate::{Attempts, DIALS_PER_TURN, Dialed, Names, OsStream, Race, RaceAction, Route, tune};
 use drupe_core::{DialId, Peer, Time};
-use drupe_shell::{Attempts, DIALS_PER_TURN, Dialed, Names, Race, RaceAction, Route, tune};
-use mio::net::{TcpStream, UnixStream};
+use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::task::Waker;
 
 /// First token of connection attempts, between those of connections and those of listeners.
@@ -18,9 +17,14 @@ const FIRST_TOKEN: usize = 1 << 30;
 /// Number of tokens of connection attempts.
 const TOKENS: usize = 1 << 30;
 
-/// The connection attempts of an event loop.
+/// Returns `true` if a token belongs to a connection attempt.
+pub(super) const fn is_token(token: Token) -> bool {
+    token.0 >= FIRST_TOKEN && token.0 < FIRST_TOKEN + TOKENS
+}
+
+/// The connection attempts of an event queue.
 #[derive(Debug)]
-pub(crate) struct Dials {
+pub(super) struct Dials {
     registry: Registry,
     names: Names,
     resolving: Attempts<Vec<SocketAddr>>,
@@ -31,7 +35,7 @@ pub(crate) struct Dials {
     tokens: BTreeMap<Token, (DialId, usize)>,
     /// Number of tokens used so far. A token is reused late, so a late event finds no other socket.
     used: usize,
-    done: BTreeMap<DialId, io::Result<(Stream, Peer)>>,
+    done: BTreeMap<DialId, io::Result<(OsStream, Peer)>>,
     now: Time,
     /// Number of races that may still continue in this turn.
     left: usize,
@@ -46,7 +50,7 @@ struct Racing {
 }
 
 impl Dials {
-    pub(crate) fn new(registry: Registry, names: Names) -> Self {
+    pub(super) fn new(registry: Registry, names: Names) -> Self {
         Self {
             registry,
             names,
@@ -61,36 +65,30 @@ impl Dials {
         }
     }
 
-    /// Begins a turn of the event loop, which `task` wakes once a name is resolved.
-    pub(crate) fn begin_turn(&mut self, now: Time, task: &Waker) {
+    /// Begins a turn of the driver, which `task` wakes once a name is resolved.
+    pub(super) fn begin_turn(&mut self, now: Time, task: &Waker) {
         self.now = now;
         self.left = DIALS_PER_TURN;
         self.resolving.begin_turn(task);
     }
 
     /// Returns when a race continues, if nothing happens before.
-    pub(crate) fn deadline(&self) -> Option<Time> {
+    pub(super) fn deadline(&self) -> Option<Time> {
         self.deadlines.first().map(|&(at, _)| at)
     }
 
-    /// Returns `true` if a token belongs to a connection attempt.
-    pub(crate) const fn is_token(token: Token) -> bool {
-        token.0 >= FIRST_TOKEN && token.0 < FIRST_TOKEN + TOKENS
-    }
-
-    pub(crate) fn begin(&mut self, dial: DialId, address: &str) {
+    pub(super) fn begin(&mut self, dial: DialId, address: &str) {
         self.remove(dial);
         match Route::begin(&self.names, address) {
             Ok(Route::Network(resolving)) => self.resolving.begin(dial, resolving),
             Ok(Route::Local(stream)) => {
-                let stream = Stream::Unix(UnixStream::from_std(stream));
-                self.done.insert(dial, Ok((stream, Peer::Local)));
+                self.done.insert(dial, Ok((OsStream::Unix(stream), Peer::Local)));
             }
             Err(error) => drop(self.done.insert(dial, Err(error))),
         }
     }
 
-    pub(crate) fn remove(&mut self, dial: DialId) {
+    pub(super) fn remove(&mut self, dial: DialId) {
         self.resolving.remove(dial);
         self.done.remove(&dial);
         if let Some(racing) = self.racing.remove(&dial) {
@@ -102,7 +100,7 @@ impl Dials {
     }
 
     /// Handles an event of a connection attempt.
-    pub(crate) fn note(&mut self, token: Token) {
+    pub(super) fn note(&mut self, token: Token) {
         let Some(&(dial, number)) = self.tokens.get(&token) else { return };
         let Some(racing) = self.racing.get_mut(&dial) else { return };
         let Some((_, stream)) = racing.connecting.get(&number) else { return };
@@ -122,8 +120,8 @@ impl Dials {
                     tune(&stream);
                     // It is registered again under its number as a connection.
                     let connected = self.registry.deregister(&mut stream);
-                    let connected = connected.map(|()| (Stream::Tcp(stream), Peer::from(address)));
-                    self.done.insert(dial, connected);
+                    let stream = OsStream::Tcp(OwnedFd::from(stream).into());
+                    self.done.insert(dial, connected.map(|()| (stream, Peer::from(address))));
                 }
             }
             // It is still connecting.
@@ -132,7 +130,7 @@ impl Dials {
     }
 
     /// Continues the races that are due, and returns a finished attempt, if any.
-    pub(crate) fn next_done(&mut self) -> Option<Dialed<Stream>> {
+    pub(super) fn next_done(&mut self) -> Option<Dialed<OsStream>> {
         while let Some((dial, resolved)) = self.resolving.next_done() {
             match resolved {
                 Ok(addresses) => {
@@ -224,7 +222,7 @@ mod tests {
         }
 
         /// Waits for events until an attempt has finished.
-        fn wait(&mut self) -> Dialed<Stream> {
+        fn wait(&mut self) -> Dialed<OsStream> {
             let mut events = mio::Events::with_capacity(4);
             loop {
                 self.dials.begin_turn(Time::START, Waker::noop());
