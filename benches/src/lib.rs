@@ -13,7 +13,7 @@ mod load;
 mod processes;
 
 pub use load::{Load, Receivers};
-pub use processes::Process;
+pub use processes::{Process, own_cpu};
 
 use drupe_core::app::Relay;
 use drupe_core::{Config, Listen};

@@ -103,7 +103,8 @@ impl Drop for Process {
 }
 
 /// Returns the time that this thread has used the processor, in seconds.
-pub(crate) fn own_cpu() -> f64 {
+#[must_use]
+pub fn own_cpu() -> f64 {
     cpu_in("/proc/thread-self/schedstat".as_ref()).unwrap_or_default()
 }
 

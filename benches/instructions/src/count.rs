@@ -1,7 +1,7 @@
 //! Counts instructions with cachegrind.
 
 use super::cases::Case;
-use super::extra::Extra;
+use drupe_instructions::Extra;
 use std::io;
 use std::process::{Command, Stdio};
 

@@ -3,8 +3,10 @@
 use drupe_core::trace::FlightRecorder;
 use drupe_core::{Config, Event, Handler, Hub, Listen, Machine, PeerLimits};
 
+/// One thing that a machine does beside its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extra {
+#[non_exhaustive]
+pub enum Extra {
     /// All of the others are off.
     None,
     /// Limits of connections, also for each address.
@@ -22,10 +24,13 @@ pub(crate) enum Extra {
 }
 
 impl Extra {
-    pub(crate) const ALL: [Self; 7] =
+    /// All of them.
+    pub const ALL: [Self; 7] =
         [Self::None, Self::Connections, Self::Rates, Self::Timeouts, Self::Defaults, Self::Watch, Self::Recorder];
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// Returns the name for tables and arguments.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Connections => "connections",
@@ -37,7 +42,9 @@ impl Extra {
         }
     }
 
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    /// Returns the one with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|extra| extra.name() == name)
     }
 

@@ -13,12 +13,10 @@
 mod baseline;
 mod cases;
 mod count;
-mod extra;
-mod server;
 
 use baseline::Baseline;
 use cases::Case;
-use extra::Extra;
+use drupe_instructions::Extra;
 use std::io::{self, Write};
 use std::process::ExitCode;
 

@@ -1,15 +1,17 @@
 //! A machine that is driven without sockets, as a shell drives it.
 
-use super::cases::Wire;
 use super::extra::{Extra, Watching};
-use drupe_core::{ConnId, Handler, Listen, ListenerId, Machine, Peer, Time};
+use super::wire::Wire;
+use core::fmt;
+use drupe_core::{ConnId, Handler, ListenerId, Machine, Peer, Time};
 use std::hint::black_box;
 use std::time::Duration;
 
 /// So long that no default rate is exceeded, and so short that it counts as no pause of the shell.
 const ROUND: Duration = Duration::from_millis(900);
 
-pub(crate) struct Server<H: Handler> {
+/// A server of one listener.
+pub struct Server<H: Handler> {
     machine: Machine<Watching<H>>,
     wire: Wire,
     now: Time,
@@ -18,16 +20,16 @@ pub(crate) struct Server<H: Handler> {
 }
 
 impl<H: Handler> Server<H> {
-    pub(crate) fn new(wire: Wire, handler: H, extra: Extra) -> Self {
-        let listen: Listen = format!("{}://127.0.0.1:1", wire.scheme()).parse().expect("well formed");
-        let mut machine = Machine::new(extra.config(listen), extra.handler(handler));
+    /// Starts a server.
+    pub fn new(wire: Wire, handler: H, extra: Extra) -> Self {
+        let mut machine = Machine::new(extra.config(wire.listen()), extra.handler(handler));
         extra.record(&mut machine);
         machine.started(Time::START);
         Self { machine, wire, now: Time::START, input: Vec::new() }
     }
 
     /// Begins a round, after some time.
-    pub(crate) fn pass_time(&mut self) {
+    pub fn pass_time(&mut self) {
         self.now = self.now + ROUND;
         if self.machine.deadline().is_some_and(|deadline| deadline.at <= self.now) {
             self.machine.elapsed(self.now);
@@ -35,20 +37,22 @@ impl<H: Handler> Server<H> {
         }
     }
 
-    pub(crate) fn connect(&mut self) -> ConnId {
+    /// Connects a client.
+    pub fn connect(&mut self) -> ConnId {
         let conn = self.machine.accepted(self.now, ListenerId::new(0), Peer::Local).expect("room for all");
         self.turn(conn, self.wire.opening());
         conn
     }
 
-    pub(crate) fn disconnect(&mut self, conn: ConnId) {
+    /// Ends a client's connection.
+    pub fn disconnect(&mut self, conn: ConnId) {
         self.machine.ended(self.now, conn);
         self.write();
         assert!(self.machine.intent(conn).is_none(), "the connection has ended");
     }
 
     /// Receives the input, and writes all that the machine has queued. Returns the number of these bytes.
-    pub(crate) fn turn(&mut self, conn: ConnId, input: &[u8]) -> usize {
+    pub fn turn(&mut self, conn: ConnId, input: &[u8]) -> usize {
         self.input.clear();
         self.input.extend_from_slice(input);
         if !self.input.is_empty() {
@@ -73,5 +77,11 @@ impl<H: Handler> Server<H> {
         }
         self.machine.turn_ended(self.now);
         written
+    }
+}
+
+impl<H: Handler> fmt::Debug for Server<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("wire", &self.wire).finish_non_exhaustive()
     }
 }

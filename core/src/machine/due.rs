@@ -60,6 +60,7 @@ impl<H: Handler> Machine<H> {
             }
             Some(Why::Ticket) => self.expire_request(id),
             Some(Why::KeepAlive) => self.state.keep_alive(index),
+            Some(Why::Compression) => self.state.rest_compression(index),
             Some(Why::Expiry) => self.state.end(index, Reason::SessionExpired, Ending::Flush),
             Some(Why::Drain) => {
                 if self.state.last_call.is_some_and(|last_call| last_call <= now) && self.state.is_working(id) {

@@ -276,11 +276,11 @@ impl State {
     ///
     /// It is over at once if the peer has ended its half and TLS is not in use.
     pub(crate) fn progress_closing(&mut self, index: u32) {
-        let until = self.now + self.config.closing.linger;
         let Some(conn) = self.conns.at_mut(index) else { return };
         if !matches!(conn.phase, Phase::Flushing { .. }) || self.outbound.pending(index) > 0 {
             return;
         }
+        let until = self.now + self.config.closing.linger;
         // TLS may still have its `close_notify` to send.
         if conn.input_ended && conn.secured.is_none() {
             return self.forget(index);

@@ -4,6 +4,7 @@ use super::State;
 use crate::base::{Origin, Time, some_time};
 use crate::config::PeerLimits;
 use crate::state::conn::{Conn, HandshakeStep, Phase};
+use crate::wire::Decoder;
 use core::time::Duration;
 
 /// The time of the next call of [`Machine::elapsed`](crate::Machine::elapsed), and its reason.
@@ -44,6 +45,8 @@ pub enum Why {
     Key,
     /// A keep-alive is due.
     KeepAlive,
+    /// A telnet connection has had no output for a minute, so its compressed stream ends.
+    Compression,
     /// A drain closes a connection, or ends.
     Drain,
     /// The authentication of a peer, or the lifetime of its connection, expires.
@@ -120,6 +123,9 @@ impl State {
         }
         soonest.add(after(conn.opened_at, limits.lifetime), Why::Expiry);
         soonest.add(conn.keep_alive_at(), Why::KeepAlive);
+        if let Decoder::Telnet(session) = &conn.decoder {
+            soonest.add(session.compression_rests_at(), Why::Compression);
+        }
         soonest.add(self.identity_ends_at(index), Why::Expiry);
         if matches!(conn.origin, Origin::Dial(_)) {
             soonest.add(self.asked_tls_until(self.conns.id(index)), Why::Handshake);

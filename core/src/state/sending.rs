@@ -204,7 +204,7 @@ impl State {
         self.metrics.bytes_out += written;
         let Some(conn) = self.conns.at_mut(index) else { return };
         conn.traffic.bytes_out += written;
-        let (origin, is_ending) = (conn.origin, conn.finished || !conn.is_open());
+        let origin = conn.origin;
         self.count_tunnel_traffic(origin, 0, written);
         if self.outbound.write_deadline(index).is_some() {
             // A new deadline for less may be earlier than the one that was met.
@@ -214,13 +214,11 @@ impl State {
         if self.is_behind(index) && !self.outbound.is_stalled(index) {
             self.tell_behind(index);
         }
-        if is_ending {
-            if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
-                // Our half can be closed now.
-                self.outbound.changed.insert(index);
-            }
-            self.progress_closing(index);
+        if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
+            // Our half can be closed now.
+            self.outbound.changed.insert(index);
         }
+        self.progress_closing(index);
     }
 
     pub(crate) fn blocked(&mut self, index: u32) {

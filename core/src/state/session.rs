@@ -122,6 +122,8 @@ impl State {
         let Some(conn) = self.conns.at_mut(index) else { return false };
         let (is_open, before) = (conn.is_open(), conn.encoding);
         let replies = conn.decoder.replies(line == Line::Drawn);
+        let is_compressed =
+            replies.is_some() && conn.decoder.session().is_some_and(|session| session.took_replies(self.now));
         let encoding = conn.decoder.encoding();
         let is_goodbye = conn.decoder.socket().is_some_and(WebSocketDecoder::is_closed);
         let any = replies.is_some();
@@ -137,7 +139,18 @@ impl State {
         let representation = self.outbound.representation(before);
         let number = encoding.map_or(before, |encoding| self.outbound.intern_as(encoding, representation));
         self.regroup(index, number);
+        if is_compressed {
+            self.schedule(index);
+        }
         any
+    }
+
+    /// Ends the compressed stream of a telnet connection until there is output again.
+    pub(crate) fn rest_compression(&mut self, index: u32) {
+        if let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session()) {
+            session.rest_compression();
+            self.deliver(index);
+        }
     }
 
     /// Changes the encoding of a connection.

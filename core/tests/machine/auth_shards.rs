@@ -134,6 +134,10 @@ fn verdicts(shards: u8, seed: u64, duplicates: DuplicateLogin, steps: &[Step]) -
             Step::Token { who, user, number } => {
                 if let Some(conn) = pick(who) {
                     answer = server.told(conn, &format!("/auth {}\nhello", token(users[usize::from(*user)], *number)));
+                    if server.is_over(conn) {
+                        // Whether a renewal that fails ends the connection before or after the next message is chance.
+                        answer.retain(|line| line != "hello");
+                    }
                 }
             }
             Step::Nonsense { who } => answer = pick(who).map(|conn| server.told(conn, "/auth x")).unwrap_or_default(),

@@ -193,6 +193,11 @@ fn options_of_muds_pass_in_both_directions() {
     assert!(pair.server.received(pair.there).len() < 500, "it is compressed");
     pair.settle();
     assert_eq!(pair.told(), [format!("message {long:?}")]);
+    // The server ends the compressed stream meanwhile, and begins another one.
+    pair.server.advance(Duration::from_secs(61));
+    pair.settle();
+    pair.send(":gmcp");
+    assert_eq!(pair.told(), ["Gmcp { package: \"Core.Ping\", data: \"\" }"]);
     // By default, none of these options is on.
     let mut plain = Pair::new(TelnetClient::default(), "?gmcp=yes&compress=yes");
     assert!(!plain.act(|hub, conn| hub.gmcp(conn, "Core.Hello", "")));

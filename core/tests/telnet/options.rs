@@ -94,6 +94,38 @@ fn mccp2_compresses_output_from_the_marker_on() {
 }
 
 #[test]
+fn compressed_stream_without_output_ends_and_the_next_output_begins_another() {
+    let inflated = |stream: &[u8]| {
+        let mut state = miniz_oxide::inflate::stream::InflateState::new_boxed(miniz_oxide::DataFormat::Zlib);
+        let mut out = [0; 100];
+        let result = miniz_oxide::inflate::stream::inflate(&mut state, stream, &mut out, miniz_oxide::MZFlush::None);
+        (out[..result.bytes_written].to_vec(), result.status == Ok(miniz_oxide::MZStatus::StreamEnd))
+    };
+    let mut peer = Peer::new("?compress=yes");
+    peer.say(b"\xff\xfc\x18\xff\xfd\x56");
+    peer.heard();
+    peer.say(b"one\n");
+    let first = peer.heard();
+    assert_eq!(inflated(&first), (b"one\r\n".to_vec(), false));
+    peer.hub.advance(Duration::from_secs(59));
+    assert_eq!(peer.heard(), b"");
+    peer.hub.advance(Duration::from_secs(1));
+    assert_eq!(inflated(&[first, peer.heard()].concat()), (b"one\r\n".to_vec(), true));
+    peer.hub.advance(Duration::from_secs(120));
+    assert_eq!(peer.heard(), b"");
+    peer.say(b"two\n");
+    let heard = peer.heard();
+    let second = heard.strip_prefix(b"\xff\xfa\x56\xff\xf0").expect("a marker");
+    assert_eq!(inflated(second), (b"two\r\n".to_vec(), false));
+    // Without agreement, nothing begins.
+    peer.hub.advance(Duration::from_secs(60));
+    peer.say(b"\xff\xfe\x56");
+    peer.heard();
+    peer.say(b"plain\n");
+    assert_eq!(peer.heard(), b"plain\r\n");
+}
+
+#[test]
 fn mccp3_input_is_inflated_in_pieces_and_bounded() {
     let compressed = |text: &[u8]| miniz_oxide::deflate::compress_to_vec_zlib(text, 6);
     let mut peer = Peer::new("?compress=yes");

@@ -28,7 +28,8 @@ pub struct Telnet {
     pub msdp: bool,
     /// Whether to offer compression (MCCP2 and MCCP3).
     ///
-    /// It takes about 300 KiB of memory for each connection that uses it.
+    /// It takes about 300 KiB of memory for each connection that uses it. A stream of output ends after a minute without
+    /// output, which frees 150 KiB, and the next output begins another one.
     pub compress: bool,
     /// How long a peer that speaks telnet may be silent before the server sends `IAC NOP`.
     ///

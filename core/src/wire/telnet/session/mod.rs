@@ -12,7 +12,7 @@ use super::end::{self, ANSWERS_MAX_BYTES, COMMAND_COST, End, Found, SPENT_MAX, S
 use super::negotiation::{Options, Side};
 use super::parser::{Command, Parser, Piece};
 use super::{Charset, IAC, InputMode, Signal, Telnet, Terminal, encode, option, subnegotiation};
-use crate::base::{Payload, work};
+use crate::base::{Payload, Time, work};
 use crate::wire::Budget;
 use crate::wire::{DecodeBuffer, DecodeError, Decoded, Encoding, InvalidUtf8, TelnetPath};
 use alloc::boxed::Box;
@@ -24,6 +24,9 @@ use typing::Typing;
 
 /// Longest prompt that is kept for redrawing, in bytes.
 const PROMPT_MAX_BYTES: usize = 1024;
+
+/// Time without output after which a compressed stream ends.
+const COMPRESSION_RESTS_AFTER: Duration = Duration::from_secs(60);
 
 /// The server's end of a telnet connection.
 ///
@@ -58,6 +61,10 @@ pub struct Session {
     /// Options to request once the peer is known to speak telnet.
     wishes: Vec<(Side, u8)>,
     compressor: Option<Box<Compressor>>,
+    /// Whether the peer has agreed to MCCP2, but no compressed stream is open: the next output begins one.
+    compression_rests: bool,
+    /// When output was last compressed.
+    compressed_at: Option<Time>,
     /// Whether MCCP2 is or was on: queued output may be compressed and must keep its order.
     in_order: bool,
     inflater: Option<Box<Inflater>>,
@@ -101,6 +108,8 @@ impl Session {
             charset_asked: false,
             wishes: Vec::new(),
             compressor: None,
+            compression_rests: false,
+            compressed_at: None,
             in_order: false,
             inflater: None,
             control: Vec::new(),
@@ -200,7 +209,8 @@ impl Session {
     /// Returns the current encoding of messages for this peer.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
-        let is_buffered = self.compressor.is_some() || !self.negotiates || matches!(self.told, InputMode::Character);
+        let is_compressed = self.compressor.is_some() || self.compression_rests;
+        let is_buffered = is_compressed || !self.negotiates || matches!(self.told, InputMode::Character);
         let path = if is_buffered { TelnetPath::Session } else { TelnetPath::Direct };
         Encoding::Telnet { charset: self.terminal.charset, path }
     }
@@ -232,11 +242,33 @@ impl Session {
         if self.in_order {
             output.splice(..0, replies.control.drain(..)).for_each(drop);
         }
+        if self.compression_rests && !output.is_empty() {
+            self.begin_compression(&mut replies.output);
+        }
         match &mut self.compressor {
             Some(compressor) if !output.is_empty() => compressor.compress(&output, &mut replies.output),
             _ => replies.output.append(&mut output),
         }
         Some(replies)
+    }
+
+    /// Notes that replies were taken at this time. Returns `true` if they were compressed.
+    pub(crate) fn took_replies(&mut self, now: Time) -> bool {
+        let is_compressed = self.compressor.is_some();
+        self.compressed_at = is_compressed.then_some(now);
+        is_compressed
+    }
+
+    /// Returns when to [end](Self::rest_compression) a compressed stream without output.
+    pub(crate) fn compression_rests_at(&self) -> Option<Time> {
+        self.compressed_at.map(|at| at + COMPRESSION_RESTS_AFTER)
+    }
+
+    /// Ends the compressed stream, which frees about 150 KiB. The next output begins another one.
+    pub(crate) fn rest_compression(&mut self) {
+        self.compressed_at = None;
+        self.compression_rests = self.compressor.is_some();
+        self.end_stream();
     }
 
     /// Queues messages, already in the session's [encoding](Self::encoding), above the input line.

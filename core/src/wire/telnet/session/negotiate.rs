@@ -251,8 +251,9 @@ impl Session {
                 self.end_compression();
                 self.ready.append(&mut self.control);
                 self.ready.append(&mut self.output);
-                subnegotiation(option::MCCP2, &[], &mut self.ready);
-                self.compressor = Some(Box::new(Compressor::new()));
+                let mut marker = Vec::new();
+                self.begin_compression(&mut marker);
+                self.ready.append(&mut marker);
                 self.in_order = true;
             }
             (Side::Us, option::MCCP2, false) => self.end_compression(),
@@ -260,7 +261,19 @@ impl Session {
         }
     }
 
+    /// Begins a compressed stream behind a marker, which is appended to `out`.
+    pub(super) fn begin_compression(&mut self, out: &mut Vec<u8>) {
+        subnegotiation(option::MCCP2, &[], out);
+        self.compressor = Some(Box::new(Compressor::new()));
+        self.compression_rests = false;
+    }
+
     fn end_compression(&mut self) {
+        self.compression_rests = false;
+        self.end_stream();
+    }
+
+    pub(super) fn end_stream(&mut self) {
         if let Some(mut compressor) = self.compressor.take() {
             let said = [core::mem::take(&mut self.control), core::mem::take(&mut self.output)].concat();
             compressor.compress(&said, &mut self.ready);

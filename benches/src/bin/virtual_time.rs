@@ -1,0 +1,76 @@
+//! Prints how fast tests in virtual time are: messages through `TestHub`, and steps of the simulated world.
+//!
+//! `cargo run --release -p drupe-benches --bin virtual_time -- [REPETITIONS]`; default: 11. Rows have the median and the
+//! range of the middle 80 %.
+
+#![allow(clippy::expect_used, reason = "a report that cannot be made should fail at once")]
+
+use drupe_benches::own_cpu;
+use drupe_core::app::{Chat, Echo};
+use drupe_core::testing::TestHub;
+use std::io::{self, Write};
+
+const MESSAGES: usize = 20_000;
+
+fn main() -> io::Result<()> {
+    let repetitions = std::env::args().nth(1).map_or(11, |text| text.parse().expect("a number"));
+    let rows: [(&str, fn() -> f64); 3] = [
+        ("`TestHub`, one peer, a line and its echo", echo),
+        ("`TestHub`, a chat of 20 people, a line to all", chat),
+        ("`TestHub`, connections that come, say a line and go", churn),
+    ];
+    let mut out = io::stdout();
+    writeln!(out, "| | per second of one core |\n|---|---|")?;
+    let mut rates = rows.map(|_| Vec::new());
+    for repetition in 0..repetitions {
+        for place in 0..rows.len() {
+            let row = (place + repetition) % rows.len();
+            rates[row].push(rows[row].1());
+        }
+    }
+    for ((name, _), mut rates) in rows.into_iter().zip(rates) {
+        rates.sort_by(f64::total_cmp);
+        let at = |percent: usize| rates[(rates.len() - 1) * percent / 100];
+        writeln!(out, "| {name} | {:.0} ({:.0} to {:.0}) |", at(50), at(10), at(90))?;
+    }
+    Ok(())
+}
+
+/// Returns how often `work` can be done in a second of processor time.
+#[expect(clippy::cast_precision_loss, reason = "a small number")]
+fn rate(count: usize, mut work: impl FnMut(usize)) -> f64 {
+    let before = own_cpu();
+    (0..count).for_each(&mut work);
+    count as f64 / (own_cpu() - before)
+}
+
+fn echo() -> f64 {
+    let mut hub = TestHub::new(Echo);
+    let conn = hub.connect();
+    rate(MESSAGES, |_| {
+        hub.line(conn, "hello");
+        assert_eq!(hub.received(conn), b"hello\n");
+        hub.clear();
+    })
+}
+
+fn chat() -> f64 {
+    let mut hub = TestHub::new(Chat::default());
+    let people: Vec<_> = (0..20).map(|_| hub.connect()).collect();
+    hub.clear();
+    rate(MESSAGES / 20, |number| {
+        hub.line(people[number % people.len()], "hello");
+        assert!(people.iter().all(|conn| hub.received(*conn).ends_with(b" hello\n")));
+        hub.clear();
+    })
+}
+
+fn churn() -> f64 {
+    let mut hub = TestHub::new(Echo);
+    rate(MESSAGES / 4, |_| {
+        let conn = hub.connect();
+        hub.line(conn, "hello");
+        assert_eq!(hub.received(conn), b"hello\n");
+        hub.end(conn);
+    })
+}
