@@ -115,6 +115,8 @@ impl Apps {
             Event::ClusterAnswered { request, .. } => one(AppIndex(request.app)),
             Event::DialFailed { dial, .. } | Event::DialEnded { dial } => one(AppIndex(dial.app())),
             Event::Refused { listener, .. }
+            | Event::Login { listener, .. }
+            | Event::LoginEnded { listener, .. }
             | Event::Request { listener, .. }
             | Event::RequestExpired { listener, .. }
             | Event::RequestRefused { listener, .. }

@@ -321,6 +321,7 @@ fn set_ssh(server: &mut SshServer, name: &str, value: &str) -> Result<bool, List
     match name {
         "host_key" if !value.is_empty() => server.host_key_path = value.to_string(),
         "authorized_keys" if !value.is_empty() => server.authorized_keys_path = Some(value.to_string()),
+        "keys" => server.takes_keys = yes_or_no("keys", value)?,
         "passwords" => server.takes_passwords = yes_or_no("passwords", value)?,
         "login" => {
             server.is_open = choose("login", value, "required or none", &[("required", false), ("none", true)])?;

@@ -51,7 +51,8 @@ use core::net::SocketAddr;
 /// | `wait` | auto | milliseconds before a silent peer is treated as a terminal; 300 |
 /// | `host_key` | ssh | the file of the host key, which is created if it does not exist; `ssh_host_ed25519_key` |
 /// | `authorized_keys` | ssh | the file or directory of the keys that may log in: see [`SshServer`]; none |
-/// | `passwords` | ssh | `no`, `yes`: whether users may log in with a password |
+/// | `keys` | ssh | `no`, `yes`: whether the application decides about other keys: see [`SshServer`] |
+/// | `passwords` | ssh | `no`, `yes`: whether users may log in with a password, which the application checks |
 /// | `login` | ssh | `required`, `none`: with `none`, everybody is admitted without a login |
 /// | `mode` | ssh | `character`, `keys`: see [`InputMode`] |
 /// | `login_timeout` | ssh | seconds from the connection to the start of the session; 30 |

@@ -113,7 +113,8 @@ impl<H: Handler> Machine<H> {
                 // What follows the request waits for the response.
                 Some(Exchange::Waiting(_)) => return None,
                 Some(Exchange::Streaming(_)) => return self.begin_stream(conn, http),
-                None => {}
+                // Only SSH listeners have logins.
+                Some(Exchange::Login(_)) | None => {}
             }
             let (request, length) = match parse_head(rest, search, http.body_limit()) {
                 ParsedHead::Request(request, length) => (request, length),

@@ -27,7 +27,8 @@ impl<H: Handler> Machine<H> {
     /// Handles the outcome of a job that was [taken](Self::take_job).
     pub fn job_done(&mut self, now: Time, conn: ConnId, outcome: bool) {
         self.begin(now, &Fact::JobDone { conn, outcome });
-        if self.state.jobs.remove(conn) && self.state.open_slot(conn).is_some() {
+        let is_wanted = self.state.open_slot(conn).is_some() || self.state.awaits_login_answer(conn);
+        if self.state.jobs.remove(conn) && is_wanted {
             self.emit(Event::Offloaded { conn, outcome });
             self.state.work_ended(conn);
         }

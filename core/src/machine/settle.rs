@@ -138,6 +138,7 @@ impl<H: Handler> Machine<H> {
                     Event::RoomAnswered { request, answer: &answer }
                 }
                 Pending::RequestExpired(ticket, listener) => Event::RequestExpired { ticket, listener },
+                Pending::LoginEnded(conn, listener) => Event::LoginEnded { conn, listener },
                 Pending::ClusterAnswered(request, found) => {
                     cluster_answer = found;
                     Event::ClusterAnswered { request, answer: &cluster_answer }

@@ -271,7 +271,7 @@ impl Conn {
     pub(crate) fn waiting(&self) -> Option<&Waiting> {
         match self.exchange.as_deref() {
             Some(Exchange::Waiting(waiting)) => Some(waiting),
-            Some(Exchange::Reading(_) | Exchange::Streaming(_)) | None => None,
+            Some(Exchange::Reading(_) | Exchange::Streaming(_) | Exchange::Login(_)) | None => None,
         }
     }
 

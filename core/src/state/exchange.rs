@@ -1,6 +1,6 @@
-//! An HTTP request that is not answered yet: its body arrives, or its response comes later.
+//! What a connection waits for before it opens: the body of an HTTP request, its response, or the answer to a login.
 
-use crate::base::{ConnId, ConnIdError, Time};
+use crate::base::{ConnId, ConnIdError, Identity, Time};
 use crate::state::Ticket;
 use crate::wire::events::Events;
 use crate::wire::http::{Body, HttpResponse, Refused, Request};
@@ -46,7 +46,7 @@ impl FromStr for RequestTicket {
     }
 }
 
-/// The state of a connection whose current HTTP request is not answered yet.
+/// The state of a connection whose current HTTP request is not answered yet, or that logs in before it opens.
 ///
 /// Nothing that follows the request is handled meanwhile.
 #[derive(Debug)]
@@ -57,6 +57,28 @@ pub(crate) enum Exchange {
     Waiting(Waiting),
     /// The handler has responded with a stream of events, which has not begun yet.
     Streaming(Streaming),
+    /// The peer has tried to log in at least once.
+    Login(Login),
+}
+
+/// The latest attempt to log in before a connection opens.
+#[derive(Debug)]
+pub(crate) struct Login {
+    /// Whether the peer has proved nothing yet.
+    pub(crate) is_offer: bool,
+    pub(crate) answer: LoginAnswer,
+    /// Who the peer is, once a proof was accepted.
+    pub(crate) identity: Option<Identity>,
+}
+
+/// Whether an attempt to log in is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoginAnswer {
+    /// The handler gets the attempt now.
+    Open,
+    /// The handler answers later.
+    Promised,
+    Given,
 }
 
 /// A request whose response is a stream of events, once its client is admitted.

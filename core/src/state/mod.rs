@@ -17,6 +17,7 @@ mod index_set;
 mod labels;
 mod links;
 mod listeners;
+mod logins;
 mod membership;
 mod memory;
 mod notice;

@@ -17,6 +17,7 @@ pub(crate) enum Pending {
     Closed(ConnId, Reason),
     Refused(ListenerId, Peer, Reason),
     RequestExpired(RequestTicket, ListenerId),
+    LoginEnded(ConnId, ListenerId),
     AcceptPaused(ListenerId, AcceptFailure),
     AcceptResumed(ListenerId),
     DialFailed(DialId, Failure, Option<Time>),

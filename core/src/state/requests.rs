@@ -114,17 +114,17 @@ impl State {
         }
     }
 
-    /// Drops the request of a connection that ends. Queues an event if its response was awaited.
+    /// Drops the request of a connection that ends. Queues an event if its response was awaited, or if the peer has
+    /// tried to log in.
     pub(super) fn drop_request(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let ticket = match conn.exchange.as_deref() {
-            Some(Exchange::Waiting(waiting)) => Some(waiting.ticket),
-            Some(Exchange::Streaming(streaming)) => Some(streaming.ticket),
-            Some(Exchange::Reading(_)) | None => None,
+        let (exchange, Origin::Listener(listener)) = (conn.exchange.take(), conn.origin) else { return };
+        let pending = match exchange.as_deref() {
+            Some(Exchange::Waiting(waiting)) => Pending::RequestExpired(waiting.ticket, listener),
+            Some(Exchange::Streaming(streaming)) => Pending::RequestExpired(streaming.ticket, listener),
+            Some(Exchange::Login(_)) => Pending::LoginEnded(id, listener),
+            Some(Exchange::Reading(_)) | None => return,
         };
-        conn.exchange = None;
-        if let (Some(ticket), Origin::Listener(listener)) = (ticket, conn.origin) {
-            self.pending.push_back(Pending::RequestExpired(ticket, listener));
-        }
+        self.pending.push_back(pending);
     }
 }

@@ -10,6 +10,7 @@ mod passwords;
 mod privacy;
 mod registration;
 mod scram;
+mod ssh;
 mod tokens;
 
 use drupe_core::kit::auth::scram::{Credentials, ScramClient};

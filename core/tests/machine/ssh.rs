@@ -3,8 +3,11 @@
 use drupe_core::app::{Chat, Echo};
 use drupe_core::telnet::{InputMode, Signal};
 use drupe_core::wire::Protocol;
-use drupe_core::wire::ssh::{SshFault, SshFrame, SshLogin, SshServer, SshTerminal};
-use drupe_core::{Address, Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, Reason, Time};
+use drupe_core::wire::ssh::{LoginAttempt, LoginProof, SshFault, SshFrame, SshLogin, SshServer, SshTerminal};
+use drupe_core::{
+    Address, Command, Config, ConnId, Event, Handler, Hub, Identity, Listen, ListenerId, Machine, Offloaded, Reason,
+    Time,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,4 +145,142 @@ fn handler_knows_user_terminal_environment_and_sizes() {
 #[test]
 fn key_mode_is_that_of_the_listener() {
     assert_eq!(Protocol::Ssh(Arc::new(SshServer::default().mode(InputMode::Keys))).input_mode(), Some(InputMode::Keys));
+}
+
+/// Decides about logins as the name of the user says, and notes what it learns.
+#[derive(Default)]
+struct Deciding(Vec<String>);
+
+impl Handler for Deciding {
+    type Context = ();
+    type Note = ConnId;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, ConnId>) {
+        let line = match event {
+            Event::Login { conn, attempt, .. } => {
+                let is_answered = match attempt.user.as_str() {
+                    "ann" => hub.answer_login(conn, Some(Identity::user("admin"))),
+                    "bob" => hub.answer_login(conn, None),
+                    "later" => hub.answer_login_later(conn),
+                    "work" => hub.answer_login_later(conn) && matches!(hub.offload(conn, || true), Offloaded::Later),
+                    _ => true,
+                };
+                assert!(is_answered, "the attempt is open");
+                format!("{attempt:?}")
+            }
+            Event::Offloaded { conn, outcome, .. } => {
+                assert!(hub.answer_login(conn, Some(Identity::user("worker"))));
+                assert!(!hub.answer_login(conn, None), "it is answered already");
+                format!("worked {outcome}")
+            }
+            Event::Note(conn) => format!("{}", hub.answer_login(conn, Some(Identity::user("late")))),
+            Event::Opened { conn, .. } => {
+                format!("opened {}", hub.identity(conn).map_or("nobody", |identity| &identity.user))
+            }
+            Event::LoginEnded { .. } => "ended".into(),
+            _ => return,
+        };
+        self.0.push(line);
+    }
+}
+
+fn deciding() -> Machine<Deciding> {
+    let mut machine = machine(Deciding::default());
+    machine.takes_jobs(Time::START);
+    machine
+}
+
+fn attempt(user: &str, proof: LoginProof) -> LoginAttempt {
+    LoginAttempt::new(user, proof)
+}
+
+fn key() -> LoginProof {
+    LoginProof::Key("ssh-ed25519 AAAA".into())
+}
+
+#[test]
+fn handler_decides_about_attempts_one_after_another() {
+    let mut machine = deciding();
+    let conn = accept(&mut machine);
+    let offer = LoginProof::Offer("ssh-ed25519 AAAA".into());
+    for (user, proof, answer) in [
+        ("bob", key(), "\0"),
+        ("nobody", LoginProof::Password("mellon".into()), "\0"),
+        ("ann", offer, "\x01"),
+        ("ann", key(), "\x01"),
+    ] {
+        receive(&mut machine, conn, &[SshFrame::Attempt(&attempt(user, proof))]);
+        assert_eq!(sent(&mut machine, conn), answer, "{user}");
+    }
+    let login = SshLogin::user("ann").authenticated();
+    receive(&mut machine, conn, &[SshFrame::Login(&login), SshFrame::Data(b"hello\n")]);
+    let expected = [
+        r#"LoginAttempt { user: "bob", proof: Key("ssh-ed25519 AAAA") }"#,
+        r#"LoginAttempt { user: "nobody", proof: Password(..) }"#,
+        r#"LoginAttempt { user: "ann", proof: Offer("ssh-ed25519 AAAA") }"#,
+        r#"LoginAttempt { user: "ann", proof: Key("ssh-ed25519 AAAA") }"#,
+        "opened admin",
+    ];
+    assert_eq!(machine.handler().0, expected);
+    assert_eq!(machine.metrics().authentication_failures, 1, "the handler has ignored one proof");
+}
+
+#[test]
+fn accepted_offer_is_no_login() {
+    let mut machine = deciding();
+    let conn = accept(&mut machine);
+    let offer = attempt("ann", LoginProof::Offer("ssh-ed25519 AAAA".into()));
+    // A key of the files follows the offer. The user of the offer is not the user of the session.
+    let login = SshLogin::user("carol").authenticated();
+    receive(&mut machine, conn, &[SshFrame::Attempt(&offer), SshFrame::Login(&login)]);
+    assert_eq!(machine.handler().0.last().map(String::as_str), Some("opened carol"));
+}
+
+#[test]
+fn answer_may_come_later_from_a_note_or_a_job() {
+    let mut machine = deciding();
+    let [note, job] = [accept(&mut machine), accept(&mut machine)];
+    receive(&mut machine, note, &[SshFrame::Attempt(&attempt("later", key()))]);
+    receive(&mut machine, job, &[SshFrame::Attempt(&attempt("work", key()))]);
+    assert_eq!((sent(&mut machine, note).as_str(), sent(&mut machine, job).as_str()), ("", ""));
+    machine.noted(Time::START, note);
+    let work = machine.take_job().expect("it is offloaded");
+    let conn = work.conn();
+    let outcome = work.run();
+    machine.job_done(Time::START, conn, outcome);
+    assert_eq!((sent(&mut machine, note).as_str(), sent(&mut machine, job).as_str()), ("\x01", "\x01"));
+    machine.noted(Time::START, note);
+    assert_eq!(machine.handler().0[2..], ["true", "worked true", "false"], "one answer only");
+}
+
+#[test]
+fn connection_that_ends_before_its_answer_ends_its_login() {
+    let login = SshLogin::user("later").authenticated();
+    let pending = attempt("later", key());
+    for (frame, reason) in [
+        (SshFrame::Failed(SshFault::Closed), Reason::PeerClosed),
+        (SshFrame::Failed(SshFault::Refused), Reason::Unauthorized),
+        // Only a broken SSH server does not wait.
+        (SshFrame::Login(&login), Reason::SshProtocol),
+        (SshFrame::Attempt(&pending), Reason::SshProtocol),
+    ] {
+        let mut machine = deciding();
+        let conn = accept(&mut machine);
+        receive(&mut machine, conn, &[SshFrame::Attempt(&pending), frame]);
+        assert_eq!(machine.metrics().ended.get(reason), 1, "{reason}");
+        machine.noted(Time::START, conn);
+        assert_eq!(machine.handler().0[1..], ["ended", "false"], "{reason}");
+    }
+    // A login that waits is limited in time, and ends at a drain.
+    let mut machine = deciding();
+    let conn = accept(&mut machine);
+    receive(&mut machine, conn, &[SshFrame::Attempt(&pending)]);
+    machine.elapsed(Time::START + Duration::from_secs(30));
+    assert_eq!(machine.metrics().ended.get(Reason::AuthenticationTimeout), 1);
+    let mut machine = deciding();
+    let conn = accept(&mut machine);
+    receive(&mut machine, conn, &[SshFrame::Attempt(&pending)]);
+    machine.command(Time::START, &Command::Drain);
+    assert_eq!(machine.metrics().ended.get(Reason::Shutdown), 1);
+    assert_eq!(machine.handler().0[1..], ["ended"]);
 }

@@ -1,7 +1,7 @@
 //! Logins with keys, agents and passwords.
 
-use crate::stage::{Stage, output};
-use crate::support::{Client, is_installed, skip};
+use crate::stage::{Running, Stage, output};
+use crate::support::{Client, Program, is_installed, read, skip};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -92,18 +92,12 @@ authentication: { enabled: true, iterations: 4096, users: { ann: { password: cor
     );
     let fingerprint = stage.fingerprint();
     for (password, expected) in [("correct", Some(0)), ("wrong", Some(255))] {
-        if !is_installed("ssh") {
-            skip("there is no ssh on this machine");
-            break;
-        }
-        let ask = stage.0.0.join("ask");
-        std::fs::write(&ask, format!("#!/bin/sh\necho {password}\n")).expect("written");
-        std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
-        let options = ["-o", "NumberOfPasswordPrompts=1", "-o", "PreferredAuthentications=password"];
-        let mut ssh = stage.command(&program, "ann", &options, Some("hello"));
-        let (code, printed, said) = output(ssh.env("SSH_ASKPASS", &ask).env("SSH_ASKPASS_REQUIRE", "force"));
+        let Some((code, said)) = log_in(&stage, &program, "ann", password) else { break };
         assert_eq!(code, expected, "{said}");
-        assert_eq!(printed.contains("hello"), password == "correct", "{printed}");
+    }
+    // The password was counted, as on another wire.
+    if is_installed("ssh") {
+        stage.0.wait_for("log", "wrong user name or password", 1);
     }
     for (password, word) in [("correct", "hello"), ("wrong", "")] {
         let port = program.port_of(0).to_string();
@@ -114,4 +108,80 @@ authentication: { enabled: true, iterations: 4096, users: { ann: { password: cor
         assert!(printed.contains(word) && (word.is_empty() == printed.is_empty()), "{password}: {printed}");
     }
     assert_eq!(program.terminate_quietly(), Some(0));
+}
+
+#[test]
+fn application_decides_about_keys_that_no_file_has() {
+    let stage = Stage::new("provider");
+    let public = read(&stage.0.0.join("ann.pub"));
+    std::fs::write(stage.0.0.join("members"), format!("ann {public}")).expect("written");
+    let mut path = std::path::PathBuf::from(env!("CARGO_BIN_EXE_drupe"));
+    path.pop();
+    path.extend(["examples", "ssh"]);
+    let mut example = Command::new(path);
+    let address = format!("ssh://127.0.0.1:0?keys=yes&host_key={}", stage.key("host"));
+    example.arg(stage.key("members")).arg(address);
+    let program = Running::of(Program::spawned(example, 1));
+    let run = |user: &str, key: &str| stage.ssh_output(&program, user, &["-i", &stage.key(key)], Some("/who"));
+    let Some((code, printed, said)) = run("ann", "ann") else { return };
+    assert!(code == Some(0) && printed.contains("you are ann"), "{printed} {said}");
+    // A key that nobody has, a member with the key of another one, and a name that is no member's.
+    for (user, key) in [("ann", "mallory"), ("mallory", "ann"), ("root", "mallory")] {
+        let (code, _, said) = run(user, key).expect("installed");
+        assert!(code == Some(255) && said.contains("Permission denied"), "{said}");
+    }
+    // The unknown key is refused when it is offered, and then the next one is accepted.
+    let both = ["-i", &stage.key("mallory"), "-i", &stage.key("ann")];
+    let (code, ..) = stage.ssh_output(&program, "ann", &both, Some("/who")).expect("installed");
+    assert_eq!(code, Some(0));
+    let (code, printed) = program.terminate();
+    assert_eq!(code, Some(0));
+    assert!(!printed.contains("failed"), "an offer is no proof: {printed}");
+}
+
+#[test]
+fn users_of_the_store_log_in_with_their_passwords_and_failures_count_for_all_listeners() {
+    let stage = Stage::new("store");
+    let text = "listeners:
+  a: { address: '127.0.0.1:0', protocol: ssh, app: echo, ssh: { host_key: host, passwords: true } }
+  b: { address: '127.0.0.1:0', protocol: tcp, app: echo }
+authentication: { enabled: true, dialogue: true, iterations: 4096, store: users.db, failures_per_address: 3/1h }\n";
+    let add = |name: &str| {
+        std::fs::write(stage.0.0.join("drupe.yaml"), text).expect("written");
+        let mut user = Command::new(crate::support::program_path());
+        user.args(["user", "add", name, "--config", "drupe.yaml"]).current_dir(&stage.0.0);
+        let mut user = user.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it was built");
+        std::io::Write::write_all(&mut user.stdin.take().expect("piped"), b"correct horse\n").expect("it reads");
+        assert!(user.wait().expect("it exits").success());
+    };
+    add("ann");
+    let program = stage.start(text, 2);
+    let Some((code, said)) = log_in(&stage, &program, "ann", "correct horse") else { return };
+    assert_eq!(code, Some(0), "{said}");
+    for _ in 0..3 {
+        let (code, said) = log_in(&stage, &program, "ann", "wrong").expect("installed");
+        assert_eq!(code, Some(255), "{said}");
+    }
+    let (code, said) = log_in(&stage, &program, "ann", "correct horse").expect("installed");
+    assert_eq!(code, Some(255), "too many were wrong: {said}");
+    stage.0.wait_for("log", "too many failures", 1);
+    let Some(mut nc) = Client::start("nc", &["127.0.0.1", &program.port_of(1).to_string()]) else { return };
+    nc.say("ann\ncorrect horse\n");
+    nc.hear_until("too many failures");
+    assert_eq!(program.terminate_quietly(), Some(0));
+}
+
+/// Logs in with a password, as somebody who types it does. Returns the exit code and the messages.
+fn log_in(stage: &Stage, program: &Running, user: &str, password: &str) -> Option<(Option<i32>, String)> {
+    if !is_installed("ssh") {
+        skip("there is no ssh on this machine");
+        return None;
+    }
+    let ask = stage.0.0.join("ask");
+    std::fs::write(&ask, format!("#!/bin/sh\necho {password}\n")).expect("written");
+    std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+    let options = ["-o", "NumberOfPasswordPrompts=1", "-o", "PreferredAuthentications=password"];
+    let mut ssh = stage.command(program, user, &options, Some("hello"));
+    let (code, _, said) = output(ssh.env("SSH_ASKPASS", &ask).env("SSH_ASKPASS_REQUIRE", "force"));
+    Some((code, said))
 }

@@ -142,7 +142,7 @@ impl Parts {
     /// If a file that it names is missing or invalid.
     pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
         let mut config = self.crypto.load(resolved)?;
-        ssh::load(&mut config, resolved, &self.accounts, &self.logs)?;
+        ssh::load(&mut config, resolved, &self.logs)?;
         Ok(config)
     }
 

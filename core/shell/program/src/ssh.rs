@@ -1,6 +1,5 @@
 //! SSH listeners, if the program was built with them.
 
-use crate::accounts::SharedAccounts;
 use crate::logs::Logs;
 use drupe_core::Config;
 use drupe_core::settings::{Resolved, SettingsError};
@@ -12,14 +11,10 @@ pub(crate) use without::{check, load};
 
 #[cfg(feature = "ssh")]
 mod with {
-    use super::{Config, Logs, Resolved, SettingsError, SharedAccounts};
-    use drupe_core::kit::auth::scram::{Credentials, prepared_name};
+    use super::{Config, Logs, Resolved, SettingsError};
     use drupe_core::wire::Protocol;
-    use drupe_ssh::server::{self, Options, Passwords, ServeError};
+    use drupe_ssh::server::{self, Options, ServeError};
     use tracing::Level;
-
-    /// The salt of the credentials that stand for users that do not exist.
-    const SALT: &[u8; 16] = b"drupe-ssh-nobody";
 
     /// Checks the files of all SSH listeners, but creates no host key.
     ///
@@ -28,8 +23,16 @@ mod with {
     pub(crate) fn check(resolved: &Resolved) -> Result<(), SettingsError> {
         for listen in &resolved.plan.config.listeners {
             if let Protocol::Ssh(ssh) = &listen.protocol {
-                server::check(ssh, resolved.plan.authentication.is_some())
-                    .map_err(|error| blame(resolved, &listen.name, &error))?;
+                server::check(ssh).map_err(|error| blame(resolved, &listen.name, &error))?;
+                let key = |part: &str| format!("listeners.{}.ssh{part}", listen.name);
+                if ssh.takes_passwords && resolved.plan.authentication.is_none() {
+                    let words = "it takes passwords, but there are no users with passwords: set authentication";
+                    return Err(resolved.blame(&key(".passwords"), words.into()));
+                }
+                if ssh.takes_keys {
+                    let words = "the users of this program have no keys: set authorized_keys instead of keys=yes";
+                    return Err(resolved.blame(&key(""), words.into()));
+                }
             }
         }
         Ok(())
@@ -39,18 +42,9 @@ mod with {
     ///
     /// # Errors
     /// The first file that is missing or invalid.
-    pub(crate) fn load(
-        config: &mut Config,
-        resolved: &Resolved,
-        accounts: &SharedAccounts,
-        logs: &Logs,
-    ) -> Result<(), SettingsError> {
+    pub(crate) fn load(config: &mut Config, resolved: &Resolved, logs: &Logs) -> Result<(), SettingsError> {
         let lines = logs.clone();
-        let mut options =
-            Options::default().log(move |line| lines.frequent_operation("ssh refused", Level::INFO, line));
-        if resolved.plan.authentication.is_some() {
-            options = options.passwords(OfAccounts(accounts.clone()));
-        }
+        let options = Options::default().log(move |line| lines.frequent_operation("ssh refused", Level::INFO, line));
         for key in server::load(config, &options).map_err(|error| blame(resolved, "", &error))? {
             let new = if key.is_new { ", which was created now" } else { "" };
             let line = format!("the SSH host key in {}{new} has the fingerprint {}", key.path, key.fingerprint);
@@ -68,28 +62,11 @@ mod with {
         let key = if listener.is_empty() { "listeners".into() } else { format!("listeners.{listener}{part}") };
         resolved.blame(&key, error.to_string())
     }
-
-    /// The passwords of the users of the configuration.
-    struct OfAccounts(SharedAccounts);
-
-    impl Passwords for OfAccounts {
-        fn check(&self, user: &str, password: &str) -> bool {
-            let accounts = SharedAccounts::current(&self.0);
-            // The identity of the session has the name as it was given.
-            let account = prepared_name(user).ok().filter(|name| name == user).and_then(|name| accounts.account(&name));
-            let Some(account) = account else {
-                // The work does not depend on whether the user exists.
-                let _ = Credentials::new(password, SALT, accounts.iterations());
-                return false;
-            };
-            account.credentials.verify(password)
-        }
-    }
 }
 
 #[cfg(not(feature = "ssh"))]
 mod without {
-    use super::{Config, Logs, Resolved, SettingsError, SharedAccounts};
+    use super::{Config, Logs, Resolved, SettingsError};
     use drupe_core::wire::Protocol;
 
     /// Refuses a configuration with SSH listeners.
@@ -112,7 +89,7 @@ mod without {
     /// # Errors
     /// Never.
     #[expect(clippy::unnecessary_wraps, reason = "with the feature `ssh`, it may fail")]
-    pub(crate) fn load(_: &mut Config, _: &Resolved, _: &SharedAccounts, _: &Logs) -> Result<(), SettingsError> {
+    pub(crate) fn load(_: &mut Config, _: &Resolved, _: &Logs) -> Result<(), SettingsError> {
         Ok(())
     }
 }

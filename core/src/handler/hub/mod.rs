@@ -3,6 +3,7 @@
 mod closing;
 mod cluster;
 mod connections;
+mod logins;
 mod measuring;
 mod memory;
 mod operation;

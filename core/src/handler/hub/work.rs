@@ -19,7 +19,8 @@ impl<C> Hub<'_, C> {
     /// before its deadline. If the connection ends first, a job that has not begun never runs, and
     /// its outcome is discarded.
     pub fn offload(&mut self, conn: ConnId, job: impl FnOnce() -> bool + Send + 'static) -> Offloaded {
-        if !self.state.jobs.is_taken || self.state.jobs.has(conn) || !self.is_open(conn) {
+        let is_wanted = self.is_open(conn) || self.state.awaits_login_answer(conn);
+        if !self.state.jobs.is_taken || self.state.jobs.has(conn) || !is_wanted {
             return Offloaded::Done(job());
         }
         self.state.jobs.add(conn, Box::new(job));

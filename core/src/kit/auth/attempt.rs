@@ -16,8 +16,10 @@ pub(super) enum Attempt {
     Queued(Candidate),
     /// The attempt waits for the first shard to permit the check.
     Asked(Candidate),
-    /// The attempt waits for the provider's verdict on a token.
+    /// The attempt waits for the provider's verdict on a token, or on a public key that an SSH client holds.
     Provider,
+    /// The attempt waits for the provider's verdict on a public key that an SSH client offers, without a proof.
+    Offer,
     /// The attempt waits for the provider to look up the user of a password.
     LookingUp(Candidate),
     /// The attempt waits for the provider to register this user.
@@ -31,6 +33,12 @@ pub(super) enum Attempt {
 /// A proof that has not been checked yet.
 pub(super) enum Candidate {
     Token(String),
+    /// A public key, which the client of an SSH listener offers or has proved to hold.
+    Key {
+        user: String,
+        key: String,
+        is_offer: bool,
+    },
     /// The client's first SCRAM message, and the prepared (SASLprep) user name in it.
     Scram(ClientFirst, String),
     Password {
@@ -90,10 +98,10 @@ impl Accepted {
 }
 
 impl Candidate {
-    /// Returns the user that the proof names. `None` for a token.
+    /// Returns the user that the proof names, for the limit on wrong passwords. `None` for a token or a key.
     pub(super) fn user(&self) -> Option<&str> {
         match self {
-            Self::Token(_) | Self::Issued(_) => None,
+            Self::Token(_) | Self::Issued(_) | Self::Key { .. } => None,
             Self::Scram(_, user) | Self::Password { user, .. } | Self::Registration { user, .. } => Some(user),
         }
     }

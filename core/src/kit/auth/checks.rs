@@ -1,7 +1,7 @@
 //! The steps that check a proof (a token, a password, the messages of a SCRAM exchange) or issue a token.
 
 use super::attempt::{Accepted, Attempt, Candidate, Outcome, Target};
-use super::issue::Verified;
+use super::issue::{Basis, Verified, fingerprint};
 use super::proof::{Response, refuse_token, respond, send_token};
 use super::provider::{Account, Lookup, Provider};
 use super::scram::{self, Credentials};
@@ -30,6 +30,7 @@ impl<P> Authentication<P> {
     {
         match candidate {
             Candidate::Token(token) => self.check_token(hub, conn, &token, within),
+            Candidate::Key { user, key, is_offer } => self.check_key(hub, conn, (&user, &key), is_offer, within),
             Candidate::Registration { user, password } => self.register(hub, conn, user, &password, within),
             Candidate::Issued(ref verified) => {
                 let lookup = self.provider.account(conn, &verified.identity.user);
@@ -108,7 +109,7 @@ impl<P> Authentication<P> {
                 }
             }
             // They have no user to look up.
-            Candidate::Token(_) | Candidate::Issued(_) | Candidate::Registration { .. } => {}
+            Candidate::Token(_) | Candidate::Key { .. } | Candidate::Issued(_) | Candidate::Registration { .. } => {}
         }
     }
 
@@ -205,6 +206,15 @@ impl<P> Authentication<P> {
         match issuer.issue(&identity, issuer.basis_of(conn), now) {
             Ok(token) => send_token(hub, conn, &token, issuer.lifetime_secs()),
             Err(reason) => refuse_token(hub, conn, reason),
+        }
+    }
+
+    /// Records the proof on which a login or a renewal is based, if tokens are issued.
+    pub(super) fn proved<C>(&mut self, hub: &Hub<'_, C>, conn: ConnId, accepted: &Accepted) {
+        let Self { issuer: Some(issuer), secret, .. } = self else { return };
+        if let Some(at) = accepted.proof.or_else(|| hub.unix_time()) {
+            let account = accepted.credentials.as_ref().map(|credentials| fingerprint(secret, credentials));
+            issuer.proved(conn, Basis { at, account });
         }
     }
 }

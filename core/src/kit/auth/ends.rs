@@ -4,7 +4,7 @@ use super::attempt::Candidate;
 use super::proof::bearer;
 use super::provider::Provider;
 use super::registry::Question;
-use super::waiting::Waiting;
+use super::waiting::{Stage, Waiting};
 use super::{Authentication, DEADLINE};
 use crate::base::{ConnId, Origin, Peer};
 use crate::handler::{Handler, Hub};
@@ -27,10 +27,13 @@ impl<P> Authentication<P> {
         let bearer = request.and_then(bearer).map(ToOwned::to_owned);
         let query = request.filter(|_| self.token_in_query).and_then(|request| request.query("token"));
         let token = bearer.or_else(|| query.map(ToOwned::to_owned));
-        self.waiting.insert(conn, Waiting::new(peer, origin, request, token.is_some()));
+        let before = self.waiting.insert(conn, Waiting::new(peer, origin, request, token.is_some()));
+        if let Some(Waiting { stage: Stage::LoggedIn(accepted), .. }) = before {
+            return self.accept(hub, conn, *accepted, within);
+        }
         hub.wake(Timer::of(conn, DEADLINE), self.limits.deadline);
         if let Some(identity) = hub.identity(conn).cloned() {
-            // A client certificate has authenticated the user.
+            // A client certificate, or the SSH server, has authenticated the user.
             return self.enter(hub, conn, identity, within);
         }
         match token {

@@ -15,6 +15,10 @@
 //! | a user name, then a password, if the [dialogue](Authentication::dialogue) is enabled | `notice: you are ann` |
 //! | `{"type":"register","user":"ann","password":"..."}` or `create ann PASSWORD`, if [registration](Authentication::registration) is open | as after a login |
 //!
+//! The client of an SSH listener proves itself before its session begins, with a public key or a password: see
+//! [`Provider::public_key`]. Its attempts count as those of other peers. The listener limits their number per
+//! connection.
+//!
 //! A plaintext password is refused where it would cross a network unencrypted, unless
 //! [`allow_plaintext`](Authentication::allow_plaintext) is set. A program that can, uses SCRAM
 //! instead, which does not send the password.
@@ -78,6 +82,7 @@
 //! is verbatim.
 
 mod attempt;
+mod before_session;
 mod checks;
 mod claims;
 mod delayed;
@@ -377,6 +382,15 @@ impl<P> Authentication<P> {
             }
             Event::HostMessage { from, topic: TOPIC, content } => self.host_said(hub, from, content, within),
             Event::Timer(Timer { name: LOGINS, key, .. }) => self.logins_due(hub, key, within),
+            Event::Login { conn, listener, peer, attempt } => {
+                self.log_in(hub, conn, (Origin::Listener(listener), peer), attempt, within);
+            }
+            Event::LoginEnded { conn, .. } => {
+                self.forget(hub, conn, within);
+                if self.waiting.remove(&conn).is_none() {
+                    within.on(hub, event);
+                }
+            }
             Event::Request { conn, request, .. } if self.exchange(hub, conn, request) => {}
             Event::Closed { conn, .. } => {
                 self.forget(hub, conn, within);

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 /// A backend that checks tokens and stores credentials, such as a table or a database.
 ///
-/// By default, tokens are refused, no user has a password, and no user can register.
+/// By default, tokens and public keys are refused, no user has a password, and no user can register.
 ///
 /// A backend that cannot answer at once, such as a database, returns `Pending`, and sends the
 /// answer to the server as a [note](Self::note). Until then, and at most until the authentication
@@ -23,6 +23,20 @@ pub trait Provider<N> {
     fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
         let _ = (conn, token, now);
         Verdict::Refused("tokens are not accepted here".into())
+    }
+
+    /// Decides whether a user may log in with a public key, and returns the verdict.
+    ///
+    /// SSH listeners with [`takes_keys`](crate::wire::ssh::SshServer::takes_keys) ask. `user` is the name as the client sent
+    /// it. `key` is as in a line of OpenSSH's `authorized_keys`, without options and comment, such as
+    /// `ssh-ed25519 AAAAC3Nza...`. The [identity](Verdict::Accepted) of the connection may have another name than `user`.
+    ///
+    /// A key is asked about twice: when the client offers it, and when the client has proved to hold it. So the
+    /// function must change nothing. A refused offer does not count as a failure, because clients offer all their
+    /// keys. By default, each key is refused.
+    fn public_key(&mut self, conn: ConnId, user: &str, key: &str) -> Verdict {
+        let _ = (conn, user, key);
+        Verdict::Refused("public keys are not accepted here".into())
     }
 
     /// Looks up the user that a peer wants to log in as with a password.
@@ -155,15 +169,15 @@ pub enum Registration {
     Pending,
 }
 
-/// The decision of a [`Provider`] about a token.
+/// The decision of a [`Provider`] about a token or a public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The token is valid for this user.
+    /// The token or the key is valid for this user.
     Accepted(Identity),
     /// The token is valid for this user, unless it was used before.
     AcceptedOnce(Identity, SingleUse),
-    /// The token is refused, for this reason, which the peer receives.
+    /// The token is refused, for this reason, which the peer receives. For a key, only the log has the reason.
     Refused(Cow<'static, str>),
     /// The verdict follows as a [note](Provider::note). A renewal does not pause reading.
     Pending,

@@ -5,17 +5,17 @@
 
 use super::attempt::{Accepted, Attempt, Candidate, Outcome};
 use super::dialogue::Dialogue;
-use super::issue::{Basis, fingerprint};
 use super::proof::{Response, refuse, respond};
 use super::provider::{LateAnswer, Provider, Verdict};
 use super::registry::{Answer, Claim, DuplicateLogin, Question, Rules};
 use super::used::SingleUse;
-use super::waiting::Stage;
+use super::waiting::{Stage, Waiting};
 use super::{Authentication, DEADLINE, TOPIC};
 use crate::base::{ConnId, Identity, Peer, Reason};
 use crate::handler::{Event, Handler, Hub};
 use crate::kit::MessageError;
 use crate::state::Timer;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -259,6 +259,12 @@ impl<P> Authentication<P> {
         let is_known = hub.is_open(conn) && hub.identity(conn).is_some();
         match self.attempts.get(&conn) {
             Some(Attempt::Provider) => drop(self.attempts.remove(&conn)),
+            Some(Attempt::Offer) => {
+                self.attempts.remove(&conn);
+                return self.decide_offer(hub, conn, verdict);
+            }
+            // Nobody has asked.
+            None if self.is_before_session(conn) => return,
             None if self.waiting.contains_key(&conn) || is_known && verdict != Verdict::Pending => {}
             // The attempt has ended, or another one is in progress.
             _ => return,
@@ -366,14 +372,21 @@ impl<P> Authentication<P> {
     }
 
     /// Completes a successful login, and passes the connection to the wrapped handler.
-    fn accept<H: Handler>(
+    pub(super) fn accept<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
         conn: ConnId,
-        Accepted { identity, scram, .. }: Accepted,
+        accepted: Accepted,
         within: &mut H,
     ) {
-        let Some(waiting) = self.waiting.remove(&conn) else { return };
+        let Some(mut waiting) = self.waiting.remove(&conn) else { return };
+        if waiting.is_before_session() {
+            hub.answer_login(conn, Some(accepted.identity.clone()));
+            waiting.stage = Stage::LoggedIn(Box::new(accepted));
+            self.waiting.insert(conn, waiting);
+            return;
+        }
+        let Accepted { identity, scram, .. } = accepted;
         hub.cancel(Timer::of(conn, DEADLINE));
         respond(
             hub,
@@ -406,7 +419,11 @@ impl<P> Authentication<P> {
 
     /// Sends the reason of a failed attempt to the peer, and calls `on_failure` with the reason.
     pub(super) fn refuse<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
-        refuse(hub, conn, reason);
+        if self.is_before_session(conn) {
+            hub.answer_login(conn, None);
+        } else {
+            refuse(hub, conn, reason);
+        }
         self.failed(conn, reason);
     }
 
@@ -441,15 +458,6 @@ impl<P> Authentication<P> {
         self.count_try(hub, conn);
     }
 
-    /// Records the proof on which a login or a renewal is based, if tokens are issued.
-    fn proved<C>(&mut self, hub: &Hub<'_, C>, conn: ConnId, accepted: &Accepted) {
-        let Self { issuer: Some(issuer), secret, .. } = self else { return };
-        if let Some(at) = accepted.proof.or_else(|| hub.unix_time()) {
-            let account = accepted.credentials.as_ref().map(|credentials| fingerprint(secret, credentials));
-            issuer.proved(conn, Basis { at, account });
-        }
-    }
-
     /// Prompts for a user name if the login dialogue may run on the connection.
     pub(super) fn begin_dialogue<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         if self.asks.may_ask(hub, conn) {
@@ -467,7 +475,8 @@ impl<P> Authentication<P> {
     /// Pauses reading from a waiting connection if an attempt is in progress, or else resumes it.
     pub(super) fn read_if_idle<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         let is_busy = self.attempts.contains_key(&conn);
-        let Some(waiting) = self.waiting.get_mut(&conn).filter(|waiting| waiting.is_paused != is_busy) else { return };
+        let changes = |waiting: &&mut Waiting| waiting.is_paused != is_busy && !waiting.is_before_session();
+        let Some(waiting) = self.waiting.get_mut(&conn).filter(changes) else { return };
         waiting.is_paused = is_busy;
         if is_busy { hub.pause(conn) } else { hub.resume(conn) }
     }

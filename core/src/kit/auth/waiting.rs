@@ -1,6 +1,6 @@
 //! The state of a connection that is not authenticated yet.
 
-use super::attempt::Target;
+use super::attempt::{Accepted, Target};
 use super::dialogue::Dialogue;
 use super::scram;
 use crate::base::{Origin, Peer};
@@ -33,6 +33,10 @@ pub(super) enum Stage {
     Scram(Box<scram::Server>, Box<Target>),
     /// The peer answers the prompts of a dialogue.
     Dialogue(Dialogue),
+    /// The client of an SSH listener logs in, and has no session yet.
+    BeforeSession,
+    /// The client of an SSH listener has logged in, and has no session yet.
+    LoggedIn(Box<Accepted>),
 }
 
 impl Waiting {
@@ -49,5 +53,10 @@ impl Waiting {
             input_ended: false,
             is_stalled: false,
         }
+    }
+
+    /// Returns `true` if the client of an SSH listener has no session yet.
+    pub(super) const fn is_before_session(&self) -> bool {
+        matches!(self.stage, Stage::BeforeSession | Stage::LoggedIn(_))
     }
 }

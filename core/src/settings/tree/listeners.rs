@@ -155,7 +155,7 @@ settings! {
         /// the listener accepts no keys.
         #[schemars(extend("format" = PATH))]
         authorized_keys: String = String::new();
-        /// Whether the users of `authentication.users` may log in with their passwords.
+        /// Whether the users of `authentication` may log in with their passwords.
         passwords: bool = false;
         /// Whether clients must log in. `none` admits everybody, as on a telnet listener.
         login: SshLoginChoice = SshLoginChoice::Required;

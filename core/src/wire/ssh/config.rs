@@ -19,7 +19,17 @@ pub struct SshServer {
     /// In a directory, the file `USER` has the keys of that user. In a file, the comment of each key
     /// names its user, up to the first `@`.
     pub authorized_keys_path: Option<String>,
-    /// Whether users may log in with a password, which the application checks.
+    /// Whether the application decides about public keys that are not in the files, with [`Event::Login`].
+    ///
+    /// An application without an answer refuses them.
+    ///
+    /// [`Event::Login`]: crate::Event::Login
+    pub takes_keys: bool,
+    /// Whether users may log in with a password, which the application checks, with [`Event::Login`].
+    ///
+    /// An application without an answer refuses them.
+    ///
+    /// [`Event::Login`]: crate::Event::Login
     pub takes_passwords: bool,
     /// Whether everybody is admitted without a login, as on a telnet listener.
     ///
@@ -45,6 +55,7 @@ pub struct SshServer {
 setters!(SshServer {
     host_key_path: String,
     authorized_keys_path: Option<String>,
+    takes_keys: bool,
     takes_passwords: bool,
     is_open: bool,
     mode: InputMode,
@@ -61,7 +72,7 @@ impl SshServer {
     /// Returns `true` if a peer must authenticate.
     #[must_use]
     pub const fn has_logins(&self) -> bool {
-        self.authorized_keys_path.is_some() || self.takes_passwords
+        self.authorized_keys_path.is_some() || self.takes_keys || self.takes_passwords
     }
 
     /// Checks that a login is possible, and that the options do not contradict each other.
@@ -84,6 +95,7 @@ impl Default for SshServer {
         Self {
             host_key_path: Self::HOST_KEY_PATH.into(),
             authorized_keys_path: None,
+            takes_keys: false,
             takes_passwords: false,
             is_open: false,
             mode: InputMode::Character,

@@ -2,6 +2,7 @@
 //!
 //! A frame has a kind (one byte), the length of its content (four bytes, big endian) and the content.
 
+use super::attempt::{LoginAttempt, LoginProof};
 use super::fault::SshFault;
 use super::login::{SshLogin, SshTerminal};
 use crate::wire::telnet::Terminal;
@@ -14,7 +15,12 @@ use alloc::vec::Vec;
 pub enum SshFrame<'a> {
     /// Input of the session. At most 4 GiB.
     Data(&'a [u8]),
-    /// The start of the session, which is the first frame.
+    /// An attempt to log in, about which the application decides. It precedes the login.
+    ///
+    /// The machine answers with one byte: [`LoginAttempt::ACCEPTED`] or [`LoginAttempt::REFUSED`]. The next frame but a
+    /// fault must wait for it.
+    Attempt(&'a LoginAttempt),
+    /// The start of the session.
     Login(&'a SshLogin),
     /// A new size of the client's window (RFC 4254 section 6.7), 0 for unknown.
     #[non_exhaustive]
@@ -34,18 +40,24 @@ pub(super) const DATA: u8 = 0;
 const LOGIN: u8 = 1;
 pub(super) const RESIZED: u8 = 2;
 pub(super) const FAILED: u8 = 3;
+const ATTEMPT: u8 = 4;
 /// Length of the kind and the length of a frame, in bytes.
 pub(super) const HEAD_BYTES: usize = 5;
 /// Length of a frame with a window size, in bytes.
 pub(super) const RESIZED_BYTES: usize = HEAD_BYTES + 4;
 
-/// Maximum length of the content of a login, in bytes.
-const LOGIN_MAX_BYTES: usize = 64 << 10;
+/// Maximum length of the content of a login or an attempt, in bytes.
+const PRELUDE_MAX_BYTES: usize = 64 << 10;
 
 /// Bits of the first byte of a login.
 const AUTHENTICATED: u8 = 1;
 const HAS_TERMINAL: u8 = 2;
 const HAS_CRLF: u8 = 4;
+
+/// The first byte of an attempt.
+const OFFER: u8 = 0;
+const KEY: u8 = 1;
+const PASSWORD: u8 = 2;
 
 impl SshFrame<'_> {
     /// Returns a frame with a new window size. A size above 65,535 counts as 65,535.
@@ -59,6 +71,7 @@ impl SshFrame<'_> {
     pub fn write(self, out: &mut Vec<u8>) {
         match self {
             Self::Data(data) => write(DATA, data, out),
+            Self::Attempt(attempt) => write(ATTEMPT, &attempt.content(), out),
             Self::Login(login) => write(LOGIN, &login.content(), out),
             Self::Resized { columns, rows } => {
                 write(RESIZED, &[columns.to_be_bytes(), rows.to_be_bytes()].concat(), out);
@@ -74,32 +87,64 @@ fn write(kind: u8, content: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(content);
 }
 
-/// The result of reading the first frame.
+/// The result of reading a frame before the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Prelude {
     /// More bytes are needed.
     Unclear,
+    /// An attempt to log in, after this many bytes.
+    Attempt(LoginAttempt, usize),
     /// The session begins, after this many bytes.
     Login(SshLogin, usize),
     /// There is no session.
     Failed(SshFault),
 }
 
-/// Reads the first frame of a connection.
+/// Reads the first frame of a connection, or the next one before its session.
 pub(crate) fn parse_prelude(held: &[u8]) -> Prelude {
     let Some((head, rest)) = held.split_first_chunk::<HEAD_BYTES>() else { return Prelude::Unclear };
     let [kind, length @ ..] = *head;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    if !matches!(kind, LOGIN | FAILED) || length > LOGIN_MAX_BYTES {
+    if !matches!(kind, LOGIN | FAILED | ATTEMPT) || length > PRELUDE_MAX_BYTES {
         return Prelude::Failed(SshFault::Protocol);
     }
     let Some(content) = rest.get(..length) else { return Prelude::Unclear };
     let parsed = match (kind, content) {
         (FAILED, &[code]) => SshFault::of_code(code).map(Prelude::Failed),
         (LOGIN, content) => SshLogin::parse(content).map(|login| Prelude::Login(login, HEAD_BYTES + length)),
+        (ATTEMPT, content) => {
+            LoginAttempt::parse(content).map(|attempt| Prelude::Attempt(attempt, HEAD_BYTES + length))
+        }
         _ => None,
     };
     parsed.unwrap_or(Prelude::Failed(SshFault::Protocol))
+}
+
+impl LoginAttempt {
+    fn content(&self) -> Vec<u8> {
+        let (kind, proof) = match &self.proof {
+            LoginProof::Offer(key) => (OFFER, key),
+            LoginProof::Key(key) => (KEY, key),
+            LoginProof::Password(password) => (PASSWORD, password),
+        };
+        let mut out = alloc::vec![kind];
+        write_text(&self.user, &mut out);
+        write_text(proof, &mut out);
+        out
+    }
+
+    /// Parses the content of an attempt. `None` if it is malformed.
+    fn parse(content: &[u8]) -> Option<Self> {
+        let (&kind, mut rest) = content.split_first()?;
+        let (user, proof) = (text(&mut rest)?, text(&mut rest)?);
+        let proof = match kind {
+            OFFER => LoginProof::Offer(proof),
+            KEY => LoginProof::Key(proof),
+            PASSWORD => LoginProof::Password(proof),
+            _ => return None,
+        };
+        rest.is_empty().then_some(Self { user, proof })
+    }
 }
 
 impl SshLogin {

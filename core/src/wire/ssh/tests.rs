@@ -62,6 +62,31 @@ fn login_arrives_as_it_was_written_in_any_pieces() {
 }
 
 #[test]
+fn attempt_arrives_as_it_was_written_and_hides_its_password() {
+    let attempts = [
+        LoginProof::Offer("ssh-ed25519 AAAA".into()),
+        LoginProof::Key("ssh-ed25519 AAAA".into()),
+        LoginProof::Password("mellon".into()),
+    ]
+    .map(|proof| LoginAttempt::new("ann", proof));
+    for attempt in attempts {
+        assert!(!format!("{:?}", SshFrame::Attempt(&attempt)).contains("mellon"));
+        let input = frames(&[SshFrame::Attempt(&attempt)]);
+        for cut in 0..input.len() {
+            assert_eq!(parse_prelude(&input[..cut]), Prelude::Unclear, "{cut}");
+        }
+        assert_eq!(parse_prelude(&input), Prelude::Attempt(attempt.clone(), input.len()));
+        // An unknown kind of proof, and a byte too many.
+        let (mut unknown, mut long) = (input.clone(), [&input[..], b"x"].concat());
+        unknown[5] = 9;
+        long[4] += 1;
+        for broken in [unknown, long] {
+            assert_eq!(parse_prelude(&broken), Prelude::Failed(SshFault::Protocol), "{broken:?}");
+        }
+    }
+}
+
+#[test]
 fn each_fault_ends_with_a_reason_of_its_own() {
     let mut reasons = Vec::new();
     for fault in SshFault::ALL {

@@ -47,10 +47,10 @@ impl Acceptor {
     pub(super) fn new(rules: Rules, host_key: PrivateKey, worker: Arc<Worker>) -> Arc<Self> {
         let server = &rules.server;
         let mut methods = MethodSet::empty();
-        if server.authorized_keys_path.is_some() {
+        if server.authorized_keys_path.is_some() || server.takes_keys {
             methods.push(MethodKind::PublicKey);
         }
-        if rules.passwords.is_some() {
+        if server.takes_passwords {
             methods.push(MethodKind::Password);
         }
         if server.is_open {

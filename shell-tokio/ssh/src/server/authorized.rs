@@ -76,16 +76,27 @@ pub(super) fn is_user(name: &str) -> bool {
     !name.is_empty() && name.len() <= SshLogin::USER_MAX_BYTES && !name.chars().any(char::is_control)
 }
 
+/// Returns a key as in a line of `authorized_keys`, without a comment. `None` for types that are not supported.
+pub(super) fn text_of(key: &PublicKey) -> Option<String> {
+    let key = PublicKey::new(key.key_data().clone(), "");
+    is_supported(&key).then(|| key.to_openssh().ok()).flatten()
+}
+
+/// Returns `true` for the types of keys that may log in.
+fn is_supported(key: &PublicKey) -> bool {
+    matches!(
+        key.algorithm(),
+        Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
+    )
+}
+
 /// Parses a line of OpenSSH's format `authorized_keys`. Returns the user and the key.
 fn parse(line: &str, user: Option<&str>) -> Result<(String, KeyData), String> {
     if !KEY_TYPES.iter().any(|kind| line.starts_with(kind)) {
         return Err("options in front of a key are not supported: begin the line with the type of the key".into());
     }
     let key = PublicKey::from_openssh(line).map_err(|error| format!("it is not a public key: {error}"))?;
-    if !matches!(
-        key.algorithm(),
-        Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
-    ) {
+    if !is_supported(&key) {
         let kind = key.algorithm();
         return Err(format!("keys of the type {kind} are not supported: create one with ssh-keygen -t ed25519"));
     }

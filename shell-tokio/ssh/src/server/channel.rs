@@ -1,5 +1,6 @@
 //! A session as a connection of the machine.
 
+use super::attempts::Attempts;
 use super::input::Input;
 use crate::farewell::Sending;
 use crate::hand_over::{hand_over, take};
@@ -18,6 +19,8 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(super) struct Link {
     pub(super) input: Arc<Input>,
+    /// Attempts to log in, before the session.
+    pub(super) attempts: Attempts,
     /// The sending half of the session's channel. Unset until the session begins.
     pub(super) half: OnceLock<Arc<ChannelWriteHalf<Msg>>>,
     pub(super) outgoing: Outgoing,
@@ -109,8 +112,11 @@ impl Channel for Session {
         }
         let bytes = take(slices);
         let count = bytes.len();
-        // Before the session begins, there is nobody to read it.
-        self.send(Some(bytes));
+        if self.link.half.get().is_some() {
+            self.send(Some(bytes));
+        } else {
+            self.link.attempts.answer(&bytes);
+        }
         // A pending write continues when the waker is woken.
         match self.poll_sending(cx) {
             Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),

@@ -1,12 +1,12 @@
 //! Callbacks for messages of an SSH client.
 
-use super::authorized::is_user;
+use super::authorized::{is_user, text_of};
 use super::channel::Link;
-use super::passwords::Passwords;
 use super::rules::Rules;
 use super::startups::Startup;
 use drupe_core::Peer;
-use drupe_core::wire::ssh::{SshFault, SshFrame, SshLogin, SshTerminal};
+use drupe_core::wire::ssh::{LoginProof, SshFault, SshFrame, SshLogin, SshTerminal};
+use russh::keys::PublicKey;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Pty, Sig};
 use std::sync::Arc;
@@ -115,6 +115,22 @@ impl SessionHandler {
         Auth::Accept
     }
 
+    /// Returns `true` if a key is in the files, or the application accepts it.
+    async fn may_log_in(&self, user: &str, key: &PublicKey, proof: impl FnOnce(String) -> LoginProof) -> bool {
+        if self.rules.keys.has(user, key) {
+            return true;
+        }
+        if !self.rules.server.takes_keys {
+            return false;
+        }
+        let Some(text) = text_of(key) else { return false };
+        self.ask(user, proof(text)).await
+    }
+
+    async fn ask(&self, user: &str, proof: LoginProof) -> bool {
+        self.link.attempts.ask(&self.link.input, user, proof).await
+    }
+
     /// Counts a failed attempt to authenticate.
     fn fail(&mut self) -> Result<Auth, SessionError> {
         self.failures += 1;
@@ -180,19 +196,17 @@ impl Handler for SessionHandler {
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, SessionError> {
-        if self.rules.keys.has(user, offer.public_key) { Ok(Auth::Accept) } else { self.fail() }
+        if self.may_log_in(user, offer.public_key, LoginProof::Offer).await { Ok(Auth::Accept) } else { self.fail() }
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, SessionError> {
-        if self.rules.keys.has(user, key.public_key) { Ok(self.admit(user, true)) } else { self.fail() }
+        let may = self.may_log_in(user, key.public_key, LoginProof::Key).await;
+        if may { Ok(self.admit(user, true)) } else { self.fail() }
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, SessionError> {
-        let passwords = self.rules.passwords.clone().filter(|_| is_user(user));
-        let is_right = match passwords {
-            Some(passwords) => check(passwords, user, password).await,
-            None => false,
-        };
+        let proof = LoginProof::Password(password.to_owned());
+        let is_right = self.rules.server.takes_passwords && self.ask(user, proof).await;
         if is_right { Ok(self.admit(user, true)) } else { self.fail() }
     }
 
@@ -391,10 +405,4 @@ impl Handler for SessionHandler {
     async fn channel_close(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), SessionError> {
         self.channel_eof(channel, session).await
     }
-}
-
-/// Checks a password on a thread that may block.
-async fn check(passwords: Arc<dyn Passwords>, user: &str, password: &str) -> bool {
-    let (user, password) = (user.to_owned(), password.to_owned());
-    tokio::task::spawn_blocking(move || passwords.check(&user, &password)).await.unwrap_or(false)
 }

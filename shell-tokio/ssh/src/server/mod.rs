@@ -17,13 +17,13 @@
 //! ```
 
 mod acceptor;
+mod attempts;
 mod authorized;
 mod channel;
 mod error;
 mod handler;
 mod input;
 mod key_file;
-mod passwords;
 mod rules;
 mod startups;
 mod throttle;
@@ -31,7 +31,6 @@ mod worker;
 
 pub use error::ServeError;
 pub use key_file::HostKey;
-pub use passwords::Passwords;
 
 use crate::identity::expand;
 use acceptor::{Accept, Acceptor};
@@ -49,36 +48,28 @@ use worker::Worker;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// The passwords of users, for listeners that take them.
-    pub passwords: Option<Arc<dyn Passwords>>,
     /// Called with a line for the log when a request is refused, such as port forwarding.
     pub log: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Options {
-    /// Sets [`passwords`](#structfield.passwords).
-    #[must_use]
-    pub fn passwords(self, passwords: impl Passwords) -> Self {
-        Self { passwords: Some(Arc::new(passwords)), ..self }
-    }
-
     /// Sets [`log`](#structfield.log).
     #[must_use]
     pub fn log(self, log: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { log: Arc::new(log), ..self }
+        Self { log: Arc::new(log) }
     }
 }
 
 impl Default for Options {
-    /// Returns options without passwords and without a log.
+    /// Returns options without a log.
     fn default() -> Self {
-        Self { passwords: None, log: Arc::new(|_| {}) }
+        Self { log: Arc::new(|_| {}) }
     }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("has_passwords", &self.passwords.is_some()).finish_non_exhaustive()
+        f.debug_struct("Options").finish_non_exhaustive()
     }
 }
 
@@ -87,15 +78,19 @@ impl fmt::Debug for Options {
 /// Creates the host keys that do not exist. Returns the host key of each SSH listener, for the log. Call it
 /// again for the configuration of a reload: its keys apply to new connections.
 ///
+/// With [`takes_keys`](SshServer::takes_keys) and [`takes_passwords`](SshServer::takes_passwords), the application decides, such as
+/// with the layer [`Authentication`](drupe_core::kit::auth::Authentication) and its
+/// [`Provider`](drupe_core::kit::auth::Provider). An application that does not decide admits nobody this way.
+///
 /// # Errors
 /// The first file that is missing or invalid, with the number of the line. If the options of a listener
-/// contradict each other, or it takes passwords and there are none.
+/// contradict each other.
 pub fn load(config: &mut Config, options: &Options) -> Result<Vec<HostKey>, ServeError> {
     let mut worker = None;
     let mut host_keys = Vec::new();
     for listen in &mut config.listeners {
         let Protocol::Ssh(server) = &mut listen.protocol else { continue };
-        let keys = read(server, options.passwords.is_some())?;
+        let keys = read(server)?;
         let (key, host_key) = key_file::read_or_create(&server.host_key_path)?;
         host_keys.push(host_key);
         let worker = if let Some(worker) = &worker {
@@ -105,9 +100,8 @@ pub fn load(config: &mut Config, options: &Options) -> Result<Vec<HostKey>, Serv
             let started = started.map_err(|error| without_file(format!("can't start the SSH thread: {error}")))?;
             Arc::clone(worker.insert(Arc::new(started)))
         };
-        let passwords = options.passwords.clone().filter(|_| server.takes_passwords);
         let log = Arc::clone(&options.log);
-        let rules = Rules { server: SshServer::clone(server), keys, passwords, log };
+        let rules = Rules { server: SshServer::clone(server), keys, log };
         let acceptor = Acceptor::new(rules, key, worker);
         Arc::make_mut(server).host = SshAcceptor::host(Accept(acceptor));
     }
@@ -118,16 +112,13 @@ pub fn load(config: &mut Config, options: &Options) -> Result<Vec<HostKey>, Serv
 ///
 /// # Errors
 /// As [`load`].
-pub fn check(server: &SshServer, has_passwords: bool) -> Result<(), ServeError> {
-    read(server, has_passwords)?;
+pub fn check(server: &SshServer) -> Result<(), ServeError> {
+    read(server)?;
     key_file::read(&expand(&server.host_key_path)).map(drop)
 }
 
-fn read(server: &SshServer, has_passwords: bool) -> Result<AuthorizedKeys, ServeError> {
+fn read(server: &SshServer) -> Result<AuthorizedKeys, ServeError> {
     server.check().map_err(|error| without_file(error.to_string()))?;
-    if server.takes_passwords && !has_passwords {
-        return Err(without_file("it takes passwords, but there are no users with passwords".into()));
-    }
     server.authorized_keys_path.as_deref().map_or_else(|| Ok(AuthorizedKeys::default()), AuthorizedKeys::read)
 }
 

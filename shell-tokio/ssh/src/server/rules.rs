@@ -1,5 +1,4 @@
 use super::authorized::AuthorizedKeys;
-use super::passwords::Passwords;
 use drupe_core::wire::ssh::SshServer;
 use std::sync::Arc;
 
@@ -7,6 +6,5 @@ use std::sync::Arc;
 pub(super) struct Rules {
     pub(super) server: SshServer,
     pub(super) keys: AuthorizedKeys,
-    pub(super) passwords: Option<Arc<dyn Passwords>>,
     pub(super) log: Arc<dyn Fn(&str) + Send + Sync>,
 }
