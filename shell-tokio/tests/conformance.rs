@@ -3,7 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 
 mod shell {
-    pub(crate) use drupe_tokio::{Remote, RemoteError, Server, connect, core, shell as common};
+    pub(crate) use drupe_tokio::{Remote, RemoteError, Server, connect, core, shell as common, ssh};
 
     pub(crate) fn run<H: core::Handler>(server: Server<H>) -> core::Metrics {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

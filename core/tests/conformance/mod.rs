@@ -21,6 +21,8 @@ mod proxy_server;
 mod pubsub;
 mod reload;
 mod shards;
+mod ssh;
+mod ssh_client;
 mod telnet;
 mod tls;
 
