@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Maximum number of configurations that are kept, the first one among them.
@@ -47,12 +48,26 @@ impl FlightRecorder {
 
     /// Returns a recorder for the machine of a shard, which omits notes and, where the handler holds them, secrets.
     ///
-    /// A second recorder for a shard takes the place of the first one.
+    /// A recording in which a note is missing cannot be replayed: see [`Obstacle::Note`](super::Obstacle::Note). A second
+    /// recorder for a shard takes the place of the first one.
     #[must_use]
     pub fn recorder<N>(&self, shard: u8) -> Recorder<N> {
+        Recorder::without_notes(self.sink(shard)).with_sums()
+    }
+
+    /// Returns a [`recorder`](Self::recorder) that also writes notes, as text.
+    ///
+    /// A replay parses them again, so the text of each note must be one that `FromStr` understands.
+    #[must_use]
+    pub fn recorder_with_notes<N: fmt::Display>(&self, shard: u8) -> Recorder<N> {
+        Recorder::new(self.sink(shard)).with_sums()
+    }
+
+    /// Adds a shard. Returns a function that keeps its lines.
+    fn sink(&self, shard: u8) -> impl FnMut(&str) + Send + use<> {
         let ring = Arc::new(Mutex::new(Ring::new(self.0.bytes_max)));
         locked(&self.0.shards).insert(shard, Arc::clone(&ring));
-        Recorder::without_notes(move |line| locked(&ring).put(line)).with_sums()
+        move |line| locked(&ring).put(line)
     }
 
     /// Notes the configuration of the start or of a reload, as text. If there are many, the second one is dropped.

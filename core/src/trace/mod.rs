@@ -32,6 +32,10 @@
 //! A server that runs for days cannot keep all its facts. A [`FlightRecorder`] keeps the last ones of all
 //! its machines within a bound, and writes them as a [`Recording`] when something has gone wrong.
 //! [`compare`] replays a recording that has all facts since the start, and compares the written bytes.
+//!
+//! Notes are in a recording if the application's [`Note`](crate::Handler::Note) can be written as text
+//! ([`FlightRecorder::recorder_with_notes`]). Otherwise the recording says where a note is missing, and
+//! [`ShardRecording::obstacle`] refuses a replay: the handler would act otherwise without it.
 
 #[cfg(feature = "std")]
 mod flight;
@@ -43,5 +47,5 @@ pub use crate::facts::record::SharedTrace;
 pub use crate::facts::record::{Recorder, TraceError, line, parse, parse_with, seed};
 #[cfg(feature = "std")]
 pub use flight::FlightRecorder;
-pub use recording::{Recording, RecordingError, ShardRecording};
+pub use recording::{Obstacle, Recording, RecordingError, ShardRecording};
 pub use replay::{Comparison, Difference, Transcript, compare, replay, replay_with};

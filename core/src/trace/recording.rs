@@ -1,7 +1,7 @@
-use crate::facts::record::CONCEALED;
+use crate::facts::record::{CONCEALED, WITHOUT_TEXT};
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
@@ -90,6 +90,29 @@ pub enum RecordingError {
     },
 }
 
+/// Why the facts of a shard cannot be replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// The first lines were dropped, because newer ones took their place.
+    #[error("its first {count} lines were dropped, because newer ones took their place")]
+    Dropped {
+        /// The number of lines.
+        count: u64,
+    },
+    /// A [note](crate::Handler::Note) is missing: the recorder could not write it as text.
+    #[error(
+        "line {line} of the recording: a note for the application is missing, because it cannot be written as text"
+    )]
+    Note {
+        /// The number of its line in the recording, from 1.
+        line: u32,
+    },
+    /// What peers sent is omitted, or what notes have, because the application may receive secrets.
+    #[error("it omits what peers sent, because an application may receive secrets")]
+    Secrets,
+}
+
 impl Recording {
     /// Reads the text of a recording.
     ///
@@ -164,15 +187,21 @@ impl Recording {
 
 impl ShardRecording {
     /// Returns why these facts cannot be replayed, or `None` if they can.
+    ///
+    /// An obstacle that every recording of the program would have comes before one that a setting removes.
     #[must_use]
-    pub fn obstacle(&self) -> Option<String> {
+    pub fn obstacle(&self) -> Option<Obstacle> {
         if self.dropped > 0 {
-            return Some(format!("its first {} lines were dropped, because newer ones took their place", self.dropped));
+            return Some(Obstacle::Dropped { count: self.dropped });
         }
-        if self.facts.lines().any(|line| line.split(' ').nth(3) == Some(CONCEALED)) {
-            return Some("it omits secrets, or notes that cannot be written as text".to_string());
-        }
-        None
+        // `TIME received CONNECTION concealed BYTES` and `# TIME noted concealed`.
+        let omitted =
+            |line: &str| line.split(' ').nth(3).filter(|word| [CONCEALED, WITHOUT_TEXT].contains(word)).is_some();
+        let mut lines =
+            self.facts.lines().zip(self.line.saturating_add(1)..).filter(|(line, _)| omitted(line)).peekable();
+        lines.peek()?;
+        let note = lines.find(|(line, _)| line.ends_with(WITHOUT_TEXT));
+        Some(note.map_or(Obstacle::Secrets, |(_, line)| Obstacle::Note { line }))
     }
 }
 
@@ -235,9 +264,13 @@ mod tests {
     fn facts_that_are_not_all_there_are_no_trace() {
         let mut recording = recording();
         recording.shards[0].dropped = 3;
-        assert!(recording.shards[0].obstacle().is_some_and(|why| why.contains("first 3 lines")));
-        let concealed = format!("0 received 0.1 {CONCEALED} 5\n");
-        let shard = ShardRecording { shard: 0, dropped: 0, facts: concealed, line: 8 };
-        assert!(shard.obstacle().is_some_and(|why| why.contains("secrets")));
+        assert_eq!(recording.shards[0].obstacle(), Some(Obstacle::Dropped { count: 3 }));
+        let of = |facts: String| ShardRecording { shard: 0, dropped: 0, facts, line: 8 }.obstacle();
+        let (concealed, note) = (format!("0 received 0.1 {CONCEALED} 5\n"), format!("# 7 noted {WITHOUT_TEXT}\n"));
+        assert_eq!(of(concealed.clone()), Some(Obstacle::Secrets));
+        assert_eq!(of(format!("# 7 noted {CONCEALED}\n")), Some(Obstacle::Secrets));
+        assert_eq!(of(format!("{concealed}{note}{note}")), Some(Obstacle::Note { line: 10 }));
+        // What peers send does not look like it.
+        assert_eq!(of(format!("0 received 0.1 \"{CONCEALED}\"\n0 noted \"a b {WITHOUT_TEXT}\"\n")), None);
     }
 }

@@ -3,6 +3,7 @@
 use super::{connect, drupe, text};
 use crate::support::{Directory, Program, program_path, read};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -89,7 +90,7 @@ fn recording_that_cannot_be_repeated_says_why() {
     let recording = record(&directory, "");
     let (is_good, shown) = replay(&recording, &directory, &[]);
     assert!(
-        is_good && shown.contains("not replayed: it omits secrets") && !shown.contains("hello everybody\\n"),
+        is_good && shown.contains("not replayed: it omits what peers sent") && !shown.contains("hello everybody\\n"),
         "{shown}"
     );
     let original = read(&recording);
@@ -100,6 +101,11 @@ fn recording_that_cannot_be_repeated_says_why() {
         (original.replacen("version 0", "version 7", 1), &[], "not replayed: version 7"),
         ("GET / HTTP/1.1\n".into(), &[], "line 1: this is no recording"),
         (original.clone(), &["--set", "limits.peer.idle=7s"], "recorded: limits.peer.idle"),
+        (
+            original.clone(),
+            &["--reloaded", "x.yaml"],
+            "was reloaded 0 times, and 1 configurations of reloads are given",
+        ),
     ] {
         std::fs::write(&other, changed).expect("written");
         let (is_good, shown) = replay(&other, &directory, more);
@@ -120,6 +126,92 @@ fn recording_whose_bytes_differ_is_found() {
     std::fs::write(&recording, changed).expect("written");
     let (is_same, shown) = replay(&recording, &directory, &[]);
     assert!(!is_same && shown.contains("other bytes for ") && shown.contains("than recorded"), "{shown}");
+}
+
+#[test]
+fn recording_in_which_a_note_is_missing_is_refused() {
+    let directory = Directory::new("recorder-notes");
+    let recording = record(&directory, ", verbatim: true");
+    // As the recorder writes the note of an application.
+    let text = read(&recording).replacen("\n0 started\n", "\n0 started\n# 0 noted without_text\n", 1);
+    let line = text.lines().position(|line| line.ends_with("without_text")).expect("it is there") + 1;
+    std::fs::write(&recording, text).expect("written");
+    let (is_good, shown) = replay(&recording, &directory, &[]);
+    let words = format!("worker 0: not replayed: line {line} of the recording: a note for the application is missing");
+    assert!(!is_good && shown.contains(&words), "{shown}");
+}
+
+#[test]
+fn recording_over_reloads_is_repeated() {
+    let directory = Directory::new("recorder-reloads");
+    let text = configuration(&directory, ", verbatim: true");
+    let program = Program::configured(&directory.0, &text, 1, |_| {});
+    let first = directory.0.join("first.yaml");
+    std::fs::write(&first, &text).expect("written");
+    let files: Vec<String> = ["second", "third"].map(|name| directory.0.join(name).display().to_string()).into();
+    for (number, (file, welcome)) in (1..).zip(files.iter().zip(["good morning", "good evening"])) {
+        let newer = text.replace("protocol: tcp", &format!("protocol: tcp, welcome: {welcome}"));
+        std::fs::write(file, &newer).expect("written");
+        std::fs::write(directory.0.join("drupe.yaml"), newer).expect("written");
+        program.signal("-HUP");
+        directory.wait_for("log", "reloaded; listening on", number);
+        let mut member = BufReader::new(connect(program.port_of(0)));
+        let mut line = String::new();
+        member.read_line(&mut line).expect("it answers");
+        assert_eq!(line.trim_end(), welcome);
+    }
+    talk(&program);
+    wait_for_log(&directory, "recording written to");
+    program.signal("-TERM");
+    assert_eq!(program.wait(), Some(0));
+    let [recording] = &recordings(&directory)[..] else { panic!("one recording") };
+    std::fs::copy(&first, directory.0.join("drupe.yaml")).expect("copied");
+    let [second, third] = [&files[0], &files[1]].map(String::as_str);
+    let (is_same, shown) = replay(recording, &directory, &["--reloaded", second, "--reloaded", third]);
+    assert!(is_same && shown.contains(" reconfigured"), "{shown}");
+    for worker in ["worker 0: replayed; all ", "worker 1: replayed; all "] {
+        assert!(shown.contains(worker), "{shown}");
+    }
+    for (more, words) in [
+        (&[][..], "was reloaded 2 times, and 0 configurations of reloads are given"),
+        (&["--reloaded", third, "--reloaded", second], "the configuration of reload 1 is another one"),
+    ] {
+        let (is_good, shown) = replay(recording, &directory, more);
+        assert!(!is_good && shown.contains(words), "{words}: {shown}");
+    }
+}
+
+#[test]
+fn full_disk_leaves_no_half_recording_and_the_server_goes_on() {
+    let directory = Directory::new("recorder-disk");
+    let text = configuration(&directory, ", verbatim: true");
+    // The limit on the size of a file has the error of a full disk: a part is written, and then no more.
+    let (script, program) = (directory.0.join("limited"), program_path());
+    let limited = format!("#!/bin/sh\ntrap '' XFSZ\nulimit -f 64\nexec {program} \"$@\"\n");
+    std::fs::write(&script, limited).expect("written");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+    let program = Program::configured_as(&script, &directory.0, &text, 1, |_| {});
+    // More than the limit, in blocks of 512 or 1,024 bytes.
+    let mut member = BufReader::new(connect(program.port_of(0)));
+    for _ in 0..24 {
+        member.get_mut().write_all(format!("{}\n", "x".repeat(3_000)).as_bytes()).expect("sent");
+    }
+    member.get_mut().write_all(b"the last one\n").expect("sent");
+    let mut line = String::new();
+    while !line.contains("the last one") {
+        line.clear();
+        assert!(member.read_line(&mut line).expect("it answers") > 0);
+    }
+    for count in 1..=2 {
+        talk(&program);
+        directory.wait_for("log", "can't write a recording to ", count);
+    }
+    let log = read(&directory.0.join("log"));
+    assert!(log.contains("(SIGUSR1): File too large"), "{log}");
+    assert_eq!(recordings(&directory), [PathBuf::new(); 0], "neither a recording nor a part of one");
+    talk(&program);
+    program.signal("-TERM");
+    assert_eq!(program.wait(), Some(0));
 }
 
 #[test]

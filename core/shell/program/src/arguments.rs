@@ -59,6 +59,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl SourceArguments {
+    /// Returns the same arguments with another configuration file.
+    pub(crate) fn with_config(&self, path: &Path) -> Self {
+        Self { config: vec![path.to_owned()], ..self.clone() }
+    }
+
     /// Reads all sources: each file once, the environment and the arguments.
     pub(crate) fn read(&self, catalog: &Arc<Catalog>) -> Layers {
         let mut sources = Sources::of(Arc::clone(catalog)).secrets_from(first_line).client_tls_from(dial_tls::load);

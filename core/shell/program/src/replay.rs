@@ -8,7 +8,7 @@ use crate::start::AppMakers;
 use crate::{shared_keys, timeline};
 use clap::Args;
 use drupe_core::settings::{Catalog, LevelChoice, LogSettings, Resolved};
-use drupe_core::trace::{Recording, ShardRecording, compare, seed};
+use drupe_core::trace::{Obstacle, Recording, ShardRecording, compare, seed};
 use drupe_core::{Config, ConnId, Machine, Shard};
 use drupe_shell::Mailbox;
 use std::io::{self, Write};
@@ -32,6 +32,9 @@ pub(crate) struct ReplayArguments {
     /// Print a test that replays the recording, instead of what happened
     #[arg(long)]
     test: bool,
+    /// Configuration file of a reload, in place of those of --config; once for each reload, in their order
+    #[arg(long, value_name = "FILE")]
+    reloaded: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) sources: SourceArguments,
 }
@@ -64,13 +67,13 @@ pub(crate) fn replay(
         say(format_args!("{file}: not replayed: version {} wrote it, and this is {version}", recording.version));
         return Ok(ExitCode::FAILURE);
     }
-    let resolved = arguments.sources.resolve(catalog)?;
-    let differences = differences(&resolved, recording.configurations.first().map_or("", String::as_str));
-    if !differences.is_empty() {
-        let lines = differences.join("\n  ");
-        say(format_args!("{file}: not replayed: the configuration is another one:\n  {lines}"));
-        return Ok(ExitCode::FAILURE);
-    }
+    let resolved = match configurations(arguments, &recording, catalog)? {
+        Ok(resolved) => resolved,
+        Err(words) => {
+            say(format_args!("{file}: not replayed: {words}"));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     // What handlers log has the time of the replay, and would only confuse.
     let mut quiet = LogSettings::default();
     quiet.level = LevelChoice::Error;
@@ -84,19 +87,48 @@ pub(crate) fn replay(
     Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Returns the configurations of the start and of each reload, or why they are not those of the recording.
+fn configurations(
+    arguments: &ReplayArguments,
+    recording: &Recording,
+    catalog: &Arc<Catalog>,
+) -> Result<Result<Vec<Resolved>, String>, Failure> {
+    let (reloads, given) = (recording.configurations.len().saturating_sub(1), arguments.reloaded.len());
+    if reloads != given {
+        let words = format!(
+            "the configuration was reloaded {reloads} times, and {given} configurations of reloads are given: \
+             give the file of each, in their order, with --reloaded"
+        );
+        return Ok(Err(words));
+    }
+    let mut resolved = vec![arguments.sources.resolve(catalog)?];
+    for path in &arguments.reloaded {
+        let sources = arguments.sources.with_config(path);
+        resolved.push(sources.resolve(catalog)?);
+    }
+    for (place, (resolved, recorded)) in resolved.iter().zip(&recording.configurations).enumerate() {
+        let differences = differences(resolved, recorded);
+        if !differences.is_empty() {
+            let of = if place == 0 { String::new() } else { format!(" of reload {place}") };
+            return Ok(Err(format!("the configuration{of} is another one:\n  {}", differences.join("\n  "))));
+        }
+    }
+    Ok(Ok(resolved))
+}
+
 /// Replays a worker. Returns whether all was as recorded, and a sentence about it.
 fn replay_shard(
     recorded: &ShardRecording,
     recording: &Recording,
-    resolved: &Resolved,
+    all: &[Resolved],
     (catalog, makers, logs): (&Arc<Catalog>, &AppMakers, &Logs),
 ) -> Result<(bool, String), Failure> {
     if let Some(obstacle) = recorded.obstacle() {
-        return Ok((true, format!("not replayed: {obstacle}")));
+        // No recording of this run could be replayed, whatever its settings.
+        let is_good = !matches!(obstacle, Obstacle::Note { .. });
+        return Ok((is_good, format!("not replayed: {obstacle}")));
     }
-    if recording.configurations.len() > 1 {
-        return Ok((true, "not replayed: the configuration was reloaded, and only its text is known".into()));
-    }
+    let Some((resolved, reloaded)) = all.split_first() else { return Ok((true, "not replayed".into())) };
     let mut config: Config = Crypto::new().load(resolved)?;
     config.seed = seed(&recorded.facts);
     let (sender, _wanted) = shared_keys::queue();
@@ -113,7 +145,18 @@ fn replay_shard(
     let count = u8::try_from(recording.shards.len()).unwrap_or(u8::MAX);
     let shard = Shard::new(recorded.shard, count).map_err(|error| error.to_string())?;
     let mut machine = Machine::shard(config, parts.handler(&Mailbox::new().remote()), shard);
-    let found = compare(&recorded.facts, &mut machine, []);
+    let mut reloads = Vec::new();
+    for (before, newer) in all.iter().zip(reloaded) {
+        let mut newer = newer.clone();
+        newer.plan.keep_cluster(&before.plan.config);
+        reloads.push((parts.crypto().load(&newer)?, parts.prepare(&newer.plan, &before.plan)?));
+    }
+    // A reload replaces the accounts beside the configuration.
+    let reloads = reloads.into_iter().map(|(config, prepared)| {
+        drop(prepared.apply(&parts.accounts));
+        config
+    });
+    let found = compare(&recorded.facts, &mut machine, reloads);
     let found = found.map_err(|error| format!("line {}: expected {}", recorded.line + error.line, error.expected))?;
     Ok(match found.first {
         None => (true, format!("replayed; all {} writes had the same bytes", found.compared)),

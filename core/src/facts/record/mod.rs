@@ -18,4 +18,4 @@ pub use recorder::Recorder;
 #[cfg(feature = "std")]
 pub use recorder::SharedTrace;
 pub(crate) use recorder::{SUM, sum_of};
-pub(crate) use words::CONCEALED;
+pub(crate) use words::{CONCEALED, WITHOUT_TEXT};

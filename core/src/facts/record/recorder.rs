@@ -1,5 +1,5 @@
 use super::format::write_fact;
-use super::words::CONCEALED;
+use super::words::{CONCEALED, WITHOUT_TEXT};
 use crate::base::{ConnId, Time};
 use crate::facts::Fact;
 use alloc::boxed::Box;
@@ -101,7 +101,7 @@ impl<N> Recorder<N> {
             }
             // A provider's answer may contain a token.
             (Fact::Noted(_), Some(_)) if self.conceals => writeln!(line, "# {} noted {CONCEALED}", now.as_nanos()),
-            (Fact::Noted(_), None) => writeln!(line, "# {} noted {CONCEALED}", now.as_nanos()),
+            (Fact::Noted(_), None) => writeln!(line, "# {} noted {WITHOUT_TEXT}", now.as_nanos()),
             (fact, note) => write_fact(&mut line, now, fact, note.unwrap_or(|_| String::new())),
         };
         self.sink.put(&line);

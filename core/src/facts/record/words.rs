@@ -10,6 +10,8 @@ use core::str::FromStr;
 
 /// Word that replaces secret content in a trace.
 pub(crate) const CONCEALED: &str = "concealed";
+/// Word that replaces a note that cannot be written as text.
+pub(crate) const WITHOUT_TEXT: &str = "without_text";
 /// Exclusive upper limit of the number of concealed bytes in one fact, for the parser.
 const RECEIVED_MAX_BYTES: usize = 1 << 20;
 
