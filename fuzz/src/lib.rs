@@ -23,6 +23,11 @@ mod pubsub;
 mod records;
 mod resp;
 mod settings;
+#[path = "../../shell-tokio/ssh/src/server/course.rs"]
+mod ssh_course;
+#[path = "../../shell-tokio/ssh/src/server/key_text.rs"]
+mod ssh_key_text;
+mod ssh_server;
 mod telnet;
 mod telnet_client;
 mod telnet_session;
@@ -42,6 +47,7 @@ pub use pubsub::pubsub;
 pub use records::{proxy, tls, traces};
 pub use resp::resp;
 pub use settings::settings;
+pub use ssh_server::{ssh_course, ssh_keys};
 pub use telnet::{telnet_options, telnet_parser};
 pub use telnet_client::telnet_client;
 pub use telnet_session::{telnet_editor, telnet_session};

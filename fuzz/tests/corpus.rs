@@ -166,3 +166,13 @@ fn nats() {
 fn resp() {
     replay("resp", drupe_fuzz::resp);
 }
+
+#[test]
+fn ssh_keys() {
+    replay("ssh_keys", drupe_fuzz::ssh_keys);
+}
+
+#[test]
+fn ssh_course() {
+    replay("ssh_course", drupe_fuzz::ssh_course);
+}

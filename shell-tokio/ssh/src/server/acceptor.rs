@@ -1,7 +1,8 @@
 //! The SSH server of one listener, and the course of its connections.
 
 use super::channel::{Link, Session};
-use super::handler::{Progress, SessionError, SessionHandler, Step};
+use super::course::{Cause, Course, End};
+use super::handler::{SessionError, SessionHandler};
 use super::rules::Rules;
 use super::startups::{Startup, Startups};
 use super::throttle::Throttled;
@@ -15,7 +16,7 @@ use russh::keys::PrivateKey;
 use russh::server::{Config, RunningSession, run_stream};
 use russh::{Disconnect, Error, MethodKind, MethodSet, SshId};
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -99,7 +100,7 @@ struct Connection {
 impl Connection {
     /// Runs the connection until it has ended, or the machine has dropped it.
     async fn run(self, stream: OsStream, startup: Startup) {
-        let progress = Arc::new(Progress::default());
+        let course = Arc::new(Mutex::new(Course::new(self.acceptor.rules.server.attempts_max)));
         let cut = Cut::default();
         let result = tokio::select! {
             biased;
@@ -107,12 +108,12 @@ impl Connection {
                 cut.cut();
                 return self.link.input.end();
             }
-            begun = self.begin(stream, startup, cut.clone(), Arc::clone(&progress)) => match begun {
+            begun = self.begin(stream, startup, cut.clone(), Arc::clone(&course)) => match begun {
                 Ok(session) => self.serve(session, &cut).await,
                 Err(error) => Err(error),
             },
         };
-        self.end(result, progress.step());
+        self.end(result, &course.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Exchanges the versions, which precede the key exchange.
@@ -121,12 +122,12 @@ impl Connection {
         stream: OsStream,
         startup: Startup,
         cut: Cut,
-        progress: Arc<Progress>,
+        course: Arc<Mutex<Course>>,
     ) -> Result<RunningSession<SessionHandler>, SessionError> {
         let (rules, link) = (Arc::clone(&self.acceptor.rules), Arc::clone(&self.link));
         let socket = Throttled::new(stream, Arc::clone(&link.input)).map_err(Error::from)?;
         let flow = Flow { outgoing: link.outgoing.clone(), ..Flow::default() };
-        let handler = SessionHandler::new(rules, self.peer, link, progress, startup);
+        let handler = SessionHandler::new(rules, self.peer, link, course, startup);
         let config = Arc::clone(&self.acceptor.config);
         run_stream(config, SshStream::new(Line::new(socket, cut), flow).taken_max(TAKEN_MAX_BYTES), handler).await
     }
@@ -154,38 +155,32 @@ impl Connection {
     }
 
     /// Reports to the machine how the connection ended.
-    fn end(&self, result: Result<(), SessionError>, step: Step) {
+    fn end(&self, result: Result<(), SessionError>, course: &Course) {
         let input = &self.link.input;
-        match (step, result) {
-            (Step::Session, Ok(()) | Err(SessionError::Ssh(Error::HUP | Error::Disconnect))) => input.end(),
-            (Step::Session, Err(SessionError::Ssh(Error::IO(error)))) if error.kind() == ErrorKind::UnexpectedEof => {
-                input.end();
-            }
-            (Step::Session, Err(SessionError::Ssh(Error::IO(error)))) => input.fail(Failure::from(&error)),
-            (Step::Session, Err(SessionError::Ssh(Error::KeepaliveTimeout))) => input.fail(Failure::TimedOut),
-            (Step::Session, Err(_)) => input.end_with(SshFault::Protocol),
-            (_, Err(SessionError::Fault(fault))) => input.end_with(fault),
-            (Step::Admitted, Ok(())) => input.end_with(SshFault::NoSession),
-            (Step::Refused, Ok(())) => input.end_with(SshFault::Refused),
-            (Step::Begun, Ok(())) => input.end_with(SshFault::Closed),
-            (step, Err(SessionError::Ssh(error))) => input.end_with(match (step, fault_of(&error)) {
-                // The client hung up instead of saying so.
-                (Step::Admitted, SshFault::Closed) => SshFault::NoSession,
-                (Step::Refused, SshFault::Closed) => SshFault::Refused,
-                (_, fault) => fault,
+        let cause = result.as_ref().err().map_or(Cause::Done, cause_of);
+        match course.end(cause) {
+            End::Input => input.end(),
+            End::TimedOut => input.fail(Failure::TimedOut),
+            End::Fault(fault) => input.end_with(fault),
+            End::Broken => input.fail(match &result {
+                Err(SessionError::Ssh(Error::IO(error))) => Failure::from(error),
+                _ => Failure::Reset,
             }),
         }
     }
 }
 
-/// Returns the fault of a connection whose session has not begun.
-fn fault_of(error: &Error) -> SshFault {
+fn cause_of(error: &SessionError) -> Cause {
     match error {
-        Error::Version => SshFault::NotSsh,
-        Error::HUP | Error::Disconnect => SshFault::Closed,
-        Error::IO(error) if error.kind() == ErrorKind::UnexpectedEof => SshFault::Closed,
-        Error::IO(_) => SshFault::Reset,
-        Error::KexInit | Error::UnknownAlgo | Error::NoCommonAlgo { .. } | Error::Kex => SshFault::KeyExchange,
-        _ => SshFault::Protocol,
+        SessionError::Fault(fault) => Cause::Limit(*fault),
+        SessionError::Ssh(error) => match error {
+            Error::HUP | Error::Disconnect => Cause::HungUp,
+            Error::IO(error) if error.kind() == ErrorKind::UnexpectedEof => Cause::HungUp,
+            Error::IO(_) => Cause::Socket,
+            Error::KeepaliveTimeout => Cause::Silent,
+            Error::Version => Cause::Version,
+            Error::KexInit | Error::UnknownAlgo | Error::NoCommonAlgo { .. } | Error::Kex => Cause::KeyExchange,
+            _ => Cause::Protocol,
+        },
     }
 }

@@ -1,7 +1,7 @@
 //! Attempts to log in about which the application decides.
 
-use super::authorized::is_user;
 use super::input::Input;
+use super::key_text::is_user;
 use drupe_core::wire::ssh::{LoginAttempt, LoginProof, SshFrame};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;

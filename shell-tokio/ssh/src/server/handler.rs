@@ -1,7 +1,8 @@
 //! Callbacks for messages of an SSH client.
 
-use super::authorized::{is_user, text_of};
 use super::channel::Link;
+use super::course::{Course, Refusal};
+use super::key_text::{is_user, text_of};
 use super::rules::Rules;
 use super::startups::Startup;
 use drupe_core::Peer;
@@ -9,49 +10,12 @@ use drupe_core::wire::ssh::{LoginProof, SshFault, SshFrame, SshLogin, SshTermina
 use russh::keys::PublicKey;
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Pty, Sig};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Maximum number of refused requests of one connection that are logged.
-const LOGGED_MAX: u32 = 8;
-/// Maximum number of refused requests of one connection, after which it ends.
-const REFUSED_MAX: u32 = 64;
 /// The longest command, in bytes.
 const COMMAND_MAX_BYTES: usize = 16 << 10;
 /// The byte that a terminal sends for its interrupt key.
 const INTERRUPT: u8 = 3;
-
-/// How far a connection has come, for the reason of its end.
-#[derive(Debug, Default)]
-pub(super) struct Progress(AtomicU8);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(super) enum Step {
-    /// The key exchange.
-    Begun = 0,
-    /// An attempt to authenticate has failed.
-    Refused = 1,
-    /// The peer has logged in.
-    Admitted = 2,
-    /// The session has begun.
-    Session = 3,
-}
-
-impl Progress {
-    fn reach(&self, step: Step) {
-        self.0.fetch_max(step as u8, Ordering::Relaxed);
-    }
-
-    pub(super) fn step(&self) -> Step {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Step::Begun,
-            1 => Step::Refused,
-            2 => Step::Admitted,
-            _ => Step::Session,
-        }
-    }
-}
 
 /// The error of a connection.
 #[derive(Debug)]
@@ -72,16 +36,12 @@ pub(super) struct SessionHandler {
     rules: Arc<Rules>,
     peer: Peer,
     link: Arc<Link>,
-    progress: Arc<Progress>,
+    course: Arc<Mutex<Course>>,
     /// The place among the connections that have not logged in, until the session begins.
     startup: Option<Startup>,
-    /// Number of failed attempts to authenticate.
-    failures: u32,
-    /// Number of refused requests.
-    refused: u32,
     login: SshLogin,
-    /// The channel of the session, and its sending half until the session begins.
-    channel: Option<(ChannelId, Option<ChannelWriteHalf<Msg>>)>,
+    /// The sending half of the session's channel, until the session begins.
+    half: Option<ChannelWriteHalf<Msg>>,
     /// Whether the session has a terminal.
     has_terminal: bool,
 }
@@ -91,19 +51,17 @@ impl SessionHandler {
         rules: Arc<Rules>,
         peer: Peer,
         link: Arc<Link>,
-        progress: Arc<Progress>,
+        course: Arc<Mutex<Course>>,
         startup: Startup,
     ) -> Self {
         Self {
             rules,
             peer,
             link,
-            progress,
+            course,
             startup: Some(startup),
-            failures: 0,
-            refused: 0,
             login: SshLogin::default(),
-            channel: None,
+            half: None,
             has_terminal: false,
         }
     }
@@ -111,7 +69,7 @@ impl SessionHandler {
     fn admit(&mut self, user: &str, is_authenticated: bool) -> Auth {
         let login = SshLogin::user(user);
         self.login = if is_authenticated { login.authenticated() } else { login };
-        self.progress.reach(Step::Admitted);
+        self.course().admit();
         Auth::Accept
     }
 
@@ -132,33 +90,27 @@ impl SessionHandler {
     }
 
     /// Counts a failed attempt to authenticate.
-    fn fail(&mut self) -> Result<Auth, SessionError> {
-        self.failures += 1;
-        self.progress.reach(Step::Refused);
-        // russh tells the client one attempt later that there were too many.
-        if self.failures > self.rules.server.attempts_max {
-            return Err(SessionError::Fault(SshFault::Refused));
-        }
+    fn fail(&self) -> Result<Auth, SessionError> {
+        self.course().fail().map_err(SessionError::Fault)?;
         Ok(Auth::reject())
     }
 
     /// Logs a request that is refused. Ends a connection with too many of them.
-    fn refuse(&mut self, what: &str) -> Result<(), SessionError> {
-        self.refused += 1;
-        if self.refused <= LOGGED_MAX {
-            let (user, end) = (&self.login.user, if self.refused == LOGGED_MAX { "; no more are logged" } else { "" });
-            (self.rules.log)(&format!("ssh: {what} of {user:?} from {} is refused{end}", self.peer));
-        }
-        if self.refused > REFUSED_MAX { Err(SessionError::Fault(SshFault::NoSession)) } else { Ok(()) }
+    fn refuse(&self, what: &str) -> Result<(), SessionError> {
+        let end = match self.course().refuse() {
+            Refusal::Log => "",
+            Refusal::LogLast => "; no more are logged",
+            Refusal::Ignore => return Ok(()),
+            Refusal::End(fault) => return Err(SessionError::Fault(fault)),
+        };
+        (self.rules.log)(&format!("ssh: {what} of {:?} from {} is refused{end}", self.login.user, self.peer));
+        Ok(())
     }
 
     /// Begins the session. Without a `command`, the client's input follows.
     fn begin(&mut self, channel: ChannelId, command: Option<&[u8]>, session: &mut Session) -> Result<(), SessionError> {
-        let half = match &mut self.channel {
-            Some((own, half)) if *own == channel => half.take(),
-            _ => None,
-        };
-        let Some(half) = half else {
+        let may_begin = self.course().begin(channel.into());
+        let Some(half) = self.half.take_if(|_| may_begin) else {
             self.refuse("a second session in a channel")?;
             return Ok(session.channel_failure(channel)?);
         };
@@ -169,7 +121,6 @@ impl SessionHandler {
         self.has_terminal = self.login.terminal.is_some();
         session.channel_success(channel)?;
         let _ = self.link.half.set(Arc::new(half));
-        self.progress.reach(Step::Session);
         self.startup = None;
         self.link.input.push(SshFrame::Login(&self.login));
         if let Some(command) = command {
@@ -179,8 +130,13 @@ impl SessionHandler {
         Ok(())
     }
 
+    /// Returns `true` for the channel of the session, once it has begun.
     fn is_session(&self, channel: ChannelId) -> bool {
-        self.channel.as_ref().is_some_and(|(own, _)| *own == channel)
+        self.course().is_session(channel.into())
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -216,14 +172,13 @@ impl Handler for SessionHandler {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), SessionError> {
-        if self.channel.is_some() {
+        if !self.course().open(channel.id().into()) {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return self.refuse("a second session");
         }
-        let id = channel.id();
         // The reading half is dropped: the handler gets what the client sends.
         let (_, half) = channel.split();
-        self.channel = Some((id, Some(half)));
+        self.half = Some(half);
         reply.accept().await;
         Ok(())
     }
@@ -288,7 +243,7 @@ impl Handler for SessionHandler {
         _: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), SessionError> {
-        if !self.is_session(channel) {
+        if !self.course().is_own(channel.into()) {
             return Ok(session.channel_failure(channel)?);
         }
         let name: String = term.chars().take(SshLogin::USER_MAX_BYTES).collect();
@@ -303,7 +258,7 @@ impl Handler for SessionHandler {
         value: &str,
         session: &mut Session,
     ) -> Result<(), SessionError> {
-        if self.is_session(channel) && self.login.add_variable(name, value) {
+        if self.course().is_own(channel.into()) && self.login.add_variable(name, value) {
             return Ok(session.channel_success(channel)?);
         }
         self.refuse("an environment variable beyond the limits")?;
@@ -375,7 +330,7 @@ impl Handler for SessionHandler {
         _: u32,
         _: &mut Session,
     ) -> Result<(), SessionError> {
-        if self.is_session(channel) && self.link.half.get().is_some() {
+        if self.is_session(channel) {
             self.link.input.push(SshFrame::resized(columns, rows));
         }
         Ok(())
@@ -389,14 +344,14 @@ impl Handler for SessionHandler {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), SessionError> {
-        if self.is_session(channel) && self.link.half.get().is_some() {
+        if self.is_session(channel) {
             self.link.input.push(SshFrame::Data(data));
         }
         Ok(())
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), SessionError> {
-        if self.is_session(channel) && self.link.half.get().is_some() {
+        if self.is_session(channel) {
             self.link.input.end();
         }
         Ok(())

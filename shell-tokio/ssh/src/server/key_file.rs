@@ -1,11 +1,12 @@
 //! The file of the host key.
 
 use super::error::ServeError;
+use super::key_text::parse_host_key;
 use crate::identity::expand;
 use drupe_core::files;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::keys::{Algorithm, HashAlg, PrivateKey};
+use russh::keys::{HashAlg, PrivateKey};
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -46,12 +47,7 @@ pub(super) fn read(path: &Path) -> Result<Option<PrivateKey>, ServeError> {
         let shown = path.display();
         return Err(wrong(format!("the host key is accessible to others (its mode is {mode:04o}): chmod 600 {shown}")));
     }
-    let key = russh::keys::decode_secret_key(&text, None)
-        .map_err(|error| wrong(format!("it is not a host key without a passphrase in OpenSSH's format: {error}")))?;
-    if !matches!(key.algorithm(), Algorithm::Ed25519 | Algorithm::Ecdsa { .. }) {
-        return Err(wrong("host keys are of the type ed25519 or ecdsa: create one with ssh-keygen -t ed25519".into()));
-    }
-    Ok(Some(key))
+    parse_host_key(&text).map(Some).map_err(wrong)
 }
 
 /// Creates a key in a file that does not exist yet.

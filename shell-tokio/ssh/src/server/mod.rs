@@ -20,10 +20,12 @@ mod acceptor;
 mod attempts;
 mod authorized;
 mod channel;
+mod course;
 mod error;
 mod handler;
 mod input;
 mod key_file;
+mod key_text;
 mod rules;
 mod startups;
 mod throttle;
@@ -34,11 +36,11 @@ pub use key_file::HostKey;
 
 use crate::identity::expand;
 use acceptor::{Accept, Acceptor};
-use authorized::AuthorizedKeys;
 use drupe_core::Config;
 use drupe_core::wire::Protocol;
 use drupe_core::wire::ssh::SshServer;
 use drupe_shell::SshAcceptor;
+use key_text::AuthorizedKeys;
 use rules::Rules;
 use std::fmt;
 use std::sync::Arc;
@@ -119,7 +121,7 @@ pub fn check(server: &SshServer) -> Result<(), ServeError> {
 
 fn read(server: &SshServer) -> Result<AuthorizedKeys, ServeError> {
     server.check().map_err(|error| without_file(error.to_string()))?;
-    server.authorized_keys_path.as_deref().map_or_else(|| Ok(AuthorizedKeys::default()), AuthorizedKeys::read)
+    server.authorized_keys_path.as_deref().map_or_else(|| Ok(AuthorizedKeys::default()), authorized::read)
 }
 
 fn without_file(words: String) -> ServeError {

@@ -1,4 +1,4 @@
-use super::authorized::AuthorizedKeys;
+use super::key_text::AuthorizedKeys;
 use drupe_core::wire::ssh::SshServer;
 use std::sync::Arc;
 
