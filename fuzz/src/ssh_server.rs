@@ -159,8 +159,7 @@ fn check_ends(course: &Course, is_admitted: bool, has_failed: bool, has_begun: b
         match (has_begun, end) {
             // A session ends in a way of its own: the handler knows it by then.
             (true, End::Fault(fault)) => assert_eq!(fault, SshFault::Protocol, "{cause:?}"),
-            (true, _) => {}
-            (false, End::Fault(_)) => {}
+            (true, _) | (false, End::Fault(_)) => {}
             (false, end) => panic!("{end:?} of a connection without a session"),
         }
     }

@@ -195,8 +195,7 @@ impl ShardRecording {
             return Some(Obstacle::Dropped { count: self.dropped });
         }
         // `TIME received CONNECTION concealed BYTES` and `# TIME noted concealed`.
-        let omitted =
-            |line: &str| line.split(' ').nth(3).filter(|word| [CONCEALED, WITHOUT_TEXT].contains(word)).is_some();
+        let omitted = |line: &str| line.split(' ').nth(3).is_some_and(|word| [CONCEALED, WITHOUT_TEXT].contains(&word));
         let mut lines =
             self.facts.lines().zip(self.line.saturating_add(1)..).filter(|(line, _)| omitted(line)).peekable();
         lines.peek()?;

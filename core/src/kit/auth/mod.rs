@@ -385,14 +385,8 @@ impl<P> Authentication<P> {
             Event::Login { conn, listener, peer, attempt } => {
                 self.log_in(hub, conn, (Origin::Listener(listener), peer), attempt, within);
             }
-            Event::LoginEnded { conn, .. } => {
-                self.forget(hub, conn, within);
-                if self.waiting.remove(&conn).is_none() {
-                    within.on(hub, event);
-                }
-            }
             Event::Request { conn, request, .. } if self.exchange(hub, conn, request) => {}
-            Event::Closed { conn, .. } => {
+            Event::Closed { conn, .. } | Event::LoginEnded { conn, .. } => {
                 self.forget(hub, conn, within);
                 if self.waiting.remove(&conn).is_none() {
                     within.on(hub, event);

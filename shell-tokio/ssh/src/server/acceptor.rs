@@ -113,7 +113,7 @@ impl Connection {
                 Err(error) => Err(error),
             },
         };
-        self.end(result, &course.lock().unwrap_or_else(PoisonError::into_inner));
+        self.end(&result, &course.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Exchanges the versions, which precede the key exchange.
@@ -155,14 +155,14 @@ impl Connection {
     }
 
     /// Reports to the machine how the connection ended.
-    fn end(&self, result: Result<(), SessionError>, course: &Course) {
+    fn end(&self, result: &Result<(), SessionError>, course: &Course) {
         let input = &self.link.input;
         let cause = result.as_ref().err().map_or(Cause::Done, cause_of);
         match course.end(cause) {
             End::Input => input.end(),
             End::TimedOut => input.fail(Failure::TimedOut),
             End::Fault(fault) => input.end_with(fault),
-            End::Broken => input.fail(match &result {
+            End::Broken => input.fail(match result {
                 Err(SessionError::Ssh(Error::IO(error))) => Failure::from(error),
                 _ => Failure::Reset,
             }),

@@ -3,6 +3,7 @@
 //! This file does no I/O and uses nothing else of this crate, because the fuzz target `ssh_course` compiles it as well.
 
 use drupe_core::wire::ssh::SshFault;
+use std::cmp::Ordering;
 
 /// Maximum number of refused requests of one connection that are logged.
 const LOGGED_MAX: u32 = 8;
@@ -101,11 +102,11 @@ impl Course {
     /// Counts a request that is refused.
     pub(super) fn refuse(&mut self) -> Refusal {
         self.refused = self.refused.saturating_add(1);
-        match self.refused {
-            ..LOGGED_MAX => Refusal::Log,
-            LOGGED_MAX => Refusal::LogLast,
-            ..=REFUSED_MAX => Refusal::Ignore,
-            _ => Refusal::End(SshFault::NoSession),
+        match self.refused.cmp(&LOGGED_MAX) {
+            Ordering::Less => Refusal::Log,
+            Ordering::Equal => Refusal::LogLast,
+            Ordering::Greater if self.refused <= REFUSED_MAX => Refusal::Ignore,
+            Ordering::Greater => Refusal::End(SshFault::NoSession),
         }
     }
 
@@ -143,7 +144,7 @@ impl Course {
             (Step::Session, Cause::Done | Cause::HungUp) => End::Input,
             (Step::Session, Cause::Socket) => End::Broken,
             (Step::Session, Cause::Silent) => End::TimedOut,
-            (Step::Session, _) => End::Fault(SshFault::Protocol),
+            (Step::Session, _) | (_, Cause::Silent | Cause::Protocol) => End::Fault(SshFault::Protocol),
             (_, Cause::Limit(fault)) => End::Fault(fault),
             // The client hung up instead of saying so.
             (Step::Admitted, Cause::Done | Cause::HungUp) => End::Fault(SshFault::NoSession),
@@ -152,7 +153,6 @@ impl Course {
             (_, Cause::Socket) => End::Fault(SshFault::Reset),
             (_, Cause::Version) => End::Fault(SshFault::NotSsh),
             (_, Cause::KeyExchange) => End::Fault(SshFault::KeyExchange),
-            (_, Cause::Silent | Cause::Protocol) => End::Fault(SshFault::Protocol),
         }
     }
 
