@@ -85,8 +85,8 @@ impl Wire {
                 let length = u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes();
                 let length = match text.len() {
                     0..126 => vec![0x80 | length[7]],
-                    126..65_536 => [&[0x80 | 126], &length[6..]].concat(),
-                    _ => [&[0x80 | 127], &length[..]].concat(),
+                    126..65_536 => [&[0x80 | 0x7e], &length[6..]].concat(),
+                    _ => [&[0x80 | 0x7f], &length[..]].concat(),
                 };
                 let masked = text.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
                 [0x81].into_iter().chain(length).chain(mask).chain(masked).collect()

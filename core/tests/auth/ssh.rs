@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const ANNS: &str = "ssh-ed25519 AAAAann";
 const SLOW: &str = "ssh-ed25519 AAAAslow";
-const OTHER: &str = "ssh-ed25519 AAAAother";
+const OTHER: &str = "ssh-ed25519 AAAAsecond";
 
 /// The table of an application: the keys of ann, and her password.
 struct Members;
