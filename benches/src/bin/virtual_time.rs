@@ -14,8 +14,8 @@ const MESSAGES: usize = 20_000;
 
 fn main() -> io::Result<()> {
     let repetitions = std::env::args().nth(1).map_or(11, |text| text.parse().expect("a number"));
-    let rows: [(&str, fn() -> f64); 3] = [
-        ("`TestHub`, one peer, a line and its echo", echo),
+    let rows = [
+        ("`TestHub`, one peer, a line and its echo", echo as fn() -> f64),
         ("`TestHub`, a chat of 20 people, a line to all", chat),
         ("`TestHub`, connections that come, say a line and go", churn),
     ];
