@@ -7,7 +7,9 @@
 
 use drupe_benches::own_cpu;
 use drupe_core::app::{Chat, Echo};
+use drupe_core::sim::{Client, Link, World};
 use drupe_core::testing::TestHub;
+use drupe_core::{Config, Listen};
 use std::io::{self, Write};
 
 const MESSAGES: usize = 20_000;
@@ -18,6 +20,7 @@ fn main() -> io::Result<()> {
         ("`TestHub`, one peer, a line and its echo", echo as fn() -> f64),
         ("`TestHub`, a chat of 20 people, a line to all", chat),
         ("`TestHub`, connections that come, say a line and go", churn),
+        ("simulated world, 10 peers on two wires, steps", world),
     ];
     let mut out = io::stdout();
     writeln!(out, "| | per second of one core |\n|---|---|")?;
@@ -73,4 +76,20 @@ fn churn() -> f64 {
         assert_eq!(hub.received(conn), b"hello\n");
         hub.end(conn);
     })
+}
+
+fn world() -> f64 {
+    const STEPS: u32 = 1_000;
+    let worlds = rate(5, |seed| {
+        let listeners =
+            ["tcp://127.0.0.1:1", "ws://127.0.0.1:2"].map(|text| text.parse::<Listen>().expect("well formed"));
+        let mut world = World::new(seed as u64, Config::listening(listeners), Echo);
+        for _ in 0..5 {
+            world.add(Link::Steady, Client::lines().says(["hello", "bye"]));
+            world.add_at(1, Link::Troubled, Client::websocket().says(["hi"]));
+        }
+        world.run(STEPS);
+        world.settle();
+    });
+    worlds * f64::from(STEPS)
 }
