@@ -55,7 +55,7 @@
 //! | [`reconfigured`](Machine::reconfigured) | [`listeners`](Machine::listeners): the addresses to listen on |
 //! | [`received`](Machine::received), [`wrote`](Machine::wrote), [`blocked`](Machine::blocked) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` means drop the socket |
 //! | [`ended`](Machine::ended), [`truncated`](Machine::truncated), [`failed`](Machine::failed) | |
-//! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call `elapsed`, and why |
+//! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call `elapsed`, and why; [`rests_until`](Machine::rests_until): when to take the next turn |
 //! | [`dialed`](Machine::dialed), [`dial_failed`](Machine::dial_failed) | [`dials`](Machine::dials): connections to make |
 //! | [`tunnel_reported`](Machine::tunnel_reported) | [`tunnels`](Machine::tunnels): SSH connections to make, and the forwards to request there |
 //! | [`noted`](Machine::noted), [`command`](Machine::command) | [`is_drained`](Machine::is_drained): whether the shell may exit |

@@ -1,11 +1,13 @@
 //! nats-servers of one test: one alone, or three as a cluster.
 
+use super::record::locked;
 use crate::support::{Directory, Other, is_installed, read, skip};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Returns `true` if there is a nats-server. Otherwise says that the test is skipped.
@@ -17,8 +19,11 @@ pub(crate) fn is_there() -> bool {
     is
 }
 
+/// If it ends by itself, it is started again, as a service manager does: nats-server 2.9.10 ends at times some moments
+/// after it has read files that were copied.
 pub(crate) struct NatsServer {
-    process: Option<Other>,
+    /// `None` while a test has killed it.
+    process: Arc<Mutex<Option<Other>>>,
     pub(crate) port: u16,
     directory: Directory,
 }
@@ -48,7 +53,9 @@ impl NatsServer {
             write_configuration(&directory.0, name, port, options);
             spawn(&directory.0)
         });
-        Self { process: Some(process), port, directory }
+        let server = Self { process: Arc::new(Mutex::new(Some(process))), port, directory };
+        server.tend();
+        server
     }
 
     /// Starts three servers that keep all streams together.
@@ -60,7 +67,7 @@ impl NatsServer {
             drop(listeners);
             let [routes @ .., _, _, _] = ports;
             let routes = routes.map(|port| format!("nats-route://127.0.0.1:{port}"));
-            let mut servers = [0, 1, 2].map(|place| {
+            let servers = [0, 1, 2].map(|place| {
                 let directory = Directory::new(&format!("nats-{name}-{place}"));
                 let cluster = format!(
                     "cluster {{ name: {name}, listen: '127.0.0.1:{}', routes: [{}] }}\n{options}",
@@ -68,11 +75,12 @@ impl NatsServer {
                     routes.join(", ")
                 );
                 write_configuration(&directory.0, &format!("{name}-{place}"), ports[place + 3], &cluster);
-                Self { process: Some(Other(spawn(&directory.0))), port: ports[place + 3], directory }
+                let process = Arc::new(Mutex::new(Some(Other(spawn(&directory.0)))));
+                Self { process, port: ports[place + 3], directory }
             });
-            let mut have_ended = || servers.iter_mut().any(NatsServer::has_ended);
             std::thread::sleep(Duration::from_millis(50));
-            if !have_ended() {
+            if !servers.iter().any(|server| has_ended(&mut locked(&server.process))) {
+                servers.iter().for_each(Self::tend);
                 servers.iter().for_each(Self::wait_until_ready);
                 return servers;
             }
@@ -86,7 +94,7 @@ impl NatsServer {
 
     /// Ends it without a word.
     pub(crate) fn kill(&mut self) {
-        self.process = None;
+        *locked(&self.process) = None;
     }
 
     /// Starts it at the same port, after [`kill`](Self::kill).
@@ -103,7 +111,7 @@ impl NatsServer {
             let since = Instant::now();
             while child.try_wait().expect("it is ours").is_none() && since.elapsed() < Duration::from_secs(20) {
                 if self.is_ready() {
-                    self.process = Some(Other(child));
+                    *locked(&self.process) = Some(Other(child));
                     return;
                 }
                 std::thread::sleep(Duration::from_millis(5));
@@ -117,8 +125,8 @@ impl NatsServer {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let process = self.process.as_ref().expect("it runs");
-        let status = Command::new("kill").args([name, &process.0.id().to_string()]).status();
+        let id = locked(&self.process).as_ref().expect("it runs").0.id();
+        let status = Command::new("kill").args([name, &id.to_string()]).status();
         assert!(status.expect("kill is everywhere").success());
     }
 
@@ -194,9 +202,25 @@ impl NatsServer {
         }
     }
 
-    fn has_ended(&mut self) -> bool {
-        self.process.as_mut().is_none_or(|process| process.0.try_wait().expect("it is ours").is_some())
+    /// Starts it again whenever it has ended by itself.
+    fn tend(&self) {
+        let (process, directory) = (Arc::downgrade(&self.process), self.directory.0.clone());
+        std::thread::spawn(move || {
+            while let Some(process) = process.upgrade() {
+                let mut process = locked(&process);
+                if process.is_some() && has_ended(&mut process) {
+                    println!("a nats-server has ended by itself: {}", read(&directory.join("errors")));
+                    *process = Some(Other(spawn(&directory)));
+                }
+                drop(process);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
     }
+}
+
+fn has_ended(process: &mut Option<Other>) -> bool {
+    process.as_mut().is_none_or(|process| process.0.try_wait().expect("it is ours").is_some())
 }
 
 fn write_configuration(directory: &Path, name: &str, port: u16, options: &str) {
@@ -212,7 +236,8 @@ fn write_configuration(directory: &Path, name: &str, port: u16, options: &str) {
 fn spawn(directory: &Path) -> Child {
     let mut command = Command::new("nats-server");
     command.arg("--config").arg(directory.join("configuration"));
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it is installed")
+    let errors = std::fs::File::create(directory.join("errors")).expect("a file");
+    command.stdout(Stdio::null()).stderr(errors).spawn().expect("it is installed")
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -116,7 +116,8 @@ fn watchdog() -> Option<Duration> {
 
 fn status(metrics: &Metrics) -> String {
     let does = if metrics.draining > 0 { "draining" } else { "serving" };
-    format!("{does} {} connections", metrics.open)
+    let plural = if metrics.open == 1 { "" } else { "s" };
+    format!("{does} {} connection{plural}", metrics.open)
 }
 
 /// Sends an important state to the service manager. Waits briefly, and ignores errors.

@@ -12,17 +12,17 @@ use super::unsent::Unsent;
 use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::base::names::{NAME_MAX_CHARS, parse_name};
 use crate::base::text::neutralize;
-use crate::base::{ConnId, Reason};
+use crate::base::{ConnId, HostId, Reason};
 use crate::config::JoinOptions;
 use crate::handler::{Event, Handler, Hub, NoNote};
 use crate::history::Position;
 use crate::wire::telnet::Signal;
+use abroad::News;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use directory::Directory;
-use hosts::{LIST, lose};
+use hosts::{Hosts, LIST};
 use messages::{Answer, Message, Request};
 
 const LOBBY: &str = "lobby";
@@ -70,12 +70,10 @@ const HELP: &str = "\
 #[derive(Debug, Default)]
 pub struct Chat {
     /// Everyone in the chat. Only the first shard has it.
-    directory: Option<Directory>,
+    hosts: Option<Hosts>,
     /// The last line of each connection that has ended and whose name is not free yet.
     leaving: BTreeMap<ConnId, Farewell>,
     unsent: Unsent,
-    /// Whether another host has asked for all people, and was not told yet.
-    is_asked: bool,
 }
 
 #[derive(Debug)]
@@ -158,7 +156,10 @@ impl Handler for Chat {
                 self.host_message(hub, from, content);
             }
             Event::Broker { is_up: true, .. } => self.linked(hub),
-            Event::Timer(timer) if timer.name == LIST.name && self.is_asked => self.tell_all(hub),
+            Event::Timer(timer) if timer.name == LIST.name => {
+                let topic = topic(hub);
+                self.hosts.get_or_insert_default().tell_all(hub, &topic);
+            }
             Event::RoomAnswered { request, answer } => self.unsent.answered(hub, request, answer),
             Event::Closed { conn, reason } => self.farewell(hub, conn, reason),
             _ => {}
@@ -286,6 +287,45 @@ impl Chat {
         }
     }
 
+    /// Answers a request from the directory. Only on the first shard.
+    fn look_up(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, request: Request) -> Answer {
+        let topic = topic(hub);
+        self.hosts.get_or_insert_default().look_up(hub, &topic, conn, request)
+    }
+
+    /// The link to the broker works.
+    fn linked(&mut self, hub: &mut ChatHub<'_>) {
+        if hub.shard().number() > 0 {
+            return send(hub, 0, &Message::Linked);
+        }
+        let topic = topic(hub);
+        self.hosts.get_or_insert_default().linked(hub, &topic);
+    }
+
+    fn host_message(&mut self, hub: &mut ChatHub<'_>, from: HostId, content: &str) {
+        let is_first = hub.shard().number() == 0;
+        match News::parse(content) {
+            // The connection may be of another application.
+            Some(News::Whisper { host, to, from, text })
+                if hub.host_id() == Some(host) && hub.context(to).is_some() =>
+            {
+                hub.send(to, &format!("[{from}] {text}"));
+            }
+            Some(News::Ask) if is_first => self.hosts.get_or_insert_default().asked(hub),
+            Some(news) if is_first => {
+                let topic = topic(hub);
+                for (conn, name) in self.hosts.get_or_insert_default().heard(hub, &topic, from, news) {
+                    if conn.shard() == 0 {
+                        lose(hub, conn, &name);
+                    } else {
+                        send(hub, conn.shard(), &Message::Lost { conn, name });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn shard_message(&mut self, hub: &mut ChatHub<'_>, from: u8, content: &str) {
         match Message::parse(content) {
             Some(Message::Request { conn, request }) if hub.shard().number() == 0 && conn.shard() == from => {
@@ -346,12 +386,13 @@ impl Chat {
             (Pending::Whisper { text, .. }, Answer::Found { other, name }) => deliver(hub, conn, other, &name, &text),
             (Pending::Whisper { text, .. }, Answer::Abroad { host, other, name }) => {
                 let (from, _) = name_and_room(hub, conn);
-                let words = if hosts::whisper(hub, host, other, &from, &text) {
-                    format!("[to {name}] {text}")
-                } else {
-                    format!("* {name} cannot be reached: the broker cannot be reached")
-                };
-                hub.send(conn, &words);
+                if !hub.is_linked() {
+                    hub.send(conn, &format!("* {name} cannot be reached: the broker cannot be reached"));
+                    return;
+                }
+                hub.send(conn, &format!("[to {name}] {text}"));
+                let topic = topic(hub);
+                hosts::tell(hub, &topic, &News::Whisper { host, to: other, from, text });
             }
             (Pending::Whisper { name, .. }, Answer::Nobody) => tell_nobody(hub, conn, &name),
             _ => {}
@@ -380,6 +421,13 @@ fn topic(hub: &ChatHub<'_>) -> String {
 fn send(hub: &mut ChatHub<'_>, shard: u8, message: &Message) {
     let topic = topic(hub);
     hub.send_to_shard(shard, &topic, &message.to_string());
+}
+
+/// Gives a connection another name, because somebody on another host has had its name for longer.
+fn lose(hub: &mut ChatHub<'_>, conn: ConnId, name: &str) {
+    let Some(old) = hub.context(conn).map(|member| member.0.name.clone()) else { return };
+    hub.send(conn, &format!("* {old} has been in use on another host for longer; you are {name} now"));
+    rename(hub, conn, name);
 }
 
 fn rename(hub: &mut ChatHub<'_>, conn: ConnId, name: &str) {

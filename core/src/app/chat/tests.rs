@@ -63,7 +63,7 @@ fn chat_separates_rooms_and_frees_the_name_of_a_closed_peer() {
     hub.fail(ann, crate::base::Failure::Reset);
     hub.line(bob, "/nick ann");
     assert_eq!(hub.lines(bob), ["* bob is now ann"]);
-    assert_eq!(hub.handler().directory.as_ref().map(Directory::recount), Some(1));
+    assert_eq!(hub.handler().hosts.as_ref().map(|hosts| hosts.directory.recount()), Some(1));
 }
 
 #[test]
