@@ -115,7 +115,9 @@ pub(crate) fn test(file: &Path, recording: &Recording) -> String {
     let name = file.file_name().map_or_else(|| "recording".into(), |name| name.to_string_lossy());
     let shards = recording.shards.len();
     format!(
-        r#"use drupe_core::trace::{{Recording, compare, seed}};
+        r#"// Put the recording beside this file.
+use drupe_core::app::Chat;
+use drupe_core::trace::{{Recording, compare, seed}};
 use drupe_core::{{Config, Machine, Shard}};
 
 #[test]
@@ -123,10 +125,11 @@ fn recorded_run_is_repeated() {{
     let recording = Recording::parse(include_str!("{name}")).expect("a recording");
     for recorded in &recording.shards {{
         assert_eq!(recorded.obstacle(), None);
-        // The configuration and the handler of the recorded server.
-        let config = Config {{ seed: seed(&recorded.facts), ..Config::default() }};
+        // Give it the listeners and limits of the recorded server, and its handler in place of the chat.
+        let listeners = ["tcp://127.0.0.1:7000".parse().expect("an address")];
+        let config = Config::listening(listeners).seed(seed(&recorded.facts));
         let shard = Shard::new(recorded.shard, {shards}).expect("a shard of the recording");
-        let mut machine = Machine::shard(config, MyHandler::default(), shard);
+        let mut machine = Machine::shard(config, Chat::default(), shard);
         let replayed = compare(&recorded.facts, &mut machine, []).expect("facts that this version reads");
         // The bytes are those of the recorded run. Replace this by what the machine should have done.
         assert_eq!(replayed.first, None);
