@@ -130,7 +130,7 @@ fn systemd_passes_sockets_and_receives_notifications() {
     assert_eq!(systemd.told(), "READY=1\nSTATUS=serving");
     let mut peer = BufReader::new(connect(port));
     echo(&mut peer, "hello");
-    systemd.until_told("STATUS=serving 1 connections");
+    systemd.until_told("STATUS=serving 1 connection");
     systemd.until_told("WATCHDOG=1");
     systemd.signal("-HUP");
     assert!(systemd.until_told("RELOADING=1").starts_with("RELOADING=1\nMONOTONIC_USEC="));

@@ -60,7 +60,9 @@ impl Results {
 
 /// Returns the estimate for each element, if the benchmark says how many there are.
 fn estimate(folder: &Path) -> io::Result<Estimate> {
-    let json = |name: &str| -> io::Result<Value> { Ok(serde_json::from_slice(&std::fs::read(folder.join(name))?)?) };
+    let json = |name: &str| -> io::Result<Value> {
+        serde_json::from_slice(&std::fs::read(folder.join(name))?).map_err(io::Error::other)
+    };
     let (estimates, benchmark) = (json("estimates.json")?, json("benchmark.json")?);
     let elements = benchmark["throughput"]["Elements"].as_f64().unwrap_or(1.0);
     let median = &estimates["median"];

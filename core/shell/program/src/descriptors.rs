@@ -47,8 +47,8 @@ pub(crate) fn check(config: &Config, logs: &Logs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Maximum number of descriptors that a runtime opens when it begins to serve.
-const OF_RUNTIME: u64 = 4;
+/// Maximum number of descriptors that a runtime, and the event queue of its sockets, open when they begin to serve.
+const OF_RUNTIME: u64 = 7;
 
 /// Describes why no more descriptors can be opened, and the remedy.
 pub(crate) fn exhausted() -> String {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::task::Waker;
 
 /// First token of connection attempts, between those of connections and those of listeners.
@@ -25,7 +26,7 @@ pub(super) const fn is_token(token: Token) -> bool {
 /// The connection attempts of an event queue.
 #[derive(Debug)]
 pub(super) struct Dials {
-    registry: Registry,
+    registry: Arc<Registry>,
     names: Names,
     resolving: Attempts<Vec<SocketAddr>>,
     racing: BTreeMap<DialId, Racing>,
@@ -50,7 +51,7 @@ struct Racing {
 }
 
 impl Dials {
-    pub(super) fn new(registry: Registry, names: Names) -> Self {
+    pub(super) fn new(registry: Arc<Registry>, names: Names) -> Self {
         Self {
             registry,
             names,
@@ -217,7 +218,7 @@ mod tests {
     impl Loop {
         fn new() -> Self {
             let poll = mio::Poll::new().expect("an event queue");
-            let dials = Dials::new(poll.registry().try_clone().expect("a descriptor"), Names::default());
+            let dials = Dials::new(Arc::new(poll.registry().try_clone().expect("a descriptor")), Names::default());
             Self { poll, dials }
         }
 

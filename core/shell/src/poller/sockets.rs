@@ -12,12 +12,13 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::task::Waker;
 
 /// The [`Sockets`] of a [`Poller`](super::Poller). The token of a socket is its number.
 #[derive(Debug)]
 pub struct PolledSockets {
-    registry: Registry,
+    registry: Arc<Registry>,
     pub(super) dials: Dials,
 }
 
@@ -51,7 +52,8 @@ impl Socket {
 
 impl PolledSockets {
     pub(super) fn new(registry: &Registry, names: Names) -> io::Result<Self> {
-        Ok(Self { registry: registry.try_clone()?, dials: Dials::new(registry.try_clone()?, names) })
+        let registry = Arc::new(registry.try_clone()?);
+        Ok(Self { dials: Dials::new(Arc::clone(&registry), names), registry })
     }
 
     fn register(&self, number: u32, socket: &impl AsRawFd, interest: Interest) -> io::Result<()> {
