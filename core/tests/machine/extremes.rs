@@ -8,7 +8,7 @@ use drupe_core::app::Echo;
 use drupe_core::history::Keep;
 use drupe_core::http::Http;
 use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Rate};
-use drupe_core::outbound::Marks;
+use drupe_core::outbound::{Gather, Marks};
 use drupe_core::telnet::Telnet;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel, TunnelFailure, TunnelReport};
 use drupe_core::wire::{Auto, Protocol, Proxies, Wire};
@@ -128,6 +128,10 @@ fn of_time() -> Vec<Change> {
         ("metrics.errors_kept", |c, x| c.metrics.errors_kept = x.count()),
         ("metrics.durations_kept", |c, x| c.metrics.durations_kept = x.count()),
         ("accept_backoff", |c, x| c.accept_backoff = x.span()),
+        ("outbound.gather.micros", |c, x| {
+            let most = u64::from(Gather::MICROS_MAX);
+            c.outbound.gather = Gather::from_micros(most.min(x.count().into())).expect("in range");
+        }),
     ]
 }
 
