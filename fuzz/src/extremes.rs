@@ -377,7 +377,7 @@ mod tests {
     use drupe_core::Dial;
 
     /// Options with one value here, and what rates and marks consist of.
-    const NOT_DRAWN: [&str; 32] = [
+    const NOT_DRAWN: [&str; 33] = [
         "address",
         "allow",
         "api",
@@ -395,6 +395,8 @@ mod tests {
         "lines",
         "low",
         "max",
+        // The field of `gather`.
+        "micros",
         "monitor",
         "path",
         "peer",

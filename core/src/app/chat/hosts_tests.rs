@@ -5,7 +5,7 @@ use super::directory::{Directory, Outcome};
 use super::messages::{Answer, Request};
 use crate::base::names::confusable_key;
 use crate::base::{ConnId, HostId, Time};
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -15,10 +15,11 @@ use proptest::prelude::*;
 
 const HOSTS: usize = 3;
 
-/// The directories of all hosts. News arrive at once, or never.
+/// The directories of all hosts. News arrive in the order in which they were sent, or never.
 struct Hosts {
     directories: Vec<Directory>,
     is_linked: [bool; HOSTS],
+    sent: VecDeque<(usize, String)>,
     unix: u64,
 }
 
@@ -46,7 +47,12 @@ fn is_shared(room: &str) -> bool {
 
 impl Hosts {
     fn new() -> Self {
-        Self { directories: (0..HOSTS).map(|_| Directory::default()).collect(), is_linked: [true; HOSTS], unix: 1_000 }
+        Self {
+            directories: (0..HOSTS).map(|_| Directory::default()).collect(),
+            is_linked: [true; HOSTS],
+            sent: VecDeque::new(),
+            unix: 1_000,
+        }
     }
 
     fn take(&mut self, step: Step) {
@@ -65,6 +71,7 @@ impl Hosts {
                 (0..HOSTS).for_each(|host| self.tell_all(host));
             }
         }
+        self.deliver();
     }
 
     fn ask(&mut self, host: usize, number: u32, request: Request) {
@@ -94,13 +101,24 @@ impl Hosts {
     }
 
     fn tell(&mut self, from: usize, news: &News) {
-        for to in (0..HOSTS).filter(|to| *to != from && self.is_linked[from] && self.is_linked[*to]).collect::<Vec<_>>()
-        {
+        if self.is_linked[from] {
             // As text, as it is sent.
-            let (news, unix) = (News::parse(&format!("{news}")).expect("well formed"), self.unix);
-            for outcome in self.directories[to].heard(id(to), id(from), news, Time::START, unix) {
-                let (Outcome::Kept(conn) | Outcome::Lost { conn, .. }) = outcome;
-                self.tell_of(to, conn);
+            self.sent.push_back((from, news.to_string()));
+        }
+    }
+
+    /// Delivers all news, in the order in which they were sent, as a broker does.
+    fn deliver(&mut self) {
+        while let Some((from, text)) = self.sent.pop_front() {
+            for to in (0..HOSTS).filter(|to| *to != from) {
+                if !self.is_linked[to] {
+                    continue;
+                }
+                let (news, unix) = (News::parse(&text).expect("well formed"), self.unix);
+                for outcome in self.directories[to].heard(id(to), id(from), news, Time::START, unix) {
+                    let (Outcome::Kept(conn) | Outcome::Lost { conn, .. }) = outcome;
+                    self.tell_of(to, conn);
+                }
             }
         }
     }
