@@ -33,10 +33,10 @@ pub enum Event<'a, N> {
         /// `None` on other wires and for dialled connections.
         request: Option<&'a Request>,
     },
-    /// The user of a connection has changed: see [`Hub::identify`].
+    /// The user of a connection has changed: see [`Hub::identify`](crate::Hub::identify).
     #[non_exhaustive]
     Authenticated {
-        /// The connection whose user has changed; [`Hub::identity`] returns the user.
+        /// The connection whose user has changed; [`Hub::identity`](crate::Hub::identity) returns the user.
         conn: ConnId,
     },
     /// A complete message has arrived.
@@ -89,13 +89,13 @@ pub enum Event<'a, N> {
         /// Length of the whole message, in bytes.
         bytes: usize,
     },
-    /// A timer that [`Hub::wake`] set has expired. Timers are one-shot.
+    /// A timer that [`Hub::wake`](crate::Hub::wake) set has expired. Timers are one-shot.
     Timer(Timer),
     /// A ticket expired before the answer to its work arrived.
     ///
     /// The ticket can no longer be redeemed.
     TicketExpired(Ticket),
-    /// An offloaded job has finished: see [`Hub::offload`].
+    /// An offloaded job has finished: see [`Hub::offload`](crate::Hub::offload).
     #[non_exhaustive]
     Offloaded {
         /// The connection that the job was for.
@@ -103,7 +103,7 @@ pub enum Event<'a, N> {
         /// The job's return value.
         outcome: bool,
     },
-    /// The handler of another [shard](crate::Shard) sent a message: see [`Hub::send_to_shard`].
+    /// The handler of another [shard](crate::Shard) sent a message: see [`Hub::send_to_shard`](crate::Hub::send_to_shard).
     #[non_exhaustive]
     ShardMessage {
         /// The index of the sending shard.
@@ -133,7 +133,7 @@ pub enum Event<'a, N> {
         /// The dial that ended.
         dial: DialId,
     },
-    /// A message of the application on another host: see [`Hub::send_to_hosts`].
+    /// A message of the application on another host: see [`Hub::send_to_hosts`](crate::Hub::send_to_hosts).
     ///
     /// Each shard gets it.
     #[non_exhaustive]
@@ -145,7 +145,8 @@ pub enum Event<'a, N> {
         /// The message's content.
         content: &'a str,
     },
-    /// A request to all hosts of the cluster is answered: see [`Hub::end_everywhere`] and [`Hub::claim`].
+    /// A request to all hosts of the cluster is answered: see [`Hub::end_everywhere`](crate::Hub::end_everywhere) and
+    /// [`Hub::claim`](crate::Hub::claim).
     ///
     /// Each request is answered exactly once, on the shard that made it.
     #[non_exhaustive]
@@ -299,7 +300,7 @@ pub enum Event<'a, N> {
     ///
     /// See [`Machine::reconfigured`](crate::Machine::reconfigured).
     ///
-    /// The handler reads its settings again: see [`Hub::settings`].
+    /// The handler reads its settings again: see [`Hub::settings`](crate::Hub::settings).
     Reconfigured,
     /// A connection has joined a room that has a [home](crate::Home), and receives its messages.
     ///
