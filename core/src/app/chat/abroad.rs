@@ -47,8 +47,9 @@ pub(super) enum News {
 pub(super) struct Abroad {
     hosts: BTreeMap<HostId, People>,
     /// The names in use on other hosts, by their [key](confusable_key). Until hosts have agreed, several may have one.
+    ///
+    /// There is one for each person.
     names: BTreeSet<(String, HostId, ConnId)>,
-    count: usize,
 }
 
 #[derive(Debug)]
@@ -61,10 +62,9 @@ impl Abroad {
     /// Stores a person. Returns the one whose place it takes, and whether it is stored.
     pub(super) fn put(&mut self, host: HostId, stranger: Stranger, now: Time) -> (Option<Stranger>, bool) {
         let before = self.remove(host, stranger.conn);
-        if self.count >= PEOPLE_MAX {
+        if self.names.len() >= PEOPLE_MAX {
             return (before, false);
         }
-        self.count += 1;
         self.names.insert((confusable_key(&stranger.name), host, stranger.conn));
         let people = self.hosts.entry(host).or_insert_with(|| People { heard_at: now, people: BTreeMap::new() });
         people.heard_at = now;
@@ -75,7 +75,6 @@ impl Abroad {
     pub(super) fn remove(&mut self, host: HostId, conn: ConnId) -> Option<Stranger> {
         let removed = self.hosts.get_mut(&host)?.people.remove(&conn)?;
         self.names.remove(&(confusable_key(&removed.name), host, conn));
-        self.count -= 1;
         Some(removed)
     }
 

@@ -40,7 +40,7 @@ struct Room {
     strangers: BTreeSet<(HostId, ConnId)>,
 }
 
-/// What news of another host mean for somebody on this host with the same name.
+/// What happens to a person on this host if one on another host has the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The other one has had the name for longer. This one has another name now.
@@ -118,11 +118,16 @@ impl Directory {
         if let Some((_, stranger)) = self.abroad.find(&name) {
             return Answer::Taken { by: stranger.name.clone() };
         }
-        let Some(person) = self.people.get_mut(&conn) else { return Answer::Nobody };
+        if self.give_name(conn, name, since) { Answer::Renamed } else { Answer::Nobody }
+    }
+
+    /// Gives a person a name that is free. Returns `false` if the person has left.
+    fn give_name(&mut self, conn: ConnId, name: String, since: u64) -> bool {
+        let Some(person) = self.people.get_mut(&conn) else { return false };
         self.names.remove(&confusable_key(&person.name));
-        self.names.insert(key, conn);
+        self.names.insert(confusable_key(&name), conn);
         (person.name, person.since) = (name, since);
-        Answer::Renamed
+        true
     }
 
     fn enter(&mut self, conn: ConnId, room: String) -> Answer {
@@ -224,11 +229,7 @@ impl Directory {
             return Some(Outcome::Kept(ours));
         }
         let name = self.guest();
-        self.names.remove(&key);
-        self.names.insert(confusable_key(&name), ours);
-        if let Some(person) = self.people.get_mut(&ours) {
-            (person.name, person.since) = (name.clone(), unix);
-        }
+        self.give_name(ours, name.clone(), unix);
         Some(Outcome::Lost { conn: ours, name })
     }
 

@@ -124,7 +124,7 @@ impl Hosts {
     }
 
     fn names_in(&mut self, host: usize, room: &str) -> BTreeSet<String> {
-        // Somebody who looks, and leaves again.
+        // One more person joins the room, asks for the names, and leaves.
         let looker = conn(99);
         self.directories[host].answer(looker, Request::Arrive { user: Some("looker".into()) }, 0);
         self.directories[host].answer(looker, Request::Enter { room: room.into() }, 0);

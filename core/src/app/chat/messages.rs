@@ -22,8 +22,8 @@ pub(super) enum Message {
     Answer { conn: ConnId, answer: Answer },
     /// A private message to a connection of the receiving shard.
     Whisper { to: ConnId, from: String, text: String },
-    /// A connection of the receiving shard has another name now, because somebody on another host has had its name
-    /// for longer.
+    /// The first shard gave a connection of the receiving shard a new name. A person on another host took the old one
+    /// earlier.
     Lost { conn: ConnId, name: String },
     /// The link to the broker works. For the first shard, from the one with the link.
     Linked,

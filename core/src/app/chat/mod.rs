@@ -423,7 +423,7 @@ fn send(hub: &mut ChatHub<'_>, shard: u8, message: &Message) {
     hub.send_to_shard(shard, &topic, &message.to_string());
 }
 
-/// Gives a connection another name, because somebody on another host has had its name for longer.
+/// Gives a connection its new name. A person on another host took the old one earlier.
 fn lose(hub: &mut ChatHub<'_>, conn: ConnId, name: &str) {
     let Some(old) = hub.context(conn).map(|member| member.0.name.clone()) else { return };
     hub.send(conn, &format!("* {old} has been in use on another host for longer; you are {name} now"));
