@@ -7,47 +7,33 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use drupe_core::app::Relay;
-use drupe_core::{Config, ConnId, Listen, ListenerId, Machine, Peer, Time};
-use std::hint::black_box;
+use drupe_instructions::{Extra, Server, Wire};
 
 fn fan_out(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("core_fan_out");
-    let cases = [("tcp", 10), ("tcp", 100), ("tcp", 1_000), ("tcp", 10_000), ("telnet", 1_000)];
-    for (scheme, recipients) in cases {
+    let cases = [
+        ("tcp", Wire::Lines, 10),
+        ("tcp", Wire::Lines, 100),
+        ("tcp", Wire::Lines, 1_000),
+        ("tcp", Wire::Lines, 10_000),
+        ("telnet", Wire::Telnet, 1_000),
+    ];
+    for (scheme, wire, recipients) in cases {
         for messages in [1, 64] {
             group.throughput(Throughput::Elements(recipients * messages));
             let id = BenchmarkId::new(format!("{scheme}_{messages}_messages"), recipients);
             group.bench_with_input(id, &recipients, |bencher, &recipients| {
-                let (mut machine, sender) = machine(scheme, recipients);
+                let mut server = Server::new(wire, Relay::default(), Extra::None);
+                let sender = server.connect();
+                for _ in 0..recipients {
+                    server.connect();
+                }
                 let line = [vec![b'x'; 63], vec![b'\n']].concat().repeat(usize::try_from(messages).expect("small"));
-                let mut input = line.clone();
-                bencher.iter(|| {
-                    input.copy_from_slice(&line);
-                    machine.received(Time::START, sender, &mut input);
-                    while let Some(id) = machine.next_changed() {
-                        let bytes = machine
-                            .intent(id)
-                            .map_or(0, |intent| intent.transmit.slices().map(|slice| black_box(slice).len()).sum());
-                        machine.wrote(Time::START, id, bytes);
-                    }
-                    machine.turn_ended(Time::START);
-                });
+                bencher.iter(|| server.turn(sender, &line));
             });
         }
     }
     group.finish();
-}
-
-fn machine(scheme: &str, recipients: u64) -> (Machine<Relay>, ConnId) {
-    let listen: Listen = format!("{scheme}://127.0.0.1:1").parse().expect("well formed");
-    let config = Config::listening([listen]).unlimited();
-    let mut machine = Machine::new(config, Relay::default());
-    let mut accept = || machine.accepted(Time::START, ListenerId::new(0), Peer::Local).expect("room for all");
-    let sender = accept();
-    (0..recipients).for_each(|_| {
-        accept();
-    });
-    (machine, sender)
 }
 
 criterion_group!(benches, fan_out);
