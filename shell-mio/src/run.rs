@@ -1,7 +1,7 @@
 //! The event loop: waits until something is ready, and lets the driver take a turn.
 
 use drupe_core::{Handler, Metrics, Time};
-use drupe_shell::{Driver, Found, Next, Poller, Runtime, Setup};
+use drupe_shell::{Driver, Next, Poller, Runtime, Setup};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -36,14 +36,14 @@ fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
     let mut ready = Vec::new();
     driver.start();
     loop {
-        let (timeout, waits) = match driver.turn(now(), &mut ready, &task) {
+        let timeout = match driver.turn(now(), &mut ready, &task) {
             Next::End => return driver.outcome(),
-            Next::Turn => (Some(Duration::ZERO), false),
-            Next::Wait(until) => (until.map(|until| until.since(now())), true),
+            Next::Turn => Some(Duration::ZERO),
+            Next::Wait(until) => {
+                driver.rest();
+                until.map(|until| until.since(now()))
+            }
         };
-        let found = poller.look(timeout, &mut driver, &mut ready)?;
-        if waits && found != Found::Nothing && driver.rest(now()) {
-            poller.look(Some(Duration::ZERO), &mut driver, &mut ready)?;
-        }
+        poller.look(timeout, &mut driver, &mut ready)?;
     }
 }

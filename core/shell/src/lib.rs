@@ -60,7 +60,7 @@ pub use driver::{Driver, Next};
 pub use mailbox::Mailbox;
 pub use os::{BindError, OsListener, SocketFile, tune, tune_accepted};
 pub use os_stream::{OsStream, TELLS_URGENT};
-pub use poller::{Found, PolledSockets, Poller, Socket};
+pub use poller::{PolledSockets, Poller, Socket};
 pub use queue::{DriverMessage, Reconfigured};
 pub use ready::{ReadyKey, ReadyQueue};
 pub use remote::Remote;

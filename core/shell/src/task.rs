@@ -1,4 +1,4 @@
-use super::poller::{Found, PolledSockets, Poller};
+use super::poller::{PolledSockets, Poller};
 use super::{AsyncRuntime, Driver, Next, Setup};
 use drupe_core::{Handler, Metrics, Time};
 
@@ -31,8 +31,6 @@ struct Running<H: Handler, R: AsyncRuntime> {
     sleep: R::Sleep,
     asleep_until: Option<Time>,
     started: Instant,
-    /// Whether the last turn had nothing more to do, so that the next one may [rest](Driver::rest) first.
-    has_waited: bool,
     /// Whether more may be ready than the poller has told.
     has_more: bool,
 }
@@ -81,7 +79,6 @@ impl<H: Handler, R: AsyncRuntime> Running<H, R> {
             sleep,
             asleep_until: None,
             started,
-            has_waited: false,
             has_more: false,
         })
     }
@@ -91,7 +88,7 @@ impl<H: Handler, R: AsyncRuntime> Running<H, R> {
         match self.driver.turn(Time::START + self.started.elapsed(), &mut self.ready, cx.waker()) {
             Next::End => return Poll::Ready(self.driver.outcome()),
             Next::Wait(until) if !self.has_more => {
-                self.has_waited = true;
+                self.driver.rest();
                 if let Some(until) = until {
                     self.wait(until, cx);
                 }
@@ -101,24 +98,18 @@ impl<H: Handler, R: AsyncRuntime> Running<H, R> {
         Poll::Pending
     }
 
-    /// Looks what is ready, and rests if it may.
+    /// Looks what is ready.
     fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Self { driver, watch, poller, ready, started, has_more, .. } = self;
-        let (is_left, mut has_found) = (core::mem::take(has_more), false);
+        let Self { driver, watch, poller, ready, has_more, .. } = self;
+        let is_left = core::mem::take(has_more);
         let mut look = || {
-            let found = poller.look(Some(Duration::ZERO), driver, ready)?;
-            has_found |= found != Found::Nothing;
-            *has_more = found == Found::Part;
+            *has_more = poller.look(Some(Duration::ZERO), driver, ready)?;
             Ok(!*has_more)
         };
         if is_left {
             look()?;
         }
-        R::poll_readable(watch, cx, &mut look)?;
-        if core::mem::take(&mut self.has_waited) && has_found && driver.rest(Time::START + started.elapsed()) {
-            *has_more = poller.look(Some(Duration::ZERO), driver, ready)? == Found::Part;
-        }
-        Ok(())
+        R::poll_readable(watch, cx, &mut look)
     }
 
     fn wait(&mut self, until: Time, cx: &mut Context<'_>) {

@@ -5,7 +5,7 @@ use core::time::Duration;
 /// A *turn* handles everything that is ready, and then writes once to each connection. The more messages one turn
 /// handles, the less each delivery costs. So with several publishers it saves much of the processor's time to
 /// collect messages before a turn. In exchange, every message on the same worker may arrive later by this time,
-/// including echoes and direct messages. A worker that has not sent to rooms for this time does not rest.
+/// including echoes and direct messages. A worker rests only after a turn that sent to rooms.
 ///
 /// A shell obeys [`Machine::rests_until`](crate::Machine::rests_until).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

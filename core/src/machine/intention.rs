@@ -178,9 +178,9 @@ impl<H: Handler> Machine<H> {
 
     /// Returns when the shell may take its next turn, if it should rest until then.
     ///
-    /// A shell that waited until something was ready sleeps until this time. Then it looks again at what is ready, and
-    /// takes one turn with all of it. The rest is at most that of [`Gather`](crate::outbound::Gather) after the end
-    /// of the last turn. A time that has passed means nothing.
+    /// The shell sleeps until this time before it looks what is ready, so that the next turn handles more at once. The
+    /// time is that of the last turn that sent messages to rooms, and the rest that [`Gather`](crate::outbound::Gather)
+    /// sets. If the writes of a turn take long, count the rest from their end. A time that has passed means nothing.
     #[must_use]
     pub fn rests_until(&self) -> Option<Time> {
         self.state.outbound.rests_until

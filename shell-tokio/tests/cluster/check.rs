@@ -5,6 +5,10 @@
 //! the run began, and acknowledged before another message of the run was sent. Whether the broker still has that message
 //! does not matter: if it has lost it, the member must have been told of a gap.
 //!
+//! The gap may come after later messages in one case: no broker has the message any more, and the member's host never
+//! had it. Then only the host of the publisher can know, and it tells the others once it has read the room's history. That
+//! the broker lost the message is proved by its numbers: a later message has no higher one.
+//!
 //! With some brokers, rooms share their numbers, so that numbers only rise. There, hosts give epochs: a message may be
 //! acknowledged in an epoch that another host knows to be over.
 
@@ -20,6 +24,8 @@ pub(crate) struct Found {
     pub(crate) gaps: usize,
     /// Number of acknowledged messages that this member did not receive.
     pub(crate) not_received: usize,
+    /// Number of these that the broker lost, and of which the member was told after later messages.
+    pub(crate) told_late: usize,
 }
 
 impl Found {
@@ -28,6 +34,7 @@ impl Found {
             delivered: self.delivered + other.delivered,
             gaps: self.gaps + other.gaps,
             not_received: self.not_received + other.not_received,
+            told_late: self.told_late + other.told_late,
         }
     }
 }
@@ -60,30 +67,41 @@ impl Run {
     }
 }
 
-/// Checks what one member received of one room. `ledger`: the acknowledged messages of that room, in any order.
-pub(crate) fn check(seen: &[Seen], ledger: &[Acknowledged], has_holes: bool) -> Result<Found, String> {
-    let mut found = Found::default();
+/// Checks what one member received of one room. `ledger`: the acknowledged messages of that room, in any order. `all`:
+/// those of all rooms, if rooms share their numbers.
+pub(crate) fn check(seen: &[Seen], ledger: &[Acknowledged], all: Option<&[Acknowledged]>) -> Result<Found, String> {
+    let (mut found, has_holes) = (Found::default(), all.is_some());
     let (runs, places) = runs(seen, &mut found, has_holes)?;
     found.delivered = places.len();
     let sent_at: HashMap<Id, Instant> = ledger.iter().map(|entry| (entry.id, entry.sent_at)).collect();
-    let spans: Vec<(Instant, Option<Instant>)> = runs
-        .iter()
-        .map(|run| (run.started_at, run.ids.iter().filter_map(|id| sent_at.get(id)).max().copied()))
-        .collect();
-    for Acknowledged { id, position, sent_at, told_at } in ledger {
-        match places.get(id) {
-            Some(place) if place == position => continue,
+    let last_sent: Vec<Option<Instant>> =
+        runs.iter().map(|run| run.ids.iter().filter_map(|id| sent_at.get(id)).max().copied()).collect();
+    for missing in ledger {
+        let (id, position) = (missing.id, missing.position);
+        match places.get(&id) {
+            Some(place) if *place == position => continue,
             Some(place) if has_holes && (place.offset, place.mark) == (position.offset, position.mark) => continue,
             Some(place) => return Err(format!("{id:?} came at {}, not at {}", place.text(), position.text())),
             None => found.not_received += 1,
         }
-        let is_within =
-            |(start, last): &(Instant, Option<Instant>)| start < sent_at && last.is_some_and(|last| last > *told_at);
-        if let Some(number) = spans.iter().position(is_within) {
+        let is_within = |place: &usize| {
+            runs[*place].started_at < missing.sent_at && last_sent[*place].is_some_and(|last| last > missing.told_at)
+        };
+        let Some(number) = (0..runs.len()).find(is_within) else { continue };
+        let told_at = runs.get(number + 1).map(|next| next.started_at);
+        if told_at.is_some_and(|until| is_lost(missing, until, all.unwrap_or(ledger))) {
+            found.told_late += 1;
+        } else {
             return Err(format!("{id:?} at {} is missing in run {number}, without a gap", position.text()));
         }
     }
     Ok(found)
+}
+
+/// Returns `true` if the numbers prove that the broker lost a message before some time.
+fn is_lost(missing: &Acknowledged, until: Instant, numbers: &[Acknowledged]) -> bool {
+    let is_later = |entry: &&Acknowledged| entry.sent_at > missing.told_at && entry.told_at < until;
+    numbers.iter().filter(is_later).any(|entry| entry.position.offset <= missing.position.offset)
 }
 
 fn runs(seen: &[Seen], found: &mut Found, has_holes: bool) -> Result<(Vec<Run>, HashMap<Id, Position>), String> {

@@ -176,10 +176,11 @@ pub(crate) fn compare(records: &[(usize, Record)], ledgers: &[Ledger], has_holes
     }
     let (mut found, mut gaps_of_hosts) = (Found::default(), [0; 3]);
     let (mut whys, mut seen_ids) = (BTreeMap::new(), HashSet::new());
+    let all: Vec<_> = by_room.values().flatten().copied().collect();
     for (number, (host, record)) in records.iter().enumerate() {
         for (room, seen) in &record.rooms {
             let ledger = by_room.get(&**room).map_or(&[][..], Vec::as_slice);
-            let here = check(seen, ledger, has_holes).unwrap_or_else(|error| {
+            let here = check(seen, ledger, has_holes.then_some(&all[..])).unwrap_or_else(|error| {
                 panic!(
                     "member {number} on host {host} ({}) in {room}: {error}\n{}",
                     SHELLS[*host],
@@ -199,11 +200,10 @@ pub(crate) fn compare(records: &[(usize, Record)], ledgers: &[Ledger], has_holes
     for why in ledgers.iter().flat_map(|ledger| &ledger.refused) {
         *refused.entry(why.clone()).or_insert(0) += 1;
     }
-    let all = || by_room.values().flatten();
     Outcome {
         found,
-        acknowledged: all().count(),
-        unseen: all().filter(|entry| !seen_ids.contains(&entry.id)).count(),
+        acknowledged: all.len(),
+        unseen: all.iter().filter(|entry| !seen_ids.contains(&entry.id)).count(),
         refused,
         unknown: ledgers.iter().map(|ledger| ledger.unknown).sum(),
         whys,

@@ -170,18 +170,17 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.next()
     }
 
-    /// Sleeps if the machine [rests](drupe_core::Machine::rests_until) at `now`. Returns whether it has slept.
+    /// Sleeps after a turn that sent messages to rooms, if the machine [rests](drupe_core::Machine::rests_until).
     ///
-    /// Call it if something has become ready after [`Next::Wait`]. If it returns true, look again at what is ready,
-    /// and then take the turn. It blocks the thread for up to 500 µs, because the timers of most runtimes are not
-    /// that precise.
-    pub fn rest(&self, now: Time) -> bool {
-        let until = self.machine.rests_until().unwrap_or(now);
-        let rest = until.since(now).saturating_sub(WAKES_LATE);
+    /// Call it after [`Next::Wait`], before you look what is ready. The rest is counted from now, because the writes of
+    /// a turn to many members take longer than a rest. It blocks the thread for up to 500 µs: the timers of most runtimes
+    /// are not that precise.
+    pub fn rest(&self) {
+        let until = self.machine.rests_until().unwrap_or(self.now);
+        let rest = until.since(self.now).saturating_sub(WAKES_LATE);
         if !rest.is_zero() {
             std::thread::sleep(rest);
         }
-        !rest.is_zero()
     }
 
     /// Returns the sockets of the runtime.

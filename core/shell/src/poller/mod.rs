@@ -30,18 +30,6 @@ pub struct Poller {
     events: Events,
 }
 
-/// How much a [`Poller`] has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
-pub enum Found {
-    /// Nothing was ready.
-    Nothing,
-    /// Everything that was ready.
-    All,
-    /// A part of it: look again without waiting.
-    Part,
-}
-
 impl Poller {
     /// Creates an event queue.
     ///
@@ -77,7 +65,8 @@ impl Poller {
 
     /// Waits until something is ready, or until the timeout has passed. Appends the numbers of what is ready.
     ///
-    /// Without a timeout, it waits as long as nothing happens.
+    /// Without a timeout, it waits as long as nothing happens. Returns true if more may be ready: then look again without
+    /// waiting.
     ///
     /// # Errors
     /// If the system cannot read the queue.
@@ -86,7 +75,7 @@ impl Poller {
         timeout: Option<Duration>,
         driver: &mut Driver<H, PolledSockets>,
         ready: &mut Vec<u32>,
-    ) -> io::Result<Found> {
+    ) -> io::Result<bool> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,
@@ -106,11 +95,7 @@ impl Poller {
                 }
             }
         }
-        Ok(match count {
-            0 => Found::Nothing,
-            EVENTS_AT_ONCE => Found::Part,
-            _ => Found::All,
-        })
+        Ok(count == EVENTS_AT_ONCE)
     }
 }
 
