@@ -71,16 +71,7 @@ impl<H: Handler, R: AsyncRuntime> Running<H, R> {
         driver.start();
         let started = Instant::now();
         let (ready, sleep) = (Vec::new(), R::sleep(started));
-        Ok(Self {
-            driver,
-            watch,
-            poller,
-            ready,
-            sleep,
-            asleep_until: None,
-            started,
-            has_more: false,
-        })
+        Ok(Self { driver, watch, poller, ready, sleep, asleep_until: None, started, has_more: false })
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Metrics>> {

@@ -3,7 +3,7 @@
 use super::Cluster;
 use super::broker::{Answer, Part, Request};
 use super::engine::Link;
-use super::follow::{follow, is_contradicted, is_lost};
+use super::follow::{follow, is_contradicted, is_gone, is_lost};
 use super::output::Output;
 use super::purpose::Purpose;
 use super::room::Step;
@@ -122,7 +122,7 @@ impl Cluster {
     /// Handles a part of the history of a room.
     pub(super) fn filled(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
         let Some(room) = self.rooms.get(name) else { return };
-        let (Some(top), age) = (room.top, room.keep.age) else { return };
+        let (Some(top), keep) = (room.top, room.keep) else { return };
         let Answer::Page(page) = answer else { return self.read_failed(now, name) };
         let Some(end) = page.top else { return self.reopen(now, name) };
         let is_too_long = end.epoch == top.epoch && page.is_above;
@@ -140,7 +140,7 @@ impl Cluster {
             // Nothing here may be missing, but what this host published or knew is.
             return self.begin_epoch(now, name, end.epoch);
         }
-        match follow(&page, top, age) {
+        match follow(&page, top, keep.age) {
             Ok(messages) => {
                 let mut last = top;
                 for message in messages {
@@ -155,7 +155,7 @@ impl Cluster {
                 }
             }
             Err(_) if is_too_long => self.moved(now, name, end, Gap::TooMany),
-            Err(why) if is_contradicted(top, why) => {
+            Err(why) if is_contradicted(top, why) || why == Gap::TooOld && is_gone(top, &page, keep) => {
                 self.begin_epoch(now, name, top.epoch);
             }
             Err(why) => self.moved(now, name, end, why),

@@ -1,7 +1,7 @@
 //! Whether a page of a history follows a position without a gap. Pure decisions.
 
 use super::broker::{Message, Page, Previous};
-use crate::history::{Gap, Position};
+use crate::history::{Gap, Keep, Position};
 use core::time::Duration;
 
 /// Returns the messages of a page after a position, if none is missing between.
@@ -76,6 +76,23 @@ pub(super) fn is_lost(kept: Position, since: Position, page: &Page) -> bool {
     let mut offsets = page.messages.iter().map(|message| message.position.offset);
     let (first, has_later) = (offsets.clone().next(), offsets.clone().any(|offset| offset > kept.offset));
     has_later && first.is_some_and(|first| first < kept.offset) && offsets.all(|offset| offset != kept.offset)
+}
+
+/// Returns `true` if a page that begins at a position shows that the broker has lost the message there, although all
+/// later ones are fewer than the history keeps.
+///
+/// This is for offsets with holes. Elsewhere the next message names the mark of the one before.
+pub(super) fn is_gone(since: Position, page: &Page, keep: Keep) -> bool {
+    let later = || page.messages.iter().skip_while(|message| message.position.offset < since.offset);
+    let is_of_history = |message: &Message| {
+        // One without content has begun an epoch, or has removed all messages before it.
+        message.position.offset > since.offset
+            && message.data.is_some()
+            && !matches!(message.previous, Previous::Mark(_))
+    };
+    let is_whole = page.messages.last().map(|message| message.position) == page.top;
+    let has_room = u32::try_from(later().count()).is_ok_and(|count| count < keep.messages);
+    is_whole && has_room && later().all(is_of_history) && page.top.is_some_and(|top| top.epoch == since.epoch)
 }
 
 /// Returns `true` if a message is as old as `age` or older. The time is that of the broker.
@@ -189,6 +206,29 @@ mod tests {
         let mut holed = page_with_holes(&[3, 7, 9], 9);
         holed.messages.remove(1);
         assert_eq!(offsets(&holed, (7, 3, 103), None), Err(Gap::TooOld));
+    }
+
+    #[test]
+    fn message_that_is_gone_is_lost_if_the_history_has_space_for_it() {
+        let since = Position::new(7, 5, 105);
+        for (offsets, top, messages_max, expected) in [
+            (&[7, 9][..], 9, 3, true),
+            (&[3, 7, 9], 9, 3, true),
+            // It may have been removed for a later one.
+            (&[7, 9], 9, 2, false),
+            // It is there, or the rest may be somewhere else.
+            (&[5, 7, 9], 9, 5, false),
+            (&[7], 9, 5, false),
+            (&[], 9, 5, false),
+        ] {
+            let page = page_with_holes(offsets, top);
+            assert_eq!(is_gone(since, &page, Keep::messages(messages_max)), expected, "{offsets:?}");
+            assert!(!is_gone(Position { epoch: 6, ..since }, &page, Keep::messages(messages_max)));
+        }
+        let mut removed = page_with_holes(&[7, 9], 9);
+        removed.messages[0].data = None;
+        assert!(!is_gone(since, &removed, Keep::messages(5)), "somebody has removed it");
+        assert!(!is_gone(since, &page(7..=9, 9), Keep::messages(5)), "marks decide");
     }
 
     #[test]

@@ -29,8 +29,10 @@ impl Cluster {
             && let Some((name, room)) = self.rooms.remove_entry(name)
         {
             self.forget_people(&name, &room.people);
-            if let Some(top) = room.top.filter(|top| *top != UNKNOWN) {
-                self.kept.add(&name, room.keep, top, Some(room.past));
+            let top = room.top.filter(|top| *top != UNKNOWN);
+            // What no history has confirmed yet must be compared later.
+            if let Some(last) = room.kept.last().or(top) {
+                self.kept.add(&name, room.keep, last, Some(room.past));
             }
             if let Some(link) = self.link.as_mut().filter(|link| link.is_up()) {
                 link.unsubscribe(now, &name);

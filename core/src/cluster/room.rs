@@ -132,6 +132,11 @@ impl Kept {
         self.0.retain(|(_, position)| position.epoch == confirmed.epoch && position.offset > confirmed.offset);
     }
 
+    /// Returns the position of the last message.
+    pub(super) fn last(&self) -> Option<Position> {
+        self.0.last().map(|(_, position)| *position)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Position> {
         self.0.iter().map(|(_, position)| *position)
     }

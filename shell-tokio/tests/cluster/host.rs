@@ -2,6 +2,7 @@
 
 use crate::cluster::record::{Shared, locked};
 use crate::support::Directory;
+use drupe_tokio::core::app::Chat;
 use drupe_tokio::core::kit::{App, Cx, RoomRules, Router, Service};
 use drupe_tokio::core::{ClusterAnswer, EndTarget, Event, Identity, NoNote, Reason};
 use std::io::{BufRead, BufReader, Write};
@@ -52,7 +53,9 @@ impl Broker {
 /// The rest of the configuration of each host.
 const SETTINGS: &str = "\
 workers: 2
-listeners: { hall: { address: '127.0.0.1:0', protocol: length } }
+listeners:
+  hall: { address: '127.0.0.1:0', protocol: length, app: hall }
+  talk: { address: '127.0.0.1:0', protocol: lines, app: chat }
 rooms:
   recover_max: 10000
   history_max: 1GiB
@@ -70,6 +73,8 @@ pub(crate) struct Host {
     child: Child,
     _directory: Directory,
     pub(crate) port: u16,
+    /// The port of the chat.
+    pub(crate) chat: u16,
     log: Shared<String>,
 }
 
@@ -95,16 +100,17 @@ impl Host {
             }
         });
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let port = loop {
+        let mut port_of = |scheme: &str| loop {
             let Some(Ok(line)) = lines.next() else { panic!("{shell} does not start: {}", locked(&log)) };
-            if let Some((_, address)) = line.split_once("listening on ") {
+            if let Some((_, address)) = line.split_once(&format!("listening on {scheme}://")) {
                 let digits = address.rsplit(':').next().and_then(|rest| rest.split(['?', '/']).next());
                 break digits.and_then(|port| port.parse().ok()).expect("a port");
             }
         };
+        let (port, chat) = (port_of("length"), port_of("tcp"));
         // What it still prints must not block it.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, _directory: directory, port, log }
+        Self { child, _directory: directory, port, chat, log }
     }
 
     /// Returns what it has logged about its link to the broker.
@@ -208,9 +214,15 @@ fn service() -> Service<Hall> {
 fn process() {
     let name = "hall";
     let code = match std::env::var("DRUPE_TEST_HOST").as_deref() {
-        Ok("tokio") => drupe_tokio::program(name).app(name, |_| service()).run_from([name]),
-        Ok("mio") => drupe_mio::program(name).app(name, |_| service()).run_from([name]),
-        Ok("smol") => drupe_smol::program(name).app(name, |_| service()).run_from([name]),
+        Ok("tokio") => {
+            drupe_tokio::program(name).app(name, |_| service()).app("chat", |_| Chat::default()).run_from([name])
+        }
+        Ok("mio") => {
+            drupe_mio::program(name).app(name, |_| service()).app("chat", |_| Chat::default()).run_from([name])
+        }
+        Ok("smol") => {
+            drupe_smol::program(name).app(name, |_| service()).app("chat", |_| Chat::default()).run_from([name])
+        }
         _ => return,
     };
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));

@@ -11,6 +11,7 @@ mod redis;
 mod stage;
 mod wire;
 
+mod case_chat;
 mod case_failover;
 mod case_hosts;
 mod case_keys;

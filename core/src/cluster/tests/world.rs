@@ -146,9 +146,9 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }
 
-/// Returns the number of worlds. `DRUPE_WORLDS=1000` runs that many, and `DRUPE_SEED=7` runs one.
+/// Returns the number of worlds. `DRUPE_WORLDS=10000` runs that many, and `DRUPE_SEED=7` runs one.
 fn worlds() -> u64 {
-    number("DRUPE_WORLDS").unwrap_or(500)
+    number("DRUPE_WORLDS").unwrap_or(1_000)
 }
 
 #[test]
