@@ -23,24 +23,17 @@ struct Connection {
 /// # Errors
 /// If listening, accepting a connection or epoll fails.
 ///
-/// # Panics
-/// If epoll returns an invalid file descriptor.
 pub fn serve(at: SocketAddr, told: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let listener = TcpListener::bind(at)?;
     listener.set_nonblocking(true)?;
     told(listener.local_addr()?);
-    // SAFETY: the call takes no pointers.
-    let epoll = unsafe { libc::epoll_create1(0) };
+    let (epoll, mut ready) = events();
     add(epoll, listener.as_raw_fd())?;
     let mut connections = BTreeMap::<i32, Connection>::new();
-    let (mut events, mut scratch, mut batch) =
-        (vec![libc::epoll_event { events: 0, u64: 0 }; 1024], vec![0; 1 << 16], Vec::new());
+    let (mut scratch, mut batch) = (vec![0; 1 << 16], Vec::new());
     loop {
-        // SAFETY: the pointer and the count belong to the same vector.
-        let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), 1024, -1) };
         batch.clear();
-        for event in &events[..usize::try_from(count).unwrap_or(0)] {
-            let fd = i32::try_from(event.u64).expect("a descriptor");
+        for fd in wait(epoll, &mut ready) {
             if fd == listener.as_raw_fd() {
                 while let Ok((stream, _)) = listener.accept() {
                     stream.set_nonblocking(true)?;
@@ -86,7 +79,23 @@ fn write(connection: &mut Connection, batch: &[u8]) -> bool {
     result.is_ok_and(|written| written == length)
 }
 
-fn add(epoll: i32, fd: i32) -> io::Result<()> {
+/// Creates an event queue, and the space for its answers.
+pub(crate) fn events() -> (i32, Vec<libc::epoll_event>) {
+    // SAFETY: the call takes no pointers.
+    let epoll = unsafe { libc::epoll_create1(0) };
+    (epoll, vec![libc::epoll_event { events: 0, u64: 0 }; 1024])
+}
+
+/// Waits until descriptors are ready.
+pub(crate) fn wait(epoll: i32, ready: &mut [libc::epoll_event]) -> impl Iterator<Item = i32> {
+    let most = i32::try_from(ready.len()).unwrap_or(i32::MAX);
+    // SAFETY: the pointer and the count belong to the same slice.
+    let count = unsafe { libc::epoll_wait(epoll, ready.as_mut_ptr(), most, -1) };
+    let ready = &ready[..usize::try_from(count).unwrap_or(0)];
+    ready.iter().map(|event| i32::try_from(event.u64).expect("a descriptor"))
+}
+
+pub(crate) fn add(epoll: i32, fd: i32) -> io::Result<()> {
     let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: u64::try_from(fd).unwrap_or(0) };
     // SAFETY: the event outlives the call.
     if unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event) } == 0 {

@@ -1,6 +1,6 @@
 //! Relays to benchmark, each on its own thread: Drupe's shells, and two others for comparison.
 //!
-//! [`cluster`] measures shared rooms with a real Redis server, and [`capacity`] finds out in virtual time what breaks
+//! [`tls`] has servers with TLS. [`cluster`] measures shared rooms with a real Redis server, and [`capacity`] finds out in virtual time what breaks
 //! first in a cluster of many hosts.
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
@@ -11,9 +11,12 @@ pub mod cluster;
 mod idiomatic;
 mod load;
 mod processes;
+mod samples;
+pub mod tls;
 
 pub use load::{Load, Receivers};
 pub use processes::{Process, own_cpu};
+pub use samples::Samples;
 
 use drupe_core::app::Relay;
 use drupe_core::{Config, Listen};

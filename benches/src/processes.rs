@@ -48,7 +48,8 @@ impl Process {
         Self::start(command, address)
     }
 
-    fn start(mut command: Command, address: SocketAddr) -> io::Result<Self> {
+    /// Starts a process that listens at an address.
+    pub(crate) fn start(mut command: Command, address: SocketAddr) -> io::Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let process = Self { child, address };
         let began = Instant::now();

@@ -10,7 +10,7 @@
 
 #![allow(clippy::expect_used, reason = "a report that cannot be made should fail at once")]
 
-use drupe_benches::{Hub, Load, MESSAGES};
+use drupe_benches::{Hub, Load, MESSAGES, Samples};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -31,11 +31,11 @@ fn main() -> io::Result<()> {
     for messages in MESSAGES {
         let runs: Vec<_> = (0..repetitions as usize).map(|turn| run(&hubs, turn, messages, time)).collect();
         let cells = (0..hubs.len()).map(|hub| {
-            let times = sorted(runs.iter().map(|run| run[hub]));
-            let ratios = sorted(runs.iter().map(|run| run[hub] / run[0]));
-            let [low, middle, high] = [0.1, 0.5, 0.9].map(|share| at(&ratios, share));
+            let times: Samples = runs.iter().map(|run| run[hub]).collect();
+            let ratios: Samples = runs.iter().map(|run| run[hub] / run[0]).collect();
+            let [low, middle, high] = [10, 50, 90].map(|percent| ratios.at(percent));
             let ratio = if hub == 0 { "1".into() } else { format!("{middle:.2}, {low:.2} to {high:.2}") };
-            format!(" {:.2} ms ({ratio})", at(&times, 0.5) * 1e3)
+            format!(" {:.2} ms ({ratio})", times.median() * 1e3)
         });
         writeln!(out, "| {messages} |{} |", cells.collect::<Vec<_>>().join(" |"))?;
     }
@@ -63,23 +63,5 @@ fn measure(hub: SocketAddr, messages: usize, time: Duration) -> f64 {
         load.round(messages);
         rounds.push(round.elapsed().as_secs_f64());
     }
-    at(&sorted(rounds.into_iter()), 0.5)
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-/// The quantile of sorted values: the value with a share `share` of the others below it.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a few thousand values"
-)]
-fn at(sorted: &[f64], share: f64) -> f64 {
-    let place = ((sorted.len().saturating_sub(1)) as f64 * share).round() as usize;
-    sorted.get(place).copied().unwrap_or(f64::NAN)
+    rounds.into_iter().collect::<Samples>().median()
 }

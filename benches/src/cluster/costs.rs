@@ -1,8 +1,8 @@
 //! What a Redis server needs for each command of a link, with a client library: the figures of the capacity tool.
 
-use super::samples::{Samples, float};
 use super::serving::KEPT;
 use crate::processes::{Process, own_cpu};
+use crate::samples::{Samples, float};
 use redis::{Cmd, Connection, Pipeline, cmd};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

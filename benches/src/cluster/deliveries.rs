@@ -1,8 +1,8 @@
 //! The processor time per message to a member, in a shared room and in one at home.
 
 use super::client::Client;
-use super::samples::{Samples, float};
 use crate::processes::Process;
+use crate::samples::{Samples, float};
 use std::io::{self, Write};
 
 const MESSAGE_BYTES: usize = 256;

@@ -1,8 +1,8 @@
 //! What the broker adds to the time from sending a message to receiving it, at a low rate.
 
 use super::client::Client;
-use super::samples::{Samples, float};
 use crate::processes::Process;
+use crate::samples::{Samples, float};
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! The memory of a link that is idle.
 
-use super::samples::{Samples, float};
 use crate::processes::Process;
+use crate::samples::{Samples, float};
 use std::io::{self, Write};
 
 pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()> {

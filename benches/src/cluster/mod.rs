@@ -11,7 +11,6 @@ mod latency;
 mod memory;
 mod publishes;
 mod repair;
-mod samples;
 mod serving;
 
 pub(crate) use client::Client;

@@ -2,8 +2,8 @@
 
 use super::client::Client;
 use super::costs::{Kind, Library};
-use super::samples::{Samples, float};
 use crate::processes::{Process, own_cpu};
+use crate::samples::{Samples, float};
 use std::io::{self, Write};
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! How long it takes after a cut of the link until the members of all rooms have what they missed.
 
-use super::samples::Samples;
 use crate::processes::{Process, free_address};
+use crate::samples::Samples;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};

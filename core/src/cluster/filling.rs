@@ -60,6 +60,17 @@ impl Cluster {
         }
     }
 
+    /// Asks for the position of a room that is new here, before anything is published that its first member must get.
+    pub(super) fn open_at_once(&mut self, now: Time, name: &Arc<str>) {
+        let may_read = self.is_up() && self.filling.under_way < READS_MAX;
+        let room = self.rooms.get_mut(name).filter(|room| room.step == Step::Wanted && room.top.is_none());
+        if let Some(room) = room.filter(|_| may_read) {
+            room.step = Step::Reading;
+            self.filling.under_way += 1;
+            self.reopen(now, name);
+        }
+    }
+
     /// Sends the reads that may be sent now.
     pub(super) fn fill_rooms(&mut self, now: Time) {
         while self.is_up() && self.filling.under_way < READS_MAX {

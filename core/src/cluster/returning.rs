@@ -35,6 +35,7 @@ impl Cluster {
             Some(position) if ask.since.is_none() => self.tell(name, ask, position, Ok(Arc::default())),
             _ => {
                 self.wait(name, [ask]);
+                self.open_at_once(now, name);
                 self.read_for_asks(now, name);
             }
         }

@@ -55,7 +55,7 @@ const SETTINGS: &str = "\
 workers: 2
 listeners:
   hall: { address: '127.0.0.1:0', protocol: length, app: hall }
-  talk: { address: '127.0.0.1:0', protocol: lines, app: chat }
+  talk: { address: '127.0.0.1:0', protocol: tcp, app: chat }
 rooms:
   recover_max: 10000
   history_max: 1GiB

@@ -2,26 +2,31 @@
 
 /// The samples of one quantity.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Samples(Vec<f64>);
+pub struct Samples(Vec<f64>);
 
 impl Samples {
-    pub(super) fn add(&mut self, sample: f64) {
+    /// Adds a sample.
+    pub fn add(&mut self, sample: f64) {
         self.0.push(sample);
         self.0.sort_by(f64::total_cmp);
     }
 
-    pub(super) fn median(&self) -> f64 {
+    /// Returns the median.
+    #[must_use]
+    pub fn median(&self) -> f64 {
         self.at(50)
     }
 
     /// Returns the sample below which this percentage of the others lie.
-    pub(super) fn at(&self, percent: usize) -> f64 {
+    #[must_use]
+    pub fn at(&self, percent: usize) -> f64 {
         let place = (self.0.len().saturating_sub(1) * percent + 50) / 100;
         self.0.get(place).copied().unwrap_or(f64::NAN)
     }
 
     /// Returns the median and the range of the middle 80 %, each multiplied by `scale`.
-    pub(super) fn text(&self, scale: f64, decimals: usize) -> String {
+    #[must_use]
+    pub fn text(&self, scale: f64, decimals: usize) -> String {
         let [low, middle, high] = [10, 50, 90].map(|percent| self.at(percent) * scale);
         format!("{middle:.decimals$} ({low:.decimals$} to {high:.decimals$})")
     }
@@ -36,7 +41,7 @@ impl FromIterator<f64> for Samples {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-pub(super) const fn float(count: usize) -> f64 {
+pub(crate) const fn float(count: usize) -> f64 {
     count as f64
 }
 
