@@ -69,9 +69,14 @@ impl Host {
     }
 
     fn ask(&mut self, number: u64, since: Option<Position>) {
+        self.ask_only(number, since);
+        self.run();
+    }
+
+    /// Asks, and sends nothing yet.
+    fn ask_only(&mut self, number: u64, since: Option<Position>) {
         let ask = Ask { from: 0, number, since, messages_max: 100, bytes_max: 1_000, asked_at: self.now, tries: 0 };
         self.cluster.ask(self.now, &"news".into(), Keep::messages(10), false, ask);
-        self.run();
     }
 
     fn publish(&mut self, text: &str) {
@@ -131,6 +136,21 @@ fn text(message: &OutgoingBuf) -> String {
     match message {
         OutgoingBuf::Same(payload) => payload.as_str().unwrap_or("?").into(),
         OutgoingBuf::Negotiated { text, .. } => text.to_string(),
+    }
+}
+
+#[test]
+fn member_gets_what_was_published_right_after_it_joined() {
+    for wait in [Duration::from_secs(1), Duration::ZERO] {
+        let mut host = Host::new();
+        // Also while the other rooms still wait for their histories.
+        host.cut();
+        host.run();
+        host.pass(Duration::from_millis(150) + wait);
+        drop(host.told());
+        host.ask_only(1, None);
+        host.publish("at once");
+        assert_eq!(host.told().last().map(String::as_str), Some("1 at once"), "{wait:?}");
     }
 }
 
