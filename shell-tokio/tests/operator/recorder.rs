@@ -116,10 +116,8 @@ fn recording_that_cannot_be_repeated_says_why() {
     let directory = Directory::new("recorder-others");
     let recording = record(&directory, "");
     let (is_good, shown) = replay(&recording, &directory, &[]);
-    assert!(
-        is_good && shown.contains("not replayed: it omits what peers sent") && !shown.contains("hello everybody\\n"),
-        "{shown}"
-    );
+    let has_input = shown.lines().any(|line| line.contains(" received ") && line.contains("hello everybody"));
+    assert!(is_good && shown.contains("not replayed: it omits what peers sent") && !has_input, "{shown}");
     let original = read(&recording);
     let other = recording.with_extension("other");
     for (changed, more, words) in [
