@@ -87,7 +87,7 @@ fn openssh_and_plink_log_in_with_a_password() {
     let stage = Stage::new("passwords");
     let program = stage.start(
         "listeners: { a: { address: '127.0.0.1:0', protocol: ssh, app: echo, ssh: { host_key: host, passwords: true } } }
-authentication: { enabled: true, iterations: 4096, users: { ann: { password: correct } } }\n",
+authentication: { enabled: true, iterations: 4096, tries: 1, users: { ann: { password: correct } } }\n",
         1,
     );
     let fingerprint = stage.fingerprint();
@@ -95,9 +95,10 @@ authentication: { enabled: true, iterations: 4096, users: { ann: { password: cor
         let Some((code, said)) = log_in(&stage, &program, "ann", password) else { break };
         assert_eq!(code, expected, "{said}");
     }
-    // The password was counted, as on another wire.
+    // The password was counted, as on another wire. After its tries, the connection ends.
     if is_installed("ssh") {
         stage.0.wait_for("log", "wrong user name or password", 1);
+        stage.0.wait_for("log", "reason=unauthorized", 1);
     }
     for (password, word) in [("correct", "hello"), ("wrong", "")] {
         let port = program.port_of(0).to_string();

@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) type App = Layered<Authentication<Keyholders>, Room>;
 
+/// Why a key is refused.
+pub(crate) const UNKNOWN_KEY: &str = "nobody has this key";
+
 /// What the provider and the layer of all shards did.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
@@ -102,7 +105,7 @@ impl Provider<Late> for Keyholders {
                 records.owed.push((conn, key.into()));
                 Verdict::Pending
             }
-            _ => Verdict::Refused("nobody has this key".into()),
+            _ => Verdict::Refused(UNKNOWN_KEY.into()),
         }
     }
 
@@ -112,7 +115,7 @@ impl Provider<Late> for Keyholders {
                 self.records.lock().accepted.entry(conn).or_default().insert(user.clone());
                 (conn, Verdict::Accepted(Identity::user(&user)).into())
             }
-            Late::Verdict(conn, None) => (conn, Verdict::Refused("nobody has this key".into()).into()),
+            Late::Verdict(conn, None) => (conn, Verdict::Refused(UNKNOWN_KEY.into()).into()),
             Late::OfAnother(conn) => (conn, Lookup::Unknown.into()),
         })
     }

@@ -224,13 +224,18 @@ fn check(world: &World<App, Peer>, shared: &Shared, limits: Limits, addresses: &
             let failures = records.failures.get(conn).map_or(&[][..], Vec::as_slice);
             let (limited, counted): (Vec<_>, Vec<_>) = failures.iter().partition(|why| why.starts_with(LIMITED));
             let tries = u64::from(limits.limits.tries.max(1));
-            assert!(counted.len() as u64 <= tries && limited.len() <= 1, "{conn} fails too often: {failures:?}, {tries} are allowed");
+            assert!(
+                counted.len() as u64 <= tries && limited.len() <= 1,
+                "{conn} fails too often: {failures:?}, {tries} are allowed"
+            );
             assert!(session.refused <= session.proved && u64::from(session.refused) <= tries.max(1), "{session:?}");
             if !session.has_begun {
                 let proofs = session.proved as usize;
                 assert!(counted.len() <= proofs, "{conn} fails without a proof: {failures:?} of {session:?}");
             }
-            *of_addresses.entry(*address).or_default() += counted.len() as u64;
+            // What is no proof counts as a try, and not for the address.
+            let proofs = counted.iter().filter(|why| **why == app::UNKNOWN_KEY).count();
+            *of_addresses.entry(*address).or_default() += proofs as u64;
             reached.add("failures", counted.len() as u64);
             reached.add("failures over the limit", limited.len() as u64);
         }
