@@ -16,6 +16,7 @@ mod peer;
 use crate::watchdog::Watchdog;
 use app::{App, Late, Room, Shared};
 use drupe_core::kit::auth::AuthenticationLimits;
+use drupe_core::kit::layer::Layered;
 use drupe_core::limit::Rate;
 use drupe_core::sim::{Faults, Link, World};
 use drupe_core::telnet::InputMode;
@@ -59,7 +60,7 @@ impl Draw {
         let address = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 7_000 + number)));
         let mut listen = Listen::new(address, Protocol::Ssh(Arc::new(server)));
         listen.half_open = self.chance(3);
-        listen.connections_max = self.chance(6).then(|| 2);
+        listen.connections_max = self.chance(6).then_some(2);
         listen
     }
 
@@ -107,7 +108,7 @@ impl Draw {
                 choice => {
                     let user = (choice % 2 == 0).then(|| format!("late-{}", self.below(3)));
                     let before = self.chance(4).then_some(Late::OfAnother(conn));
-                    let again = self.chance(4).then(|| Late::Verdict(conn, None));
+                    let again = self.chance(4).then_some(Late::Verdict(conn, None));
                     let all = before.into_iter().chain([Late::Verdict(conn, user)]).chain(again);
                     // The shard of the connection, or another one, which does not have it.
                     let shard = if self.chance(8) { conn.shard().wrapping_add(1) } else { conn.shard() };
@@ -200,7 +201,7 @@ fn world(seed: u64, quiet: bool, reached: &mut Reached) {
 /// Checks what the module promises.
 fn check(world: &World<App, Peer>, shared: &Shared, limits: Limits, addresses: &[u8], reached: &mut Reached) {
     let records = shared.lock();
-    let rooms: Vec<&Room> = world.handlers().map(|app| app.inner()).collect();
+    let rooms: Vec<&Room> = world.handlers().map(Layered::inner).collect();
     let served: BTreeMap<_, _> = rooms.iter().flat_map(|room| &room.served).collect();
     for (conn, user) in &served {
         let accepted = records.accepted.get(conn).is_some_and(|users| users.contains(*user));
