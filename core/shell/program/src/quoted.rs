@@ -34,10 +34,7 @@ fn cut_one(escaped: &str, bytes: usize) -> String {
         count += 1;
     }
     shown.push('"');
-    if count < bytes {
-        shown.push_str(&format!("... ({bytes} B)"));
-    }
-    shown
+    if count < bytes { format!("{shown}... ({bytes} B)") } else { shown }
 }
 
 /// Returns whether the bytes of a quoted text of the line contain `wanted`.

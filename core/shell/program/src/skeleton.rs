@@ -10,20 +10,19 @@ use std::time::Duration;
 pub(crate) fn test(file: &Path, recording: &Recording, until: Option<Duration>, connection: Option<ConnId>) -> String {
     let name = file.file_name().map_or_else(|| "recording".into(), |name| name.to_string_lossy());
     let shards = recording.shards.len();
-    let (mut names, mut before) = (vec!["Config", "Machine", "Shard"], String::new());
-    let mut each = "    for recorded in &recording.shards {\n".to_owned();
+    let (mut names, mut before, mut cut) = (vec!["Config", "Machine", "Shard"], String::new(), "");
+    let mut each = "    for recorded in &recording.shards {\n";
     if let Some(connection) = connection {
         names.push("ConnId");
-        before += &format!("    let conn: ConnId = \"{connection}\".parse().expect(\"a connection\");\n");
+        before = format!("    let conn: ConnId = \"{connection}\".parse().expect(\"a connection\");\n");
         each = "    // Other connections of its worker are replayed too: what they sent may be the cause.\n    \
-                for recorded in recording.shards.iter().filter(|recorded| recorded.shard == conn.shard()) {\n"
-            .to_owned();
+                for recorded in recording.shards.iter().filter(|recorded| recorded.shard == conn.shard()) {\n";
     }
     if let Some(until) = until {
         names.push("Time");
         let nanos = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
-        before += &format!("    let last = Time::from_nanos({});\n", grouped(nanos));
-        each += "        let recorded = recorded.until(last);\n";
+        before = format!("{before}    let last = Time::from_nanos({});\n", grouped(nanos));
+        cut = "        let recorded = recorded.until(last);\n";
     }
     names.sort_unstable();
     let names = names.join(", ");
@@ -48,7 +47,7 @@ use drupe_core::{{{names}}};
 #[test]
 fn recorded_run_is_repeated() {{
     let recording = Recording::parse(include_str!({name:?})).expect("a recording");
-{before}{each}        assert_eq!(recorded.obstacle(), None);
+{before}{each}{cut}        assert_eq!(recorded.obstacle(), None);
         // Give it the listeners and limits of the recorded server, and its handler in place of the chat.
         let listeners = ["tcp://127.0.0.1:7000".parse().expect("an address")];
         let config = Config::listening(listeners).seed(seed(&recorded.facts));

@@ -171,21 +171,18 @@ impl<'r> Line<'r> {
 
     /// Returns what the timeline has after the name of the fact and its connection, with a space before it.
     fn detail(&self, writes: &Writes) -> String {
-        let mut detail = match self.after_conn() {
+        let detail = match self.after_conn() {
             "" => String::new(),
             rest => format!(" {}", quoted::cut(rest)),
         };
-        match writes.get(&self.number) {
-            Some(Replayed { bytes, is_other }) => {
-                detail += &format!(" {}", quoted::shown(bytes));
-                if *is_other {
-                    detail += " (other bytes than recorded)";
-                }
+        match (writes.get(&self.number), self.conn.filter(|_| self.opens)) {
+            (Some(Replayed { bytes, is_other }), _) => {
+                let mark = if *is_other { " (other bytes than recorded)" } else { "" };
+                format!("{detail} {}{mark}", quoted::shown(bytes))
             }
-            None if self.opens => detail.extend(self.conn.map(|conn| format!(" as {conn}"))),
-            None => {}
+            (None, Some(conn)) => format!("{detail} as {conn}"),
+            (None, None) => detail,
         }
-        detail
     }
 
     /// Returns whether the bytes that the fact received or wrote contain `wanted`.
