@@ -62,6 +62,7 @@ impl<H: Handler> Machine<H> {
 
     pub(super) fn opened(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
         let id = self.state.open(peer, origin, wire, wait);
+        self.record_opened(id);
         if self.state.open_slot(id).is_some() {
             self.emit(Event::Opened { conn: id, peer, origin, request: None });
         }

@@ -335,6 +335,13 @@ impl<H: Handler> Machine<H> {
         }
     }
 
+    /// Records the connection that the last fact opened, if the recorder wants sums.
+    pub(super) fn record_opened(&mut self, conn: ConnId) {
+        if let Some(recorder) = self.recorder.as_mut().filter(|recorder| recorder.has_sums()) {
+            recorder.record_opened(conn);
+        }
+    }
+
     /// Returns `true` if the application has paused a connection.
     #[cfg(feature = "sim")]
     pub(crate) fn is_paused(&self, conn: ConnId) -> bool {

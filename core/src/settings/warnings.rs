@@ -2,7 +2,7 @@
 
 use super::layers::Layers;
 use super::plan::cluster::MESSAGE_MAX_BYTES;
-use super::tree::{HomeChoice, PeerSettings, Profile, Settings};
+use super::tree::{HomeChoice, ListenerSettings, PeerSettings, Profile, Settings};
 use super::units::{Maybe, NetworkText, Timeout};
 use super::{Plan, SettingsError};
 use crate::config::{Address, Engine, Listen, NatsLogin, RoomOptions};
@@ -42,6 +42,7 @@ pub(super) fn warnings(settings: &Settings, plan: &Plan, layers: &Layers) -> Vec
     of_rooms(settings, plan, &mut warnings);
     of_cluster(settings, plan, &mut warnings);
     of_hashes(settings, &mut warnings);
+    of_public_keys(settings, &mut warnings);
     of_dialogue(settings, &mut warnings);
     warnings.found
 }
@@ -212,6 +213,17 @@ fn of_dialogue(settings: &Settings, warnings: &mut Warnings<'_>) {
         let words =
             "people on telnet and lines can register, but are not asked for their password later: set it to true";
         warnings.add("authentication.dialogue", words);
+    }
+}
+
+/// Warns of public keys with which nobody can log in.
+fn of_public_keys(settings: &Settings, warnings: &mut Warnings<'_>) {
+    let takes_keys = |listener: &ListenerSettings| listener.ssh.as_ref().is_some_and(|ssh| ssh.keys);
+    if !settings.listeners.values().any(takes_keys) {
+        for (name, _) in settings.authentication.users.iter().filter(|(_, user)| !user.keys.is_empty()) {
+            let words = "no listener accepts them: set ssh.keys of a listener to true";
+            warnings.add(&format!("authentication.users.{name}.keys"), words);
+        }
     }
 }
 

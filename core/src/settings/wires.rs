@@ -24,8 +24,7 @@ pub(super) fn ssh(listener: &ListenerSettings) -> SshServer {
     SshServer {
         host_key_path: ssh.host_key,
         authorized_keys_path: Some(ssh.authorized_keys).filter(|path| !path.is_empty()),
-        // The accounts of a configuration have no keys.
-        takes_keys: false,
+        takes_keys: ssh.keys,
         takes_passwords: ssh.passwords,
         is_open: ssh.login == SshLoginChoice::None,
         mode: match ssh.mode {

@@ -45,6 +45,12 @@ impl State {
         matches!(exchange, Some(Exchange::Login(login)) if login.answer != LoginAnswer::Given)
     }
 
+    /// Returns `true` if the peer has tried to log in, and its connection is not open yet.
+    pub(crate) fn is_logging_in(&self, id: ConnId) -> bool {
+        let conn = self.conns.get(id).filter(|conn| conn.is_undecided());
+        conn.is_some_and(|conn| matches!(conn.exchange.as_deref(), Some(Exchange::Login(_))))
+    }
+
     /// Ends the logins of a connection that opens. Returns who the peer is, if the handler has accepted a proof.
     pub(crate) fn take_login(&mut self, id: ConnId) -> Option<Identity> {
         let identity = self.login(id).map(|login| login.identity.take());

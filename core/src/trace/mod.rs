@@ -47,5 +47,5 @@ pub use crate::facts::record::SharedTrace;
 pub use crate::facts::record::{Recorder, TraceError, line, parse, parse_with, seed};
 #[cfg(feature = "std")]
 pub use flight::FlightRecorder;
-pub use recording::{Obstacle, Recording, RecordingError, ShardRecording};
-pub use replay::{Comparison, Difference, Transcript, compare, replay, replay_with};
+pub use recording::{Obstacle, Recording, RecordingError, ShardRecording, opened};
+pub use replay::{Comparison, Difference, ReplayedWrite, Transcript, compare, replay, replay_with};

@@ -1,9 +1,15 @@
-use crate::facts::record::{CONCEALED, WITHOUT_TEXT};
+use super::replay::{Comparison, compare};
+use crate::base::{ConnId, Time};
+use crate::config::Config;
+use crate::facts::record::{CONCEALED, OPENED, TraceError, WITHOUT_TEXT};
+use crate::handler::Handler;
+use crate::machine::Machine;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
+use core::str::FromStr;
 
 /// The first line of a recording, before the number of its format.
 const FIRST: &str = "drupe recording ";
@@ -23,6 +29,8 @@ const FORMAT: &str = "1";
 /// shard 0 0
 /// seed 7
 /// 0 started
+/// 1000000 accepted 0 127.0.0.1:40000
+/// # opened 0.1
 /// # sum 0.1 4f9f2cab
 /// 1500000 wrote 0.1 6
 /// end 5a1e9f0c3b7d2846
@@ -30,8 +38,9 @@ const FORMAT: &str = "1";
 ///
 /// The lines of a configuration begin with `|`; there is one configuration for the start and for each
 /// reload. `shard` has the number of the shard and the number of its first lines that were dropped,
-/// because newer ones took their place. The facts are those of a [trace](super). `# sum` has the
-/// checksum of the bytes that the next fact says were written. `end` has a checksum of all lines before.
+/// because newer ones took their place. The facts are those of a [trace](super). `# opened` has the
+/// connection that the fact before it opened. `# sum` has the checksum of the bytes that the next fact
+/// says were written. `end` has a checksum of all lines before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recording {
@@ -202,6 +211,44 @@ impl ShardRecording {
         let note = lines.find(|(line, _)| line.ends_with(WITHOUT_TEXT));
         Some(note.map_or(Obstacle::Secrets, |(_, line)| Obstacle::Note { line }))
     }
+
+    /// Replays the facts on a new machine as [`compare`] does. The numbers of lines are those of the recording.
+    ///
+    /// # Errors
+    /// As [`compare`].
+    pub fn compare<H: Handler>(
+        &self,
+        machine: &mut Machine<H>,
+        reloads: impl IntoIterator<Item = Config>,
+    ) -> Result<Comparison, TraceError>
+    where
+        H::Note: FromStr,
+    {
+        let in_recording = |line: u32| line.saturating_add(self.line);
+        let found = compare(&self.facts, machine, reloads);
+        let mut found = found.map_err(|error| TraceError { line: in_recording(error.line), ..error })?;
+        found.first.iter_mut().for_each(|first| first.line = in_recording(first.line));
+        found.writes.iter_mut().for_each(|write| write.line = in_recording(write.line));
+        Ok(found)
+    }
+
+    /// Returns the recording without the facts after this time.
+    #[must_use]
+    pub fn until(&self, last: Time) -> Self {
+        let is_later = |line: &str| {
+            let time = line.trim_start_matches("# ").split(' ').next();
+            time.and_then(|time| time.parse().ok()).is_some_and(|nanos: u64| nanos > last.as_nanos())
+        };
+        // Facts are in the order of their times.
+        let kept = self.facts.split_inclusive('\n').take_while(|line| !is_later(line));
+        Self { facts: kept.collect(), ..self.clone() }
+    }
+}
+
+/// Returns the connection that the fact before this line of a recording opened, if the line says so.
+#[must_use]
+pub fn opened(line: &str) -> Option<ConnId> {
+    line.strip_prefix(OPENED)?.parse().ok()
 }
 
 fn one_line(text: &str) -> String {

@@ -6,6 +6,7 @@ use crate::handler::Handler;
 use crate::machine::Machine;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::str::FromStr;
 
 /// Replays a trace on `machine`, which must be new. Returns the output of the machine.
@@ -59,18 +60,26 @@ where
         }
         let inputs = parse_with(line, reloads.by_ref()).map_err(|error| TraceError { line: number, ..error })?;
         for (now, input) in inputs {
-            if let (Input::Wrote { conn, bytes }, Some((of, sum))) = (&input, expected.take())
-                && of == *conn
-            {
-                let transmit = machine.intent(of).map(|intent| intent.transmit);
-                let is_same =
-                    transmit.is_some_and(|written| written.len() >= *bytes && sum_of(written.slices(), *bytes) == sum);
+            let expected = expected.take();
+            let Input::Wrote { conn, bytes } = input else {
+                comparison.transcript.apply(machine, now, input);
+                continue;
+            };
+            let sum = expected.and_then(|(of, sum)| (of == conn).then_some(sum));
+            let is_same = sum.map(|sum| {
+                let transmit = machine.intent(conn).map(|intent| intent.transmit);
+                transmit.is_some_and(|written| written.len() >= bytes && sum_of(written.slices(), bytes) == sum)
+            });
+            if let Some(is_same) = is_same {
                 comparison.compared += 1;
                 if !is_same && comparison.first.is_none() {
-                    comparison.first = Some(Difference { line: number, at: now, conn: of });
+                    comparison.first = Some(Difference { line: number, at: now, conn });
                 }
             }
+            let start = comparison.transcript.length(conn);
             comparison.transcript.apply(machine, now, input);
+            let range = start..comparison.transcript.length(conn);
+            comparison.writes.push(ReplayedWrite { line: number, at: now, conn, is_same, range });
         }
     }
     Ok(comparison)
@@ -92,6 +101,40 @@ pub struct Comparison {
     pub compared: u64,
     /// The first write whose bytes were others than recorded. `None`: all were the same.
     pub first: Option<Difference>,
+    /// All writes, in their order.
+    pub writes: Vec<ReplayedWrite>,
+}
+
+impl Comparison {
+    /// Returns the bytes that the machine wrote at a write of this comparison.
+    #[must_use]
+    pub fn bytes(&self, write: &ReplayedWrite) -> &[u8] {
+        let written = self.transcript.written.get(&write.conn);
+        written.and_then(|written| written.get(write.range.clone())).unwrap_or_default()
+    }
+
+    /// Returns the first write to a connection whose bytes were others than recorded.
+    #[must_use]
+    pub fn first_of(&self, conn: ConnId) -> Option<Difference> {
+        let found = self.writes.iter().find(|write| write.conn == conn && write.is_same == Some(false))?;
+        Some(Difference { line: found.line, at: found.at, conn })
+    }
+}
+
+/// A write of a replay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplayedWrite {
+    /// The number of its line among the facts, from 1.
+    pub line: u32,
+    /// When it happened.
+    pub at: Time,
+    /// The connection.
+    pub conn: ConnId,
+    /// Whether the bytes were those that were recorded. `None`: the recording has no sum of them.
+    pub is_same: Option<bool>,
+    /// The place of its bytes in the [transcript](Transcript::written) of the connection.
+    range: Range<usize>,
 }
 
 /// A write whose bytes are not those that were recorded.
@@ -117,6 +160,10 @@ pub struct Transcript {
 }
 
 impl Transcript {
+    fn length(&self, conn: ConnId) -> usize {
+        self.written.get(&conn).map_or(0, Vec::len)
+    }
+
     /// Applies a fact, and notes what the machine wrote before it.
     fn apply<H: Handler>(&mut self, machine: &mut Machine<H>, now: Time, input: Input<H::Note>) {
         if let Input::Wrote { conn, bytes } = input

@@ -151,15 +151,39 @@ fn second_login_of_a_user_is_refused_or_replaces_the_first() {
     let [first, second] = [hub.connect(), hub.connect()];
     assert_eq!(attempt(&mut hub, first, "ann", key(ANNS)), Some(true));
     assert_eq!(attempt(&mut hub, second, "ann", key(ANNS)), Some(false), "the first one has logged in");
-    // It ends without a session, so the user may log in again.
+    assert_eq!(hub.ended(Reason::Forbidden), 1, "the second one");
+    // The first one ends without a session, so the user may log in again.
     hub.end(first);
-    assert_eq!(attempt(&mut hub, second, "ann", key(ANNS)), Some(true));
+    let third = hub.connect();
+    assert_eq!(attempt(&mut hub, third, "ann", key(ANNS)), Some(true));
     let mut hub = members(layer().duplicates(DuplicateLogin::ReplaceOld));
     let [first, second] = [hub.connect(), hub.connect()];
     assert_eq!(attempt(&mut hub, first, "ann", key(ANNS)), Some(true));
     assert_eq!(session(&mut hub, first, "write"), "notice: you are ann true");
     assert_eq!(attempt(&mut hub, second, "ann", key(ANNS)), Some(true));
     assert_eq!(hub.ended(Reason::Replaced), 1);
+    // The first one has logged in, and its session has not begun.
+    let mut hub = members(layer().duplicates(DuplicateLogin::ReplaceOld));
+    let [first, second] = [hub.connect(), hub.connect()];
+    assert_eq!(attempt(&mut hub, first, "ann", key(ANNS)), Some(true));
+    assert_eq!(attempt(&mut hub, second, "ann", key(ANNS)), Some(true));
+    assert_eq!(hub.ended(Reason::Replaced), 1);
+    assert_eq!(session(&mut hub, second, "write"), "notice: you are ann true");
+}
+
+#[test]
+fn connection_ends_after_its_tries_and_gets_the_last_answer() {
+    for (tries, allowed) in [(0, 1), (1, 1), (3, 3)] {
+        let mut hub = members(layer().limits(AuthenticationLimits::default().tries(tries)));
+        let conn = hub.connect();
+        for number in 1..=allowed {
+            assert_eq!(attempt(&mut hub, conn, "ann", offer(OTHER)), Some(false), "an offer is no failure");
+            assert_eq!(hub.ended(Reason::Unauthorized), 0, "{number} of {tries}");
+            assert_eq!(attempt(&mut hub, conn, "ann", key(OTHER)), Some(false));
+        }
+        assert_eq!(hub.ended(Reason::Unauthorized), 1, "{tries}");
+        assert!(log(&hub).is_empty(), "the application has never seen it");
+    }
 }
 
 #[test]

@@ -239,6 +239,7 @@ drain.deadline=7s
 drain.retry_after=7s
 authentication.enabled=true <- authentication.shared_password=x
 authentication.users.ann.password=x <- authentication.enabled=true
+authentication.users.ann.keys=[ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti] <- authentication.enabled=true; authentication.users.ann.password=x
 authentication.users.ann.scopes=[a] <- authentication.enabled=true; authentication.users.ann.password=x
 authentication.users.ann.password_hash=SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= <- authentication.enabled=true
 authentication.shared_password_hash=SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= <- authentication.enabled=true

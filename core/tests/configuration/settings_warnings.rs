@@ -175,7 +175,10 @@ fn user_may_have_a_password_hash() {
     assert!(accounts.credentials("ann").expect("a user").verify("pencil"));
     assert!(!resolved.explain().contains("WG5d") && !format!("{resolved:?}").contains("WG5d"));
     for (user, words) in [
-        ("{}".to_string(), "users.ann: a user needs a password: set password, password_file or password_hash"),
+        (
+            "{}".to_string(),
+            "users.ann: a user needs a password or keys: set password, password_file, password_hash or keys",
+        ),
         (format!("{{ password: x, password_hash: {STORED} }}"), "users.ann.password_hash: a password is set as well"),
         ("{ password_hash: hunter2 }".into(), "users.ann.password_hash: a hashed password has the form SCRAM-SHA-256$"),
     ] {

@@ -32,6 +32,7 @@ mod login;
 mod pubsub;
 mod remembering;
 mod sharing;
+mod ssh;
 mod swarm;
 mod tls;
 mod watchdog;

@@ -80,8 +80,35 @@ fn recording_of_two_workers_is_shown_and_repeated() {
     let (_, one) = replay(&recording, &directory, &["--connection", "1:0.1", "--until", "60"]);
     assert!(one.contains("  1:0.1: from ") || one.contains("\n1:0.1: from "), "{one}");
     assert!(!one.contains("\n0.1: from "), "{one}");
+    assert!(one.contains(" as 1:0.1\n") && one.contains(" wrote 1:0.1 "), "{one}");
+    let (_, found) = replay(&recording, &directory, &["--find", "hello everybody"]);
+    let has = |words: &str| found.lines().any(|line| line.contains(words) && line.contains("hello everybody"));
+    assert!(has(" received ") && has(" wrote ") && found.contains(" other facts do not have "), "{found}");
+    let (is_good, words) = replay(&recording, &directory, &["--connection", "7.7"]);
+    assert!(!is_good && words.contains("has no connection 7.7; it has 0.1, 1:0.1"), "{words}");
     let (is_good, test) = replay(&recording, &directory, &["--test"]);
     assert!(is_good && test.contains("#[test]") && test.contains("include_str!(\"drupe-"), "{test}");
+    let (is_good, test) = replay(&recording, &directory, &["--test", "--connection", "1:0.1", "--until", "60"]);
+    assert!(is_good && test.contains("\"1:0.1\".parse()") && test.contains("60_000_000_000"), "{test}");
+    let (is_good, words) = replay(&recording, &directory, &["--test", "--connection", "7.7"]);
+    assert!(!is_good && words.contains("has no connection 7.7"), "{words}");
+    let (is_good, words) = replay(&recording, &directory, &["--test", "--find", "hello"]);
+    assert!(!is_good && words.contains("cannot be used with"), "{words}");
+}
+
+#[test]
+fn end_of_the_program_leaves_no_part_of_a_recording() {
+    let directory = Directory::new("recorder-ends");
+    let program = Program::configured(&directory.0, &configuration(&directory, ", verbatim: true"), 1, |_| {});
+    talk(&program);
+    // The recording may not have begun, or be half written.
+    program.signal("-TERM");
+    assert_eq!(program.wait(), Some(0));
+    let parts: Vec<_> = recordings(&directory)
+        .into_iter()
+        .filter(|path| path.extension().is_none_or(|end| end != "recording"))
+        .collect();
+    assert!(parts.is_empty(), "{parts:?}");
 }
 
 #[test]
@@ -89,10 +116,8 @@ fn recording_that_cannot_be_repeated_says_why() {
     let directory = Directory::new("recorder-others");
     let recording = record(&directory, "");
     let (is_good, shown) = replay(&recording, &directory, &[]);
-    assert!(
-        is_good && shown.contains("not replayed: it omits what peers sent") && !shown.contains("hello everybody\\n"),
-        "{shown}"
-    );
+    let has_input = shown.lines().any(|line| line.contains(" received ") && line.contains("hello everybody"));
+    assert!(is_good && shown.contains("not replayed: it omits what peers sent") && !has_input, "{shown}");
     let original = read(&recording);
     let other = recording.with_extension("other");
     for (changed, more, words) in [
@@ -122,10 +147,18 @@ fn recording_that_cannot_be_repeated_says_why() {
 fn recording_whose_bytes_differ_is_found() {
     let directory = Directory::new("recorder-differs");
     let recording = record(&directory, ", verbatim: true");
-    let changed = read(&recording).replacen("hello everybody", "hello somebody!", 1);
+    // What the peer sent, and not what one worker told the other: that one may not have written it yet.
+    let changed = read(&recording).replacen("\"hello everybody", "\"hello somebody!", 1);
     std::fs::write(&recording, changed).expect("written");
     let (is_same, shown) = replay(&recording, &directory, &[]);
     assert!(!is_same && shown.contains("other bytes for ") && shown.contains("than recorded"), "{shown}");
+    // The line is that of the file: a write, whose connection is the one that is named.
+    let (conn, rest) = shown.split_once("other bytes for ").and_then(|(_, rest)| rest.split_once(' ')).expect("words");
+    let number = rest.split_once("(line ").and_then(|(_, rest)| rest.split(')').next()).expect("a line");
+    let text = read(&recording);
+    let line = text.lines().nth(number.parse::<usize>().expect("a number") - 1).expect("it is there");
+    assert!(line.contains(&format!(" wrote {conn} ")), "line {number}: {line}");
+    assert!(shown.contains("\" (other bytes than recorded)"), "{shown}");
 }
 
 #[test]

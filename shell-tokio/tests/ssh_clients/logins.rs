@@ -1,7 +1,7 @@
 //! Logins with keys, agents and passwords.
 
 use crate::stage::{Running, Stage, output};
-use crate::support::{Client, Program, is_installed, read, skip};
+use crate::support::{Client, Program, is_installed, program_path, read, skip};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -87,7 +87,7 @@ fn openssh_and_plink_log_in_with_a_password() {
     let stage = Stage::new("passwords");
     let program = stage.start(
         "listeners: { a: { address: '127.0.0.1:0', protocol: ssh, app: echo, ssh: { host_key: host, passwords: true } } }
-authentication: { enabled: true, iterations: 4096, users: { ann: { password: correct } } }\n",
+authentication: { enabled: true, iterations: 4096, tries: 1, users: { ann: { password: correct } } }\n",
         1,
     );
     let fingerprint = stage.fingerprint();
@@ -95,9 +95,10 @@ authentication: { enabled: true, iterations: 4096, users: { ann: { password: cor
         let Some((code, said)) = log_in(&stage, &program, "ann", password) else { break };
         assert_eq!(code, expected, "{said}");
     }
-    // The password was counted, as on another wire.
+    // The password was counted, as on another wire. After its tries, the connection ends.
     if is_installed("ssh") {
         stage.0.wait_for("log", "wrong user name or password", 1);
+        stage.0.wait_for("log", "reason=unauthorized", 1);
     }
     for (password, word) in [("correct", "hello"), ("wrong", "")] {
         let port = program.port_of(0).to_string();
@@ -137,6 +138,79 @@ fn application_decides_about_keys_that_no_file_has() {
     let (code, printed) = program.terminate();
     assert_eq!(code, Some(0));
     assert!(!printed.contains("failed"), "an offer is no proof: {printed}");
+}
+
+/// The text of a configuration in which the users have these public keys, and the address takes them.
+fn with_keys(stage: &Stage, users: &[(&str, &str)]) -> String {
+    let users: String = users
+        .iter()
+        .map(|(user, key)| {
+            let public = read(&stage.0.0.join(format!("{key}.pub")));
+            format!("    {user}: {{ keys: ['{}'], scopes: [write] }}\n", public.trim())
+        })
+        .collect();
+    format!(
+        "listeners: {{ a: {{ address: '127.0.0.1:0', protocol: ssh, app: echo, ssh: {{ host_key: host, keys: true }} }} }}\n\
+         authentication:\n  enabled: true\n  failures_per_address: 2/1h burst 2\n  users:\n{users}"
+    )
+}
+
+#[test]
+fn keys_of_users_in_the_configuration_log_them_in_and_a_reload_replaces_them() {
+    let stage = Stage::new("configured");
+    let program = stage.start(&with_keys(&stage, &[("ann", "ann")]), 1);
+    let run = |user: &str, key: &str| stage.ssh_output(&program, user, &["-i", &stage.key(key)], Some("hello"));
+    let is_refused = |user: &str, key: &str| {
+        let (code, _, said) = run(user, key).expect("installed");
+        assert!(code == Some(255) && said.contains("Permission denied"), "{user} with {key}: {said}");
+    };
+    let Some((code, printed, said)) = run("ann", "ann") else { return };
+    assert_eq!((code, printed.as_str()), (Some(0), "notice: you are ann\nhello\n"), "{said}");
+    stage.0.wait_for("log", "user=ann", 1);
+    // Refused offers are no failures: there are more of them than failures are allowed.
+    for (user, key) in [("ann", "mallory"), ("mallory", "ann"), ("mallory", "mallory"), ("root", "ann")] {
+        is_refused(user, key);
+    }
+    let (both, ann) = (["-i", &stage.key("mallory"), "-i", &stage.key("ann")], run("ann", "ann").expect("installed"));
+    assert_eq!(ann.0, Some(0), "{}", ann.2);
+    let (code, ..) = stage.ssh_output(&program, "ann", &both, Some("hello")).expect("installed");
+    assert_eq!(code, Some(0), "the second key is hers");
+    // A reload with a key of two users is refused, and the keys stay.
+    let change = |users: &[(&str, &str)], words: &str| {
+        std::fs::write(stage.0.0.join("drupe.yaml"), with_keys(&stage, users)).expect("written");
+        program.signal("-HUP");
+        stage.0.wait_for("log", words, 1);
+    };
+    change(&[("ann", "ann"), ("bob", "ann")], "authentication.users.bob.keys: key 1: the user ann has the same key");
+    assert_eq!(run("ann", "ann").expect("installed").0, Some(0));
+    change(&[("bob", "mallory")], "reloaded; listening on");
+    is_refused("ann", "ann");
+    let (code, _, said) = run("bob", "mallory").expect("installed");
+    assert_eq!(code, Some(0), "{said}");
+    stage.0.wait_for("log", "user=bob", 1);
+    assert_eq!(program.terminate_quietly(), Some(0));
+}
+
+#[test]
+fn start_names_the_setting_of_a_key_that_cannot_log_in() {
+    let stage = Stage::new("bad-keys");
+    let file = stage.key("rsa");
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", &file]).output();
+    assert!(made.is_ok_and(|made| made.status.success()), "ssh-keygen belongs to the tools of these tests");
+    std::fs::copy(stage.0.0.join("ann.pub"), stage.0.0.join("same.pub")).expect("copied");
+    let none = with_keys(&stage, &[]).replace("  users:\n", "  shared_password: x\n");
+    for (text, words) in [
+        (with_keys(&stage, &[("ann", "rsa")]), "authentication.users.ann.keys: key 1: keys of the type ssh-rsa"),
+        (with_keys(&stage, &[("ann", "ann"), ("bob", "same")]), "authentication.users.bob.keys: key 1: the user ann"),
+        (none, "listeners.a.ssh.keys: it takes keys of users, but no user has any"),
+    ] {
+        let path = stage.0.0.join("bad.yaml");
+        std::fs::write(&path, text).expect("written");
+        let mut program = Command::new(program_path());
+        program.arg("--config").arg(&path).current_dir(&stage.0.0).stdin(Stdio::null());
+        let (code, _, said) = output(&mut program);
+        assert!(code == Some(1) && said.contains(words), "{words}: {said}");
+    }
 }
 
 #[test]

@@ -110,9 +110,15 @@ impl Provider<AppNote> for SharedAccounts {
         note.downcast().map(|AnswerNote(conn, answer)| (conn, answer))
     }
 
+    fn public_key(&mut self, _: ConnId, user: &str, key: &str) -> Verdict {
+        Self::current(self).key_verdict(user, key)
+    }
+
     fn account(&mut self, conn: ConnId, user: &str) -> Lookup {
-        match (Self::current(self).account(user), &self.users, &self.remote) {
-            (None, Some(users), Some(remote)) => users.look_up(conn, user, remote),
+        let accounts = Self::current(self);
+        match (accounts.account(user), &self.users, &self.remote) {
+            // A user of the configuration without a password is not one of the store.
+            (None, Some(users), Some(remote)) if !accounts.has_user(user) => users.look_up(conn, user, remote),
             (account, ..) => account.into(),
         }
     }
@@ -123,7 +129,8 @@ impl Provider<AppNote> for SharedAccounts {
     /// applies to the next login.
     fn confirm(&mut self, account: Account) -> Option<Account> {
         let current = Self::current(self);
-        if self.users.is_some() && current.credentials(&account.identity.user).is_none() {
+        let user = &account.identity.user;
+        if self.users.is_some() && !current.has_user(user) && current.credentials(user).is_none() {
             return Some(account);
         }
         current.confirm(&account)

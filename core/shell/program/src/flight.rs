@@ -9,14 +9,16 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::Level;
 
 /// The end of the names of recordings.
 const SUFFIX: &str = ".recording";
+/// Maximum time that the end of the program waits for recordings.
+const END_MAX: Duration = Duration::from_secs(10);
 
 /// The flight recorder of a program, if the configuration has one.
 #[derive(Clone)]
@@ -28,6 +30,7 @@ pub(crate) struct Flight {
     logs: Logs,
     /// Whether a recording is being written that the monitor asked for.
     is_busy: Arc<AtomicBool>,
+    unfinished: Arc<Unfinished>,
 }
 
 impl Flight {
@@ -40,7 +43,15 @@ impl Flight {
         let settings = resolved.plan.recorder.clone()?;
         let recorder = FlightRecorder::new(usize::try_from(settings.memory.0).unwrap_or(usize::MAX));
         recorder.configured(resolved.explain());
-        Some(Self { recorder, settings, program, version, logs: logs.clone(), is_busy: Arc::default() })
+        Some(Self {
+            recorder,
+            settings,
+            program,
+            version,
+            logs: logs.clone(),
+            is_busy: Arc::default(),
+            unfinished: Arc::default(),
+        })
     }
 
     /// Records the facts of a worker's machine.
@@ -95,13 +106,28 @@ impl Flight {
         // Later names are later in the alphabet.
         let name = format!("{}-{:013}{SUFFIX}", self.program, since.as_millis());
         let (path, unfinished) = (self.directory().join(&name), self.directory().join(format!(".{name}.part")));
-        let written = write_new(&unfinished, &text).and_then(|()| fs::rename(&unfinished, &path));
-        if let Err(error) = written {
-            let _ = fs::remove_file(&unfinished);
-            return Err(error);
+        if !self.unfinished.begin(&unfinished) {
+            return Err(io::Error::other("the program ends"));
         }
+        let written = write_new(&unfinished, &text).and_then(|()| fs::rename(&unfinished, &path));
+        if written.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        self.unfinished.end(&unfinished);
+        written?;
         self.remove_old();
         Ok(path)
+    }
+
+    /// Waits for recordings that are being written, so that the end of the process cuts none. Begins no others.
+    ///
+    /// If a disk needs more than 10 seconds, it removes what has been written.
+    pub(crate) fn finish(&self) {
+        for path in self.unfinished.wait(END_MAX) {
+            let _ = fs::remove_file(&path);
+            let directory = &self.settings.directory;
+            self.logs.operation(Level::ERROR, &format!("can't write a recording to {directory}: the program ends"));
+        }
     }
 
     /// Removes the oldest recordings above the number that is kept.
@@ -120,9 +146,87 @@ impl Flight {
     }
 }
 
+/// The recordings that are being written.
+#[derive(Default)]
+struct Unfinished {
+    files: Mutex<Files>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct Files {
+    paths: Vec<PathBuf>,
+    /// Whether the program ends, so that no other may begin.
+    is_last: bool,
+}
+
+impl Unfinished {
+    /// Notes that a file is being written. Returns `false` if none may begin any more.
+    fn begin(&self, path: &Path) -> bool {
+        let mut files = self.locked();
+        if !files.is_last {
+            files.paths.push(path.into());
+        }
+        !files.is_last
+    }
+
+    fn end(&self, path: &Path) {
+        let mut files = self.locked();
+        if let Some(place) = files.paths.iter().position(|found| found == path) {
+            files.paths.swap_remove(place);
+        }
+        self.ended.notify_all();
+    }
+
+    /// Waits until all files have ended, and lets none begin. Returns those that have not ended in time.
+    fn wait(&self, max: Duration) -> Vec<PathBuf> {
+        let mut files = self.locked();
+        files.is_last = true;
+        let waited = self.ended.wait_timeout_while(files, max, |files| !files.paths.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0.paths.clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Writes a file that only its owner may read: it has what peers sent.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn end_waits_for_the_file_that_is_being_written_and_no_other_begins() {
+        let unfinished = Arc::new(Unfinished::default());
+        let (slow, stuck) = (Path::new("slow"), Path::new("stuck"));
+        assert!(unfinished.begin(slow) && unfinished.begin(stuck));
+        unfinished.end(stuck);
+        let writer = thread::spawn({
+            let unfinished = Arc::clone(&unfinished);
+            move || {
+                // The other thread has begun to wait once no file may begin.
+                while unfinished.begin(Path::new("probe")) {
+                    unfinished.end(Path::new("probe"));
+                    thread::yield_now();
+                }
+                unfinished.end(slow);
+            }
+        });
+        assert!(unfinished.wait(Duration::from_secs(60)).is_empty());
+        assert!(writer.join().is_ok() && !unfinished.begin(slow));
+    }
+
+    #[test]
+    fn file_that_does_not_end_in_time_is_named() {
+        let unfinished = Unfinished::default();
+        assert!(unfinished.begin(Path::new("stuck")));
+        assert_eq!(unfinished.wait(Duration::ZERO), [PathBuf::from("stuck")]);
+    }
 }

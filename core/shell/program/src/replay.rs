@@ -5,10 +5,11 @@ use crate::failure::{Failure, say};
 use crate::handler::{Crypto, Parts};
 use crate::logs::Logs;
 use crate::start::AppMakers;
-use crate::{shared_keys, timeline};
+use crate::timeline::{Replayed, Selection, Writes};
+use crate::{shared_keys, skeleton, timeline};
 use clap::Args;
 use drupe_core::settings::{Catalog, LevelChoice, LogSettings, Resolved};
-use drupe_core::trace::{Obstacle, Recording, ShardRecording, compare, seed};
+use drupe_core::trace::{Obstacle, Recording, ShardRecording, seed};
 use drupe_core::{Config, ConnId, Machine, Shard};
 use drupe_shell::Mailbox;
 use std::io::{self, Write};
@@ -29,7 +30,10 @@ pub(crate) struct ReplayArguments {
     /// Show only this connection, such as 5.1, or 2:5.1 on the worker 2
     #[arg(long, value_name = "CONNECTION")]
     connection: Option<ConnId>,
-    /// Print a test that replays the recording, instead of what happened
+    /// Show only what has this text in the bytes that were received or written, in one piece
+    #[arg(long, value_name = "TEXT", conflicts_with = "test")]
+    find: Option<String>,
+    /// Print a test that replays the recording, instead of what happened. --until and --connection apply to it
     #[arg(long)]
     test: bool,
     /// Configuration file of a reload, in place of those of --config; once for each reload, in their order
@@ -53,38 +57,63 @@ pub(crate) fn replay(
     let file = arguments.file.display();
     let text = std::fs::read_to_string(&arguments.file).map_err(|error| format!("can't read {file}: {error}"))?;
     let recording = Recording::parse(&text).map_err(|error| format!("{file}: {error}"))?;
+    let &ReplayArguments { until, connection, .. } = arguments;
+    if let Some(connection) = connection {
+        timeline::check(&recording, connection).map_err(|words| format!("{file}: {words}"))?;
+    }
     let mut output = io::stdout().lock();
     if arguments.test {
-        write!(output, "{}", timeline::test(&arguments.file, &recording))?;
+        write!(output, "{}", skeleton::test(&arguments.file, &recording, until, connection))?;
         return Ok(ExitCode::SUCCESS);
     }
     writeln!(output, "{file}: version {}, written because of: {}", recording.version, recording.why)?;
     if recording.is_edited {
         writeln!(output, "the file was changed after it was written")?;
     }
-    timeline::write(&mut output, &recording, arguments.until, arguments.connection)?;
-    if recording.version != version {
-        say(format_args!("{file}: not replayed: version {} wrote it, and this is {version}", recording.version));
-        return Ok(ExitCode::FAILURE);
-    }
-    let resolved = match configurations(arguments, &recording, catalog)? {
-        Ok(resolved) => resolved,
+    // The bytes of writes are known only from the replay, so it comes before what is shown.
+    let mut writes = Writes::new();
+    let outcome = if recording.version == version {
+        replay_all(arguments, &recording, (catalog, makers, program), &mut writes)
+    } else {
+        Ok(Err(format!("version {} wrote it, and this is {version}", recording.version)))
+    };
+    let selection = Selection { until, connection, find: arguments.find.clone() };
+    timeline::write(&mut output, &recording, &selection, &writes)?;
+    match outcome? {
+        Ok((is_same, sentences)) => {
+            sentences.iter().try_for_each(|sentence| writeln!(output, "{sentence}"))?;
+            Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Err(words) => {
             say(format_args!("{file}: not replayed: {words}"));
-            return Ok(ExitCode::FAILURE);
+            Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Replays all workers, and adds what they wrote to `writes`. Returns whether all was as recorded and a sentence about
+/// each worker, or why nothing could be replayed.
+fn replay_all(
+    arguments: &ReplayArguments,
+    recording: &Recording,
+    (catalog, makers, program): (&Arc<Catalog>, &AppMakers, &'static str),
+    writes: &mut Writes,
+) -> Result<Result<(bool, Vec<String>), String>, Failure> {
+    let resolved = match configurations(arguments, recording, catalog)? {
+        Ok(resolved) => resolved,
+        Err(words) => return Ok(Err(words)),
     };
     // What handlers log has the time of the replay, and would only confuse.
     let mut quiet = LogSettings::default();
     quiet.level = LevelChoice::Error;
     let (logs, _guard) = Logs::begin(program, &quiet)?;
-    let mut is_same = true;
+    let (mut is_same, mut sentences) = (true, Vec::new());
     for shard in &recording.shards {
-        let (is_as_recorded, words) = replay_shard(shard, &recording, &resolved, (catalog, makers, &logs))?;
-        writeln!(output, "worker {}: {words}", shard.shard)?;
+        let (is_as_recorded, words) = replay_shard(shard, recording, &resolved, (catalog, makers, &logs), writes)?;
+        sentences.push(format!("worker {}: {words}", shard.shard));
         is_same &= is_as_recorded;
     }
-    Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(Ok((is_same, sentences)))
 }
 
 /// Returns the configurations of the start and of each reload, or why they are not those of the recording.
@@ -116,12 +145,13 @@ fn configurations(
     Ok(Ok(resolved))
 }
 
-/// Replays a worker. Returns whether all was as recorded, and a sentence about it.
+/// Replays a worker, and adds what it wrote to `writes`. Returns whether all was as recorded, and a sentence about it.
 fn replay_shard(
     recorded: &ShardRecording,
     recording: &Recording,
     all: &[Resolved],
     (catalog, makers, logs): (&Arc<Catalog>, &AppMakers, &Logs),
+    writes: &mut Writes,
 ) -> Result<(bool, String), Failure> {
     if let Some(obstacle) = recorded.obstacle() {
         // No recording of this run could be replayed, whatever its settings.
@@ -156,13 +186,17 @@ fn replay_shard(
         drop(prepared.apply(&parts.accounts));
         config
     });
-    let found = compare(&recorded.facts, &mut machine, reloads);
-    let found = found.map_err(|error| format!("line {}: expected {}", recorded.line + error.line, error.expected))?;
+    let found = recorded.compare(&mut machine, reloads);
+    let found = found.map_err(|error| format!("line {}: expected {}", error.line, error.expected))?;
+    writes.extend(found.writes.iter().map(|write| {
+        let bytes = found.bytes(write).to_vec();
+        (write.line, Replayed { bytes, is_other: write.is_same == Some(false) })
+    }));
     Ok(match found.first {
         None => (true, format!("replayed; all {} writes had the same bytes", found.compared)),
         Some(other) => {
-            let (line, at) = (recorded.line + other.line, timeline::seconds(other.at.as_nanos()));
-            (false, format!("other bytes for {} at {at} s (line {line}) than recorded", other.conn))
+            let at = timeline::seconds(other.at.as_nanos());
+            (false, format!("other bytes for {} at {at} s (line {}) than recorded", other.conn, other.line))
         }
     })
 }

@@ -101,7 +101,7 @@ impl Serve<'_> {
         let mut reload =
             Reload::new(self.arguments.clone(), resolved, parts, tunnels.clone(), server.remote(), recorder);
         let mut server = server.on_hangup(move || reload.run())?;
-        if let Some(flight) = flight {
+        if let Some(flight) = flight.clone() {
             flight_watch::watch(flight.clone(), server.remote())?;
             server = server.on_user_signal(move || flight.save("SIGUSR1"))?;
         }
@@ -112,7 +112,9 @@ impl Serve<'_> {
         process::report(started, server.remote())?;
         systemd::report_life(server.remote())?;
         systemd::ready();
-        let metrics = server.run_blocking()?;
+        let metrics = server.run_blocking();
+        flight.iter().for_each(Flight::finish);
+        let metrics = metrics?;
         // Each tunnel closes within its `close_timeout`.
         if !tunnels.join() {
             logs.operation(Level::ERROR, "the thread of the tunnels panicked");

@@ -12,6 +12,7 @@ pub(crate) use without::{check, load};
 #[cfg(feature = "ssh")]
 mod with {
     use super::{Config, Logs, Resolved, SettingsError};
+    use drupe_core::settings::AuthenticationPlan;
     use drupe_core::wire::Protocol;
     use drupe_ssh::server::{self, Options, ServeError};
     use tracing::Level;
@@ -29,9 +30,11 @@ mod with {
                     let words = "it takes passwords, but there are no users with passwords: set authentication";
                     return Err(resolved.blame(&key(".passwords"), words.into()));
                 }
-                if ssh.takes_keys {
-                    let words = "the users of this program have no keys: set authorized_keys instead of keys=yes";
-                    return Err(resolved.blame(&key(""), words.into()));
+                let has_keys = resolved.plan.authentication.as_ref().is_some_and(AuthenticationPlan::has_public_keys);
+                if ssh.takes_keys && !has_keys {
+                    let words = "it takes keys of users, but no user has any: set authentication.users.USER.keys, or \
+                                 authorized_keys of the listener";
+                    return Err(resolved.blame(&key(".keys"), words.into()));
                 }
             }
         }

@@ -17,5 +17,5 @@ pub(crate) use host_news::{parse_host_news, write_host_news};
 pub use recorder::Recorder;
 #[cfg(feature = "std")]
 pub use recorder::SharedTrace;
-pub(crate) use recorder::{SUM, sum_of};
+pub(crate) use recorder::{OPENED, SUM, sum_of};
 pub(crate) use words::{CONCEALED, WITHOUT_TEXT};

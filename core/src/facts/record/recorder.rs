@@ -58,7 +58,8 @@ impl<N> Recorder<N> {
         Self { sink, note, verbatim: false, conceals: false, sums: false, line: String::new() }
     }
 
-    /// Makes the recorder write a checksum of the bytes that each socket accepted, so that a replay can compare them.
+    /// Makes the recorder write a checksum of the bytes that each socket accepted, so that a replay can compare them, and
+    /// the connection that each fact opened.
     #[must_use]
     pub fn with_sums(self) -> Self {
         Self { sums: true, ..self }
@@ -116,8 +117,19 @@ impl<N> Recorder<N> {
         self.sink.put(&line);
         self.line = line;
     }
+
+    /// Records the connection that the last fact opened.
+    pub(crate) fn record_opened(&mut self, conn: ConnId) {
+        let mut line = mem::take(&mut self.line);
+        line.clear();
+        let _ = writeln!(line, "{OPENED}{conn}");
+        self.sink.put(&line);
+        self.line = line;
+    }
 }
 
+/// The beginning of a line with the connection that the fact before it opened. Parsers of traces ignore it.
+pub(crate) const OPENED: &str = "# opened ";
 /// The beginning of a line with a sum. Parsers of traces ignore it.
 pub(crate) const SUM: &str = "# sum ";
 

@@ -58,12 +58,20 @@ impl From<Reason> for Close<'_> {
 /// # Ending connections
 impl<C> Hub<'_, C> {
     /// Ends a connection after flushing its output, for a [`Reason`] or as a [`Close`] specifies.
+    ///
+    /// A connection may also end before it opens, once its client tries to [log in](crate::Event::Login). The client gets
+    /// the answer to its attempt, and no farewell.
     pub fn end<'a>(&mut self, conn: ConnId, close: impl Into<Close<'a>>) {
         let Close { reason, farewell, code, text } = close.into();
         if let Some(farewell) = farewell {
             self.send(conn, farewell);
         }
-        let Some(index) = self.state.open_slot(conn) else { return };
+        let Some(index) = self.state.open_slot(conn) else {
+            if self.state.is_logging_in(conn) {
+                self.state.end(conn.slot(), reason, Ending::Flush);
+            }
+            return;
+        };
         if code.is_some() || !text.is_empty() {
             let name = if reason == Reason::Application { "" } else { reason.name() };
             let text = if text.is_empty() { name } else { text };

@@ -102,6 +102,7 @@ mod nonces;
 mod once;
 mod proof;
 mod provider;
+mod public_key;
 mod refusal;
 mod registering;
 mod registration;
@@ -124,6 +125,7 @@ pub use key_set::{KEY_SET_MAX_BYTES, KeySet, KeySetError, SkipReason, SkippedKey
 pub use limits::AuthenticationLimits;
 pub(crate) use nonces::Nonces;
 pub use provider::{Account, Accounts, LateAnswer, Lookup, Provider, Registration, Verdict};
+pub use public_key::{PublicKey, PublicKeyError};
 pub use refusal::TokenError;
 pub use registration::{RegistrationRules, parse_user_name};
 pub use registry::DuplicateLogin;

@@ -1,4 +1,5 @@
 use super::key_set::KeySet;
+use super::public_key::{PublicKey, PublicKeyError};
 use super::refusal::TokenError;
 use super::scram::{Credentials, ScramError, prepared_name};
 use super::token::Tokens;
@@ -7,6 +8,7 @@ use crate::base::{ConnId, Identity, UnixTime};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -194,15 +196,17 @@ impl From<Result<(Identity, Option<SingleUse>), TokenError>> for Verdict {
     }
 }
 
-/// The built-in [`Provider`]: a table of users, a shared password, and a token verifier.
+/// The built-in [`Provider`]: a table of users with passwords and public keys, a shared password, and a token verifier.
 ///
-/// Each of the three is optional.
+/// Each of them is optional.
 ///
 /// Each shard may have a clone, because a running server does not change it.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     shared: Option<Credentials>,
     users: Arc<BTreeMap<String, User>>,
+    /// The user of each public key, by the text of the key.
+    keys: Arc<BTreeMap<PublicKey, String>>,
     /// The largest iteration count of all passwords, or 0 if there are none.
     iterations_max: u32,
     tokens: Option<Tokens>,
@@ -210,7 +214,8 @@ pub struct Accounts {
 
 #[derive(Clone, Debug)]
 struct User {
-    credentials: Credentials,
+    /// `None`: the user logs in with public keys alone.
+    credentials: Option<Credentials>,
     scopes: Vec<Arc<str>>,
 }
 
@@ -245,7 +250,41 @@ impl Accounts {
         let name = prepared_name(name)?;
         let scopes = scopes.into_iter().map(Arc::from).collect();
         self.iterations_max = self.iterations_max.max(credentials.iterations());
-        Arc::make_mut(&mut self.users).insert(name, User { credentials, scopes });
+        Arc::make_mut(&mut self.users).insert(name, User { credentials: Some(credentials), scopes });
+        Ok(self)
+    }
+
+    /// Adds or replaces a user who has no password, and logs in with [public keys](Self::public_key) alone.
+    ///
+    /// The shared password is not valid for this user.
+    ///
+    /// # Errors
+    /// As [`user`](Self::user).
+    pub fn user_without_password<'s>(
+        mut self,
+        name: &str,
+        scopes: impl IntoIterator<Item = &'s str>,
+    ) -> Result<Self, ScramError> {
+        let scopes = scopes.into_iter().map(Arc::from).collect();
+        Arc::make_mut(&mut self.users).insert(prepared_name(name)?, User { credentials: None, scopes });
+        Ok(self)
+    }
+
+    /// Lets a user of the table log in with a public key, on SSH listeners that
+    /// [ask for it](crate::wire::ssh::SshServer::takes_keys).
+    ///
+    /// # Errors
+    /// If there is no such user, or if another user has the same key.
+    pub fn public_key(mut self, user: &str, key: PublicKey) -> Result<Self, PublicKeyError> {
+        let user = prepared_name(user).ok().filter(|user| self.users.contains_key(user));
+        let user = user.ok_or(PublicKeyError::NoUser)?;
+        match Arc::make_mut(&mut self.keys).entry(key) {
+            Entry::Vacant(entry) => {
+                entry.insert(user);
+            }
+            Entry::Occupied(entry) if *entry.get() == user => {}
+            Entry::Occupied(entry) => return Err(PublicKeyError::Taken { user: entry.get().clone() }),
+        }
         Ok(self)
     }
 
@@ -285,10 +324,29 @@ impl Accounts {
         }
     }
 
+    /// Decides whether a user may log in with a public key, as [`Provider::public_key`] receives it.
+    #[must_use]
+    pub fn key_verdict(&self, user: &str, key: &str) -> Verdict {
+        let owner = key.parse().ok().and_then(|key: PublicKey| self.keys.get(&key));
+        match owner.filter(|owner| prepared_name(user).is_ok_and(|user| user == **owner)) {
+            Some(owner) => Verdict::Accepted(self.identity(owner)),
+            None => Verdict::Refused("it is no key of this user".into()),
+        }
+    }
+
+    /// Returns `true` if the table has this user, with or without a password.
+    #[must_use]
+    pub fn has_user(&self, user: &str) -> bool {
+        self.users.contains_key(user)
+    }
+
     /// Returns the credentials of a user, or the shared ones. `None` if there are neither.
     #[must_use]
     pub fn credentials(&self, user: &str) -> Option<&Credentials> {
-        self.users.get(user).map(|account| &account.credentials).or(self.shared.as_ref())
+        match self.users.get(user) {
+            Some(account) => account.credentials.as_ref(),
+            None => self.shared.as_ref(),
+        }
     }
 
     /// Returns the identity of a user after a successful password login.
@@ -325,6 +383,10 @@ impl Accounts {
 impl<N> Provider<N> for Accounts {
     fn token(&mut self, _: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
         self.verdict(token, now)
+    }
+
+    fn public_key(&mut self, _: ConnId, user: &str, key: &str) -> Verdict {
+        self.key_verdict(user, key)
     }
 
     fn account(&mut self, _: ConnId, user: &str) -> Lookup {

@@ -3,13 +3,14 @@
 use crate::config::PageLogin;
 use crate::kit::auth::scram::{Credentials, ScramError};
 use crate::kit::auth::{
-    Accounts, AuthenticationLimits, DuplicateLogin, IssuedTokens, KeySet, RegistrationRules, Tokens, scram,
+    Accounts, AuthenticationLimits, DuplicateLogin, IssuedTokens, KeySet, PublicKey, PublicKeyError, RegistrationRules,
+    Tokens, scram,
 };
 use crate::settings::passwords::HashedPasswords;
 use crate::settings::plan::problems::Problems;
 use crate::settings::secret::Secret;
 use crate::settings::token_keys::{KeySetSource, ONE_KEY, TokenProblem};
-use crate::settings::tree::{AuthenticationSettings, DuplicateChoice, Settings};
+use crate::settings::tree::{AuthenticationSettings, DuplicateChoice, Settings, UserSettings};
 use crate::settings::units::Maybe;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -88,20 +89,45 @@ impl AuthenticationPlan {
         }
         for (name, user) in users {
             let key = || format!("authentication.users.{name}");
-            let (credentials, part) = if user.password_hash.is_empty() {
-                (hashed.get(Some(name), user.password.reveal(), *iterations), ".password")
-            } else {
-                (Credentials::from_stored(user.password_hash.reveal()), ".password_hash")
-            };
-            let credentials = credentials.map_err(|error| (key() + part, error.to_string()))?;
+            let blame = |part: &'static str| move |error: ScramError| (key() + part, error.to_string());
             let scopes = user.scopes.iter().map(String::as_str);
-            accounts = accounts.user(name, credentials, scopes).map_err(|error| (key(), error.to_string()))?;
+            accounts = if !user.password_hash.is_empty() {
+                let stored = Credentials::from_stored(user.password_hash.reveal()).map_err(blame(".password_hash"))?;
+                accounts.user(name, stored, scopes).map_err(blame(""))?
+            } else if !user.password.is_empty() {
+                let new = hashed.get(Some(name), user.password.reveal(), *iterations).map_err(blame(".password"))?;
+                accounts.user(name, new, scopes).map_err(blame(""))?
+            } else {
+                accounts.user_without_password(name, scopes).map_err(blame(""))?
+            };
         }
-        hashed.retain(|user| user.map_or(!shared_password.is_empty(), |user| users.contains_key(user)));
+        accounts = self.with_keys(accounts)?;
+        let has_password = |user: &str| users.get(user).is_some_and(|user| !user.password.is_empty());
+        hashed.retain(|user| user.map_or(!shared_password.is_empty(), has_password));
         match self.tokens(keys)? {
             Some(tokens) => Ok(accounts.tokens(tokens)),
             None => Ok(accounts),
         }
+    }
+
+    /// Returns `true` if a user of the configuration has public keys.
+    #[must_use]
+    pub fn has_public_keys(&self) -> bool {
+        self.settings.users.values().any(|user| !user.keys.is_empty())
+    }
+
+    /// Adds the public keys of the users, who must be in the accounts.
+    fn with_keys(&self, mut accounts: Accounts) -> Result<Accounts, (String, String)> {
+        for (name, user) in &self.settings.users {
+            for (key, number) in user.keys.iter().zip(1..) {
+                let blame = |error: PublicKeyError| {
+                    (format!("authentication.users.{name}.keys"), format!("key {number}: {error}"))
+                };
+                let key: PublicKey = key.parse().map_err(blame)?;
+                accounts = accounts.public_key(name, key).map_err(blame)?;
+            }
+        }
+        Ok(accounts)
     }
 
     /// Checks users, passwords and token keys without hashing the passwords.
@@ -124,24 +150,30 @@ impl AuthenticationPlan {
         if !shared_password.is_empty() {
             check("authentication.shared_password".into(), shared_password.reveal())?;
         }
-        let mut names = BTreeSet::new();
+        let (mut names, mut accounts) = (BTreeSet::new(), Accounts::new());
         for (name, user) in users {
             match (user.password.is_empty(), user.password_hash.is_empty()) {
-                (true, true) => {
-                    let words = "a user needs a password: set password, password_file or password_hash";
+                (true, true) if user.keys.is_empty() => {
+                    let words = "a user needs a password or keys: set password, password_file, password_hash or keys";
                     return Err((format!("authentication.users.{name}"), words.into()));
                 }
+                (true, true) => {}
                 (false, false) => return Err(both(format!("authentication.users.{name}.password_hash"))),
                 (false, true) => check(format!("authentication.users.{name}.password"), user.password.reveal())?,
                 (true, false) => check_hash(format!("authentication.users.{name}.password_hash"), &user.password_hash)?,
             }
             let words = match scram::prepared_name(name) {
-                Ok(prepared) if names.insert(prepared.clone()) => continue,
+                Ok(prepared) if names.insert(prepared.clone()) => {
+                    let blame = |error: ScramError| (format!("authentication.users.{name}"), error.to_string());
+                    accounts = accounts.user_without_password(name, []).map_err(blame)?;
+                    continue;
+                }
                 Ok(prepared) => format!("another user has an equivalent name; both compare as {prepared}"),
                 Err(error) => error.to_string(),
             };
             return Err((format!("authentication.users.{name}"), words));
         }
+        self.with_keys(accounts)?;
         match self.key_set() {
             Some(_) => Ok(()),
             None => self.tokens(None).map(drop),
@@ -169,7 +201,8 @@ fn blamed((key, words): TokenProblem) -> (String, String) {
 
 /// Returns how the page with the WebSocket client logs its user in.
 pub(super) fn page_login(settings: &AuthenticationSettings) -> PageLogin {
-    let has_passwords = !settings.users.is_empty()
+    let has_password = |user: &UserSettings| !user.password.is_empty() || !user.password_hash.is_empty();
+    let has_passwords = settings.users.values().any(has_password)
         || !settings.store.is_empty()
         || !settings.shared_password.is_empty()
         || !settings.shared_password_hash.is_empty();

@@ -69,7 +69,7 @@ settings! {
         iterations: u32 = 10_000;
     }
 
-    /// A user: a password and permissions.
+    /// A user: a password, public keys and permissions. A user needs a password or a key.
     UserSettings {
         /// The password of the user.
         password: Secret = Secret::default();
@@ -79,6 +79,9 @@ settings! {
         /// The hash of the user's password, as `drupe password` prints it, instead of the password.
         /// It begins with `SCRAM-SHA-256$` (RFC 5803).
         password_hash: Secret = Secret::default();
+        /// Public keys with which the user may log in on SSH listeners with `ssh.keys`.
+        /// Each is a line of OpenSSH's `authorized_keys` without options. RSA keys are refused.
+        keys: Vec<String> = Vec::new();
         /// Permissions (scopes), for applications that check them.
         /// `chat`, `relay` and `echo` check none and are open to all users. A user without scopes
         /// may do nothing that needs one.

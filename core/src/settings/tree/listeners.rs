@@ -155,6 +155,8 @@ settings! {
         /// the listener accepts no keys.
         #[schemars(extend("format" = PATH))]
         authorized_keys: String = String::new();
+        /// Whether the users of `authentication` may log in with their `keys`.
+        keys: bool = false;
         /// Whether the users of `authentication` may log in with their passwords.
         passwords: bool = false;
         /// Whether clients must log in. `none` admits everybody, as on a telnet listener.
