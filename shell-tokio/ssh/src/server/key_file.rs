@@ -69,8 +69,10 @@ fn create(path: &Path) -> Result<PrivateKey, ServeError> {
 
 /// Writes a file with mode 0600. It appears complete or not at all, and replaces no other file.
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // Servers of one process may do this at the same time, and one that was killed may have left a file.
+    let [a, b, c, d, ..] = drupe_shell::secret()?;
     let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.new", std::process::id()));
+    temporary.push(format!(".{:08x}.new", u32::from_be_bytes([a, b, c, d])));
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -78,4 +80,31 @@ fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     });
     let removed = fs::remove_file(&temporary);
     written.and(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_or_create;
+    use std::collections::BTreeSet;
+    use std::sync::Barrier;
+    use std::{fs, thread};
+
+    #[test]
+    fn servers_that_start_at_the_same_time_have_one_host_key() {
+        let directory = std::env::temp_dir().join(format!("drupe-host-key-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("created");
+        let path = directory.join("key");
+        let (path, barrier) = (path.to_str().expect("text"), Barrier::new(8));
+        let fingerprints: BTreeSet<String> = thread::scope(|scope| {
+            let start = || {
+                barrier.wait();
+                read_or_create(path).expect("a key").1.fingerprint
+            };
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            all.into_iter().map(|one| one.join().expect("it does not panic")).collect()
+        });
+        assert_eq!(fingerprints.len(), 1);
+        assert_eq!(fs::read_dir(&directory).expect("it is there").count(), 1, "nothing else is left");
+        fs::remove_dir_all(directory).expect("it is ours");
+    }
 }
