@@ -1,5 +1,6 @@
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 /// The clients of a hub: one sender and many receivers.
 #[derive(Debug)]
@@ -33,17 +34,14 @@ impl Load {
         let mut streams: Vec<_> = (0..receivers).map(|_| connect()).collect();
         let mut sender = connect();
         // A receiver that has received a line is served. Peeking leaves the bytes in the socket for
-        // `read_until`.
+        // `read_until`. Lines are few, because each of them goes to all.
         for stream in &mut streams {
-            stream.set_nonblocking(true).expect("it is TCP");
-            let mut byte = [0; 2];
-            while stream
-                .peek(&mut byte)
-                .map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |bytes| bytes < 2)
-            {
+            stream.set_read_timeout(Some(Duration::from_millis(10))).expect("it is TCP");
+            let mut line = [0; 2];
+            while stream.peek(&mut line).unwrap_or_default() < 2 {
                 sender.write_all(b"?\n").expect("the hub reads");
-                std::thread::yield_now();
             }
+            stream.set_read_timeout(None).expect("it is TCP");
         }
         let mut load = Self {
             slow: Vec::new(),
@@ -81,7 +79,6 @@ impl Load {
 impl Receivers {
     fn read(&mut self, bytes: usize) {
         for stream in &mut self.streams {
-            stream.set_nonblocking(false).expect("it is TCP");
             let mut left = bytes;
             while left > 0 {
                 let most = left.min(self.buffer.len());
@@ -94,7 +91,6 @@ impl Receivers {
 
     fn read_until(&mut self, mark: u8) {
         for stream in &mut self.streams {
-            stream.set_nonblocking(false).expect("it is TCP");
             let mut last = [0, 0];
             while last[0] != mark {
                 stream.read_exact(&mut last).expect("the hub writes");

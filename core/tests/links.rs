@@ -5,12 +5,14 @@
 use std::fs;
 use std::path::Path;
 
-const PAGES: [&str; 19] = [
+const PAGES: [&str; 21] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "RELEASING.md",
+    "benches/figures.md",
+    "benches/pictures.md",
     "core/README.md",
     "shell-tokio/README.md",
     "shell-tokio/docs/applications.md",

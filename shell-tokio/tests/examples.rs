@@ -163,7 +163,8 @@ fn upper_replies_in_capital_letters_and_counts() {
     browser.say("over websocket\n");
     assert_eq!(browser.rest(), "OVER WEBSOCKET\n");
     // The scrape counts as none.
-    assert!(upper.end().starts_with("2 connections, 4 messages, "));
+    let said = upper.end();
+    assert!(said.starts_with("2 connections, 4 messages, "), "{said}");
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn mistakes_at_the_start_name_the_file_and_the_line() {
         ("?login=none&host_key=open", "chmod 600"),
         ("?login=none&host_key=none/host", "none/host: the host key can't be created"),
         ("?passwords=yes", "there are no users with passwords"),
-        ("?keys=yes", "the users of this program have no keys"),
+        ("?keys=yes", "it takes keys of users, but no user has any"),
     ] {
         let said = start(&format!("ssh://127.0.0.1:0{options}"));
         assert!(said.contains(words), "{options}: {said}");

@@ -11,11 +11,11 @@ use custom::{Custom, as_float};
 use drupe_benches::{Hub, Load, Process};
 use std::time::{Duration, Instant};
 
-const MEMBERS: [usize; 5] = [10, 100, 1_000, 3_000, 8_000];
+const MEMBERS: [usize; 4] = [10, 100, 1_000, 4_000];
 /// Messages that one publisher sends at once.
 const AT_ONCE: usize = 16;
 /// Connections whose memory is measured together.
-const CONNECTIONS: usize = 4_000;
+const CONNECTIONS: usize = 1_000;
 
 fn main() {
     Hub::serve_if_asked(std::env::args());
@@ -28,14 +28,15 @@ fn main() {
 /// Processor time of the relay for a burst of messages to all members.
 fn cost(criterion: &mut Criterion<Custom>) {
     let mut group = criterion.benchmark_group("cost");
-    group.sample_size(20).measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_secs(1));
+    group.sample_size(15).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(300));
+    group.sampling_mode(SamplingMode::Flat);
     for members in MEMBERS {
         group.throughput(Throughput::Elements((members * AT_ONCE) as u64));
         // In turn, so that a disturbance of some seconds does not meet one relay alone in all sizes.
         for hub in Hub::ALL {
+            let process = Process::hub(hub).expect("it starts");
+            let mut load = Load::new(process.address(), members, 64);
             group.bench_function(BenchmarkId::new(hub.name(), members), |bencher| {
-                let process = Process::hub(hub).expect("it starts");
-                let mut load = Load::new(process.address(), members, 64);
                 bencher.iter_custom(|rounds| {
                     let before = process.cpu();
                     (0..rounds).for_each(|_| load.round(AT_ONCE));
@@ -50,7 +51,8 @@ fn cost(criterion: &mut Criterion<Custom>) {
 /// Time until all of 200 members have a message of 1 KiB, while 10 others never read.
 fn delay(criterion: &mut Criterion<Custom>) {
     let mut group = criterion.benchmark_group("delay");
-    group.sample_size(10).measurement_time(Duration::from_secs(3)).sampling_mode(SamplingMode::Flat);
+    group.sample_size(10).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    group.sampling_mode(SamplingMode::Flat);
     for hub in Hub::ALL {
         let process = Process::hub(hub).expect("it starts");
         let mut load = Load::new(process.address(), 200, 1024).with_slow(process.address(), 10);

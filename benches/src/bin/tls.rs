@@ -30,10 +30,10 @@ fn main() -> io::Result<()> {
                 ratios[place].add(each[place] / each[0]);
             }
         }
-        let cells = times
-            .iter()
-            .zip(&ratios)
-            .map(|(times, ratios)| format!("{:.1} µs ({})", times.median() / 1e3, ratios.text(1.0, 2)));
+        let cells = times.iter().zip(&ratios).map(|(times, ratios)| {
+            let [low, middle, high] = [10, 50, 90].map(|percent| ratios.at(percent));
+            format!("{:.1} µs ({middle:.2}, {low:.2} to {high:.2})", times.median() / 1e3)
+        });
         writeln!(out, "| {} | {} |", case.title(), cells.collect::<Vec<_>>().join(" | "))?;
     }
     Ok(())

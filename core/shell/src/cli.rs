@@ -1,6 +1,7 @@
 //! Command-line arguments of the `hub` example of each shell. Needs the feature `cli`.
 
 use drupe_core::app::{AppName, BuiltIn, Envelope};
+use drupe_core::outbound::Gather;
 use drupe_core::wire::MessageSize;
 use drupe_core::{Config, Listen};
 
@@ -31,6 +32,9 @@ pub struct HubArguments {
     /// Remove limits on rates and numbers of connections, for load tests
     #[arg(long)]
     pub unlimited: bool,
+    /// Rest after a turn that sent to rooms, in microseconds, 0 to 500
+    #[arg(long, value_name = "MICROS", default_value = "0", value_parser = gather)]
+    pub gather: Gather,
     /// Maximum size of a message in bytes, 1 to 1073741824
     #[arg(long, value_name = "BYTES", default_value = "65536", value_parser = message_size)]
     pub max_message: MessageSize,
@@ -46,6 +50,7 @@ impl HubArguments {
         }
         let mut config = Config::listening(listeners);
         config.peer.budget.message_max_bytes = self.max_message;
+        config.outbound.gather = self.gather;
         if self.unlimited { config.unlimited() } else { config }
     }
 
@@ -64,6 +69,11 @@ fn envelope(text: &str) -> Result<Envelope, String> {
         "json" => Ok(Envelope::Json),
         _ => Err("an envelope is none or json".to_string()),
     }
+}
+
+fn gather(text: &str) -> Result<Gather, String> {
+    let micros = text.parse().map_err(|_| "expected a number of microseconds".to_string())?;
+    Gather::from_micros(micros).map_err(|error| error.to_string())
 }
 
 fn message_size(text: &str) -> Result<MessageSize, String> {
@@ -97,6 +107,7 @@ mod tests {
         for (arguments, words) in [
             (["--listen", "7000"], "must begin with tcp://"),
             (["--max-message", "0"], "a message size limit must be 1 to 1073741824 bytes"),
+            (["--gather", "501"], "a rest has at most 500 microseconds, not 501"),
             (["--app", "web"], "expected chat, relay or echo"),
             (["--envelope", "xml"], "an envelope is none or json"),
         ] {

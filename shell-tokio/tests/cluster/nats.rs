@@ -219,6 +219,13 @@ impl NatsServer {
     }
 }
 
+/// The thread that tends it may live longer.
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 fn has_ended(process: &mut Option<Other>) -> bool {
     process.as_mut().is_none_or(|process| process.0.try_wait().expect("it is ours").is_some())
 }

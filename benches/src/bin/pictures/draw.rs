@@ -1,5 +1,7 @@
+use super::page::title;
 use super::results::Results;
 use super::theme::Theme;
+use drupe_benches::Hub;
 use plotters::prelude::*;
 use std::error::Error;
 use std::path::Path;
@@ -36,7 +38,7 @@ pub(crate) fn lines(file: &Path, theme: Theme, results: &Results) -> Result<(), 
         let style = color.stroke_width(2);
         chart
             .draw_series(LineSeries::new(points.clone(), style).point_size(3))?
-            .label(hub.title().replace('`', ""))
+            .label(name(hub))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
         chart.draw_series(estimates.iter().map(|(members, estimate)| {
             PathElement::new([(*members, estimate.low), (*members, estimate.high)], color.stroke_width(1))
@@ -44,7 +46,7 @@ pub(crate) fn lines(file: &Path, theme: Theme, results: &Results) -> Result<(), 
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(SeriesLabelPosition::MiddleRight)
         .background_style(theme.ground.mix(0.9))
         .border_style(theme.grid)
         .label_font(text(14))
@@ -53,7 +55,11 @@ pub(crate) fn lines(file: &Path, theme: Theme, results: &Results) -> Result<(), 
     Ok(())
 }
 
-/// Draws one bar for each relay and parameter, with its value, divided by `unit`. The scale is in powers of ten.
+fn name(hub: Hub) -> String {
+    title(hub).replace('`', "")
+}
+
+/// Draws one bar for each relay and parameter, with its value, divided by `unit`.
 pub(crate) fn bars(file: &Path, theme: Theme, results: &Results, title: &str, unit: f64) -> Result<(), Box<dyn Error>> {
     let parameters = results.parameters();
     let rows = results.of_hubs().count() * (parameters.len() + 1);
@@ -63,17 +69,16 @@ pub(crate) fn bars(file: &Path, theme: Theme, results: &Results, title: &str, un
     let text = |size: i32| (FONT, size).into_font().color(&theme.text);
     area.draw(&Text::new(title.to_owned(), (14, 14), text(15)))?;
     let (first, last) = (220.0, 700.0);
-    let (least, most) = (results.least() * 0.5, results.most());
     #[expect(clippy::cast_possible_truncation, reason = "a place in the picture")]
-    let place = |value: f64| (first + (value / least).ln() / (most / least).ln() * (last - first)) as i32;
+    let place = |value: f64| (first + value / results.most() * (last - first)) as i32;
     let mut y = 46;
     for ((hub, estimates), color) in results.of_hubs().zip(theme.series) {
         for (parameter, estimate) in estimates {
-            let label = hub.title().replace('`', "");
+            let label = name(hub);
             let label = if parameters.len() > 1 { format!("{label}, {parameter} %") } else { label };
             area.draw(&Text::new(label, (14, y + 2), text(14)))?;
             let end = place(estimate.median);
-            area.draw(&Rectangle::new([(place(least), y), (end, y + 15)], color.filled()))?;
+            area.draw(&Rectangle::new([(place(0.0), y), (end, y + 15)], color.filled()))?;
             area.draw(&Text::new(format!("{:.0}", estimate.median / unit), (end + 8, y + 2), text(14)))?;
             y += 22;
         }

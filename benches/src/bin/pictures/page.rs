@@ -35,7 +35,7 @@ const PARTS: [[&str; 3]; 3] = [
     [
         "memory",
         "Memory of connections",
-        "Memory that belongs to the relay alone (`RssAnon`), in bytes for each of 4,000 connections that have received a few \
+        "Memory that belongs to the relay alone (`RssAnon`), in bytes for each of 1,000 connections that have received a few \
          lines.",
     ],
 ];
@@ -70,7 +70,7 @@ fn table(page: &mut String, results: &Results, unit: f64, digits: usize, name: &
     }
 }
 
-fn title(hub: Hub) -> String {
+pub(crate) fn title(hub: Hub) -> String {
     match hub {
         Hub::DrupeSmol | Hub::DrupeTokio => format!("Drupe {}", hub.title()),
         _ => hub.title().to_owned(),
