@@ -47,8 +47,12 @@ fn rate(count: usize, mut work: impl FnMut(usize)) -> f64 {
     count as f64 / (own_cpu() - before)
 }
 
+fn unlimited() -> Config {
+    Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("well formed")]).unlimited()
+}
+
 fn echo() -> f64 {
-    let mut hub = TestHub::with_config(Config::default().unlimited(), Echo);
+    let mut hub = TestHub::with_config(unlimited(), Echo);
     let conn = hub.connect();
     rate(MESSAGES, |_| {
         hub.line(conn, "hello");
@@ -58,7 +62,7 @@ fn echo() -> f64 {
 }
 
 fn chat() -> f64 {
-    let mut hub = TestHub::with_config(Config::default().unlimited(), Chat::default());
+    let mut hub = TestHub::with_config(unlimited(), Chat::default());
     let people: Vec<_> = (0..20).map(|_| hub.connect()).collect();
     hub.clear();
     rate(MESSAGES / 20, |number| {
@@ -69,7 +73,7 @@ fn chat() -> f64 {
 }
 
 fn churn() -> f64 {
-    let mut hub = TestHub::with_config(Config::default().unlimited(), Echo);
+    let mut hub = TestHub::with_config(unlimited(), Echo);
     rate(MESSAGES / 4, |_| {
         let conn = hub.connect();
         hub.line(conn, "hello");

@@ -44,7 +44,7 @@ struct Connection {
 }
 
 /// Serves for ever.
-pub(super) fn serve(at: SocketAddr, work: Work, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
+pub(super) fn serve(at: SocketAddr, work: Work, tls: Option<&Arc<ServerConfig>>) -> io::Result<()> {
     let listener = TcpListener::bind(at)?;
     listener.set_nonblocking(true)?;
     let (epoll, mut ready) = events();
@@ -56,7 +56,7 @@ pub(super) fn serve(at: SocketAddr, work: Work, tls: Option<Arc<ServerConfig>>) 
         for fd in wait(epoll, &mut ready) {
             if fd == listener.as_raw_fd() {
                 while let Ok((stream, _)) = listener.accept() {
-                    let connection = Connection::new(stream, tls.clone())?;
+                    let connection = Connection::new(stream, tls.cloned())?;
                     add(epoll, connection.stream.as_raw_fd())?;
                     connections.insert(connection.stream.as_raw_fd(), connection);
                 }

@@ -77,7 +77,7 @@ impl Case {
 
 enum Act {
     Echo(Vec<Client>),
-    FanOut(Client, Vec<Client>),
+    FanOut(Box<Client>, Vec<Client>),
     Connect(SocketAddr, Arc<ClientConfig>),
 }
 
@@ -87,7 +87,7 @@ impl Act {
         let mut last = clients.pop().ok_or(io::ErrorKind::InvalidInput)?;
         last.send(b"?\n")?;
         clients.iter_mut().try_for_each(|client| client.read(2))?;
-        Ok(Self::FanOut(last, clients))
+        Ok(Self::FanOut(last.into(), clients))
     }
 
     /// Returns the number of operations.

@@ -90,18 +90,18 @@ impl Server {
         let at = at.parse().expect("an address");
         let keys = keys.first().map(|directory| Keys::read(Path::new(directory)).expect("they were written"));
         match Work::named(work) {
-            Work::Echo => server.run(at, Work::Echo, keys, Echo),
-            Work::Relay => server.run(at, Work::Relay, keys, Relay::default()),
+            Work::Echo => server.run(at, Work::Echo, keys.as_ref(), Echo),
+            Work::Relay => server.run(at, Work::Relay, keys.as_ref(), Relay::default()),
         }
     }
 
-    fn run<H: Handler + Send>(self, at: SocketAddr, work: Work, keys: Option<Keys>, handler: H) {
+    fn run<H: Handler + Send>(self, at: SocketAddr, work: Work, keys: Option<&Keys>, handler: H) {
         let config = || {
-            let keys = keys.as_ref().expect("Drupe serves with TLS");
+            let keys = keys.expect("Drupe serves with TLS");
             Config::listening([Listen::lines(at).tls(Some(Tls::new(keys.server())))]).unlimited()
         };
         match self {
-            Self::Bare => bare::serve(at, work, keys.as_ref().map(Keys::server)).expect("it can listen on loopback"),
+            Self::Bare => bare::serve(at, work, keys.map(Keys::server).as_ref()).expect("it can listen on loopback"),
             Self::DrupeMio => {
                 drop(drupe_mio::Server::bind(config(), handler).expect("a port").run().expect("an event queue"));
             }

@@ -67,9 +67,8 @@ fn people_on_three_hosts_are_in_one_chat() {
     let redis = RedisServer::start("chat", &["--save", ""]);
     let at = Broker::At(redis.address());
     let stage = Stage::empty("chat", [&at, &at, &at]);
-    let [one, two, three] = &stage.hosts[..] else { unreachable!("there are three") };
-    let (mut ann, mut bob, mut cem) =
-        (Person::arrive(one, "ann"), Person::arrive(two, "bob"), Person::arrive(three, "cem"));
+    let arrive = |host: usize, name| Person::arrive(&stage.hosts[host], name);
+    let (mut ann, mut bob, mut cem) = (arrive(0, "ann"), arrive(1, "bob"), arrive(2, "cem"));
     for person in [&mut ann, &mut bob, &mut cem] {
         person.ask_until("/who", "* in lobby:", &["ann", "bob", "cem"]);
     }
