@@ -23,22 +23,18 @@ struct Connection {
 /// # Errors
 /// If listening, accepting a connection or epoll fails.
 ///
+/// # Panics
+/// If epoll returns an invalid file descriptor.
 pub fn serve(at: SocketAddr, told: impl FnOnce(SocketAddr)) -> io::Result<()> {
-    let listener = TcpListener::bind(at)?;
-    listener.set_nonblocking(true)?;
+    let (listener, epoll, mut ready) = listen(at)?;
     told(listener.local_addr()?);
-    let (epoll, mut ready) = events();
-    add(epoll, listener.as_raw_fd())?;
     let mut connections = BTreeMap::<i32, Connection>::new();
     let (mut scratch, mut batch) = (vec![0; 1 << 16], Vec::new());
     loop {
         batch.clear();
         for fd in wait(epoll, &mut ready) {
             if fd == listener.as_raw_fd() {
-                while let Ok((stream, _)) = listener.accept() {
-                    stream.set_nonblocking(true)?;
-                    stream.set_nodelay(true)?;
-                    add(epoll, stream.as_raw_fd())?;
+                while let Some(stream) = accept(&listener, epoll)? {
                     connections.insert(stream.as_raw_fd(), Connection { stream, partial: Vec::new(), own: None });
                 }
             } else if let Some(connection) = connections.get_mut(&fd)
@@ -79,11 +75,23 @@ fn write(connection: &mut Connection, batch: &[u8]) -> bool {
     result.is_ok_and(|written| written == length)
 }
 
-/// Creates an event queue, and the space for its answers.
-pub(crate) fn events() -> (i32, Vec<libc::epoll_event>) {
+/// Creates a listener, an event queue that has it, and the space for the queue's answers.
+pub(crate) fn listen(at: SocketAddr) -> io::Result<(TcpListener, i32, Vec<libc::epoll_event>)> {
+    let listener = TcpListener::bind(at)?;
+    listener.set_nonblocking(true)?;
     // SAFETY: the call takes no pointers.
     let epoll = unsafe { libc::epoll_create1(0) };
-    (epoll, vec![libc::epoll_event { events: 0, u64: 0 }; 1024])
+    add(epoll, listener.as_raw_fd())?;
+    Ok((listener, epoll, vec![libc::epoll_event { events: 0, u64: 0 }; 1024]))
+}
+
+/// Accepts a connection and adds it to the event queue. Returns `None` if none is waiting.
+pub(crate) fn accept(listener: &TcpListener, epoll: i32) -> io::Result<Option<TcpStream>> {
+    let Ok((stream, _)) = listener.accept() else { return Ok(None) };
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    add(epoll, stream.as_raw_fd())?;
+    Ok(Some(stream))
 }
 
 /// Waits until descriptors are ready.
@@ -95,7 +103,7 @@ pub(crate) fn wait(epoll: i32, ready: &mut [libc::epoll_event]) -> impl Iterator
     ready.iter().map(|event| i32::try_from(event.u64).expect("a descriptor"))
 }
 
-pub(crate) fn add(epoll: i32, fd: i32) -> io::Result<()> {
+fn add(epoll: i32, fd: i32) -> io::Result<()> {
     let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: u64::try_from(fd).unwrap_or(0) };
     // SAFETY: the event outlives the call.
     if unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event) } == 0 {

@@ -1,7 +1,7 @@
 //! Relays to benchmark, each on its own thread: Drupe's shells, and two others for comparison.
 //!
-//! [`tls`] has servers with TLS. [`cluster`] measures shared rooms with a real Redis server, and [`capacity`] finds out in virtual time what breaks
-//! first in a cluster of many hosts.
+//! [`tls`] measures servers with TLS, and [`cluster`] shared rooms with a real Redis server. [`capacity`] finds out in virtual
+//! time what breaks first in a cluster of many hosts.
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
 
@@ -12,6 +12,7 @@ mod idiomatic;
 mod load;
 mod processes;
 mod samples;
+mod shell;
 pub mod tls;
 
 pub use load::{Load, Receivers};
@@ -20,6 +21,7 @@ pub use samples::Samples;
 
 use drupe_core::app::Relay;
 use drupe_core::{Config, Listen};
+use shell::Shell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 
@@ -102,25 +104,14 @@ impl Hub {
 
     /// Serves at an address. Passes the address to `told` once it listens.
     fn run(self, at: SocketAddr, told: impl FnOnce(SocketAddr)) {
-        match self {
-            Self::BareEpoll => bare::serve(at, told).expect("it can listen on loopback"),
-            Self::DrupeMio => {
-                let server = drupe_mio::Server::bind(config(at), Relay::default()).expect("a port");
-                told(address(server.addresses()));
-                server.run().expect("an event queue");
-            }
-            Self::DrupeSmol => {
-                let server = drupe_smol::Server::bind(config(at), Relay::default()).expect("a port");
-                told(address(server.addresses()));
-                smol::block_on(server.run()).expect("a reactor");
-            }
-            Self::DrupeTokio => {
-                let server = drupe_tokio::Server::bind(config(at), Relay::default()).expect("a port");
-                told(address(server.addresses()));
-                on_tokio(async { drop(server.run().await.expect("a reactor")) });
-            }
-            Self::TokioBroadcast => on_tokio(idiomatic::serve(at, told)),
-        }
+        let shell = match self {
+            Self::BareEpoll => return bare::serve(at, told).expect("it can listen on loopback"),
+            Self::TokioBroadcast => return on_tokio(idiomatic::serve(at, told)),
+            Self::DrupeMio => Shell::Mio,
+            Self::DrupeSmol => Shell::Smol,
+            Self::DrupeTokio => Shell::Tokio,
+        };
+        shell.serve(config(at), Relay::default(), |addresses| told(address(addresses)));
     }
 }
 

@@ -30,6 +30,13 @@ impl Samples {
         let [low, middle, high] = [10, 50, 90].map(|percent| self.at(percent) * scale);
         format!("{middle:.decimals$} ({low:.decimals$} to {high:.decimals$})")
     }
+
+    /// Returns the median and the range of the middle 80 % of ratios, to stand in brackets after another value.
+    #[must_use]
+    pub fn ratio(&self) -> String {
+        let [low, middle, high] = [10, 50, 90].map(|percent| self.at(percent));
+        format!("{middle:.2}, {low:.2} to {high:.2}")
+    }
 }
 
 impl FromIterator<f64> for Samples {

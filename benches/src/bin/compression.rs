@@ -6,7 +6,7 @@
 
 #![allow(clippy::expect_used, reason = "a report that cannot be made should fail at once")]
 
-use drupe_benches::own_cpu;
+use drupe_benches::{Samples, own_cpu};
 use drupe_core::app::Relay;
 use drupe_instructions::{Extra, Server, Wire};
 use std::fmt::Write as _;
@@ -22,20 +22,17 @@ fn main() -> io::Result<()> {
     writeln!(out, "| bytes of text | {} |", Wire::ALL.map(Wire::name).join(" | "))?;
     writeln!(out, "|---|{}", "---|".repeat(Wire::ALL.len()))?;
     for size in SIZES {
-        let mut times = [const { Vec::<f64>::new() }; Wire::ALL.len()];
+        let mut times = Wire::ALL.map(|_| Samples::default());
         let mut bytes = [0; Wire::ALL.len()];
         for repetition in 0..repetitions {
             for place in 0..Wire::ALL.len() {
                 let wire = (place + repetition) % Wire::ALL.len();
                 let (time, sent) = measure(Wire::ALL[wire], size);
-                times[wire].push(time);
+                times[wire].add(time);
                 bytes[wire] = sent;
             }
         }
-        let cells = times.iter_mut().zip(bytes).map(|(times, bytes)| {
-            times.sort_by(f64::total_cmp);
-            format!("{:.0} ns, {bytes} B", times[times.len() / 2])
-        });
+        let cells = times.iter().zip(bytes).map(|(times, bytes)| format!("{:.0} ns, {bytes} B", times.median()));
         writeln!(out, "| {size} | {} |", cells.collect::<Vec<_>>().join(" | "))?;
     }
     Ok(())

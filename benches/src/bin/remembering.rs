@@ -9,6 +9,7 @@
 #![allow(clippy::expect_used, reason = "a report that cannot be made should fail at once")]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
 
+use drupe_benches::{Samples, own_cpu};
 use drupe_core::app::Relay;
 use drupe_core::history::{Keep, RoomHistories};
 use drupe_core::{
@@ -19,7 +20,6 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 /// Names or rooms in the measurements of memory.
 const MANY: usize = 100_000;
@@ -49,15 +49,10 @@ fn fan_out(out: &mut impl Write, repetitions: usize, recipients: usize, messages
         let (first, second) = (first.measure(rounds, messages), second.measure(rounds, messages));
         pairs.push(if turn % 2 == 0 { (first, second) } else { (second, first) });
     }
-    let [of_plain, of_home] =
-        [0, 1].map(|which| sorted(pairs.iter().map(|pair| if which == 0 { pair.0 } else { pair.1 })));
-    let ratios = sorted(pairs.iter().map(|(plain, home)| home / plain));
-    let [low, middle, high] = [10, 50, 90].map(|percent| at(&ratios, percent));
-    let [of_plain, of_home] = [of_plain, of_home].map(|times| at(&times, 50) * 1e9);
-    writeln!(
-        out,
-        "| {recipients} | {messages} | {of_plain:.1} ns | {of_home:.1} ns | {middle:.2}, {low:.2} to {high:.2} |"
-    )
+    let ratios: Samples = pairs.iter().map(|(plain, home)| home / plain).collect();
+    let (of_plain, of_home): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let [of_plain, of_home] = [of_plain, of_home].map(|times| times.into_iter().collect::<Samples>().median() * 1e9);
+    writeln!(out, "| {recipients} | {messages} | {of_plain:.1} ns | {of_home:.1} ns | {} |", ratios.ratio())
 }
 
 /// A machine with a room, and one member that sends.
@@ -85,7 +80,7 @@ impl Room {
     fn measure(&mut self, rounds: usize, messages: usize) -> f64 {
         let line = [vec![b'x'; 63], vec![b'\n']].concat().repeat(messages);
         let mut input = line.clone();
-        let began = cpu_time();
+        let began = own_cpu();
         for _ in 0..rounds {
             input.copy_from_slice(&line);
             self.machine.received(Time::START, self.sender, &mut input);
@@ -98,7 +93,7 @@ impl Room {
             self.machine.turn_ended(Time::START);
             assert_eq!(delivered, self.recipients * line.len(), "each recipient gets each message");
         }
-        since(began).as_secs_f64() / as_float(rounds * messages * self.recipients)
+        (own_cpu() - began) / as_float(rounds * messages * self.recipients)
     }
 }
 
@@ -160,23 +155,23 @@ fn names(out: &mut impl Write) -> io::Result<()> {
         let memory = RoomMemory::default().rooms(vec![options]);
         let mut machine = Machine::new(Config::listening([listen]).memory(memory).unlimited(), Crowd { named });
         machine.started(Time::START);
-        let began = cpu_time();
+        let began = own_cpu();
         let mut accept = || machine.accepted(Time::START, ListenerId::new(0), Peer::Local).expect("room for all");
         let conns: Vec<_> = (0..MANY).map(|_| accept()).collect();
-        let joins = since(began);
+        let joins = own_cpu() - began;
         used[usize::from(named)] = heap_bytes() - before;
-        let began = cpu_time();
+        let began = own_cpu();
         for _ in 0..100 {
             machine.received(Time::START, conns[0], &mut b"list\n".to_vec());
         }
-        let lists = since(began);
-        let began = cpu_time();
+        let lists = own_cpu() - began;
+        let began = own_cpu();
         for conn in conns {
             machine.failed(Time::START, conn, drupe_core::Failure::Reset);
             while machine.next_changed().is_some() {}
         }
-        let leaves = since(began);
-        let each = |total: Duration, count: usize| total.as_secs_f64() * 1e6 / as_float(count);
+        let leaves = own_cpu() - began;
+        let each = |total: f64, count: usize| total * 1e6 / as_float(count);
         let what = if named { "with" } else { "without" };
         writeln!(
             out,
@@ -192,30 +187,6 @@ fn names(out: &mut impl Write) -> io::Result<()> {
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 const fn as_float(count: usize) -> f64 {
     count as f64
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-fn at(sorted: &[f64], percent: usize) -> f64 {
-    sorted.get(sorted.len().saturating_sub(1) * percent / 100).copied().unwrap_or(f64::NAN)
-}
-
-/// Returns the time that this thread has used the processor.
-fn cpu_time() -> Duration {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is valid for the call.
-    let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
-    assert_eq!(done, 0, "every Linux has this clock");
-    Duration::new(u64::try_from(now.tv_sec).expect("positive"), u32::try_from(now.tv_nsec).expect("small"))
-}
-
-/// Returns the time that this thread has used the processor since `began`.
-fn since(began: Duration) -> Duration {
-    cpu_time().saturating_sub(began)
 }
 
 fn heap_bytes() -> usize {

@@ -33,8 +33,7 @@ fn main() -> io::Result<()> {
         let cells = (0..hubs.len()).map(|hub| {
             let times: Samples = runs.iter().map(|run| run[hub]).collect();
             let ratios: Samples = runs.iter().map(|run| run[hub] / run[0]).collect();
-            let [low, middle, high] = [10, 50, 90].map(|percent| ratios.at(percent));
-            let ratio = if hub == 0 { "1".into() } else { format!("{middle:.2}, {low:.2} to {high:.2}") };
+            let ratio = if hub == 0 { "1".into() } else { ratios.ratio() };
             format!(" {:.2} ms ({ratio})", times.median() * 1e3)
         });
         writeln!(out, "| {messages} |{} |", cells.collect::<Vec<_>>().join(" |"))?;

@@ -5,7 +5,7 @@
 
 #![allow(clippy::expect_used, reason = "a report that cannot be made should fail at once")]
 
-use drupe_benches::own_cpu;
+use drupe_benches::{Samples, own_cpu};
 use drupe_core::app::{Chat, Echo};
 use drupe_core::sim::{Client, Link, World};
 use drupe_core::testing::TestHub;
@@ -24,17 +24,15 @@ fn main() -> io::Result<()> {
     ];
     let mut out = io::stdout();
     writeln!(out, "| | per second of one core |\n|---|---|")?;
-    let mut rates = rows.map(|_| Vec::new());
+    let mut rates = rows.map(|_| Samples::default());
     for repetition in 0..repetitions {
         for place in 0..rows.len() {
             let row = (place + repetition) % rows.len();
-            rates[row].push(rows[row].1());
+            rates[row].add(rows[row].1());
         }
     }
-    for ((name, _), mut rates) in rows.into_iter().zip(rates) {
-        rates.sort_by(f64::total_cmp);
-        let at = |percent: usize| rates[(rates.len() - 1) * percent / 100];
-        writeln!(out, "| {name} | {:.0} ({:.0} to {:.0}) |", at(50), at(10), at(90))?;
+    for ((name, _), rates) in rows.into_iter().zip(rates) {
+        writeln!(out, "| {name} | {} |", rates.text(1.0, 0))?;
     }
     Ok(())
 }

@@ -3,11 +3,11 @@
 //! Each turn writes to a connection with one record and one call. A connection whose socket is full is closed, so clients
 //! must read.
 
-use crate::bare::{add, events, wait};
+use crate::bare::{accept, listen, wait};
 use rustls::{ServerConfig, ServerConnection};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -45,19 +45,15 @@ struct Connection {
 
 /// Serves for ever.
 pub(super) fn serve(at: SocketAddr, work: Work, tls: Option<&Arc<ServerConfig>>) -> io::Result<()> {
-    let listener = TcpListener::bind(at)?;
-    listener.set_nonblocking(true)?;
-    let (epoll, mut ready) = events();
-    add(epoll, listener.as_raw_fd())?;
+    let (listener, epoll, mut ready) = listen(at)?;
     let mut connections = BTreeMap::<i32, Connection>::new();
     let (mut scratch, mut batch) = (vec![0; 1 << 16], Vec::new());
     loop {
         batch.clear();
         for fd in wait(epoll, &mut ready) {
             if fd == listener.as_raw_fd() {
-                while let Ok((stream, _)) = listener.accept() {
+                while let Some(stream) = accept(&listener, epoll)? {
                     let connection = Connection::new(stream, tls.cloned())?;
-                    add(epoll, connection.stream.as_raw_fd())?;
                     connections.insert(connection.stream.as_raw_fd(), connection);
                 }
             } else if let Some(connection) = connections.get_mut(&fd) {
@@ -80,8 +76,6 @@ pub(super) fn serve(at: SocketAddr, work: Work, tls: Option<&Arc<ServerConfig>>)
 
 impl Connection {
     fn new(stream: TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
         let tls = tls.map(ServerConnection::new).transpose().map_err(io::Error::other)?;
         Ok(Self { stream, tls, partial: Vec::new(), own: 0..0 })
     }

@@ -8,7 +8,8 @@ mod keys;
 pub use costs::Case;
 pub use keys::Keys;
 
-use crate::{Process, on_tokio};
+use crate::Process;
+use crate::shell::Shell;
 use bare::Work;
 use drupe_core::app::{Echo, Relay};
 use drupe_core::tls::Tls;
@@ -95,26 +96,17 @@ impl Server {
         }
     }
 
-    fn run<H: Handler + Send>(self, at: SocketAddr, work: Work, keys: Option<&Keys>, handler: H) {
-        let config = || {
-            let keys = keys.expect("Drupe serves with TLS");
-            Config::listening([Listen::lines(at).tls(Some(Tls::new(keys.server())))]).unlimited()
+    fn run<H: Handler>(self, at: SocketAddr, work: Work, keys: Option<&Keys>, handler: H) {
+        let tls = keys.map(Keys::server);
+        let shell = match self {
+            Self::Bare => return bare::serve(at, work, tls.as_ref()).expect("it can listen on loopback"),
+            Self::DrupeMio => Shell::Mio,
+            Self::DrupeSmol => Shell::Smol,
+            Self::DrupeTokio => Shell::Tokio,
+            Self::Nginx => return,
         };
-        match self {
-            Self::Bare => bare::serve(at, work, keys.map(Keys::server).as_ref()).expect("it can listen on loopback"),
-            Self::DrupeMio => {
-                drop(drupe_mio::Server::bind(config(), handler).expect("a port").run().expect("an event queue"));
-            }
-            Self::DrupeSmol => {
-                let server = drupe_smol::Server::bind(config(), handler).expect("a port");
-                drop(smol::block_on(server.run()).expect("a reactor"));
-            }
-            Self::DrupeTokio => {
-                let server = drupe_tokio::Server::bind(config(), handler).expect("a port");
-                on_tokio(async { drop(server.run().await.expect("a reactor")) });
-            }
-            Self::Nginx => {}
-        }
+        let config = Config::listening([Listen::lines(at).tls(tls.map(Tls::new))]).unlimited();
+        shell.serve(config, handler, |_| {});
     }
 }
 
