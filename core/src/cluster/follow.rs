@@ -78,10 +78,10 @@ pub(super) fn is_lost(kept: Position, since: Position, page: &Page) -> bool {
     has_later && first.is_some_and(|first| first < kept.offset) && offsets.all(|offset| offset != kept.offset)
 }
 
-/// Returns `true` if a page that begins at a position shows that the broker has lost the message there, although all
-/// later ones are fewer than the history keeps.
+/// Returns `true` if the broker has lost the message at a position. The page begins there, and lacks the message although
+/// the history has space for it.
 ///
-/// This is for offsets with holes. Elsewhere the next message names the mark of the one before.
+/// Offsets with holes need this. Without holes, each message names the mark of its predecessor, and [`follow`] compares it.
 pub(super) fn is_gone(since: Position, page: &Page, keep: Keep) -> bool {
     let later = || page.messages.iter().skip_while(|message| message.position.offset < since.offset);
     let is_of_history = |message: &Message| {

@@ -216,7 +216,7 @@ fn of_dialogue(settings: &Settings, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Warns of public keys with which nobody can log in.
+/// Warns if users have public keys, and no listener accepts any.
 fn of_public_keys(settings: &Settings, warnings: &mut Warnings<'_>) {
     let takes_keys = |listener: &ListenerSettings| listener.ssh.as_ref().is_some_and(|ssh| ssh.keys);
     if !settings.listeners.values().any(takes_keys) {

@@ -86,7 +86,7 @@ fn people_on_three_hosts_are_in_one_chat() {
     let refusal = ann.expect("bob");
     assert!(refusal.starts_with("* ") && !refusal.contains("ann is now"), "{refusal}");
     ann.ask_until("/who", "* in lobby:", &["ann", "bob"]);
-    // Nobody else got the private message, which came before this.
+    // If cem had received the message to ann, it would have come before this one.
     bob.say("/msg cem and for you");
     cem.expect("and for you");
     assert!(!cem.seen.iter().any(|line| line.contains("only for you")), "{:?}", cem.seen);

@@ -24,7 +24,7 @@ pub(crate) struct Found {
     pub(crate) gaps: usize,
     /// Number of acknowledged messages that this member did not receive.
     pub(crate) not_received: usize,
-    /// Number of these that the broker lost, and of which the member was told after later messages.
+    /// Number of these that the broker lost, and whose gap came only after later messages.
     pub(crate) told_late: usize,
 }
 

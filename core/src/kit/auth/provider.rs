@@ -254,7 +254,7 @@ impl Accounts {
         Ok(self)
     }
 
-    /// Adds or replaces a user who has no password, and logs in with [public keys](Self::public_key) alone.
+    /// Adds a user without a password, or replaces one. The user can log in only with [public keys](Self::public_key).
     ///
     /// The shared password is not valid for this user.
     ///

@@ -16,7 +16,7 @@ pub(crate) const UNKNOWN_KEY: &str = "nobody has this key";
 /// What the provider and the layer of all shards did.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    /// The users whom the provider has accepted for each connection, at once or later.
+    /// For each connection, the users that the provider has accepted.
     pub(crate) accepted: BTreeMap<ConnId, BTreeSet<String>>,
     /// Connections for which the provider owes an answer, with the key.
     pub(crate) owed: Vec<(ConnId, String)>,
@@ -47,7 +47,7 @@ impl Shared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Late {
     Verdict(ConnId, Option<String>),
-    /// An answer about something that nobody has asked.
+    /// An answer to a question that nobody asked.
     OfAnother(ConnId),
 }
 
@@ -120,7 +120,7 @@ impl Provider<Late> for Keyholders {
     }
 }
 
-/// Answers lines, and records whom it serves.
+/// An application that answers each line, and records the user of each connection.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     /// The user of each connection that was served.

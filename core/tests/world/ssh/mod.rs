@@ -4,8 +4,8 @@
 //! twice, never, about other connections, or otherwise to a proof than to an offer. `DRUPE_LOGINS=1000` runs that many
 //! worlds; `DRUPE_SEED=7` runs one.
 //!
-//! - Nobody is served before a login: each connection that the application gets has the user of a proof that the provider
-//!   accepted for this connection, and never that of an offer.
+//! - The application gets a connection only after a login. Its user is one whose proof the provider accepted on this
+//!   connection. It is not enough that the provider accepted an offer.
 //! - Each attempt has one answer, and nothing else comes before the session.
 //! - A connection has no more failures than its limit, and an address no more than its rate. Offers are no failures.
 //! - A replay of the facts has the same outcome.
@@ -33,7 +33,7 @@ use std::time::Duration;
 const WORLDS: u64 = 150;
 const PARTS: u32 = 60;
 const STEPS: u32 = 12;
-/// The words of a failure that is not counted, because there were too many before.
+/// The reason that a login is refused once there were too many failures. It is not counted as another failure.
 const LIMITED: &str = "too many failures";
 
 /// The random choices of one world.
@@ -97,7 +97,7 @@ impl Draw {
         Peer::new(manners, keys, skips_offers)
     }
 
-    /// Answers some of what the provider owes, and some that nobody has asked.
+    /// Sends some of the answers that the provider owes, and some answers to questions that nobody asked.
     fn answer(&mut self, world: &mut World<App, Peer>, shared: &Shared) {
         let owed = std::mem::take(&mut shared.lock().owed);
         for (conn, key) in owed {
