@@ -66,7 +66,6 @@ impl Cluster {
         let room = self.rooms.get_mut(name).filter(|room| room.step == Step::Wanted && room.top.is_none());
         if let Some(room) = room.filter(|_| may_read) {
             room.step = Step::Reading;
-            self.filling.under_way += 1;
             self.reopen(now, name);
         }
     }
@@ -76,9 +75,13 @@ impl Cluster {
         while self.is_up() && self.filling.under_way < READS_MAX {
             let next = self.filling.reads.pop_front().or_else(|| self.next_fill(now));
             let Some((request, purpose)) = next else { return };
-            self.filling.under_way += 1;
-            self.request(now, request, purpose);
+            self.send_read(now, request, purpose);
         }
+    }
+
+    fn send_read(&mut self, now: Time, request: Request, purpose: Purpose) {
+        self.filling.under_way += 1;
+        self.request(now, request, purpose);
     }
 
     pub(super) fn filling_deadline(&self) -> Option<Time> {
@@ -183,7 +186,7 @@ impl Cluster {
     fn reopen(&mut self, now: Time, name: &Arc<str>) {
         let Some(room) = self.rooms.get(name) else { return };
         let open = Request::Open { room: Arc::clone(name), keep: room.keep, epoch: self.marks.next() };
-        self.request(now, open, Purpose::Open(Arc::clone(name)));
+        self.send_read(now, open, Purpose::Open(Arc::clone(name)));
     }
 
     fn read_further(&mut self, name: &Arc<str>, from: Position) {
