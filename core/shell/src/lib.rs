@@ -27,6 +27,8 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "client-tls")]
 mod client_tls;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod dial;
 mod driver;
 mod mailbox;

@@ -391,6 +391,8 @@ fn listen(
     mut inherited: Vec<(String, OsListener)>,
 ) -> Result<(Vec<Option<OsListener>>, Vec<String>), BindError> {
     check_applied(config)?;
+    #[cfg(target_os = "linux")]
+    crate::descriptors::make_room(config.connections.total);
     let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for listen in &config.listeners {
         let blame = |source| BindError { address: listen.bound(&listen.address), source };
