@@ -13,12 +13,14 @@ use std::io::{self, Write};
 fn main() -> io::Result<()> {
     Server::serve_if_asked(std::env::args());
     let repetitions = std::env::args().nth(1).map_or(11, |text| text.parse().expect("a number"));
-    let servers: Vec<Server> = Server::ALL.into_iter().filter(|server| server.is_there()).collect();
+    let all: Vec<Server> = Server::ALL.into_iter().filter(|server| server.is_there()).collect();
     let keys = Keys::create()?;
     let mut out = io::stdout();
-    writeln!(out, "| for | {} |", servers.iter().map(|server| server.title()).collect::<Vec<_>>().join(" | "))?;
-    writeln!(out, "|---|{}", "---|".repeat(servers.len()))?;
+    writeln!(out, "| for | {} |", all.iter().map(|server| server.title()).collect::<Vec<_>>().join(" | "))?;
+    writeln!(out, "|---|{}", "---|".repeat(all.len()))?;
     for case in Case::ALL {
+        // The first columns: nginx, which has no case without TLS, is the last one.
+        let servers: Vec<Server> = all.iter().copied().filter(|server| case.is_for(*server)).collect();
         let mut times = vec![Samples::default(); servers.len()];
         let mut ratios = times.clone();
         for repetition in 0..repetitions {
@@ -35,7 +37,8 @@ fn main() -> io::Result<()> {
         let cells = times
             .iter()
             .zip(&ratios)
-            .map(|(times, ratios)| format!("{:.1} µs ({})", times.median() / 1e3, ratios.ratio()));
+            .map(|(times, ratios)| format!("{:.1} µs ({})", times.median() / 1e3, ratios.ratio()))
+            .chain(all[servers.len()..].iter().map(|_| "–".to_string()));
         writeln!(out, "| {} | {} |", case.title(), cells.collect::<Vec<_>>().join(" | "))?;
     }
     Ok(())

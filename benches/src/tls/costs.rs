@@ -2,8 +2,8 @@ use super::bare::Work;
 use super::client::Client;
 use super::{Keys, Running, Server};
 use rustls::ClientConfig;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 const LINE_BYTES: usize = 64;
@@ -14,6 +14,7 @@ const RECEIVERS: usize = 100;
 const AT_ONCE: usize = 16;
 const FAN_OUT_ROUNDS: usize = 100;
 const HANDSHAKES: usize = 400;
+const PLAIN: usize = 4_000;
 /// The share of the work that is done first, and not measured.
 const WARM_UP: usize = 8;
 
@@ -29,11 +30,13 @@ pub enum Case {
     Full,
     /// The same with a resumed session.
     Resumed,
+    /// The same without TLS.
+    Plain,
 }
 
 impl Case {
     /// All cases.
-    pub const ALL: [Self; 4] = [Self::Echo, Self::FanOut, Self::Full, Self::Resumed];
+    pub const ALL: [Self; 5] = [Self::Echo, Self::FanOut, Self::Full, Self::Resumed, Self::Plain];
 
     /// The name in a table, with what one operation is.
     #[must_use]
@@ -43,7 +46,14 @@ impl Case {
             Self::FanOut => "a delivery",
             Self::Full => "a connection, full handshake",
             Self::Resumed => "a connection, resumed session",
+            Self::Plain => "a connection without TLS",
         }
+    }
+
+    /// Returns `true` if a server can be measured.
+    #[must_use]
+    pub fn is_for(self, server: Server) -> bool {
+        server.is_there() && (self != Self::Plain || server != Server::Nginx)
     }
 
     /// Returns the processor time of a server for one operation, in nanoseconds.
@@ -52,16 +62,18 @@ impl Case {
     /// If the server does not serve.
     pub fn measure(self, server: Server, keys: &Keys) -> io::Result<f64> {
         let work = if self == Self::FanOut { Work::Relay } else { Work::Echo };
-        let server = server.start(work, keys)?;
+        let server = server.start(work, Some(keys).filter(|_| self != Self::Plain))?;
         let mut act = match self {
             Self::Echo => Act::Echo(clients(&server, keys, ECHO_CLIENTS)?),
             Self::FanOut => Act::fan_out(clients(&server, keys, RECEIVERS + 1)?)?,
             Self::Full | Self::Resumed => Act::Connect(server.address(), keys.client(self == Self::Resumed)),
+            Self::Plain => Act::ConnectPlain(server.address()),
         };
         let rounds = match self {
             Self::Echo => ECHO_ROUNDS,
             Self::FanOut => FAN_OUT_ROUNDS,
             Self::Full | Self::Resumed => HANDSHAKES,
+            Self::Plain => PLAIN,
         };
         (0..rounds / WARM_UP).try_for_each(|_| act.round().map(drop))?;
         let before = server.cpu();
@@ -79,6 +91,7 @@ enum Act {
     Echo(Vec<Client>),
     FanOut(Box<Client>, Vec<Client>),
     Connect(SocketAddr, Arc<ClientConfig>),
+    ConnectPlain(SocketAddr),
 }
 
 impl Act {
@@ -108,6 +121,12 @@ impl Act {
                 let mut client = Client::connect(*at, config)?;
                 client.send(&line())?;
                 client.read(LINE_BYTES)?;
+                Ok(1)
+            }
+            Self::ConnectPlain(at) => {
+                let mut stream = TcpStream::connect(*at)?;
+                stream.write_all(&line())?;
+                stream.read_exact(&mut [0; LINE_BYTES])?;
                 Ok(1)
             }
         }

@@ -1,4 +1,4 @@
-//! Servers with TLS 1.3, each as a process of its own, and what they cost.
+//! Servers with TLS 1.3 or without TLS, each as a process of its own, and what they cost.
 
 mod bare;
 mod client;
@@ -66,10 +66,10 @@ impl Server {
     ///
     /// # Errors
     /// If it does not start within 20 s.
-    fn start(self, work: Work, keys: &Keys) -> io::Result<Running> {
-        if self != Self::Nginx {
-            return Ok(Running { front: process(self, work, Some(keys))?, backend: None });
-        }
+    fn start(self, work: Work, keys: Option<&Keys>) -> io::Result<Running> {
+        let Some(keys) = keys.filter(|_| self == Self::Nginx) else {
+            return Ok(Running { front: process(self, work, keys)?, backend: None });
+        };
         let backend = process(Self::Bare, work, None)?;
         let at = crate::processes::free_address();
         let mut command = Command::new("nginx");
