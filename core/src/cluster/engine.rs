@@ -2,7 +2,7 @@
 
 use super::broker::{Heard, Request};
 use super::names::Names;
-use super::nats::{Class, NatsLink};
+use super::nats::NatsLink;
 use super::redis::RedisLink;
 use super::role::Role;
 use crate::base::Time;
@@ -143,11 +143,6 @@ impl<P> Link<P> {
     /// Returns `true` if a live message may come before the answer to a read that lacks it.
     pub(super) const fn may_be_early(&self) -> bool {
         matches!(self, Self::Nats(_))
-    }
-
-    /// Returns `true` if this change of a room's options moves its history to another stream.
-    pub(super) fn is_moved(&self, before: Keep, after: Keep) -> bool {
-        matches!(self, Self::Nats(_)) && Class::of(&before) != Class::of(&after)
     }
 
     /// Ends the link. Returns what waits for its answer, in the order of the requests.

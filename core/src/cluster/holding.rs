@@ -11,11 +11,8 @@ impl Cluster {
     pub(super) fn hold(&mut self, now: Time, name: &Arc<str>, keep: Keep) {
         let link = self.link.as_mut().filter(|link| link.is_up());
         if let Some(room) = self.rooms.get_mut(name) {
-            let before = core::mem::replace(&mut room.keep, keep);
-            let Some(link) = link.filter(|link| link.is_moved(before, keep)) else { return };
-            link.unsubscribe(now, name);
-            link.subscribe(now, core::iter::once((&**name, keep)));
-            return self.want(name);
+            room.keep = keep;
+            return;
         }
         self.rooms.insert(Arc::clone(name), Room::new(now, keep));
         if let Some(link) = link {

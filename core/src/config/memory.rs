@@ -103,6 +103,9 @@ pub enum Home {
     /// Which rooms are shared is decided at the start: a [reconfiguration](crate::Machine::reconfigured) changes their
     /// other options, but neither moves them to another home nor shares other rooms.
     ///
+    /// With NATS, [`Keep::messages`], [`Keep::age`] and [`Keep::key_window`] of shared rooms stay as they were at the
+    /// start, too.
+    ///
     /// The broker keeps at most [`Keep::messages`], for [`Keep::age`]. [`Keep::bytes`] is a limit for each message, of
     /// at most 4 MiB, and not for all together.
     Shared,

@@ -70,6 +70,7 @@
 //! | `monitor.credential`, `monitor.metrics_credential`, `api.key` | at once | stay |
 //! | `log.level`, `log.targets` | at once | |
 //! | `relay` and other sections of applications | at once, unless the application says otherwise | as the application says |
+//! | `rooms.options.*`: `home` in a cluster; `messages_max`, `age_max`, `key_window` of shared rooms with NATS | after a restart | after a restart |
 //! | `cluster`, `workers`, `recorder`, other keys of `log`, `authentication` and `monitor` | after a restart | |
 //!
 //! A reload with an invalid configuration changes nothing. If an address becomes wider or narrower

@@ -1,6 +1,7 @@
 //! A resolved configuration: its values, their origins, and its differences from a newer one.
 
 use crate::base::text::neutralize;
+use crate::config::Engine;
 use crate::settings::layers::{Layers, OF_PROFILE};
 use crate::settings::{Plan, Settings, SettingsError};
 use alloc::borrow::ToOwned;
@@ -74,12 +75,21 @@ impl Resolved {
         let is_other = |path: &String, value: &Value| {
             before.get(path) != Some(value) || secrets.get(path) != newer_secrets.get(path)
         };
-        // Which rooms hosts share is decided at the start.
-        let has_cluster = self.plan.config.cluster.is_some();
+        let cluster = self.plan.config.cluster.as_ref();
+        let has_nats = cluster.is_some_and(|cluster| matches!(cluster.engine, Engine::Nats(_)));
         let when = |path: &str, old: &Value, new: &Value| {
-            let is_home = path.starts_with("rooms.options.") && path.rsplit('.').next() == Some("home");
-            let is_moved = has_cluster && is_home && (old != "shared" || new != "shared");
-            if is_moved { AFTER_A_RESTART } else { when(path) }
+            let Some((room, key)) = path.strip_prefix("rooms.options.").and_then(|path| path.rsplit_once('.')) else {
+                return when(path);
+            };
+            let home = before.get(&format!("rooms.options.{room}.home"));
+            let is_from_start = match key {
+                // Which rooms hosts share is decided at the start.
+                "home" => cluster.is_some() && (old != "shared" || new != "shared"),
+                // With NATS, they say in which stream a history is.
+                "messages_max" | "age_max" | "key_window" => has_nats && home.is_some_and(|home| home == "shared"),
+                _ => false,
+            };
+            if is_from_start { AFTER_A_RESTART } else { when(path) }
         };
         let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
         let gone = gone.map(|(path, value)| {

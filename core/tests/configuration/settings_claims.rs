@@ -107,6 +107,7 @@ fn changes_that_need_a_restart_match_the_manual() {
         ("rooms.rooms_max", "5", "rooms"),
         ("rooms.history_max", "5MiB", "rooms"),
         ("rooms.options.news*.messages_max", "5", "rooms"),
+        ("rooms.options.news*.home", "memory", "rooms.options.*"),
         ("closing.flush", "7s", "closing"),
         ("drain.deadline", "7s", "drain"),
         ("metrics.errors_kept", "7", "metrics"),

@@ -228,6 +228,24 @@ fn password_of_the_broker_is_never_shown() {
 }
 
 #[test]
+fn limits_of_shared_rooms_with_nats_wait_for_a_restart() {
+    let rooms = "rooms: { options: { a: { messages_max: 5 }, b: { home: memory, messages_max: 5 } } }";
+    for (url, waits) in [("nats://h", true), ("redis://h", false)] {
+        let sources = Sources::new().file("drupe.yaml", &format!("cluster: '{url}'\n{rooms}"));
+        let before = good(&sources);
+        let changes = |key: &str, value: &str| before.changes(&good(&sources.clone().set(key, value))).join("\n");
+        for (key, value) in [("messages_max", "6"), ("age_max", "5m"), ("key_window", "7m")] {
+            let shared = changes(&format!("rooms.options.a.{key}"), value);
+            assert_eq!(shared.ends_with("(after a restart)"), waits, "{url}: {shared}");
+            let own = changes(&format!("rooms.options.b.{key}"), value);
+            assert!(own.contains(key) && !own.contains("(after a restart)"), "{url}: {own}");
+        }
+        let presence = changes("rooms.options.a.presence", "names");
+        assert!(!presence.contains("(after a restart)"), "{url}: {presence}");
+    }
+}
+
+#[test]
 fn secrets_of_the_broker_are_read_from_files() {
     let read = |path: &str| Ok(format!("hush of {path}"));
     let keys = "{ url: 'redis+sentinel://ann@h/m', password_file: one, sentinel_password_file: /two }";

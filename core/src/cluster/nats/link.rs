@@ -229,7 +229,7 @@ impl<P> NatsLink<P> {
         for subscription in [messages, names] {
             self.by_subscription.insert(subscription, Arc::clone(&room));
         }
-        // The epoch may be that of another stream.
+        // Another host may have begun a later epoch, while this one did not listen.
         self.known.remove(&room);
         if let Some(before) = self.rooms.insert(room, Subscribed { class, messages, names }) {
             self.forget_subscription(before);

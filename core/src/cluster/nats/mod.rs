@@ -30,7 +30,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub(super) use class::Class;
+use class::Class;
 pub(super) use link::NatsLink;
 
 /// Parses JSON, and returns its debug format, for fuzz targets.

@@ -265,7 +265,7 @@ impl State {
         // What was published here alone is told as a gap everywhere.
         for room in local {
             self.memory.forget_history(&room);
-            let keep = self.keep_of(&room);
+            let keep = self.shared_keep_of(&room);
             if let Some(sharing) = self.sharing.as_mut() {
                 sharing.cluster.renew(self.now, &room, keep);
             }

@@ -3,7 +3,7 @@
 use super::tables::Sharing;
 use crate::base::{ConnId, OutgoingBuf};
 use crate::cluster::{Ask, Submission};
-use crate::config::{Home, Presence, RoomOptions};
+use crate::config::{Cluster, Engine, Home, Presence, RoomOptions};
 use crate::facts::{HistoryRange, RoomMessage};
 use crate::history::{Keep, Position};
 use crate::state::State;
@@ -23,13 +23,26 @@ impl State {
         Some(options).filter(|options| options.home == Home::Shared)
     }
 
+    /// Returns how many messages the broker keeps of a shared room.
+    ///
+    /// With NATS, that stays as it was at the start: the histories of rooms with other limits are in another stream, so a
+    /// room would leave its history behind, and find it again without what was said meanwhile.
+    pub(super) fn shared_keep_of(&self, room: &str) -> Keep {
+        let keep = self.keep_of(room);
+        let is_nats = |cluster: &Cluster| matches!(cluster.engine, Engine::Nats(_));
+        match self.shared_from_start(room).filter(|_| self.config.cluster.as_ref().is_some_and(is_nats)) {
+            Some(first) => first.keep.bytes(keep.bytes),
+            None => keep,
+        }
+    }
+
     /// Handles a message to the home of a shared room. Returns `false` if it is none.
     pub(crate) fn handle_shared(&mut self, message: &RoomMessage) -> bool {
         let Some(room) = message.to_home().filter(|room| self.is_shared(room)).cloned() else { return false };
         if self.sharing.is_none() {
             return false;
         }
-        let keep = self.keep_of(&room);
+        let keep = self.shared_keep_of(&room);
         match message {
             RoomMessage::Submit { from, request, key, except, message, .. } => {
                 self.submit_shared((&room, keep), (*from, *request), key.as_ref(), except, message);
