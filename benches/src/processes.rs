@@ -1,15 +1,24 @@
-//! Redis, hosts of a cluster and relays, each as a process of its own.
+//! Brokers, hosts of a cluster and relays, each as a process of its own.
 
 use crate::Hub;
 use crate::cluster::Client;
+use drupe_core::Cluster;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a process may need until it accepts connections.
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// The address of a broker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Broker {
+    Redis(SocketAddr),
+    Nats(SocketAddr),
+}
 
 /// A process that listens on a port of the loopback interface. It is ended when this is dropped.
 #[derive(Debug)]
@@ -28,12 +37,21 @@ impl Process {
         Self::start(command, address)
     }
 
+    /// Starts a nats-server with JetStream, which keeps its files in a directory.
+    pub(crate) fn nats(directory: &Path) -> io::Result<Self> {
+        let address = free_address();
+        let mut command = Command::new("nats-server");
+        command.args(["-js", "-a", "127.0.0.1", "-p", &address.port().to_string(), "-sd"]).arg(directory);
+        command.arg("-l").arg(directory.join("log"));
+        Self::start(command, address)
+    }
+
     /// Starts a host with this number of workers, and a link to a broker.
-    pub(crate) fn host(workers: u8, broker: Option<SocketAddr>) -> io::Result<Self> {
+    pub(crate) fn host(workers: u8, broker: Option<Broker>) -> io::Result<Self> {
         let address = free_address();
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["serve", &address.to_string(), &workers.to_string()]);
-        command.args(broker.map(|broker| broker.to_string()));
+        command.args(broker.map(Broker::to_argument));
         Self::start(command, address)
     }
 
@@ -92,6 +110,34 @@ impl Process {
             kilobytes.unwrap_or(0) * 1024
         };
         (field("RssAnon:"), field("VmRSS:"))
+    }
+}
+
+impl Broker {
+    /// Writes the broker as an argument of a host.
+    fn to_argument(self) -> String {
+        match self {
+            Self::Redis(address) => format!("redis {address}"),
+            Self::Nats(address) => format!("nats {address}"),
+        }
+    }
+
+    /// Reads the argument of a host.
+    pub(crate) fn from_argument(text: &str) -> Option<Self> {
+        let (kind, address) = text.split_once(' ')?;
+        let address = address.parse().ok()?;
+        match kind {
+            "redis" => Some(Self::Redis(address)),
+            "nats" => Some(Self::Nats(address)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn cluster(self) -> Cluster {
+        match self {
+            Self::Redis(address) => Cluster::redis(address.to_string()),
+            Self::Nats(address) => Cluster::nats(address.to_string()),
+        }
     }
 }
 

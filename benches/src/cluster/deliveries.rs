@@ -1,7 +1,7 @@
 //! The processor time per message to a member, in a shared room and in one at home.
 
 use super::client::Client;
-use crate::processes::Process;
+use crate::processes::{Broker, Process};
 use crate::samples::{Samples, float};
 use std::io::{self, Write};
 
@@ -19,7 +19,7 @@ pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()
     writeln!(out, "|---|---|---|---|---|---|---|")?;
     let redis = Process::redis()?;
     for members in [200, 1_000] {
-        let host = Process::host(1, Some(redis.address))?;
+        let host = Process::host(1, Some(Broker::Redis(redis.address)))?;
         let mut sender = host.connect()?;
         let mut receivers = Vec::new();
         for _ in 0..members {

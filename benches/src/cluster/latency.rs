@@ -1,7 +1,7 @@
 //! What the broker adds to the time from sending a message to receiving it, at a low rate.
 
 use super::client::Client;
-use crate::processes::Process;
+use crate::processes::{Broker, Process};
 use crate::samples::{Samples, float};
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver};
@@ -15,7 +15,8 @@ const EVERY: Duration = Duration::from_micros(2_500);
 /// Measures the times for a room at home, for a shared room on the same host, and on another one.
 pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()> {
     let redis = Process::redis()?;
-    let hosts = [Process::host(1, Some(redis.address))?, Process::host(1, Some(redis.address))?];
+    let hosts =
+        [Process::host(1, Some(Broker::Redis(redis.address)))?, Process::host(1, Some(Broker::Redis(redis.address)))?];
     let mut sender = hosts[0].connect()?;
     let places = [("home", 0), ("kept", 0), ("kept", 1)];
     let mut arrivals = Vec::new();

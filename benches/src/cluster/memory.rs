@@ -1,6 +1,6 @@
 //! The memory of a link that is idle.
 
-use crate::processes::Process;
+use crate::processes::{Broker, Process};
 use crate::samples::{Samples, float};
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()
     for repetition in 0..repetitions {
         for place in 0..2 {
             let which = (place + repetition) % 2;
-            let (broker, room) = [(None, "home"), (Some(redis.address), "kept")][which];
+            let (broker, room) = [(None, "home"), (Some(Broker::Redis(redis.address)), "kept")][which];
             let host = Process::host(1, broker)?;
             // A room that is joined shows that the link works.
             host.connect()?.join(room)?;

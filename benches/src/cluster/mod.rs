@@ -1,12 +1,13 @@
-//! What shared rooms cost with a real Redis server, on this computer.
+//! What shared rooms cost with real brokers, on this computer.
 //!
-//! Redis and the hosts are processes of their own, so that the processor time of each can be read from the system.
+//! Brokers and hosts are processes of their own, so that the processor time of each can be read from the system.
 //! That time is little disturbed by other programs, unlike durations. What is compared is measured alternately, and
 //! each repetition compares the two. Tables have medians, and in brackets the range of the middle 80 %.
 
 mod client;
 mod costs;
 mod deliveries;
+mod engines;
 mod latency;
 mod memory;
 mod publishes;
@@ -21,12 +22,13 @@ use std::io::{self, Write};
 /// Makes all measurements, and writes tables in Markdown. `repetitions` is the number of comparisons of each kind.
 ///
 /// # Errors
-/// If Redis or a host cannot be started, or ends.
+/// If a broker or a host cannot be started, or ends.
 pub fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()> {
     latency::measure(out, repetitions)?;
     deliveries::measure(out, repetitions)?;
     costs::measure(out, repetitions)?;
     publishes::measure(out, repetitions)?;
+    engines::measure(out, repetitions)?;
     repair::measure(out, repetitions.div_ceil(2))?;
     memory::measure(out, repetitions)
 }

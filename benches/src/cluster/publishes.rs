@@ -2,19 +2,19 @@
 
 use super::client::Client;
 use super::costs::{Kind, Library};
-use crate::processes::{Process, own_cpu};
+use crate::processes::{Broker, Process, own_cpu};
 use crate::samples::{Samples, float};
 use std::io::{self, Write};
 use std::time::Instant;
 
-const MESSAGE_BYTES: usize = 256;
+pub(super) const MESSAGE_BYTES: usize = 256;
 /// Clients of each host.
 const CLIENTS: usize = 4;
 /// Messages that a client sends at once. Each client has two such batches without answers.
 const BATCH: usize = 64;
 /// Messages in one measurement.
-const MESSAGES: usize = 25_600;
-const ROOMS: usize = 50;
+pub(super) const MESSAGES: usize = 25_600;
+pub(super) const ROOMS: usize = 50;
 
 /// One way to publish.
 enum Way {
@@ -29,8 +29,9 @@ pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()
     for (name, hosts, workers) in
         [("one host, one worker", 1, 1), ("one host, two workers", 1, 2), ("two hosts, two workers each", 2, 2)]
     {
-        let hosts: Vec<_> =
-            (0..hosts).map(|_| Process::host(workers, Some(redis.address))).collect::<io::Result<_>>()?;
+        let hosts: Vec<_> = (0..hosts)
+            .map(|_| Process::host(workers, Some(Broker::Redis(redis.address))))
+            .collect::<io::Result<_>>()?;
         let mut clients = Vec::new();
         for host in &hosts {
             // A room that is joined shows that the link works.
@@ -100,7 +101,7 @@ impl Way {
     }
 }
 
-fn publish(clients: &mut [Client], rooms: &str) -> io::Result<()> {
+pub(super) fn publish(clients: &mut [Client], rooms: &str) -> io::Result<()> {
     let text = "x".repeat(MESSAGE_BYTES);
     let batches = MESSAGES / (BATCH * clients.len());
     let batch: String = (0..BATCH).map(|place| format!("k {rooms}-{} {text}\n", place % ROOMS)).collect();

@@ -1,6 +1,6 @@
 //! How long it takes after a cut of the link until the members of all rooms have what they missed.
 
-use crate::processes::{Process, free_address};
+use crate::processes::{Broker, Process, free_address};
 use crate::samples::Samples;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,8 @@ const BATCH: usize = 200;
 pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()> {
     let redis = Process::redis()?;
     let proxy = Proxy::start(redis.address)?;
-    let (host, other) = (Process::host(1, Some(proxy.address))?, Process::host(1, Some(redis.address))?);
+    let (host, other) =
+        (Process::host(1, Some(Broker::Redis(proxy.address)))?, Process::host(1, Some(Broker::Redis(redis.address)))?);
     let rooms: Vec<String> = (0..CLIENTS * ROOMS_OF_CLIENT).map(|number| format!("kept-{number:05}")).collect();
     let mut members = Vec::new();
     for rooms in rooms.chunks(ROOMS_OF_CLIENT) {

@@ -1,9 +1,10 @@
 //! The host that is measured.
 
+use crate::processes::Broker;
 use drupe_core::history::Keep;
 use drupe_core::{
-    Cluster, Config, ConnId, Event, Handler, Home, Hub, Listen, NoNote, PublishOptions, Published, RoomAnswer,
-    RoomLimits, RoomMemory, RoomOptions, RoomRequest,
+    Config, ConnId, Event, Handler, Home, Hub, Listen, NoNote, PublishOptions, Published, RoomAnswer, RoomLimits,
+    RoomMemory, RoomOptions, RoomRequest,
 };
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -50,8 +51,8 @@ impl Handler for Desk {
     }
 }
 
-/// Serves until the process ends. The arguments are an address, the number of workers, and the address of a broker if
-/// there is one.
+/// Serves until the process ends. The arguments are an address, the number of workers, and the broker if there is one,
+/// such as `redis 127.0.0.1:6379`.
 ///
 /// # Errors
 /// If an argument is missing or wrong, or the address cannot be bound.
@@ -59,13 +60,17 @@ pub fn serve(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [address, workers, broker @ ..] = arguments else { return Err("an address and workers are needed".into()) };
     let listen: Listen = format!("tcp://{address}").parse()?;
     let workers: NonZeroU8 = workers.parse()?;
+    let broker = match broker.first() {
+        Some(text) => Some(Broker::from_argument(text).ok_or("the broker is wrong")?),
+        None => None,
+    };
     let rooms = [("h*", KEPT, Home::Memory), ("k*", KEPT, Home::Shared), ("p*", 0, Home::Shared)];
     let rooms = rooms.map(|(name, keep, home)| RoomOptions::new(name, Keep::messages(keep)).home(home));
     let config = Config::listening([listen])
         .unlimited()
         .rooms(RoomLimits::default().total(u32::MAX).per_connection(u32::MAX))
         .memory(RoomMemory::default().rooms(rooms.into()))
-        .cluster(broker.first().map(Cluster::redis));
+        .cluster(broker.map(Broker::cluster));
     let server = drupe_tokio::Server::bind_sharded(config, workers, |_| Desk::default())?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(server.run())?;
     Ok(())
