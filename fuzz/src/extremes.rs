@@ -1,6 +1,6 @@
 //! Configurations in which each field is 0, 1, the maximum, or a value in between.
 
-use drupe_core::broker::{BrokerLogin, Engine, Redis, Sentinel, WithoutBroker};
+use drupe_core::broker::{BrokerLogin, Engine, Nats, NatsLogin, NatsStorage, Redis, Sentinel, WithoutBroker};
 use drupe_core::history::Keep;
 use drupe_core::http::{Access, Files, Http, Origins};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
@@ -254,8 +254,28 @@ impl<'a> Draw<'a> {
         let without = ways[usize::from(self.pick() % 2)];
         let prefix = "d".repeat(self.length()).into();
         let dial = self.dial(Dial::lines(format!("{BROKER_HOST}6379"))).others(Vec::new()).tls(None);
-        let engine = Engine::Redis(Redis::default().login(login).sentinel(sentinel));
+        let engine = if self.flag() {
+            Engine::Nats(self.nats(login))
+        } else {
+            Engine::Redis(Redis::default().login(login).sentinel(sentinel))
+        };
         Cluster::new(dial, engine).prefix(prefix).without_broker(without)
+    }
+
+    fn nats(&mut self, login: Option<BrokerLogin>) -> Nats {
+        let secret = "s".repeat(self.length());
+        let login = match self.pick() % 4 {
+            0 => Some(NatsLogin::Token(secret)),
+            1 => Some(NatsLogin::Nkey(secret)),
+            2 => Some(NatsLogin::Jwt { jwt: secret.clone(), seed: secret }),
+            _ => login.map(NatsLogin::User),
+        };
+        Nats::default()
+            .login(login)
+            .replicas([0, 1, 5, u8::MAX][usize::from(self.pick() % 4)])
+            .storage(if self.flag() { NatsStorage::Memory } else { NatsStorage::File })
+            .max_bytes(self.maybe(|draw| u64::from(draw.count(100_000))))
+            .is_tls_first(self.flag())
     }
 
     /// Draws the length of a name of up to 64 bytes.

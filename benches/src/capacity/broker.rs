@@ -4,13 +4,13 @@ use super::host::Host;
 use super::link::{Link, part};
 use super::numbers::{float, whole};
 use super::options::{Figures, Options};
-use drupe_core::sim::{Actor, RedisModel, RedisWork};
+use drupe_core::sim::{Actor, BrokerModel, RedisWork};
 use drupe_core::{Random, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 pub(super) struct Broker {
-    model: RedisModel,
+    model: BrokerModel,
     /// The links, by the numbers of their hosts.
     links: BTreeMap<usize, Link>,
     links_so_far: u64,
@@ -62,7 +62,7 @@ pub(super) struct Seen {
 impl Broker {
     pub(super) fn new(options: &Options) -> Self {
         Self {
-            model: RedisModel::new(),
+            model: BrokerModel::redis(),
             links: BTreeMap::new(),
             links_so_far: 0,
             queue: VecDeque::new(),

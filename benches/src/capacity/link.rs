@@ -1,11 +1,11 @@
 //! The broker's end of one link: what it has received, and what it must send.
 
 use drupe_core::Time;
-use drupe_core::sim::{Actor, RedisConnection};
+use drupe_core::sim::{Actor, BrokerConnection};
 use std::collections::VecDeque;
 
 pub(super) struct Link {
-    pub(super) connection: RedisConnection,
+    pub(super) connection: BrokerConnection,
     /// The number of this link among all, so that commands of an earlier one are dropped.
     pub(super) number: u64,
     /// The beginning of a command whose rest has not come.
@@ -35,7 +35,7 @@ struct Sent {
 }
 
 impl Link {
-    pub(super) const fn new(connection: RedisConnection, number: u64) -> Self {
+    pub(super) const fn new(connection: BrokerConnection, number: u64) -> Self {
         Self {
             connection,
             number,

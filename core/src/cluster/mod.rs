@@ -28,8 +28,10 @@ mod holding;
 mod linking;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod model;
-#[cfg(test)]
-mod model_nats;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod model_broker;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod model_nats;
 mod names;
 pub(crate) mod nats;
 mod news;

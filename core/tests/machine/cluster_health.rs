@@ -2,7 +2,7 @@
 
 use drupe_core::broker::WithoutBroker;
 use drupe_core::kit::layer::{Layered, Logging, Within};
-use drupe_core::testing::sim::{Actor, RedisModel};
+use drupe_core::testing::sim::{Actor, BrokerModel};
 use drupe_core::{
     Cluster, Config, ConnId, DialId, Event, Failure, Handler, Hub, ListenerId, Machine, NoNote, Random, Shard, Time,
 };
@@ -68,7 +68,7 @@ impl Server {
         let dial = self.dial();
         let peer = SocketAddr::from(([127, 0, 0, 1], 2)).into();
         let conn = self.machine.dialed(self.now, dial, peer).expect("it is wanted");
-        let mut broker = RedisModel::new().connection();
+        let mut broker = BrokerModel::redis().connection();
         broker.connected(&mut Random::new(1));
         loop {
             let bytes = self.transmitted(conn);

@@ -1,7 +1,7 @@
 //! The HTTP API of channels and the monitor on several hosts.
 
 use super::cluster::NOW;
-use super::{Hosts, SECOND};
+use super::{Broker, Hosts, SECOND, on_each_broker};
 use drupe_core::http::{Credential, Http};
 use drupe_core::kit::auth::{Claims, TokenKey, Tokens};
 use drupe_core::kit::pubsub::{PubSub, PubSubOptions};
@@ -15,12 +15,12 @@ fn key() -> TokenKey {
     TokenKey::hs256(&[7; 32]).expect("long enough")
 }
 
-fn start(shards: &[u8]) -> Hosts<PubSub> {
+fn start(broker: Broker, shards: &[u8]) -> Hosts<PubSub> {
     let http = Http::default().api(Credential::new(API_KEY).ok()).body_max_bytes(1 << 20);
     let api = Listen::new(Address::Tcp("127.0.0.1:2".parse().expect("an address")), Protocol::Http(http.into()));
     let config = Config::listening(["tcp://127.0.0.1:1".parse().expect("an address"), api]).unlimited();
     let options = PubSubOptions::default().tokens(Some(Tokens::new(key())));
-    Hosts::start(shards, &config, move || PubSub::new(options.clone(), ()))
+    Hosts::start(broker, shards, &config, move || PubSub::new(options.clone(), ()))
 }
 
 fn client(all: &mut Hosts<PubSub>, host: usize, user: &str) -> ConnId {
@@ -49,21 +49,23 @@ fn call(all: &mut Hosts<PubSub>, host: usize, method: &str, body: &Value) -> Val
 
 #[test]
 fn users_are_disconnected_and_workers_listed_on_all_hosts() {
-    let mut all = start(&[2, 3]);
-    let ann: Vec<_> = [0, 0, 1, 1].map(|host| (host, client(&mut all, host, "ann"))).into();
-    let bob = client(&mut all, 1, "bob");
-    for host in [0, 1] {
-        let answer = call(&mut all, host, "info", &json!({}));
-        let nodes = answer["result"]["nodes"].as_array().expect("a list");
-        let clients = nodes.iter().filter_map(|node| node["num_clients"].as_u64()).sum::<u64>();
-        assert_eq!((nodes.len(), clients), (5, 5), "{answer}");
-    }
-    let ended = call(&mut all, 0, "disconnect", &json!({ "user": "ann" }));
-    assert_eq!(ended, json!({ "result": { "connections": 4, "hosts": 2, "hosts_known": 2 } }));
-    assert!(ann.iter().all(|(host, conn)| all.hosts[*host].is_over(*conn)));
-    assert!(!all.hosts[1].is_over(bob));
-    // A host that has crashed does not answer.
-    all.crash(1);
-    let ended = call(&mut all, 0, "disconnect", &json!({ "user": "bob" }));
-    assert_eq!(ended, json!({ "result": { "connections": 0, "hosts": 1, "hosts_known": 2 } }));
+    on_each_broker(|broker| {
+        let mut all = start(broker, &[2, 3]);
+        let ann: Vec<_> = [0, 0, 1, 1].map(|host| (host, client(&mut all, host, "ann"))).into();
+        let bob = client(&mut all, 1, "bob");
+        for host in [0, 1] {
+            let answer = call(&mut all, host, "info", &json!({}));
+            let nodes = answer["result"]["nodes"].as_array().expect("a list");
+            let clients = nodes.iter().filter_map(|node| node["num_clients"].as_u64()).sum::<u64>();
+            assert_eq!((nodes.len(), clients), (5, 5), "{answer}");
+        }
+        let ended = call(&mut all, 0, "disconnect", &json!({ "user": "ann" }));
+        assert_eq!(ended, json!({ "result": { "connections": 4, "hosts": 2, "hosts_known": 2 } }));
+        assert!(ann.iter().all(|(host, conn)| all.hosts[*host].is_over(*conn)));
+        assert!(!all.hosts[1].is_over(bob));
+        // A host that has crashed does not answer.
+        all.crash(1);
+        let ended = call(&mut all, 0, "disconnect", &json!({ "user": "bob" }));
+        assert_eq!(ended, json!({ "result": { "connections": 0, "hosts": 1, "hosts_known": 2 } }));
+    });
 }

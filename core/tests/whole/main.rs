@@ -12,7 +12,7 @@ mod monitor;
 mod quarantine;
 
 use cluster::Cluster as Shards;
-use drupe_core::testing::sim::{Actor, RedisConnection, RedisModel};
+use drupe_core::testing::sim::{Actor, BrokerConnection, BrokerModel};
 use drupe_core::{
     Claim, Cluster, ClusterAnswer, ClusterRequest, Config, ConnId, EndTarget, Event, Handler, Hub, Identity, NoNote,
     Random, Reason,
@@ -22,20 +22,39 @@ use std::time::Duration;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
+/// The kinds of brokers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Broker {
+    Redis,
+    Nats,
+}
+
+/// What a test shows holds for each kind of broker.
+pub(crate) fn on_each_broker(test: impl Fn(Broker)) {
+    for broker in [Broker::Redis, Broker::Nats] {
+        eprintln!("{broker:?}");
+        test(broker);
+    }
+}
+
 /// Hosts of one cluster, and their links to the broker.
 pub(crate) struct Hosts<H: Handler> {
     pub(crate) hosts: Vec<Shards<H>>,
-    pub(crate) broker: RedisModel,
-    links: Vec<Option<(ConnId, RedisConnection)>>,
+    pub(crate) broker: BrokerModel,
+    cluster: Cluster,
+    links: Vec<Option<(ConnId, BrokerConnection)>>,
     /// Hosts that cannot connect to the broker.
     pub(crate) cut: Vec<bool>,
 }
 
 impl<H: Handler> Hosts<H> {
     /// Starts hosts with these numbers of shards, and waits until all know each other.
-    pub(crate) fn start(shards: &[u8], config: &Config, handler: impl Fn() -> H) -> Self {
-        let broker = RedisModel::new();
-        let mut all = Self { hosts: Vec::new(), broker, links: Vec::new(), cut: Vec::new() };
+    pub(crate) fn start(broker: Broker, shards: &[u8], config: &Config, handler: impl Fn() -> H) -> Self {
+        let (broker, cluster) = match broker {
+            Broker::Redis => (BrokerModel::redis(), Cluster::redis("broker:6379")),
+            Broker::Nats => (BrokerModel::nats(1), Cluster::nats("broker:4222")),
+        };
+        let mut all = Self { hosts: Vec::new(), broker, cluster, links: Vec::new(), cut: Vec::new() };
         for count in shards {
             all.add(*count, config, &handler);
         }
@@ -46,7 +65,7 @@ impl<H: Handler> Hosts<H> {
     /// Starts one more host.
     pub(crate) fn add(&mut self, shards: u8, config: &Config, handler: &impl Fn() -> H) {
         let number = self.hosts.len() as u64;
-        let config = config.clone().cluster(Some(Cluster::redis("broker:6379"))).seed(Some(100 + number));
+        let config = config.clone().cluster(Some(self.cluster.clone())).seed(Some(100 + number));
         let mut host = Shards::start(&config, shards, number, handler);
         if let Some(first) = self.hosts.first() {
             host.now = first.now;
@@ -185,27 +204,31 @@ pub(crate) fn config() -> Config {
 
 #[test]
 fn a_key_is_free_once_for_all_hosts_until_its_time_is_over() {
-    let mut all = Hosts::start(&[2, 1], &config(), Desk::default);
-    let conns = [0, 0, 1].map(|host| (host, all.hosts[host].connect_from(1)));
-    let claim = |all: &mut Hosts<Desk>, who: usize, key: &str| {
-        let (host, conn) = conns[who];
-        all.told(host, conn, &format!("claim {key} 10"))
-    };
-    assert_eq!(claim(&mut all, 0, "a"), [Claim::Free.name()]);
-    for who in 0..3 {
-        assert_eq!(claim(&mut all, who, "a"), [Claim::Taken.name()]);
-    }
-    assert_eq!(claim(&mut all, 2, "b"), [Claim::Free.name()]);
-    assert_eq!(claim(&mut all, 1, "b"), [Claim::Taken.name()]);
-    all.pass(11 * SECOND);
-    assert_eq!(claim(&mut all, 1, "a"), [Claim::Free.name()]);
-    all.broker.is_full(true);
-    assert_eq!(claim(&mut all, 0, "c"), [Claim::Unknown.name()]);
-    all.broker.is_full(false);
-    all.cut[0] = true;
-    all.deliver();
-    assert_eq!(claim(&mut all, 0, "c"), [Claim::NoBroker.name()]);
-    assert_eq!(claim(&mut all, 2, "c"), [Claim::Free.name()]);
+    on_each_broker(|broker| {
+        let mut all = Hosts::start(broker, &[2, 1], &config(), Desk::default);
+        let conns = [0, 0, 1].map(|host| (host, all.hosts[host].connect_from(1)));
+        let claim = |all: &mut Hosts<Desk>, who: usize, key: &str| {
+            let (host, conn) = conns[who];
+            all.told(host, conn, &format!("claim {key} 10"))
+        };
+        assert_eq!(claim(&mut all, 0, "a"), [Claim::Free.name()]);
+        for who in 0..3 {
+            assert_eq!(claim(&mut all, who, "a"), [Claim::Taken.name()]);
+        }
+        assert_eq!(claim(&mut all, 2, "b"), [Claim::Free.name()]);
+        assert_eq!(claim(&mut all, 1, "b"), [Claim::Taken.name()]);
+        all.pass(11 * SECOND);
+        // NATS keeps all claims for 30 days.
+        let later = if matches!(broker, Broker::Nats) { Claim::Taken } else { Claim::Free };
+        assert_eq!(claim(&mut all, 1, "a"), [later.name()]);
+        all.broker.is_full(true);
+        assert_eq!(claim(&mut all, 0, "c"), [Claim::Unknown.name()]);
+        all.broker.is_full(false);
+        all.cut[0] = true;
+        all.deliver();
+        assert_eq!(claim(&mut all, 0, "c"), [Claim::NoBroker.name()]);
+        assert_eq!(claim(&mut all, 2, "c"), [Claim::Free.name()]);
+    });
 }
 
 #[test]

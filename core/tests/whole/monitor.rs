@@ -1,6 +1,6 @@
 //! The monitor of one host: it lists all hosts, and its actions hold on all of them.
 
-use super::{Desk, Hosts, SECOND};
+use super::{Broker, Desk, Hosts, SECOND, on_each_broker};
 use drupe_core::http::{Credential, Http};
 use drupe_core::kit::layer::{Layered, Within};
 use drupe_core::kit::monitor::{LogTail, Monitor, MonitorLimits};
@@ -12,11 +12,13 @@ const CREDENTIAL: &str = "0123456789abcdef";
 
 type All = Hosts<Layered<Monitor, Desk>>;
 
-fn start(shards: &[u8]) -> All {
+fn start(broker: Broker, shards: &[u8]) -> All {
     let http = Http::default().monitor(Credential::new(CREDENTIAL).ok());
     let web = Listen::new(Address::Tcp("127.0.0.1:2".parse().expect("an address")), Protocol::Http(http.into()));
     let config = Config::listening(["tcp://127.0.0.1:1".parse().expect("an address"), web]).unlimited();
-    Hosts::start(shards, &config, || Desk::default().within(Monitor::new(MonitorLimits::default(), LogTail::default())))
+    Hosts::start(broker, shards, &config, || {
+        Desk::default().within(Monitor::new(MonitorLimits::default(), LogTail::default()))
+    })
 }
 
 fn watcher(all: &mut All, host: usize, from: &str) -> ConnId {
@@ -58,38 +60,40 @@ fn last<'a>(messages: &'a [Value], kind: &str) -> &'a Value {
 
 #[test]
 fn monitor_lists_all_hosts_and_acts_on_them() {
-    let mut all = start(&[2, 1, 3]);
-    let conns: Vec<_> = [0, 1, 2].map(|host| (host, all.hosts[host].connect_from(7))).into();
-    for (host, conn) in &conns {
-        all.told(*host, *conn, "as ann");
-    }
-    // Watchers of the same address stay.
-    let watchers = [0, 1].map(|host| (host, watcher(&mut all, host, "192.0.2.7:5")));
-    all.pass(8 * SECOND);
-    for (number, watcher) in watchers.iter().enumerate() {
-        let told = command(&mut all, *watcher, r#"{"type":"stop_watching","session_id":"0.0"}"#);
-        let hosts = last(&told, "hosts")["hosts"].as_array().expect("a list").clone();
-        let own: Vec<_> = hosts.iter().map(|host| host["is_own"] == true).collect();
-        assert_eq!(own, [true, false, false]);
-        let workers: u64 = hosts.iter().filter_map(|host| host["workers"].as_u64()).sum();
-        assert_eq!((workers, hosts[0]["workers"].as_u64()), (6, Some([2, 1][number])));
-        assert!(hosts.iter().all(|host| host["connections"].as_u64() > Some(0) && host["is_linked"] == true));
-    }
-    let told = command(&mut all, watchers[0], r#"{"type":"kick_user","user":"ann"}"#);
-    let answer = last(&told, "action_response");
-    assert_eq!(
-        (&answer["connections"], &answer["hosts"], &answer["hosts_known"]),
-        (&3.into(), &3.into(), &3.into()),
-        "{answer}"
-    );
-    assert!(conns.iter().all(|(host, conn)| all.hosts[*host].is_over(*conn)));
-    let conns: Vec<_> = [0, 1, 2].map(|host| (host, all.hosts[host].connect_from(7))).into();
-    let told = command(&mut all, watchers[1], r#"{"type":"quarantine","address":"192.0.2.7","force":true}"#);
-    let answer = last(&told, "action_response");
-    assert_eq!((&answer["connections"], &answer["hosts"]), (&3.into(), &3.into()), "{answer}");
-    assert!(conns.iter().all(|(host, conn)| all.hosts[*host].is_over(*conn)));
-    for (host, conn) in watchers {
-        assert!(!all.hosts[host].is_over(conn));
-        assert_eq!(all.hosts[host].machines[0].metrics().quarantined, 1);
-    }
+    on_each_broker(|broker| {
+        let mut all = start(broker, &[2, 1, 3]);
+        let conns: Vec<_> = [0, 1, 2].map(|host| (host, all.hosts[host].connect_from(7))).into();
+        for (host, conn) in &conns {
+            all.told(*host, *conn, "as ann");
+        }
+        // Watchers of the same address stay.
+        let watchers = [0, 1].map(|host| (host, watcher(&mut all, host, "192.0.2.7:5")));
+        all.pass(8 * SECOND);
+        for (number, watcher) in watchers.iter().enumerate() {
+            let told = command(&mut all, *watcher, r#"{"type":"stop_watching","session_id":"0.0"}"#);
+            let hosts = last(&told, "hosts")["hosts"].as_array().expect("a list").clone();
+            let own: Vec<_> = hosts.iter().map(|host| host["is_own"] == true).collect();
+            assert_eq!(own, [true, false, false]);
+            let workers: u64 = hosts.iter().filter_map(|host| host["workers"].as_u64()).sum();
+            assert_eq!((workers, hosts[0]["workers"].as_u64()), (6, Some([2, 1][number])));
+            assert!(hosts.iter().all(|host| host["connections"].as_u64() > Some(0) && host["is_linked"] == true));
+        }
+        let told = command(&mut all, watchers[0], r#"{"type":"kick_user","user":"ann"}"#);
+        let answer = last(&told, "action_response");
+        assert_eq!(
+            (&answer["connections"], &answer["hosts"], &answer["hosts_known"]),
+            (&3.into(), &3.into(), &3.into()),
+            "{answer}"
+        );
+        assert!(conns.iter().all(|(host, conn)| all.hosts[*host].is_over(*conn)));
+        let conns: Vec<_> = [0, 1, 2].map(|host| (host, all.hosts[host].connect_from(7))).into();
+        let told = command(&mut all, watchers[1], r#"{"type":"quarantine","address":"192.0.2.7","force":true}"#);
+        let answer = last(&told, "action_response");
+        assert_eq!((&answer["connections"], &answer["hosts"]), (&3.into(), &3.into()), "{answer}");
+        assert!(conns.iter().all(|(host, conn)| all.hosts[*host].is_over(*conn)));
+        for (host, conn) in watchers {
+            assert!(!all.hosts[host].is_over(conn));
+            assert_eq!(all.hosts[host].machines[0].metrics().quarantined, 1);
+        }
+    });
 }

@@ -29,6 +29,7 @@ mod hall;
 mod homes;
 mod links;
 mod login;
+mod party;
 mod pubsub;
 mod remembering;
 mod sharing;

@@ -1,18 +1,27 @@
-//! The broker of a machine with a cluster: a model of a Redis server at the other end of its link.
+//! The broker of a machine with a cluster: a model of one at the other end of its link.
 
 use super::Restless;
 use crate::extremes::BROKER_HOST;
-use drupe_core::sim::{Actor, RedisConnection, RedisModel};
-use drupe_core::{ConnId, DialId, Input, Machine, Random};
+use drupe_core::broker::Engine;
+use drupe_core::sim::{Actor, BrokerConnection, BrokerModel};
+use drupe_core::{Config, ConnId, DialId, Input, Machine, Random};
 use std::collections::BTreeMap;
 
-#[derive(Default)]
 pub(super) struct Broker {
-    model: RedisModel,
-    links: BTreeMap<ConnId, RedisConnection>,
+    model: BrokerModel,
+    links: BTreeMap<ConnId, BrokerConnection>,
 }
 
 impl Broker {
+    /// Starts a broker of the kind that a configuration names.
+    pub(super) fn of(config: &Config) -> Self {
+        let model = match config.cluster.as_ref().map(|cluster| &cluster.engine) {
+            Some(Engine::Nats(_)) => BrokerModel::nats(1),
+            _ => BrokerModel::redis(),
+        };
+        Self { model, links: BTreeMap::new() }
+    }
+
     /// Returns `true` if a dial is one of the link.
     pub(super) fn is_link(machine: &Machine<Restless>, dial: DialId) -> bool {
         machine.address_to_dial(dial).is_some_and(|address| address.starts_with(BROKER_HOST))

@@ -246,10 +246,11 @@ struct Driven {
 
 impl Driven {
     fn new(machine: Machine<Restless>) -> Self {
+        let broker = Broker::of(machine.config());
         Self {
             machine,
             now: Time::START,
-            broker: Broker::default(),
+            broker,
             known: Vec::new(),
             sockets: BTreeSet::new(),
             text: String::new(),

@@ -1,12 +1,10 @@
 //! The data of a model of a Redis server.
 
-use crate::base::{ConnId, OutgoingBuf, Time};
-use crate::cluster::envelope::{self, Envelope};
+use crate::base::Time;
+use crate::cluster::model_broker::Shown;
 use crate::cluster::names::Names;
 use crate::history::Position;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// All keys of a server, and what it needs to know when it goes back to them.
@@ -41,30 +39,18 @@ pub(crate) struct Published {
     pub(crate) epoch: Vec<u8>,
     pub(crate) offset: u64,
     pub(crate) mark: Vec<u8>,
-    pub(crate) previous: Vec<u8>,
     pub(crate) data: Vec<u8>,
     /// Whether the server has gone back to data without it.
     pub(crate) was_lost: bool,
-}
-
-/// A message that was published to a room, as hosts see it.
-#[derive(Clone, Debug)]
-pub(crate) struct Shown {
-    pub(crate) room: String,
-    pub(crate) position: Position,
-    pub(crate) previous: u64,
-    pub(crate) except: Arc<[ConnId]>,
-    pub(crate) message: OutgoingBuf,
 }
 
 impl Published {
     /// Returns the message as the hosts of a cluster with this prefix see it.
     pub(crate) fn shown(&self, prefix: &str) -> Option<Shown> {
         let hex = |text: &[u8]| u64::from_str_radix(core::str::from_utf8(text).ok()?, 16).ok();
-        let Envelope { except, message, .. } = envelope::decode(self.data.clone().into())?;
         let position = Position::new(hex(&self.epoch)?, self.offset, hex(&self.mark)?);
         let room = Names::new(prefix.into()).room_of(&self.channel)?;
-        Some(Shown { room, position, previous: hex(&self.previous)?, except, message })
+        Shown::new(room, position, self.data.clone(), self.was_lost)
     }
 }
 

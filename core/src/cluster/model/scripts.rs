@@ -60,16 +60,8 @@ impl ModelRedis {
         let (channel, mark) = (channel.clone(), mark.clone());
         let news = [b"M ", &position[..], b" ", &previous, b"\n", data].concat();
         self.publish(&channel, &news);
-        self.ledger.push(Published {
-            number,
-            channel,
-            epoch,
-            offset,
-            mark,
-            previous,
-            data: data.clone(),
-            was_lost: false,
-        });
+        let data = data.clone();
+        self.ledger.push(Published { number, channel, epoch, offset, mark, data, was_lost: false });
         pair(b"kept", &position)
     }
 

@@ -26,10 +26,14 @@ mod subjects;
 mod tests;
 
 use crate::base::{Random, Time};
+use crate::cluster::model_broker::Shown;
+use crate::history::Position;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client::{Client, Lane};
 use consumer::Consumer;
 use core::time::Duration;
@@ -61,7 +65,9 @@ pub(crate) enum Login {
     #[default]
     None,
     /// A name and a password.
+    #[cfg_attr(not(test), allow(dead_code, reason = "only the tests of the link log in"))]
     User(String, String),
+    #[cfg_attr(not(test), allow(dead_code, reason = "only the tests of the link log in"))]
     Token(String),
 }
 
@@ -112,6 +118,21 @@ pub(crate) struct Published {
 }
 
 impl Published {
+    /// Returns the message as the hosts of a cluster with this prefix see it. `None`: it is not for members of a room.
+    pub(crate) fn shown(&self, prefix: &str) -> Option<Shown> {
+        let (room, position, has_content) = self.place(prefix)?;
+        has_content.then(|| Shown::new(room, position, self.payload.clone(), self.was_lost))?
+    }
+
+    /// Returns the room, the position, and whether there is content for members. `None`: it is not in a history.
+    pub(crate) fn place(&self, prefix: &str) -> Option<(String, Position, bool)> {
+        let word = self.subject.strip_prefix(prefix)?.strip_prefix(".h.")?.split_once('.')?.1;
+        let room = String::from_utf8(URL_SAFE_NO_PAD.decode(word).ok()?).ok()?;
+        let mut words = self.header("Drupe")?.split(' ').map(|word| u64::from_str_radix(word, 16).ok());
+        let position = Position::new(words.next()??, self.sequence, words.next()??);
+        Some((room, position, words.next().is_none()))
+    }
+
     /// Returns the value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         headers::value(&self.headers, name)
@@ -191,6 +212,7 @@ impl ModelNats {
     }
 
     /// Asks all clients for a sign of life.
+    #[cfg(test)]
     pub(crate) fn ping(&mut self, now: Time) {
         for client in self.clients.values_mut() {
             client.send(now, Some(Lane::Own), b"PING\r\n".to_vec());
@@ -223,11 +245,13 @@ impl ModelNats {
     }
 
     /// Removes all streams.
+    #[cfg(test)]
     pub(crate) fn flush(&mut self) {
         self.restore(Data::default());
     }
 
     /// Removes the messages of all streams, which begin to count anew.
+    #[cfg(test)]
     pub(crate) fn empty(&mut self) {
         let names: Vec<String> = self.data.streams.keys().cloned().collect();
         for name in names {
@@ -239,6 +263,7 @@ impl ModelNats {
     }
 
     /// Removes all messages of a subject, as an operator may.
+    #[cfg(test)]
     pub(crate) fn purge(&mut self, pattern: &str) {
         for stream in self.data.streams.values_mut() {
             stream.purge(pattern, 0, None);
@@ -251,12 +276,14 @@ impl ModelNats {
     }
 
     /// Returns the sequence and the headers of the last message of the subjects that a pattern covers.
+    #[cfg(test)]
     pub(crate) fn last(&self, pattern: &str) -> Option<(u64, &[u8])> {
         let last = self.data.streams.values().find_map(|stream| stream.last_of(pattern))?;
         Some((last.sequence, &last.message.headers))
     }
 
     /// Returns the names of all streams.
+    #[cfg(test)]
     pub(crate) fn streams(&self) -> impl Iterator<Item = &str> {
         self.data.streams.keys().map(String::as_str)
     }

@@ -163,6 +163,7 @@ impl Stream {
     }
 
     /// Forgets all messages and their number, as a stream in memory does whose servers were all restarted.
+    #[cfg(test)]
     pub(super) fn empty(&mut self) {
         self.messages.clear();
         self.identifiers.clear();

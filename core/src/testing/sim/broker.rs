@@ -1,33 +1,38 @@
-//! A model of a Redis server that shards of a world link to, with faults.
+//! Models of brokers that shards of a world link to, with faults.
 
-use super::{Act, Actor, Numbered};
-use crate::base::{AppIndex, Random, Time};
-use crate::cluster::model::{Data, ModelRedis, Work};
+use super::{Act, Actor};
+use crate::base::{AppIndex, ConnId, OutgoingBuf, Random, Time};
+use crate::cluster::model::{self, ModelRedis};
+use crate::cluster::model_broker::ModelBroker;
+use crate::cluster::model_nats::{Login, ModelNats};
+use crate::history::Position;
 use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
 
-/// A model of a Redis server, which does what the server of a [`Cluster`](crate::Cluster) does. Cheap to clone.
+/// A model of a Redis server or a nats-server, which does what the broker of a [`Cluster`](crate::Cluster) does. Cheap
+/// to clone.
 ///
-/// Its clock stands still, so that nothing expires there, until [`set_time`](RedisModel::set_time) sets it.
+/// Its clock stands still, so that nothing expires there, until [`set_time`](BrokerModel::set_time) sets it.
 #[derive(Clone)]
-pub struct RedisModel(Rc<RefCell<Inner>>);
+pub struct BrokerModel(Rc<RefCell<Inner>>);
 
 struct Inner {
-    redis: ModelRedis,
-    copy: Option<Data>,
+    model: ModelBroker,
     now: Time,
 }
 
-/// One connection to a [`RedisModel`], as a peer of a [`World`](super::World).
+/// One connection to a [`BrokerModel`], as a peer of a [`World`](super::World).
 #[derive(Debug)]
-pub struct RedisConnection {
-    model: RedisModel,
+pub struct BrokerConnection {
+    model: BrokerModel,
     client: Option<u32>,
 }
 
-/// What a [`RedisModel`] has done so far.
+/// What a model of a Redis server has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedisWork {
@@ -43,115 +48,161 @@ pub struct RedisWork {
     pub deliveries: u64,
 }
 
-impl fmt::Debug for RedisModel {
+/// A message that a host published to a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BrokerMessage {
+    /// The name of the room.
+    pub room: String,
+    /// The position after the message.
+    pub position: Position,
+    /// The connections that do not receive it.
+    pub except: Arc<[ConnId]>,
+    /// The message.
+    pub message: OutgoingBuf,
+    /// Whether the broker has gone back to data without it since.
+    pub was_lost: bool,
+}
+
+impl fmt::Debug for BrokerModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisModel").finish_non_exhaustive()
+        f.debug_struct("BrokerModel").finish_non_exhaustive()
     }
 }
 
-impl Default for RedisModel {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl RedisModel {
-    /// Creates a server without data.
+impl BrokerModel {
+    /// Creates a Redis server without data.
     #[must_use]
-    pub fn new() -> Self {
-        Self(Rc::new(RefCell::new(Inner { redis: ModelRedis::new(), copy: None, now: Time::START })))
+    pub fn redis() -> Self {
+        Self::new(ModelBroker::redis(ModelRedis::new()))
+    }
+
+    /// Creates a Redis server without data, where what a command publishes comes to its sender before the reply, as in
+    /// Redis 7.0.
+    #[must_use]
+    pub fn redis_that_publishes_first() -> Self {
+        let mut redis = ModelRedis::new();
+        redis.faults.publishes_first = true;
+        Self::new(ModelBroker::redis(redis))
+    }
+
+    /// Creates a nats-server with JetStream and without data, to which everybody may log in.
+    #[must_use]
+    pub fn nats(seed: u64) -> Self {
+        Self::new(ModelBroker::nats(ModelNats::new(1, Login::None, seed)))
+    }
+
+    fn new(model: ModelBroker) -> Self {
+        Self(Rc::new(RefCell::new(Inner { model, now: Time::START })))
     }
 
     /// Creates a connection, which a world can have dialled any number of times.
     #[must_use]
-    pub fn connection(&self) -> RedisConnection {
-        RedisConnection { model: self.clone(), client: None }
+    pub fn connection(&self) -> BrokerConnection {
+        BrokerConnection { model: self.clone(), client: None }
     }
 
-    /// Sets whether what a command publishes comes to its sender before the reply, as in Redis 7.0.
-    pub fn publishes_first(&self, is_first: bool) {
-        self.0.borrow_mut().redis.faults.publishes_first = is_first;
-    }
-
-    /// Sets the clock, by which keys expire.
+    /// Sets the clock, by which keys and messages expire.
     pub fn set_time(&self, now: Time) {
         self.0.borrow_mut().now = now;
     }
 
     /// Sets whether commands are answered, and what is published is delivered to nobody.
     pub fn is_deaf(&self, is_deaf: bool) {
-        self.0.borrow_mut().redis.faults.is_deaf = is_deaf;
+        match &mut self.0.borrow_mut().model {
+            ModelBroker::Redis { redis, .. } => redis.faults.is_deaf = is_deaf,
+            ModelBroker::Nats { nats, .. } => nats.faults.is_deaf = is_deaf,
+        }
     }
 
-    /// Sets whether commands that write are refused for lack of memory.
+    /// Sets whether what would be kept is refused for lack of memory.
     pub fn is_full(&self, is_full: bool) {
-        self.0.borrow_mut().redis.faults.is_full = is_full;
+        match &mut self.0.borrow_mut().model {
+            ModelBroker::Redis { redis, .. } => redis.faults.is_full = is_full,
+            ModelBroker::Nats { nats, .. } => nats.faults.is_full = is_full,
+        }
     }
 
     /// Copies the data, for [`restart`](Self::restart).
     pub fn copy(&self) {
-        let mut inner = self.0.borrow_mut();
-        inner.copy = Some(inner.redis.snapshot());
+        self.0.borrow_mut().model.copy();
     }
 
     /// Ends all connections, and goes back to the last copy, if there is one and `loses_writes`.
     pub fn restart(&self, loses_writes: bool) {
-        let mut inner = self.0.borrow_mut();
-        inner.redis.disconnect_all();
-        inner.redis.forget_scripts();
-        if let Some(copy) = inner.copy.clone().filter(|_| loses_writes) {
-            inner.redis.restore(copy);
+        match &mut self.0.borrow_mut().model {
+            ModelBroker::Redis { redis, copy } => {
+                redis.disconnect_all();
+                redis.forget_scripts();
+                if let Some(copy) = copy.clone().filter(|_| loses_writes) {
+                    redis.restore(copy);
+                }
+            }
+            ModelBroker::Nats { nats, copy } => {
+                if let Some(copy) = copy.clone().filter(|_| loses_writes) {
+                    nats.restore(copy);
+                }
+                nats.restart();
+            }
         }
     }
 
-    /// Returns what the server has done so far.
+    /// Announces that the server is about to end, if it is a nats-server (lame duck mode). Redis has no such word.
+    pub fn announce_end(&self) {
+        let Inner { model, now } = &mut *self.0.borrow_mut();
+        if let ModelBroker::Nats { nats, .. } = model {
+            nats.begin_lame_duck(*now);
+        }
+    }
+
+    /// Returns what a Redis server has done so far. All is 0 for other brokers.
     #[must_use]
     pub fn work(&self) -> RedisWork {
-        let Work { commands, publishes, kept, reads, deliveries } = self.0.borrow().redis.work;
+        let ModelBroker::Redis { redis, .. } = &self.0.borrow().model else { return RedisWork::default() };
+        let model::Work { commands, publishes, kept, reads, deliveries } = redis.work;
         RedisWork { commands, publishes, kept, reads, deliveries }
     }
 
-    /// Returns all messages that hosts whose keys begin with `prefix` have ever published, in order.
+    /// Returns all messages that hosts of a cluster with this prefix have ever published to rooms, in order.
     #[must_use]
-    pub fn numbered(&self, prefix: &str) -> Vec<Numbered> {
-        let inner = self.0.borrow();
-        let shown =
-            inner.redis.ledger().iter().filter_map(|published| Some((published.shown(prefix)?, published.was_lost)));
+    pub fn messages(&self, prefix: &str) -> Vec<BrokerMessage> {
+        let shown = self.0.borrow().model.shown(prefix);
         shown
-            .map(|(shown, was_lost)| Numbered {
+            .into_iter()
+            .map(|shown| BrokerMessage {
                 room: AppIndex::of_room(&shown.room).1.into(),
                 position: shown.position,
-                previous: shown.previous,
                 except: shown.except,
                 message: shown.message,
-                was_lost,
+                was_lost: shown.was_lost,
             })
             .collect()
     }
 }
 
-impl RedisConnection {
-    /// Carries out the complete commands in what a host sends. Keys expire as time passes.
+impl BrokerConnection {
+    /// Carries out what is complete in what a host sends. Keys and messages expire as time passes.
     pub fn receive(&mut self, now: Time, bytes: &[u8]) {
         if let Some(client) = self.client {
-            self.model.0.borrow_mut().redis.receive(now, client, bytes);
+            self.model.0.borrow_mut().model.receive(now, client, bytes);
         }
     }
 }
 
-impl Actor for RedisConnection {
+impl Actor for BrokerConnection {
     fn connected(&mut self, _: &mut Random) -> Vec<u8> {
-        self.client = Some(self.model.0.borrow_mut().redis.connect());
+        let Inner { model, now } = &mut *self.model.0.borrow_mut();
+        self.client = Some(model.connect(*now));
         Vec::new()
     }
 
     fn act(&mut self, _: &mut Random) -> Act {
-        let is_there = self.client.is_some_and(|client| self.model.0.borrow().redis.has(client));
+        let is_there = self.client.is_some_and(|client| self.model.0.borrow().model.has(client));
         let bytes = self.replies();
         match (is_there, bytes.is_empty()) {
-            (false, _) => Act::Leave,
+            (_, false) => Act::Say(bytes),
             (true, true) => Act::Wait,
-            (true, false) => Act::Say(bytes),
+            (false, true) => Act::Leave,
         }
     }
 
@@ -161,12 +212,13 @@ impl Actor for RedisConnection {
     }
 
     fn replies(&mut self) -> Vec<u8> {
-        self.client.map(|client| self.model.0.borrow_mut().redis.take_output(client)).unwrap_or_default()
+        let Inner { model, now } = &mut *self.model.0.borrow_mut();
+        self.client.map(|client| model.take_output(*now, client)).unwrap_or_default()
     }
 
     fn over(&mut self) {
         if let Some(client) = self.client.take() {
-            self.model.0.borrow_mut().redis.disconnect(client);
+            self.model.0.borrow_mut().model.disconnect(client);
         }
     }
 }

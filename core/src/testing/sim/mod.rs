@@ -67,7 +67,7 @@ mod watch;
 
 pub use crate::state::{Numbered, ToldPresence};
 pub use attempt::Attempt;
-pub use broker::{RedisConnection, RedisModel, RedisWork};
+pub use broker::{BrokerConnection, BrokerMessage, BrokerModel, RedisWork};
 pub use client::{Client, Do, Session};
 pub use operations::{DecodedOperation, OperationStream};
 pub use peer::{Act, Actor, Link};

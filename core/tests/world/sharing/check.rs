@@ -3,13 +3,13 @@
 use super::{Found, Run};
 use crate::remembering::{Desk, Heard, Member};
 use drupe_core::history::{Position, Recovery};
-use drupe_core::sim::Numbered;
+use drupe_core::sim::BrokerMessage;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks each membership of each peer.
 pub(super) fn members(run: &Run, found: &mut Found) {
-    let ledger = run.broker.numbered("drupe");
-    found.lost += ledger.iter().filter(|numbered| numbered.was_lost).count() as u64;
+    let ledger = run.broker.messages("drupe");
+    found.lost += ledger.iter().filter(|message| message.was_lost).count() as u64;
     let desks: Vec<&Desk> = run.world.handlers().collect();
     for peer in 0..run.peers {
         let client = run.world.actor(peer).client().expect("peers come first");
@@ -67,13 +67,13 @@ impl<'r> Story<'r> {
         Self { member, next: None, since, seen: BTreeSet::new(), had_gap: false }
     }
 
-    fn hear(&mut self, ledger: &[Numbered], heard: &Heard<'_>, found: &mut Found) {
+    fn hear(&mut self, ledger: &[BrokerMessage], heard: &Heard<'_>, found: &mut Found) {
         match heard {
             Heard::Message { name, .. } => {
                 found.messages += 1;
                 assert!(self.seen.insert((*name).to_string()), "{name} came twice to {:?}", self.member);
                 // Messages of a room that has no home for a while are not in the ledger.
-                let Some(at) = ledger.iter().position(|numbered| is_named(numbered, name)) else {
+                let Some(at) = ledger.iter().position(|message| is_named(message, name)) else {
                     self.next = None;
                     return;
                 };
@@ -82,9 +82,9 @@ impl<'r> Story<'r> {
                 }
                 if let Some(from) = self.next {
                     assert!(at >= from, "{name} came after a later one to {:?}", self.member);
-                    let is_missing = |numbered: &&Numbered| {
-                        let is_for_member = !numbered.except.contains(&self.member.conn);
-                        numbered.room == self.member.room && !numbered.was_lost && is_for_member
+                    let is_missing = |message: &&BrokerMessage| {
+                        let is_for_member = !message.except.contains(&self.member.conn);
+                        message.room == self.member.room && !message.was_lost && is_for_member
                     };
                     let missing = ledger[from..at].iter().find(is_missing);
                     assert!(missing.is_none(), "{missing:?} is missing before {name} for {:?}", self.member);
@@ -103,13 +103,13 @@ impl<'r> Story<'r> {
     }
 }
 
-fn is_named(numbered: &Numbered, name: &str) -> bool {
-    let payload = numbered.message.as_outgoing().as_payload(drupe_core::Representation::Text);
+fn is_named(message: &BrokerMessage, name: &str) -> bool {
+    let payload = message.message.as_outgoing().as_payload(drupe_core::Representation::Text);
     payload.as_str().is_some_and(|text| text.split(' ').nth(2) == Some(name))
 }
 
 /// Returns the index after the message at a position.
-fn after(ledger: &[Numbered], position: Position) -> Option<usize> {
-    let at = ledger.iter().position(|numbered| numbered.position.mark == position.mark);
+fn after(ledger: &[BrokerMessage], position: Position) -> Option<usize> {
+    let at = ledger.iter().position(|message| message.position.mark == position.mark);
     at.map(|at| at + 1)
 }

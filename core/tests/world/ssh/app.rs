@@ -2,7 +2,7 @@
 
 use drupe_core::kit::auth::{Authentication, AuthenticationLimits, LateAnswer, Lookup, Provider, Verdict};
 use drupe_core::kit::layer::{Layered, Within};
-use drupe_core::{ConnId, Event, Handler, Hub, Identity};
+use drupe_core::{ConnId, Event, Handler, Hub, Identity, UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) type App = Layered<Authentication<Keyholders>, Room>;
 
-/// Why a key is refused.
-pub(crate) const UNKNOWN_KEY: &str = "nobody has this key";
+/// Why a key or a token is refused.
+pub(crate) const UNKNOWN: &str = "nobody has it";
 
 /// What the provider and the layer of all shards did.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     /// For each connection, the users that the provider has accepted.
     pub(crate) accepted: BTreeMap<ConnId, BTreeSet<String>>,
-    /// Connections for which the provider owes an answer, with the key.
+    /// Connections for which the provider owes an answer, with the key or the token.
     pub(crate) owed: Vec<(ConnId, String)>,
     /// The failures of each connection, in order.
     pub(crate) failures: BTreeMap<ConnId, Vec<String>>,
@@ -43,7 +43,7 @@ impl Shared {
     }
 }
 
-/// The verdict on a key that comes later: the user, or that the key is refused.
+/// The verdict on a key or a token that comes later: the user, or that it is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Late {
     Verdict(ConnId, Option<String>),
@@ -75,7 +75,7 @@ impl FromStr for Late {
     }
 }
 
-/// Decides about keys as their texts say.
+/// Decides about keys and tokens as their texts say.
 #[derive(Debug)]
 pub(crate) struct Keyholders {
     records: Shared,
@@ -84,6 +84,21 @@ pub(crate) struct Keyholders {
 }
 
 impl Provider<Late> for Keyholders {
+    fn token(&mut self, conn: ConnId, token: &str, _: Option<UnixTime>) -> Verdict {
+        let mut records = self.records.lock();
+        match token.split_once('-') {
+            Some(("good", user)) => {
+                records.accepted.entry(conn).or_default().insert(user.into());
+                Verdict::Accepted(Identity::user(user))
+            }
+            Some(("late", _)) => {
+                records.owed.push((conn, token.into()));
+                Verdict::Pending
+            }
+            _ => Verdict::Refused(UNKNOWN.into()),
+        }
+    }
+
     fn public_key(&mut self, conn: ConnId, user: &str, key: &str) -> Verdict {
         let asked = self.asked.entry((conn, key.into())).or_default();
         *asked += 1;
@@ -104,7 +119,7 @@ impl Provider<Late> for Keyholders {
                 records.owed.push((conn, key.into()));
                 Verdict::Pending
             }
-            _ => Verdict::Refused(UNKNOWN_KEY.into()),
+            _ => Verdict::Refused(UNKNOWN.into()),
         }
     }
 
@@ -114,19 +129,19 @@ impl Provider<Late> for Keyholders {
                 self.records.lock().accepted.entry(conn).or_default().insert(user.clone());
                 (conn, Verdict::Accepted(Identity::user(&user)).into())
             }
-            Late::Verdict(conn, None) => (conn, Verdict::Refused(UNKNOWN_KEY.into()).into()),
+            Late::Verdict(conn, None) => (conn, Verdict::Refused(UNKNOWN.into()).into()),
             Late::OfAnother(conn) => (conn, Lookup::Unknown.into()),
         })
     }
 }
 
-/// An application that answers each line, and records the user of each connection.
+/// An application that answers each message, and records the user of each connection.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     /// The user of each connection that was served.
     pub(crate) served: BTreeMap<ConnId, String>,
-    /// The number of lines.
-    pub(crate) lines: u64,
+    /// The number of messages.
+    pub(crate) messages: u64,
 }
 
 impl Handler for Room {
@@ -142,7 +157,7 @@ impl Handler for Room {
             }
             Event::Message { conn, payload } => {
                 assert!(self.served.contains_key(&conn), "{conn} is served before its login: {payload:?}");
-                self.lines += 1;
+                self.messages += 1;
                 hub.send(conn, "you said something");
             }
             Event::InputEnded { conn, .. } => hub.close(conn),

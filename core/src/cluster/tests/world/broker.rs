@@ -1,160 +1,122 @@
 //! The broker of a world, whichever engine it is, with its faults.
 
-use super::nats::Nats;
+use super::nats;
 use super::record::{Record, text_of};
 use super::setting::Setting;
 use crate::base::{Random, Time};
 use crate::cluster::model::{Data, Faults, ModelRedis, Published};
+use crate::cluster::model_broker::ModelBroker;
+use crate::cluster::model_nats;
 use crate::cluster::names::Names;
 use crate::config;
 use crate::history::Position;
-use std::boxed::Box;
 use std::vec::Vec;
 
-pub(super) struct Redis {
-    model: ModelRedis,
-    snapshot: Option<Data>,
-}
-
-pub(super) enum Broker {
-    Redis(Box<Redis>),
-    Nats(Box<Nats>),
+pub(super) struct Broker {
+    pub(super) model: ModelBroker,
+    /// The longest time that NATS takes, without a fault.
+    late_ms: u64,
 }
 
 impl Broker {
     /// Draws a broker.
     pub(super) fn new(random: &mut Random, setting: Setting) -> Self {
         if random.below(2) == 0 && !setting.offsets_only {
-            return Self::Nats(Nats::new(random).into());
+            let (model, late_ms) = nats::draw(random);
+            return Self { model: ModelBroker::nats(model), late_ms };
         }
         let mut model = ModelRedis::new();
         model.faults.publishes_first = random.below(2) == 0;
-        Self::Redis(Redis { model, snapshot: None }.into())
+        Self { model: ModelBroker::redis(model), late_ms: 0 }
     }
 
     /// Returns the configuration of its hosts.
     pub(super) fn config(&self) -> config::Cluster {
-        match self {
-            Self::Redis(_) => config::Cluster::redis("redis:6379"),
-            Self::Nats(_) => config::Cluster::nats("nats:4222"),
-        }
-    }
-
-    pub(super) fn connect(&mut self, now: Time) -> u32 {
-        match self {
-            Self::Redis(redis) => redis.model.connect(),
-            Self::Nats(nats) => nats.model.connect(now),
-        }
-    }
-
-    pub(super) fn disconnect(&mut self, client: u32) {
-        match self {
-            Self::Redis(redis) => redis.model.disconnect(client),
-            Self::Nats(nats) => nats.model.disconnect(client),
-        }
-    }
-
-    pub(super) fn has(&self, client: u32) -> bool {
-        match self {
-            Self::Redis(redis) => redis.model.has(client),
-            Self::Nats(nats) => nats.model.has(client),
-        }
-    }
-
-    pub(super) fn receive(&mut self, now: Time, client: u32, bytes: &[u8]) {
-        match self {
-            Self::Redis(redis) => redis.model.receive(now, client, bytes),
-            Self::Nats(nats) => nats.model.receive(now, client, bytes),
-        }
-    }
-
-    pub(super) fn take_output(&mut self, now: Time, client: u32) -> Vec<u8> {
-        match self {
-            Self::Redis(redis) => redis.model.take_output(client),
-            Self::Nats(nats) => nats.model.take_output(now, client),
+        match self.model {
+            ModelBroker::Redis { .. } => config::Cluster::redis("redis:6379"),
+            ModelBroker::Nats { .. } => config::Cluster::nats("nats:4222"),
         }
     }
 
     /// One of its faults goes on or off.
     pub(super) fn fail(&mut self, now: Time, fault: u64, room: &str, random: &mut Random) {
-        match self {
-            Self::Redis(redis) => redis.fail(fault, room, random),
-            Self::Nats(nats) => nats.fail(now, fault, room, random),
+        match &mut self.model {
+            ModelBroker::Redis { redis, copy } => fail_redis(redis, copy, fault, room, random),
+            ModelBroker::Nats { nats, copy } => nats::fail((nats, copy), now, fault, room, (self.late_ms, random)),
         }
     }
 
     /// Returns the number of kinds of faults.
     pub(super) const fn faults(&self) -> u64 {
-        match self {
-            Self::Redis(_) => 12,
-            Self::Nats(_) => 17,
+        match self.model {
+            ModelBroker::Redis { .. } => 12,
+            ModelBroker::Nats { .. } => 17,
         }
     }
 
     /// Ends all faults.
     pub(super) fn heal(&mut self) {
-        match self {
-            Self::Redis(redis) => {
-                let publishes_first = redis.model.faults.publishes_first;
-                redis.model.faults = Faults { publishes_first, ..Faults::default() };
+        match &mut self.model {
+            ModelBroker::Redis { redis, .. } => {
+                let publishes_first = redis.faults.publishes_first;
+                redis.faults = Faults { publishes_first, ..Faults::default() };
             }
-            Self::Nats(nats) => nats.heal(),
+            ModelBroker::Nats { nats, .. } => {
+                nats.faults = model_nats::Faults { late_ms: self.late_ms, ..model_nats::Faults::default() };
+            }
         }
     }
 
     /// Returns all messages of rooms, in order.
     pub(super) fn records(&self) -> Vec<Record> {
-        match self {
-            Self::Redis(redis) => redis.model.ledger().iter().filter_map(record_of_redis).collect(),
-            Self::Nats(nats) => nats.records(),
+        match &self.model {
+            ModelBroker::Redis { redis, .. } => redis.ledger().iter().filter_map(record_of_redis).collect(),
+            ModelBroker::Nats { nats, .. } => nats::records(nats),
         }
     }
 
     /// Returns the offset and the mark of the last message of a room.
     pub(super) fn top(&self, room: &str) -> Option<(u64, u64)> {
-        match self {
-            Self::Redis(redis) => {
-                let [_, offset, mark] = redis.model.top(&names().meta(room))?;
+        match &self.model {
+            ModelBroker::Redis { redis, .. } => {
+                let [_, offset, mark] = redis.top(&names().meta(room))?;
                 Some((number(&offset, 10)?, number(&mark, 16)?))
             }
-            Self::Nats(nats) => nats.top(room),
+            ModelBroker::Nats { nats, .. } => nats::top(nats, room),
         }
     }
 }
 
-impl Redis {
-    fn fail(&mut self, fault: u64, room: &str, random: &mut Random) {
-        let model = &mut self.model;
-        match fault {
-            3 => self.snapshot = Some(model.snapshot()),
-            4 => {
-                // The server was killed, and comes back with its last copy, or with all it had.
-                model.disconnect_all();
-                match self.snapshot.clone() {
-                    Some(copy) if random.below(3) > 0 => model.restore(copy),
-                    _ => model.forget_scripts(),
-                }
+fn fail_redis(model: &mut ModelRedis, copy: &mut Option<Data>, fault: u64, room: &str, random: &mut Random) {
+    match fault {
+        3 => *copy = Some(model.snapshot()),
+        4 => {
+            // The server was killed, and comes back with its last copy, or with all it had.
+            model.disconnect_all();
+            match copy.clone() {
+                Some(copy) if random.below(3) > 0 => model.restore(copy),
+                _ => model.forget_scripts(),
             }
-            5 if random.below(5) == 0 => {
-                model.flush();
-                model.disconnect_all();
-                self.snapshot = None;
-            }
-            6 => model.faults.is_deaf = !model.faults.is_deaf,
-            7 => model.faults.is_full = !model.faults.is_full,
-            8 => model.forget_scripts(),
-            9 => match random.below(3) {
-                0 => model.evict(&names().meta(room)),
-                1 => model.evict(&names().stream(room)),
-                _ => model.evict(&names().hosts(room)),
-            },
-            10 => {
-                // A demoted master ends its clients, and refuses writes for a while.
-                model.faults.is_replica = !model.faults.is_replica;
-                model.disconnect_all();
-            }
-            _ => {}
         }
+        5 if random.below(5) == 0 => {
+            model.flush();
+            model.disconnect_all();
+            *copy = None;
+        }
+        6 => model.faults.is_deaf = !model.faults.is_deaf,
+        7 => model.faults.is_full = !model.faults.is_full,
+        8 => model.forget_scripts(),
+        9 => match random.below(3) {
+            0 => model.evict(&names().meta(room)),
+            1 => model.evict(&names().stream(room)),
+            _ => model.evict(&names().hosts(room)),
+        },
+        10 => {
+            // A demoted master ends its clients, and refuses writes for a while.
+            model.faults.is_replica = !model.faults.is_replica;
+            model.disconnect_all();
+        }
+        _ => {}
     }
 }
 

@@ -126,7 +126,7 @@ impl Host {
     /// Cuts the connection to the broker. What is under way is lost.
     pub(super) fn cut(&mut self, now: Time, broker: &mut Broker) {
         if let Some(client) = self.client.take() {
-            broker.disconnect(client);
+            broker.model.disconnect(client);
             self.forget_bytes();
             self.cluster.link_ended(now);
         }
@@ -144,7 +144,7 @@ impl Host {
     /// The host ends without a word, and another one starts in its place.
     pub(super) fn crash(&mut self, now: Time, seed: u64, broker: &mut Broker) {
         if let Some(client) = self.client.take() {
-            broker.disconnect(client);
+            broker.model.disconnect(client);
         }
         self.forget_bytes();
         self.cluster = cluster(now, broker.config(), seed, self.setting);
@@ -164,16 +164,16 @@ impl Host {
         is_busy |= self.take_outputs();
         if self.cluster.take_must_close() {
             if let Some(client) = self.client.take() {
-                broker.disconnect(client);
+                broker.model.disconnect(client);
             }
             self.forget_bytes();
         }
         if self.client.is_none() && self.cluster.take_wanted_link(now).is_some() {
-            self.client = Some(broker.connect(now));
+            self.client = Some(broker.model.connect(now));
             self.cluster.link_connected(now);
         }
         let Some(client) = self.client else { return is_busy };
-        if !broker.has(client) {
+        if !broker.model.has(client) {
             self.client = None;
             self.forget_bytes();
             self.cluster.link_ended(now);
@@ -186,10 +186,10 @@ impl Host {
         }
         self.frozen_until = None;
         if let Some(bytes) = take(&mut self.to_broker, now, random) {
-            broker.receive(now, client, &bytes);
+            broker.model.receive(now, client, &bytes);
             is_busy = true;
         }
-        put(&mut self.to_host, now + delay, broker.take_output(now, client));
+        put(&mut self.to_host, now + delay, broker.model.take_output(now, client));
         if let Some(bytes) = take(&mut self.to_host, now, random) {
             self.cluster.received(now, &bytes);
             self.take_outputs();
