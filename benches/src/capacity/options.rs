@@ -99,14 +99,14 @@ impl Default for Options {
 impl Default for Figures {
     fn default() -> Self {
         Self {
-            broker_kept: 30_000,
-            broker_plain: 60_000,
-            broker_deliveries: 1_500_000,
-            broker_reads: 30_000,
-            broker_commands: 450_000,
+            broker_kept: 88_000,
+            broker_plain: 125_000,
+            broker_deliveries: 4_000_000,
+            broker_reads: 97_000,
+            broker_commands: 1_200_000,
             broker_network: 1_250_000_000,
             broker_unread: 256 << 20,
-            core_deliveries: 100_000,
+            core_deliveries: 400_000,
             cores: 1,
             host_network: 1_250_000_000,
             lease_ms: 15_000,
