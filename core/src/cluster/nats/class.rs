@@ -10,7 +10,7 @@ pub(super) const UNUSED: Duration = Duration::from_secs(30 * 86_400);
 
 /// The limits that rooms of one stream have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cluster) struct Class {
+pub(super) struct Class {
     pub(super) messages: u32,
     /// The age of a history, and the time in which keys are remembered, in seconds. 0: any age, no keys.
     age: u64,
@@ -19,7 +19,7 @@ pub(in crate::cluster) struct Class {
 
 impl Class {
     /// Returns the class of rooms with these options.
-    pub(in crate::cluster) fn of(keep: &Keep) -> Self {
+    pub(super) fn of(keep: &Keep) -> Self {
         let seconds = |span: Duration| span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0));
         Self {
             messages: keep.messages,

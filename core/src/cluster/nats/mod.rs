@@ -30,7 +30,6 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use class::Class;
 pub(super) use link::NatsLink;
 
 /// Parses JSON, and returns its debug format, for fuzz targets.
