@@ -192,11 +192,28 @@ fn keys_of_users_in_the_configuration_log_them_in_and_a_reload_replaces_them() {
 }
 
 #[test]
+fn users_log_in_with_keys_of_each_curve() {
+    let stage = Stage::new("curves");
+    let users = ["p256", "p384", "p521"];
+    for user in users {
+        stage.make_key(user, &["-t", "ecdsa", "-b", &user[1..]]);
+    }
+    let program = stage.start(&with_keys(&stage, &users.map(|user| (user, user))), 1);
+    for (place, user) in users.into_iter().enumerate() {
+        let identity = ["-i", &stage.key(user)];
+        let Some((code, printed, said)) = stage.ssh_output(&program, user, &identity, Some("hello")) else { return };
+        assert_eq!((code, printed), (Some(0), format!("notice: you are {user}\nhello\n")), "{said}");
+        let other = users[(place + 1) % users.len()];
+        let (code, _, said) = stage.ssh_output(&program, other, &identity, Some("hello")).expect("installed");
+        assert!(code == Some(255) && said.contains("Permission denied"), "{other} with the key of {user}: {said}");
+    }
+    assert_eq!(program.terminate_quietly(), Some(0));
+}
+
+#[test]
 fn start_names_the_setting_of_a_key_that_cannot_log_in() {
     let stage = Stage::new("bad-keys");
-    let file = stage.key("rsa");
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", &file]).output();
-    assert!(made.is_ok_and(|made| made.status.success()), "ssh-keygen belongs to the tools of these tests");
+    stage.make_key("rsa", &["-t", "rsa", "-b", "2048"]);
     std::fs::copy(stage.0.0.join("ann.pub"), stage.0.0.join("same.pub")).expect("copied");
     let none = with_keys(&stage, &[]).replace("  users:\n", "  shared_password: x\n");
     for (text, words) in [

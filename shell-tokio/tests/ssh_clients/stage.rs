@@ -5,19 +5,28 @@ use std::process::{Command, Stdio};
 
 pub(crate) struct Stage(pub(crate) Directory);
 
+fn make_key(directory: &Directory, user: &str, options: &[&str]) {
+    let mut made = Command::new("ssh-keygen");
+    made.args(["-q", "-N", "", "-C", user, "-f"]).arg(directory.0.join(user)).args(options);
+    let made = made.output();
+    assert!(made.is_ok_and(|made| made.status.success()), "ssh-keygen belongs to the tools of these tests");
+}
+
 impl Stage {
     /// Creates the keys of ann and of mallory. Those of ann are in the directory `keys`, too.
     pub(crate) fn new(name: &str) -> Self {
         let directory = Directory::new(&format!("ssh-{name}"));
         std::fs::create_dir_all(directory.0.join("keys")).expect("a directory");
         for user in ["ann", "mallory"] {
-            let file = directory.0.join(user).display().to_string();
-            let made =
-                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", user, "-f", &file]).output();
-            assert!(made.is_ok_and(|made| made.status.success()), "ssh-keygen belongs to the tools of these tests");
+            make_key(&directory, user, &["-t", "ed25519"]);
         }
         std::fs::copy(directory.0.join("ann.pub"), directory.0.join("keys/ann")).expect("copied");
         Self(directory)
+    }
+
+    /// Creates one more key, with options of `ssh-keygen`.
+    pub(crate) fn make_key(&self, user: &str, options: &[&str]) {
+        make_key(&self.0, user, options);
     }
 
     /// The path of a private key.
