@@ -66,6 +66,7 @@ limits:
   connections_per_address_max: 10000
   peer: { message_max: 1MiB, messages: never, bytes: never }
 outbound: { low: 8MiB, high: 16MiB, max: 64MiB }
+drain: { window: 0s }
 ";
 
 /// A running host.
@@ -151,8 +152,17 @@ impl Host {
     }
 
     /// Ends it as an operator does. Returns whether it succeeded.
-    pub(crate) fn drain(mut self) -> bool {
+    pub(crate) fn drain(self) -> bool {
+        self.begin_drain();
+        self.has_ended_well()
+    }
+
+    pub(crate) fn begin_drain(&self) {
         self.signal("-TERM");
+    }
+
+    /// Waits until it has ended, after [`begin_drain`](Self::begin_drain).
+    pub(crate) fn has_ended_well(mut self) -> bool {
         self.child.wait().expect("it is ours").success()
     }
 
