@@ -47,6 +47,8 @@ pub(crate) mod resp;
 mod returning;
 mod role;
 mod room;
+#[cfg(any(test, feature = "sim"))]
+mod shown;
 mod telling;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,10 @@
 //! A model of a broker, whichever engine it is.
 
-use super::envelope::{self, Envelope};
 use super::model::{self, ModelRedis};
 use super::model_nats::{self, ModelNats};
-use crate::base::{ConnId, OutgoingBuf, Time};
-use crate::history::Position;
+use super::shown::Shown;
+use crate::base::Time;
 use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// A model of a broker, and the last copy of its data.
@@ -15,17 +12,6 @@ use alloc::vec::Vec;
 pub(crate) enum ModelBroker {
     Redis { redis: Box<ModelRedis>, copy: Option<model::Data> },
     Nats { nats: Box<ModelNats>, copy: Option<model_nats::Data> },
-}
-
-/// A message that was published to a room, as hosts see it.
-#[derive(Clone, Debug)]
-pub(crate) struct Shown {
-    pub(crate) room: String,
-    pub(crate) position: Position,
-    pub(crate) except: Arc<[ConnId]>,
-    pub(crate) message: OutgoingBuf,
-    /// Whether the broker has gone back to data without it.
-    pub(crate) was_lost: bool,
 }
 
 impl ModelBroker {
@@ -89,13 +75,5 @@ impl ModelBroker {
             Self::Redis { redis, .. } => redis.ledger().iter().filter_map(|message| message.shown(prefix)).collect(),
             Self::Nats { nats, .. } => nats.ledger().iter().filter_map(|message| message.shown(prefix)).collect(),
         }
-    }
-}
-
-impl Shown {
-    /// Shows what a host has written.
-    pub(super) fn new(room: String, position: Position, data: Vec<u8>, was_lost: bool) -> Option<Self> {
-        let Envelope { except, message, .. } = envelope::decode(data.into())?;
-        Some(Self { room, position, except, message, was_lost })
     }
 }

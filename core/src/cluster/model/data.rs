@@ -1,8 +1,8 @@
 //! The data of a model of a Redis server.
 
 use crate::base::Time;
-use crate::cluster::model_broker::Shown;
 use crate::cluster::names::Names;
+use crate::cluster::shown::Shown;
 use crate::history::Position;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

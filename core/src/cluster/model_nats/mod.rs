@@ -26,7 +26,7 @@ mod subjects;
 mod tests;
 
 use crate::base::{Random, Time};
-use crate::cluster::model_broker::Shown;
+use crate::cluster::shown::Shown;
 use crate::history::Position;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
