@@ -3,6 +3,7 @@
 mod app_index;
 mod backoff;
 mod failure;
+pub(crate) mod few;
 #[cfg(feature = "files")]
 pub mod files;
 mod hex;

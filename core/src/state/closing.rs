@@ -63,7 +63,7 @@ impl State {
         conn.rate_pause = None;
         let rooms = core::mem::take(&mut conn.rooms);
         let (id, lasted, was_pending_auth) = (id, now.since(conn.opened_at), core::mem::take(&mut conn.pending_auth));
-        for room in rooms {
+        for &room in &*rooms {
             self.leave_room(room, index);
         }
         if was_undecided && was_answered {
@@ -138,7 +138,8 @@ impl State {
         }
         conn.finished = true;
         let is_over = conn.input_finished;
-        for room in core::mem::take(&mut conn.rooms) {
+        let rooms = core::mem::take(&mut conn.rooms);
+        for &room in &*rooms {
             self.leave_room(room, index);
         }
         self.outbound.changed.insert(index);

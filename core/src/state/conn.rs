@@ -1,4 +1,5 @@
 use crate::base::Origin;
+use crate::base::few::Few;
 use crate::base::lazy_box::LazyBox;
 use crate::base::{INTERVAL_MIN, Identity, Peer, Time, some_time};
 use crate::config::Gcra;
@@ -9,7 +10,6 @@ use crate::tls::{Secured, Tls};
 use crate::wire::http::HeadSearch;
 use crate::wire::{DecodeError, Decoder, Protocol};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -89,7 +89,7 @@ pub(crate) struct Conn {
     pub(crate) messages: Gcra,
     pub(crate) bytes: Gcra,
     pub(crate) strikes: Strikes,
-    pub(crate) rooms: Vec<u32>,
+    pub(crate) rooms: Few,
     pub(crate) identity: Option<Box<Identity>>,
     /// Protocol and TLS settings of the listener at accept time, kept until the protocol is known.
     pub(crate) offered: Option<Box<Offered>>,
@@ -222,7 +222,7 @@ impl Conn {
             messages: Gcra::default(),
             bytes: Gcra::default(),
             strikes: Strikes::default(),
-            rooms: Vec::new(),
+            rooms: Few::new(),
             identity: None,
             offered: None,
             secured: None,

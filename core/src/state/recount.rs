@@ -45,7 +45,7 @@ impl State {
         ensure(!conn.is_open() || conn.exchange.is_none(), || blame("is open and has a request"))?;
         let rooms: BTreeSet<_> = conn.rooms.iter().collect();
         ensure(rooms.len() == conn.rooms.len(), || blame("is twice in a room"))?;
-        for &room in &conn.rooms {
+        for &room in &*conn.rooms {
             ensure(self.rooms.has(room, index, conn.encoding), || blame("is in a room that does not know"))?;
         }
         if let Some(deadline) = self.next_deadline(index) {

@@ -158,7 +158,7 @@ impl State {
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.encoding != number) else { return };
         conn.encoding = number;
         self.outbound.set_encoding(index, number);
-        for &room in &conn.rooms {
+        for &room in &*conn.rooms {
             self.rooms.regroup(room, index, number);
         }
     }
