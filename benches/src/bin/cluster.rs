@@ -1,7 +1,7 @@
 //! Prints what shared rooms cost with a real Redis server, and a publish with a real nats-server.
 //!
 //! `cargo run --profile dist -p drupe-benches --bin cluster -- [REPETITIONS]`; default: 11. It needs `redis-server`
-//! and `nats-server`, and takes about 10 minutes on an idle computer. See [`drupe_benches::cluster`].
+//! and `nats-server`, and takes about 5 minutes on an idle computer. See [`drupe_benches::cluster`].
 
 use std::error::Error;
 use std::io;

@@ -1,17 +1,16 @@
 //! What a publish costs the broker, by its kind and by the number of hosts that receive it.
 
 use super::client::Client;
-use super::publishes::{MESSAGE_BYTES, MESSAGES, ROOMS, publish};
+use super::publishes::{MESSAGE_BYTES, MESSAGES, ROOMS, publish, publishers};
+use crate::directory::Directory;
 use crate::processes::{Broker, Process};
 use crate::samples::{Samples, float};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
 /// How many other hosts have a member in each room.
 const HEARERS: [usize; 3] = [0, 1, 3];
-const CLIENTS: usize = 4;
 
 /// A broker with the hosts that receive, and one host that publishes.
 struct Side {
@@ -24,9 +23,6 @@ struct Side {
     /// Those that are members of all rooms, one on each other host.
     members: Vec<Client>,
 }
-
-/// A directory that is removed when this is dropped.
-struct Directory(PathBuf);
 
 pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()> {
     writeln!(out, "\nOne host publishes {MESSAGE_BYTES} bytes, with answers and a history, in {ROOMS} rooms:\n")?;
@@ -65,7 +61,7 @@ impl Side {
     }
 
     fn nats(hearers: usize) -> io::Result<Self> {
-        let directory = Directory::create()?;
+        let directory = Directory::create("nats")?;
         let broker = Process::nats(directory.path())?;
         let at = Broker::Nats(broker.address);
         Self::start("NATS, one server, files", broker, at, hearers, Some(directory))
@@ -88,9 +84,7 @@ impl Side {
             hosts.push(host);
         }
         let sender = Process::host(1, Some(at))?;
-        // A room that is joined shows that the link works.
-        sender.connect()?.join("kept")?;
-        let clients = (0..CLIENTS).map(|_| sender.connect()).collect::<io::Result<_>>()?;
+        let clients = publishers(&sender)?;
         hosts.push(sender);
         Ok(Self { title, broker, _owned: (hosts, directory), clients, members })
     }
@@ -111,24 +105,5 @@ impl Side {
             io::Result::Ok(each)
         })?;
         Ok([each, self.broker.cpu() - before].map(|seconds| seconds / float(MESSAGES)))
-    }
-}
-
-impl Directory {
-    fn create() -> io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("drupe-bench-nats-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What cannot be removed stays in the folder for temporary files.
-        drop(std::fs::remove_dir_all(&self.0));
     }
 }

@@ -34,11 +34,7 @@ pub(super) fn measure(out: &mut impl Write, repetitions: usize) -> io::Result<()
             .collect::<io::Result<_>>()?;
         let mut clients = Vec::new();
         for host in &hosts {
-            // A room that is joined shows that the link works.
-            host.connect()?.join("kept")?;
-            for _ in 0..CLIENTS {
-                clients.push(host.connect()?);
-            }
+            clients.extend(publishers(host)?);
         }
         ways.push(Way::Hosts(name, hosts, clients));
     }
@@ -99,6 +95,13 @@ impl Way {
             Self::Library(_) => own_cpu(),
         }
     }
+}
+
+/// Connects the clients that publish on a host, once its link works.
+pub(super) fn publishers(host: &Process) -> io::Result<Vec<Client>> {
+    // A room that is joined shows that.
+    host.connect()?.join("kept")?;
+    (0..CLIENTS).map(|_| host.connect()).collect()
 }
 
 pub(super) fn publish(clients: &mut [Client], rooms: &str) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! A certificate of one run, and the settings of rustls with it.
 
+use crate::directory::Directory;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -16,8 +17,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Keys {
     directory: PathBuf,
-    /// Whether the directory is removed with this.
-    is_ours: bool,
+    /// The same directory, in the process that made it.
+    _owned: Option<Directory>,
 }
 
 impl Keys {
@@ -29,9 +30,8 @@ impl Keys {
     /// # Panics
     /// If the system has no random bytes.
     pub fn create() -> io::Result<Self> {
-        let directory = std::env::temp_dir().join(format!("drupe-bench-tls-{}", std::process::id()));
-        std::fs::create_dir_all(&directory)?;
-        let keys = Self { directory, is_ours: true };
+        let directory = Directory::create("tls")?;
+        let keys = Self { directory: directory.path().into(), _owned: Some(directory) };
         let key = KeyPair::generate().expect("random bytes");
         let params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
         std::fs::write(keys.certificate(), params.self_signed(&key).expect("a good key").pem())?;
@@ -42,7 +42,7 @@ impl Keys {
     /// Uses the certificate that another process has made.
     pub(super) fn read(directory: &Path) -> io::Result<Self> {
         directory.read_dir()?;
-        Ok(Self { directory: directory.into(), is_ours: false })
+        Ok(Self { directory: directory.into(), _owned: None })
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -100,13 +100,5 @@ impl Keys {
 
     fn key(&self) -> PathBuf {
         self.directory.join("key.pem")
-    }
-}
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        if self.is_ours {
-            drop(std::fs::remove_dir_all(&self.directory));
-        }
     }
 }
