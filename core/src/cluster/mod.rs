@@ -16,6 +16,8 @@
 //! after it comes after the reply, because both come over one connection.
 
 mod broker;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod broker_message;
 mod checking;
 mod claims;
 mod engine;
@@ -47,8 +49,6 @@ pub(crate) mod resp;
 mod returning;
 mod role;
 mod room;
-#[cfg(any(test, feature = "sim"))]
-mod shown;
 mod telling;
 #[cfg(test)]
 mod tests;

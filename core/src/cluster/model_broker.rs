@@ -1,8 +1,8 @@
 //! A model of a broker, whichever engine it is.
 
+use super::broker_message::BrokerMessage;
 use super::model::{self, ModelRedis};
 use super::model_nats::{self, ModelNats};
-use super::shown::Shown;
 use crate::base::Time;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -70,7 +70,7 @@ impl ModelBroker {
     }
 
     /// Returns all messages that hosts whose keys begin with `prefix` have ever published to rooms, in order.
-    pub(crate) fn shown(&self, prefix: &str) -> Vec<Shown> {
+    pub(crate) fn shown(&self, prefix: &str) -> Vec<BrokerMessage> {
         match self {
             Self::Redis { redis, .. } => redis.ledger().iter().filter_map(|message| message.shown(prefix)).collect(),
             Self::Nats { nats, .. } => nats.ledger().iter().filter_map(|message| message.shown(prefix)).collect(),

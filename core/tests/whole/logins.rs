@@ -107,10 +107,9 @@ fn a_second_login_is_refused_on_another_host() {
     });
 }
 
-#[test]
-fn of_two_logins_at_once_one_is_refused() {
+fn one_of_two_logins_at_once_is_over(duplicates: DuplicateLogin) {
     on_each_broker(|broker| {
-        let mut all = start(broker, &[2, 3], DuplicateLogin::RefuseNew, false);
+        let mut all = start(broker, &[2, 3], duplicates, false);
         let line = format!("/auth {}", token("ann", 1));
         let conns = [0, 1].map(|host| all.hosts[host].connect_from(1));
         conns.iter().zip(&mut all.hosts).for_each(|(conn, host)| host.say(*conn, &line));
@@ -118,6 +117,11 @@ fn of_two_logins_at_once_one_is_refused() {
         let over: Vec<_> = conns.iter().zip(&all.hosts).map(|(conn, host)| host.is_over(*conn)).collect();
         assert_eq!(over.iter().filter(|is_over| **is_over).count(), 1, "{over:?}");
     });
+}
+
+#[test]
+fn of_two_logins_at_once_one_is_refused() {
+    one_of_two_logins_at_once_is_over(DuplicateLogin::RefuseNew);
 }
 
 #[test]
@@ -152,15 +156,7 @@ fn a_new_login_ends_the_old_one_on_another_host() {
 
 #[test]
 fn of_two_logins_at_once_one_replaces_the_other() {
-    on_each_broker(|broker| {
-        let mut all = start(broker, &[2, 3], DuplicateLogin::ReplaceOld, false);
-        let line = format!("/auth {}", token("ann", 1));
-        let conns = [0, 1].map(|host| all.hosts[host].connect_from(1));
-        conns.iter().zip(&mut all.hosts).for_each(|(conn, host)| host.say(*conn, &line));
-        all.pass(2 * SECOND);
-        let over: Vec<_> = conns.iter().zip(&all.hosts).map(|(conn, host)| host.is_over(*conn)).collect();
-        assert_eq!(over.iter().filter(|is_over| **is_over).count(), 1, "{over:?}");
-    });
+    one_of_two_logins_at_once_is_over(DuplicateLogin::ReplaceOld);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(crate) struct Outcome {
 }
 
 /// The right of a test to have hosts now. So few tests have them at a time that all processors are used, but not more.
-pub(crate) struct Turn;
+struct Turn;
 
 /// Number of tests that may have hosts now.
 static TURNS: Mutex<usize> = Mutex::new(3);
@@ -53,7 +53,7 @@ static IS_FREE: Condvar = Condvar::new();
 
 impl Turn {
     /// Waits for the turn of a test.
-    pub(crate) fn wait() -> Self {
+    fn wait() -> Self {
         let mut turns = locked(&TURNS);
         while *turns == 0 {
             turns = IS_FREE.wait(turns).unwrap_or_else(PoisonError::into_inner);

@@ -1,8 +1,8 @@
 //! The data of a model of a Redis server.
 
 use crate::base::Time;
+use crate::cluster::broker_message::BrokerMessage;
 use crate::cluster::names::Names;
-use crate::cluster::shown::Shown;
 use crate::history::Position;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -46,11 +46,11 @@ pub(crate) struct Published {
 
 impl Published {
     /// Returns the message as the hosts of a cluster with this prefix see it.
-    pub(crate) fn shown(&self, prefix: &str) -> Option<Shown> {
+    pub(crate) fn shown(&self, prefix: &str) -> Option<BrokerMessage> {
         let hex = |text: &[u8]| u64::from_str_radix(core::str::from_utf8(text).ok()?, 16).ok();
         let position = Position::new(hex(&self.epoch)?, self.offset, hex(&self.mark)?);
         let room = Names::new(prefix.into()).room_of(&self.channel)?;
-        Shown::new(room, position, self.data.clone(), self.was_lost)
+        BrokerMessage::new(room, position, self.data.clone(), self.was_lost)
     }
 }
 

@@ -26,7 +26,7 @@ mod subjects;
 mod tests;
 
 use crate::base::{Random, Time};
-use crate::cluster::shown::Shown;
+use crate::cluster::broker_message::BrokerMessage;
 use crate::history::Position;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -119,9 +119,9 @@ pub(crate) struct Published {
 
 impl Published {
     /// Returns the message as the hosts of a cluster with this prefix see it. `None`: it is not for members of a room.
-    pub(crate) fn shown(&self, prefix: &str) -> Option<Shown> {
+    pub(crate) fn shown(&self, prefix: &str) -> Option<BrokerMessage> {
         let (room, position, has_content) = self.place(prefix)?;
-        has_content.then(|| Shown::new(room, position, self.payload.clone(), self.was_lost))?
+        has_content.then(|| BrokerMessage::new(room, position, self.payload.clone(), self.was_lost))?
     }
 
     /// Returns the room, the position, and whether there is content for members. `None`: it is not in a history.

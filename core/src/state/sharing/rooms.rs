@@ -25,8 +25,9 @@ impl State {
 
     /// Returns how many messages the broker keeps of a shared room.
     ///
-    /// With NATS, that stays as it was at the start: the histories of rooms with other limits are in another stream, so a
-    /// room would leave its history behind, and find it again without what was said meanwhile.
+    /// With NATS, that stays as it was at the start. Each set of limits has a stream of its own, so a room whose limits change
+    /// loses its history. If they change back, the room has its earlier history again, and members miss what the other
+    /// stream has without being told.
     pub(super) fn shared_keep_of(&self, room: &str) -> Keep {
         let keep = self.keep_of(room);
         let is_nats = |cluster: &Cluster| matches!(cluster.engine, Engine::Nats(_));

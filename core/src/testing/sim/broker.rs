@@ -1,14 +1,12 @@
 //! Models of brokers that shards of a world link to, with faults.
 
 use super::{Act, Actor};
-use crate::base::{AppIndex, ConnId, OutgoingBuf, Random, Time};
+use crate::base::{AppIndex, Random, Time};
+pub use crate::cluster::broker_message::BrokerMessage;
 use crate::cluster::model::{self, ModelRedis};
 use crate::cluster::model_broker::ModelBroker;
 use crate::cluster::model_nats::{Login, ModelNats};
-use crate::history::Position;
 use alloc::rc::Rc;
-use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
@@ -46,22 +44,6 @@ pub struct RedisWork {
     pub reads: u64,
     /// Messages that the server sent to subscribers, once for each.
     pub deliveries: u64,
-}
-
-/// A message that a host published to a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BrokerMessage {
-    /// The name of the room.
-    pub room: String,
-    /// The position after the message.
-    pub position: Position,
-    /// The connections that do not receive it.
-    pub except: Arc<[ConnId]>,
-    /// The message.
-    pub message: OutgoingBuf,
-    /// Whether the broker has gone back to data without it since.
-    pub was_lost: bool,
 }
 
 impl fmt::Debug for BrokerModel {
@@ -166,17 +148,11 @@ impl BrokerModel {
     /// Returns all messages that hosts of a cluster with this prefix have ever published to rooms, in order.
     #[must_use]
     pub fn messages(&self, prefix: &str) -> Vec<BrokerMessage> {
-        let shown = self.0.borrow().model.shown(prefix);
-        shown
-            .into_iter()
-            .map(|shown| BrokerMessage {
-                room: AppIndex::of_room(&shown.room).1.into(),
-                position: shown.position,
-                except: shown.except,
-                message: shown.message,
-                was_lost: shown.was_lost,
-            })
-            .collect()
+        let mut messages = self.0.borrow().model.shown(prefix);
+        for message in &mut messages {
+            message.room = AppIndex::of_room(&message.room).1.into();
+        }
+        messages
     }
 }
 

@@ -47,7 +47,7 @@ impl Shared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Late {
     Verdict(ConnId, Option<String>),
-    /// An answer to a question that nobody asked.
+    /// An answer without a question.
     OfAnother(ConnId),
 }
 

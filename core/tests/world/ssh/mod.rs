@@ -40,7 +40,7 @@ const PARTS: u32 = 60;
 const STEPS: u32 = 12;
 /// The reason that a login is refused once there were too many failures. It is not counted as another failure.
 const LIMITED: &str = "too many failures";
-/// The reason that a right proof is refused from a peer that has logged in as somebody else. It is none of the tries.
+/// The reason for a refusal of a right proof: the peer has logged in as another user. It does not count as a try.
 const OTHER_USER: &str = "a renewal must be for the same user";
 
 /// The peers of these worlds.
@@ -163,7 +163,7 @@ impl Draw {
         Peer::new(manners, keys, skips_offers)
     }
 
-    /// Sends some of the answers that the provider owes, and some answers to questions that nobody asked.
+    /// Sends some of the answers that the provider owes, and some answers without a question.
     fn answer(&mut self, world: &mut World<App, Caller>, shared: &Shared) {
         let owed = std::mem::take(&mut shared.lock().owed);
         for (conn, key) in owed {
@@ -295,7 +295,8 @@ fn check(
             let failures = records.failures.get(conn).map_or(&[][..], Vec::as_slice);
             let wrong = failures.iter().filter(|why| *why != OTHER_USER);
             let (limited, counted): (Vec<_>, Vec<_>) = wrong.partition(|why| why.starts_with(LIMITED));
-            // Whoever renews a login has as many tries again. Over SSH, a refusal without a check is the last one.
+            // A peer that has logged in has as many tries again to renew its login. An SSH connection ends when the server
+            // refuses a proof without checking it.
             let (most, limited_most) = match session {
                 Told::OverSsh(_) => (tries, 1),
                 Told::Messages(_) => (2 * tries - 1, usize::MAX),
@@ -330,7 +331,7 @@ fn check(
     reached.add("ended by the time limit", ended.get(Reason::AuthenticationTimeout));
 }
 
-/// What a connection that the server let in was told.
+/// What the server told a connection that it let in.
 enum Told<'w> {
     OverSsh(&'w peer::Session),
     Messages(&'w [String]),

@@ -42,7 +42,7 @@ impl Broker {
     pub(super) fn fail(&mut self, now: Time, fault: u64, room: &str, random: &mut Random) {
         match &mut self.model {
             ModelBroker::Redis { redis, copy } => fail_redis(redis, copy, fault, room, random),
-            ModelBroker::Nats { nats, copy } => nats::fail((nats, copy), now, fault, room, (self.late_ms, random)),
+            ModelBroker::Nats { nats, copy } => nats::fail(nats, copy, self.late_ms, now, fault, room, random),
         }
     }
 

@@ -19,11 +19,13 @@ pub(super) fn draw(random: &mut Random) -> (ModelNats, u64) {
 
 /// One of its faults goes on or off.
 pub(super) fn fail(
-    (model, copy): (&mut ModelNats, &mut Option<Data>),
+    model: &mut ModelNats,
+    copy: &mut Option<Data>,
+    late_ms: u64,
     now: Time,
     fault: u64,
     room: &str,
-    (late_ms, random): (u64, &mut Random),
+    random: &mut Random,
 ) {
     let mut changed = core::mem::take(&mut model.faults);
     match fault {
