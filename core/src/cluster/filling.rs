@@ -6,7 +6,7 @@ use super::engine::Link;
 use super::follow::{follow, is_contradicted, is_gone, is_lost};
 use super::output::Output;
 use super::purpose::Purpose;
-use super::room::Step;
+use super::room::{Room, Step};
 use crate::base::Time;
 use crate::facts::RoomMessage;
 use crate::history::{Gap, Keep, Position};
@@ -53,7 +53,7 @@ impl Cluster {
     /// Marks a room whose history must be read.
     pub(super) fn want(&mut self, name: &Arc<str>) {
         if let Some(room) = self.rooms.get_mut(name)
-            && room.step != Step::Reading
+            && !matches!(room.step, Step::Reading(_))
         {
             room.step = Step::Wanted;
             self.filling.rooms.push_back(Arc::clone(name));
@@ -63,9 +63,8 @@ impl Cluster {
     /// Asks for the position of a room that is new here, before anything is published that its first member must get.
     pub(super) fn open_at_once(&mut self, now: Time, name: &Arc<str>) {
         let may_read = self.is_up() && self.filling.under_way < READS_MAX;
-        let room = self.rooms.get_mut(name).filter(|room| room.step == Step::Wanted && room.top.is_none());
-        if let Some(room) = room.filter(|_| may_read) {
-            room.step = Step::Reading;
+        let is_new = |room: &Room| room.step == Step::Wanted && room.top.is_none();
+        if may_read && self.rooms.get(name).is_some_and(is_new) {
             self.reopen(now, name);
         }
     }
@@ -96,37 +95,41 @@ impl Cluster {
         self.filling.from = None;
         while let Some(name) = self.filling.rooms.pop_front() {
             let Some(room) = self.rooms.get_mut(&name).filter(|room| room.step == Step::Wanted) else { continue };
-            room.step = Step::Reading;
+            self.filling.number += 1;
+            let number = self.filling.number;
+            room.step = Step::Reading(number);
             room.kept_before = room.kept.clone();
             let Some(top) = room.top else {
                 let open = Request::Open { room: Arc::clone(&name), keep: room.keep, epoch: self.marks.next() };
-                return Some((open, Purpose::Open(name)));
+                return Some((open, Purpose::Open(name, number)));
             };
             let part = Part { from: Some(top.offset), max: PART_MESSAGES, bytes_max: PART_BYTES, above: FILL_MAX };
             self.metrics.fills += 1;
-            return Some((Request::Read { room: Arc::clone(&name), keep: room.keep, part }, Purpose::Fill(name)));
+            return Some((
+                Request::Read { room: Arc::clone(&name), keep: room.keep, part },
+                Purpose::Fill(name, number),
+            ));
         }
         None
     }
 
     /// Handles the position of a room that was opened.
-    pub(super) fn opened(&mut self, now: Time, name: &Arc<str>, answer: &Answer) {
-        match *answer {
-            Answer::Top(Some(top)) => match self.rooms.get(name).map(|room| room.top) {
-                Some(None) => self.is_live(now, name, top),
-                Some(Some(_)) => self.moved(now, name, top, Gap::OtherEpoch),
-                None => {}
-            },
+    pub(super) fn opened(&mut self, now: Time, name: &Arc<str>, number: u64, answer: &Answer) {
+        let Some(room) = self.room_read(name, number) else { return };
+        match (answer, room.top) {
+            (Answer::Top(Some(top)), None) => self.is_live(now, name, *top),
+            (Answer::Top(Some(top)), Some(_)) => self.moved(now, name, *top, Gap::OtherEpoch),
             _ => self.read_failed(now, name),
         }
     }
 
     /// Handles the position of a room with a new epoch.
-    pub(super) fn renewed(&mut self, now: Time, name: &Arc<str>, answer: &Answer) {
+    pub(super) fn renewed(&mut self, now: Time, name: &Arc<str>, number: u64, answer: &Answer) {
+        let Some(room) = self.room_read(name, number) else { return };
         match *answer {
             Answer::Top(Some(top)) => {
-                let was_local = self.rooms.get_mut(name).is_some_and(|room| core::mem::take(&mut room.must_renew));
-                self.moved(now, name, top, if was_local { Gap::BrokerAway } else { Gap::Rewritten });
+                let why = room.must_renew.take().unwrap_or(Gap::Rewritten);
+                self.moved(now, name, top, why);
             }
             Answer::Top(None) => self.reopen(now, name),
             _ => self.read_failed(now, name),
@@ -134,15 +137,18 @@ impl Cluster {
     }
 
     /// Handles a part of the history of a room.
-    pub(super) fn filled(&mut self, now: Time, name: &Arc<str>, answer: Answer) {
-        let Some(room) = self.rooms.get(name) else { return };
+    pub(super) fn filled(&mut self, now: Time, name: &Arc<str>, number: u64, answer: Answer) {
+        let may_be_early = self.may_be_early();
+        let Some(room) = self.room_read(name, number) else { return };
         let (Some(top), keep) = (room.top, room.keep) else { return };
         let Answer::Page(page) = answer else { return self.read_failed(now, name) };
         let Some(end) = page.top else { return self.reopen(now, name) };
         let is_too_long = end.epoch == top.epoch && page.is_above;
         // If answers come in any order, the broker may have kept the latest messages after it was asked for the history.
-        let kept = if self.may_be_early() { &room.kept_before } else { &room.kept };
-        let has_lost = kept.iter().any(|kept| is_lost(kept, top, &page)) || room.past.has(end.epoch);
+        let kept = if may_be_early { &room.kept_before } else { &room.kept };
+        let is_missing =
+            |kept: Position| is_lost(kept, top, &page) || kept.offset >= top.offset && is_gone(kept, &page, keep);
+        let has_lost = kept.iter().any(is_missing) || room.past.has(end.epoch);
         #[cfg(test)]
         let (top, has_lost) = if self.offsets_only {
             let offset = top.offset.min(end.offset);
@@ -152,7 +158,7 @@ impl Cluster {
         };
         if has_lost {
             // Nothing here may be missing, but what this host published or knew is.
-            return self.begin_epoch(now, name, end.epoch);
+            return self.tell_loss(now, name, end.epoch);
         }
         match follow(&page, top, keep.age) {
             Ok(messages) => {
@@ -170,23 +176,44 @@ impl Cluster {
             }
             Err(_) if is_too_long => self.moved(now, name, end, Gap::TooMany),
             Err(why) if is_contradicted(top, why) || why == Gap::TooOld && is_gone(top, &page, keep) => {
-                self.begin_epoch(now, name, top.epoch);
+                self.tell_loss(now, name, top.epoch);
             }
             Err(why) => self.moved(now, name, end, why),
         }
     }
 
+    /// Begins a new epoch because the broker has lost messages, now or once that is possible.
+    fn tell_loss(&mut self, now: Time, name: &Arc<str>, epoch: u64) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.must_renew.get_or_insert(Gap::Rewritten);
+            self.begin_epoch(now, name, epoch);
+        }
+    }
+
     fn begin_epoch(&mut self, now: Time, name: &Arc<str>, epoch: u64) {
-        let Some(room) = self.rooms.get(name) else { return };
-        let renew = Request::Renew { room: Arc::clone(name), keep: room.keep, epoch, new: self.marks.next() };
-        self.request(now, renew, Purpose::Renew(Arc::clone(name)));
+        let Some((keep, number)) = self.begin_reading(name) else { return };
+        let renew = Request::Renew { room: Arc::clone(name), keep, epoch, new: self.marks.next() };
+        self.request(now, renew, Purpose::Renew(Arc::clone(name), number));
     }
 
     /// Begins the history of a room that the broker does not know any more.
     fn reopen(&mut self, now: Time, name: &Arc<str>) {
-        let Some(room) = self.rooms.get(name) else { return };
-        let open = Request::Open { room: Arc::clone(name), keep: room.keep, epoch: self.marks.next() };
-        self.send_read(now, open, Purpose::Open(Arc::clone(name)));
+        let Some((keep, number)) = self.begin_reading(name) else { return };
+        let open = Request::Open { room: Arc::clone(name), keep, epoch: self.marks.next() };
+        self.send_read(now, open, Purpose::Open(Arc::clone(name), number));
+    }
+
+    /// Notes that the position of a room is asked for. Returns the number of this reading.
+    fn begin_reading(&mut self, name: &str) -> Option<(Keep, u64)> {
+        let room = self.rooms.get_mut(name)?;
+        self.filling.number += 1;
+        room.step = Step::Reading(self.filling.number);
+        Some((room.keep, self.filling.number))
+    }
+
+    /// Returns the room about which an answer is, unless the question was an earlier one.
+    fn room_read(&mut self, name: &str, number: u64) -> Option<&mut Room> {
+        self.rooms.get_mut(name).filter(|room| room.step == Step::Reading(number))
     }
 
     fn read_further(&mut self, name: &Arc<str>, from: Position) {
@@ -213,7 +240,7 @@ impl Cluster {
         let may_be_early = self.may_be_early();
         let Some(room) = self.rooms.get_mut(name) else { return };
         (room.top, room.confirmed_at) = (Some(position), now);
-        if room.must_renew {
+        if room.must_renew.is_some() {
             return self.begin_epoch(now, name, position.epoch);
         }
         (room.step, room.must_check) = (Step::Live, false);
@@ -247,7 +274,7 @@ impl Cluster {
     pub(crate) fn renew(&mut self, now: Time, name: &Arc<str>, keep: Keep) {
         self.hold(now, name, keep);
         if let Some(room) = self.rooms.get_mut(name) {
-            room.must_renew = true;
+            room.must_renew = Some(Gap::BrokerAway);
         }
     }
 }

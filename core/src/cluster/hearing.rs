@@ -58,11 +58,12 @@ impl Cluster {
                 Previous::Offset(previous) => previous == top.offset && offset > top.offset,
                 Previous::Unknown => false,
             };
-        if !follows {
+        if !follows || room.kept.is_skipped(top, message.position) {
             return self.want(&name);
         }
         if let Some(room) = self.rooms.get_mut(&name) {
             (room.top, room.confirmed_at) = (Some(message.position), now);
+            room.kept.heard(message.position);
             room.messages = room.messages.saturating_add(1);
             if keeps_early && room.reading.is_some() {
                 room.meanwhile.add(&message);

@@ -178,9 +178,9 @@ impl Cluster {
             Purpose::History { keep, from, request, range, max } => {
                 self.history_read(keep, (from, request), range, max, answer);
             }
-            Purpose::Open(room) => self.opened(now, &room, &answer),
-            Purpose::Fill(room) => self.filled(now, &room, answer),
-            Purpose::Renew(room) => self.renewed(now, &room, &answer),
+            Purpose::Open(room, number) => self.opened(now, &room, number, &answer),
+            Purpose::Fill(room, number) => self.filled(now, &room, number, answer),
+            Purpose::Renew(room, number) => self.renewed(now, &room, number, &answer),
             Purpose::Check(room) => self.checked(now, &room, &answer),
             Purpose::Hosts(room, keep) => self.hosts_read(now, (&room, keep), answer),
             Purpose::NamesOf(room, host, reading) => self.names_read(now, &room, (host, reading), answer),

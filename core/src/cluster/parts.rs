@@ -63,7 +63,7 @@ pub(super) struct Filling {
     /// Other reads.
     pub(super) reads: VecDeque<(Request, Purpose)>,
     pub(super) under_way: usize,
-    /// The number of the last reading for new members.
+    /// The number of the last reading of a room, or for its new members.
     pub(super) number: u64,
     /// When the histories of rooms may be read.
     pub(super) from: Option<Time>,

@@ -26,8 +26,9 @@ pub(super) struct People {
     pub(super) sent: Option<u64>,
     /// The last version that was sent with all names.
     pub(super) whole: u64,
-    /// The versions of the names of other hosts that are known here.
-    pub(super) versions: BTreeMap<u64, u64>,
+    /// The versions of the names of other hosts that are known here. `None`: some of a host's names may be missing here,
+    /// or have gone.
+    pub(super) versions: BTreeMap<u64, Option<u64>>,
     /// The hosts whose names are being read.
     readings: BTreeMap<u64, Reading>,
     /// Number of readings so far.
@@ -199,7 +200,7 @@ impl People {
     /// Ends a reading that has failed. The names of the host are not known then.
     pub(super) fn fail_reading(&mut self, host: u64) {
         self.readings.remove(&host);
-        self.versions.remove(&host);
+        self.versions.insert(host, None);
     }
 
     /// Forgets what was known of the broker, after the link was lost.
@@ -207,8 +208,13 @@ impl People {
         self.sent = None;
         // The names of these hosts are not known then.
         for host in core::mem::take(&mut self.readings).into_keys() {
-            self.versions.remove(&host);
+            self.versions.insert(host, None);
         }
+    }
+
+    /// Returns the version of a host's names that is known here. 0: it has none. `None`: it is not known.
+    pub(super) fn version(&self, host: u64) -> Option<u64> {
+        self.versions.get(&host).copied().unwrap_or(Some(0))
     }
 
     pub(super) fn is_read(&self) -> bool {

@@ -160,10 +160,8 @@ impl Cluster {
         let (is_needed, hosts) = (people.is_needed, people.hosts());
         let gone = hosts.into_iter().filter(|host| may_be_gone && !found.contains_key(host));
         let changes: Vec<_> = gone.flat_map(|host| people.remove_host(host)).collect();
-        let others: Vec<_> = found
-            .into_iter()
-            .filter(|(host, version)| is_needed && people.versions.get(host) != Some(version))
-            .collect();
+        let others: Vec<_> =
+            found.into_iter().filter(|(host, version)| is_needed && people.version(*host) != Some(*version)).collect();
         self.tell_changes(name, changes);
         for (host, version) in others {
             self.read_names_of(now, name, host, version);
@@ -198,8 +196,8 @@ impl Cluster {
         let name = Arc::clone(name);
         let Some(room) = self.rooms.get_mut(&name) else { return };
         let NamesNews { versions: (before, after), change } = news;
-        let known = room.people.versions.get(&host).copied().unwrap_or(0);
-        let Some(change) = change.filter(|_| known == before) else {
+        let is_next = room.people.version(host) == Some(before);
+        let Some(change) = change.filter(|_| is_next) else {
             // Something was missed, or much has changed.
             return self.read_hosts(now, &name);
         };
@@ -211,7 +209,7 @@ impl Cluster {
         if after == 0 {
             room.people.versions.remove(&host);
         } else {
-            room.people.versions.insert(host, after);
+            room.people.versions.insert(host, Some(after));
             self.hosts.rooms.entry(host).or_default().insert(Arc::clone(&name));
         }
         self.tell_change(&name, news);
@@ -254,7 +252,7 @@ impl Cluster {
 
     fn read_names_of(&mut self, now: Time, name: &Arc<str>, host: u64, version: u64) {
         let Some(room) = self.rooms.get_mut(name) else { return };
-        room.people.versions.insert(host, version);
+        room.people.versions.insert(host, Some(version));
         let reading = room.people.begin_reading(host);
         self.read_more_names(now, name, (host, reading), Box::from(&b"0"[..]));
     }

@@ -5,6 +5,7 @@ use super::fault::Refused;
 use super::output::Output;
 use super::parts::KeptPosition;
 use super::purpose::Purpose;
+use super::room::Step;
 use super::{Cluster, envelope};
 use crate::base::{ConnId, OutgoingBuf, Time};
 use crate::facts::{PublishRefusal, Published, RoomAnswer, RoomMessage};
@@ -86,7 +87,7 @@ impl Cluster {
     /// Remembers the position of a message that the broker has kept, to notice if the broker loses it.
     fn was_kept(&mut self, name: &Arc<str>, keep: Keep, position: Position) {
         match self.rooms.get_mut(name) {
-            Some(room) => room.kept.add(self.linking.number, position),
+            Some(room) => room.kept.add(self.linking.number, position, room.top.filter(|_| room.step == Step::Live)),
             None => self.kept.add(name, keep, position, None),
         }
     }
@@ -101,7 +102,7 @@ impl Cluster {
                     room.past = past;
                 }
                 room.top.get_or_insert(position);
-                room.kept.add(0, position);
+                room.kept.add(0, position, None);
             }
             self.read_hosts(now, &name);
         }

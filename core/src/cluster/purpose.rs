@@ -20,9 +20,10 @@ pub(super) enum Purpose {
         range: HistoryRange,
         max: u32,
     },
-    Open(Arc<str>),
-    Fill(Arc<str>),
-    Renew(Arc<str>),
+    /// A room that begins, with the number of the reading. An answer to an earlier one says where the room was then.
+    Open(Arc<str>, u64),
+    Fill(Arc<str>, u64),
+    Renew(Arc<str>, u64),
     Check(Arc<str>),
     /// The versions of the names of all hosts in a room, which is kept so if only the broker knows of it.
     Hosts(Arc<str>, Keep),
@@ -46,7 +47,12 @@ impl Purpose {
     pub(super) const fn is_read(&self) -> bool {
         matches!(
             self,
-            Self::Asks(..) | Self::History { .. } | Self::Open(_) | Self::Fill(_) | Self::Hosts(..) | Self::NamesOf(..)
+            Self::Asks(..)
+                | Self::History { .. }
+                | Self::Open(..)
+                | Self::Fill(..)
+                | Self::Hosts(..)
+                | Self::NamesOf(..)
         )
     }
 }

@@ -3,7 +3,7 @@
 use super::broker::Message;
 use super::people::People;
 use crate::base::Time;
-use crate::history::{Keep, Position};
+use crate::history::{Gap, Keep, Position};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -35,8 +35,8 @@ pub(super) struct Room {
     /// The number of that reading. An earlier one may be of a room that was dropped since.
     pub(super) reading: Option<u64>,
     pub(super) meanwhile: Early,
-    /// Whether the room must begin a new epoch, because messages were published that the broker does not have.
-    pub(super) must_renew: bool,
+    /// Why the room must begin a new epoch: messages were published that the broker does not have, or not any more.
+    pub(super) must_renew: Option<Gap>,
     /// Number of messages since the link was up.
     pub(super) messages: u32,
     /// When the position was last found to be that of the broker.
@@ -49,8 +49,8 @@ pub(super) struct Room {
 pub(super) enum Step {
     /// The history must be read.
     Wanted,
-    /// The history is being read.
-    Reading,
+    /// The history is being read, with this number. Answers to earlier readings may still come.
+    Reading(u64),
     /// The position is that of the broker, and messages follow it.
     Live,
 }
@@ -102,24 +102,44 @@ const KEPT_MAX: usize = 8;
 /// The positions of the last messages that the broker has kept, for each link over which it said so.
 ///
 /// One position is not enough: if the broker loses data between two links, the messages of the first one may be gone
-/// while those of the second one are there. The same holds if it loses data while a link lasts, and begins again with
-/// lower offsets.
+/// while those of the second one are there. The same holds if it loses data while a link lasts. So each message that this
+/// host has not heard yet is remembered on its own while there are few of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept(Vec<(u64, Position)>);
 
 impl Kept {
-    /// Notes that the broker has kept a message, over the link with this number.
-    pub(super) fn add(&mut self, link: u64, position: Position) {
+    /// Notes that the broker has kept a message, over the link with this number. `heard`: the position up to which this
+    /// host has heard all messages.
+    pub(super) fn add(&mut self, link: u64, position: Position, heard: Option<Position>) {
+        if heard == Some(position) {
+            return;
+        }
+        let is_full = self.0.len() >= KEPT_MAX;
+        let is_past =
+            |known: &Position| heard.is_some_and(|heard| heard.epoch == known.epoch && known.offset <= heard.offset);
         let follows = |known: &Position| position.epoch != known.epoch || position.offset > known.offset;
         match self.0.last_mut() {
-            Some((last, known)) if *last == link && follows(known) => *known = position,
+            Some((last, known)) if *last == link && follows(known) && (is_full || is_past(known)) => *known = position,
             _ => {
-                if self.0.len() >= KEPT_MAX {
+                if is_full {
                     self.0.remove(0);
                 }
                 self.0.push((link, position));
             }
         }
+    }
+
+    /// Forgets a position whose message was heard.
+    pub(super) fn heard(&mut self, position: Position) {
+        self.0.retain(|(_, known)| *known != position);
+    }
+
+    /// Returns `true` if a message was kept after the first position, and a later or another one follows there.
+    pub(super) fn is_skipped(&self, after: Position, next: Position) -> bool {
+        let is_between = |known: Position| {
+            known.offset > after.offset && (known.offset < next.offset || known.offset == next.offset && known != next)
+        };
+        self.iter().any(|known| known.epoch == next.epoch && is_between(known))
     }
 
     /// Forgets all positions, which the history has confirmed.
@@ -193,7 +213,7 @@ impl Room {
             asked: Vec::new(),
             reading: None,
             meanwhile: Early::default(),
-            must_renew: false,
+            must_renew: None,
             messages: 0,
             confirmed_at: now,
             people: People::new(now),
@@ -203,10 +223,73 @@ impl Room {
     /// Returns `true` if nobody here needs the room any more.
     pub(super) fn is_unused(&self) -> bool {
         !self.is_held
-            && !self.must_renew
+            && self.must_renew.is_none()
             && !self.must_check
             && self.asks.is_empty()
             && self.asked.is_empty()
             && self.people.is_unused()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: u64) -> Position {
+        Position::new(7, offset, 100 + offset)
+    }
+
+    fn offsets(kept: &Kept) -> Vec<u64> {
+        kept.iter().map(|position| position.offset).collect()
+    }
+
+    #[test]
+    fn kept_messages_are_remembered_one_by_one_until_they_are_heard() {
+        let mut kept = Kept::default();
+        for offset in [5, 6, 9] {
+            kept.add(1, at(offset), Some(at(4)));
+        }
+        assert_eq!(offsets(&kept), [5, 6, 9]);
+        kept.heard(at(5));
+        kept.heard(Position::new(7, 6, 1));
+        assert_eq!(offsets(&kept), [6, 9]);
+        // What is heard before it is confirmed, and what is confirmed late.
+        kept.add(1, at(12), Some(at(12)));
+        assert_eq!(offsets(&kept), [6, 9]);
+        kept.add(1, at(11), Some(at(12)));
+        assert_eq!(offsets(&kept), [6, 11], "one place for what may have been heard");
+        kept.add(2, at(10), Some(at(12)));
+        assert_eq!(offsets(&kept), [6, 11, 10], "another link");
+        kept.clear_up_to(at(10));
+        assert_eq!(offsets(&kept), [11]);
+    }
+
+    #[test]
+    fn number_of_kept_messages_is_bounded() {
+        let mut kept = Kept::default();
+        for offset in 1..100 {
+            kept.add(1, at(offset), None);
+        }
+        assert_eq!(offsets(&kept), [1, 2, 3, 4, 5, 6, 7, 99]);
+        for link in 2..100 {
+            kept.add(link, at(1), None);
+        }
+        assert_eq!(kept.iter().count(), KEPT_MAX);
+    }
+
+    #[test]
+    fn kept_message_that_is_passed_over_is_noticed() {
+        let mut kept = Kept::default();
+        kept.add(1, at(6), Some(at(4)));
+        for (after, next, expected) in [
+            (4, at(5), false),
+            (4, at(6), false),
+            (4, at(7), true),
+            (4, Position::new(7, 6, 1), true),
+            (6, at(9), false),
+            (4, Position::new(8, 7, 1), false),
+        ] {
+            assert_eq!(kept.is_skipped(at(after), next), expected, "{next} after {after}");
+        }
     }
 }
