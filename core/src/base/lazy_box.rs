@@ -27,6 +27,15 @@ impl<T: HasEmpty> LazyBox<T> {
 }
 
 impl<T> LazyBox<T> {
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Returns the value, if one is set. Otherwise, nothing is allocated.
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+
     pub(crate) fn set(&mut self, value: Option<T>) {
         self.0 = value.map(Box::new);
     }

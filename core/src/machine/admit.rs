@@ -93,7 +93,7 @@ impl<H: Handler> Machine<H> {
         if let Origin::Dial(dial) = found.origin {
             return self.pass_dial(conn, dial);
         }
-        let Some(offered) = &found.offered else { return };
+        let Some(offered) = &found.handshake.offered else { return };
         let (protocol, tls) = (offered.protocol.clone(), offered.tls.as_ref().map(|tls| tls.handshake_timeout));
         if let (Some(timeout), false) = (tls, found.step == HandshakeStep::Tls) {
             found.step = HandshakeStep::Tls;

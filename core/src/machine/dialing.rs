@@ -105,8 +105,8 @@ impl<H: Handler> Machine<H> {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         let (mut held, mut used) = (found.held.take(), 0);
         let handshake = self.state.dials.handshake(dial);
-        let looked =
-            handshake.map(|(asked, accept)| asked.parse_response(&held, &mut found.head_search, &mut used, accept));
+        let looked = handshake
+            .map(|(asked, accept)| asked.parse_response(&held, &mut found.handshake.head_search, &mut used, accept));
         held.consume(used);
         found.held.keep(held);
         let failure = match (looked, input) {

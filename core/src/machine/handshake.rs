@@ -26,7 +26,7 @@ impl<H: Handler> Machine<H> {
             Some(Origin::Dial(dial)) => return self.look_for_response(conn, dial, input),
             None => return,
         }
-        let offered = found.and_then(|found| found.offered.as_ref()).map(|offered| offered.protocol.clone());
+        let offered = found.and_then(|found| found.handshake.offered.as_ref()).map(|offered| offered.protocol.clone());
         match offered {
             Some(Protocol::Auto(_)) if self.state.conns.get(conn).is_some_and(|found| found.is_http) => {
                 let http = self.http_of_auto(conn);
@@ -34,11 +34,11 @@ impl<H: Handler> Machine<H> {
             }
             Some(Protocol::Auto(auto)) => {
                 let Some(found) = self.state.conns.get_mut(conn) else { return };
-                match auto.detect(&found.held, &mut found.head_search.searched, input) {
+                match auto.detect(&found.held, &mut found.handshake.head_search.searched, input) {
                     Detected::Unclear => {}
                     Detected::Spoken(wire) => self.start_protocol(conn, wire, None),
                     Detected::Http => {
-                        found.head_search = HeadSearch::default();
+                        found.handshake.head_search = HeadSearch::START;
                         let http = self.http_of_auto(conn);
                         self.state.await_request(conn, http.timeout);
                         let input = if input == ProbeInput::Waited { ProbeInput::Growing } else { input };
@@ -65,12 +65,12 @@ impl<H: Handler> Machine<H> {
     fn look_for_requests(&mut self, conn: ConnId, http: &Http, input: ProbeInput) {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         let mut held = found.held.take();
-        let (mut used, mut search) = (0, found.head_search);
+        let (mut used, mut search) = (0, found.handshake.head_search);
         let wire = self.answer_requests(conn, http, input, &held, (&mut used, &mut search));
         if let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
             held.consume(used);
             found.held.keep(held);
-            found.head_search = search;
+            found.handshake.head_search = search;
         }
         if let Some((wire, request)) = wire {
             let wire = match (wire, http.telnet) {
@@ -102,7 +102,7 @@ impl<H: Handler> Machine<H> {
                 self.state.body_goes_on(conn, http.timeout);
             }
             let rest = &held[*used..];
-            match self.state.conns.get(conn)?.exchange.as_deref() {
+            match &self.state.conns.get(conn)?.handshake.exchange {
                 Some(Exchange::Reading(_)) => {
                     if !self.read_body(conn, http, input, (rest, used)) {
                         return None;

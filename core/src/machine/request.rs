@@ -20,7 +20,7 @@ impl<H: Handler> Machine<H> {
         }
         let body = Body::new(request.framing, http.body_limit());
         if let Some(found) = self.state.conns.get_mut(conn) {
-            found.exchange = Some(Exchange::Reading(Reading { request, body, refused }).into());
+            found.handshake.exchange = Some(Exchange::Reading(Reading { request, body, refused }));
         }
         self.state.await_request(conn, http.timeout);
     }
@@ -67,16 +67,16 @@ impl<H: Handler> Machine<H> {
     }
 
     fn exchange(&mut self, conn: ConnId) -> Option<&mut Exchange> {
-        self.state.conns.get_mut(conn)?.exchange.as_deref_mut()
+        self.state.conns.get_mut(conn)?.exchange_mut()
     }
 
     /// Ends the reading of a body. Returns the request and its body.
     fn take_reading(&mut self, conn: ConnId) -> Option<Reading> {
-        let exchange = &mut self.state.conns.get_mut(conn)?.exchange;
-        match *exchange.take()? {
+        let exchange = &mut self.state.conns.get_mut(conn)?.handshake.get_mut()?.exchange;
+        match exchange.take()? {
             Exchange::Reading(reading) => Some(reading),
             other => {
-                *exchange = Some(other.into());
+                *exchange = Some(other);
                 None
             }
         }

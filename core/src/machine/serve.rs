@@ -8,7 +8,6 @@ use crate::state::Ending;
 use crate::state::conn::Conn;
 use crate::wire::telnet::Signal;
 use crate::wire::{DecodeError, Decoded, Item};
-use alloc::boxed::Box;
 
 /// Maximum number of undecoded bytes that the machine holds per connection.
 ///
@@ -180,7 +179,7 @@ impl<H: Handler> Machine<H> {
     /// Stores the error of a decoder, for the log. Returns the reason with which the connection ends.
     fn decode_failed(&mut self, conn: ConnId, error: DecodeError) -> Reason {
         if let Some(found) = self.state.conns.get_mut(conn) {
-            found.decode_error = Some(Box::new(error));
+            found.faults.decode_error = Some(error);
         }
         error.reason()
     }

@@ -34,7 +34,8 @@ impl<H: Handler> Machine<H> {
             return self.state.finish_request(conn, true, Reason::Answered, reply.timeout);
         };
         if let Some(found) = self.state.conns.get_mut(conn) {
-            found.exchange = Some(Exchange::Streaming(Streaming { ticket, request: request.clone(), events }).into());
+            let streaming = Streaming { ticket, request: request.clone(), events };
+            found.handshake.exchange = Some(Exchange::Streaming(streaming));
         }
     }
 
@@ -42,7 +43,8 @@ impl<H: Handler> Machine<H> {
     pub(super) fn begin_stream(&mut self, conn: ConnId, http: &Http) -> Option<(Wire, Request)> {
         if let Some(forwarded) = &http.forwarded {
             // The exchange stays in place: the first shard may answer later, and a refusal ends the request.
-            let Exchange::Streaming(Streaming { request, .. }) = self.state.conns.get(conn)?.exchange.as_deref()?
+            let Exchange::Streaming(Streaming { request, .. }) =
+                self.state.conns.get(conn)?.handshake.exchange.as_ref()?
             else {
                 return None;
             };
@@ -51,8 +53,7 @@ impl<H: Handler> Machine<H> {
                 return None;
             }
         }
-        let Exchange::Streaming(Streaming { request, events, .. }) =
-            *self.state.conns.get_mut(conn)?.exchange.take()?
+        let Exchange::Streaming(Streaming { request, events, .. }) = self.state.conns.get_mut(conn)?.take_exchange()?
         else {
             return None;
         };

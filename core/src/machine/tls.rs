@@ -24,7 +24,7 @@ impl<H: Handler> Machine<H> {
     fn tls_of(&self, conn: ConnId) -> Option<&Tls> {
         let found =
             self.state.conns.get(conn).filter(|found| found.step != HandshakeStep::Speech && found.is_undecided())?;
-        found.offered.as_ref()?.tls.as_ref().filter(|tls| tls.is_spoken_here())
+        found.handshake.offered.as_ref()?.tls.as_ref().filter(|tls| tls.is_spoken_here())
     }
 
     /// Returns `true` if input that ends now would lack the TLS `close_notify`.

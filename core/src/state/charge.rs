@@ -30,7 +30,7 @@ impl State {
             return Action::Serve;
         }
         let Some(conn) = self.conns.at_mut(index) else { return Action::Serve };
-        let strikes = conn.strikes.add(now, rates.ladder.forgive_after);
+        let strikes = conn.faults.strikes.add(now, rates.ladder.forgive_after);
         let action = rates.ladder.action(strikes);
         if action.serves() {
             let debt = |meter: &mut Gcra, units, rate: Option<Rate>| {

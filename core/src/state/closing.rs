@@ -159,8 +159,9 @@ impl State {
         let (now, free) = (self.now, self.config.closing.discard_max_bytes);
         let rate = self.conns.at(index).and_then(|conn| self.limits_of(conn).rates.bytes).or(Rates::default().bytes);
         let Some(conn) = self.conns.at_mut(index) else { return };
-        conn.discarded = conn.discarded.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-        let Some(rate) = rate.filter(|_| conn.discarded > free) else { return };
+        let discarded = &mut conn.faults.discarded;
+        *discarded = discarded.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let Some(rate) = rate.filter(|_| *discarded > free) else { return };
         if conn.rate_pause.is_some_and(|until| until > now) {
             // The shell reads although the intent says not to.
             return self.forget(index);
@@ -213,7 +214,7 @@ impl State {
     /// HTTP request in progress.
     pub(crate) fn is_working(&self, id: ConnId) -> bool {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.has_no_reason()) else { return false };
-        conn.working || conn.exchange.is_some() || self.jobs.has(id) || self.tickets.of(id).next().is_some()
+        conn.working || conn.handshake.exchange.is_some() || self.jobs.has(id) || self.tickets.of(id).next().is_some()
     }
 
     /// Makes a drain that waits for a connection's work check that connection again.

@@ -1,6 +1,6 @@
 use crate::base::Origin;
 use crate::base::few::Few;
-use crate::base::lazy_box::LazyBox;
+use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::base::{INTERVAL_MIN, Identity, Peer, Time, some_time};
 use crate::config::Gcra;
 use crate::state::exchange::{Exchange, Waiting};
@@ -33,18 +33,16 @@ pub(crate) struct Conn {
     pub(crate) readmitted: bool,
     /// Whether the peer speaks HTTP, during a handshake.
     pub(crate) is_http: bool,
-    /// Progress of the search for the end of an HTTP request head.
-    pub(crate) head_search: HeadSearch,
     /// Whether an HTTP request without upgrade was answered, so that more may follow.
     pub(crate) was_answered: bool,
     /// Whether an HTTP request waits for its answer.
     pub(crate) backlog: bool,
-    /// The HTTP request that is not answered yet, while its body arrives or its response is awaited.
-    pub(crate) exchange: Option<Box<Exchange>>,
+    /// What only connections need that are not open yet.
+    pub(crate) handshake: LazyBox<Handshake>,
     /// Whether the peer has ended its half.
     pub(crate) input_ended: bool,
-    /// The error of the decoder that ended the connection.
-    pub(crate) decode_error: Option<Box<DecodeError>>,
+    /// What the peer did wrong.
+    pub(crate) faults: LazyBox<Faults>,
     /// Whether the input ended without `close_notify`.
     pub(crate) truncated: bool,
     /// Whether the end of the input was processed.
@@ -73,8 +71,6 @@ pub(crate) struct Conn {
     pub(crate) drain_waits: bool,
     /// Whether work that has no ticket is in progress for the connection.
     pub(crate) working: bool,
-    /// Bytes read and discarded since the connection began to end.
-    pub(crate) discarded: u32,
     pub(crate) opened_at: Time,
     pub(crate) last_byte_at: Time,
     pub(crate) last_message_at: Time,
@@ -88,14 +84,40 @@ pub(crate) struct Conn {
     pub(crate) idle_warned: bool,
     pub(crate) messages: Gcra,
     pub(crate) bytes: Gcra,
-    pub(crate) strikes: Strikes,
     pub(crate) rooms: Few,
     pub(crate) identity: Option<Box<Identity>>,
-    /// Protocol and TLS settings of the listener at accept time, kept until the protocol is known.
-    pub(crate) offered: Option<Box<Offered>>,
     pub(crate) secured: Option<Box<Secured>>,
     /// Bytes read and written, messages received, and the last round-trip time.
     pub(crate) traffic: Traffic,
+}
+
+/// What a connection needs until it opens.
+#[derive(Debug, Default)]
+pub(crate) struct Handshake {
+    /// Progress of the search for the end of an HTTP request head.
+    pub(crate) head_search: HeadSearch,
+    /// The HTTP request that is not answered yet, while its body arrives or its response is awaited.
+    pub(crate) exchange: Option<Exchange>,
+    /// Protocol and TLS settings of the listener at accept time, kept until the protocol is known.
+    pub(crate) offered: Option<Offered>,
+}
+
+impl HasEmpty for Handshake {
+    const EMPTY: &'static Self = &Self { head_search: HeadSearch::START, exchange: None, offered: None };
+}
+
+/// What a peer did wrong. Most do nothing wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) strikes: Strikes,
+    /// The error of the decoder that ended the connection.
+    pub(crate) decode_error: Option<DecodeError>,
+    /// Bytes read and discarded since the connection began to end.
+    pub(crate) discarded: u32,
+}
+
+impl HasEmpty for Faults {
+    const EMPTY: &'static Self = &Self { strikes: Strikes::NONE, decode_error: None, discarded: 0 };
 }
 
 /// The steps before a connection opens, in order. Most connections need only the last one.
@@ -183,19 +205,18 @@ impl Conn {
             origin,
             phase: Phase::Open,
             decoder,
-            held: LazyBox::default(),
+            held: LazyBox::new(),
             encoding,
             step: HandshakeStep::Speech,
             pending_auth: false,
             uncounted: false,
             readmitted: false,
             is_http: false,
-            head_search: HeadSearch::default(),
             was_answered: false,
             backlog: false,
-            exchange: None,
+            handshake: LazyBox::new(),
             input_ended: false,
-            decode_error: None,
+            faults: LazyBox::new(),
             truncated: false,
             input_finished: false,
             discard_message: false,
@@ -211,7 +232,6 @@ impl Conn {
             drain_at: None,
             drain_waits: false,
             working: false,
-            discarded: 0,
             opened_at: now,
             last_byte_at: now,
             last_message_at: now,
@@ -221,10 +241,8 @@ impl Conn {
             idle_warned: false,
             messages: Gcra::default(),
             bytes: Gcra::default(),
-            strikes: Strikes::default(),
             rooms: Few::new(),
             identity: None,
-            offered: None,
             secured: None,
             traffic: Traffic::default(),
         }
@@ -269,10 +287,20 @@ impl Conn {
 
     /// Returns the HTTP request that waits for the handler's response, if any.
     pub(crate) fn waiting(&self) -> Option<&Waiting> {
-        match self.exchange.as_deref() {
+        match &self.handshake.exchange {
             Some(Exchange::Waiting(waiting)) => Some(waiting),
             Some(Exchange::Reading(_) | Exchange::Streaming(_) | Exchange::Login(_)) | None => None,
         }
+    }
+
+    /// Returns the HTTP request that is not answered yet, or the login, for a change.
+    pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+        self.handshake.get_mut()?.exchange.as_mut()
+    }
+
+    /// Removes and returns the HTTP request that is not answered yet, or the login.
+    pub(crate) fn take_exchange(&mut self) -> Option<Exchange> {
+        self.handshake.get_mut()?.exchange.take()
     }
 
     /// Returns `true` if received bytes, or the end of the input, are not processed yet.

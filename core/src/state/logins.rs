@@ -10,7 +10,7 @@ impl State {
     pub(crate) fn begin_login(&mut self, id: ConnId, is_offer: bool) {
         if let Some(conn) = self.conns.get_mut(id) {
             let login = Login { is_offer, answer: LoginAnswer::Open, identity: None };
-            conn.exchange = Some(Exchange::Login(login).into());
+            conn.handshake.exchange = Some(Exchange::Login(login));
         }
     }
 
@@ -41,26 +41,26 @@ impl State {
 
     /// Returns `true` if an attempt of this connection is not answered yet.
     pub(crate) fn awaits_login_answer(&self, id: ConnId) -> bool {
-        let exchange = self.conns.get(id).and_then(|conn| conn.exchange.as_deref());
+        let exchange = self.conns.get(id).and_then(|conn| conn.handshake.exchange.as_ref());
         matches!(exchange, Some(Exchange::Login(login)) if login.answer != LoginAnswer::Given)
     }
 
     /// Returns `true` if the peer has tried to log in, and its connection is not open yet.
     pub(crate) fn is_logging_in(&self, id: ConnId) -> bool {
         let conn = self.conns.get(id).filter(|conn| conn.is_undecided());
-        conn.is_some_and(|conn| matches!(conn.exchange.as_deref(), Some(Exchange::Login(_))))
+        conn.is_some_and(|conn| matches!(conn.handshake.exchange, Some(Exchange::Login(_))))
     }
 
     /// Ends the logins of a connection that opens. Returns who the peer is, if the handler has accepted a proof.
     pub(crate) fn take_login(&mut self, id: ConnId) -> Option<Identity> {
         let identity = self.login(id).map(|login| login.identity.take());
         let conn = self.conns.get_mut(id).filter(|_| identity.is_some())?;
-        conn.exchange = None;
+        conn.take_exchange();
         identity.flatten()
     }
 
     fn login(&mut self, id: ConnId) -> Option<&mut Login> {
-        match self.conns.get_mut(id)?.exchange.as_deref_mut() {
+        match self.conns.get_mut(id)?.exchange_mut() {
             Some(Exchange::Login(login)) => Some(login),
             _ => None,
         }

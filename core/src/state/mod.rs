@@ -68,6 +68,7 @@ pub use whole::ClusterRequest;
 
 use crate::base::AcceptFailure;
 use crate::base::Origin;
+use crate::base::lazy_box::LazyBox;
 use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, Peer, Random, Time};
 use crate::config::{Config, Dial, Listen, PeerLimits, RoomMemory};
 use crate::facts::Shard;
@@ -247,7 +248,8 @@ impl State {
             conn.uncounted = listen.trusts(peer);
             conn.pending_auth = true;
             if conn.is_undecided() {
-                conn.offered = Some(Offered { protocol: listen.protocol.clone(), tls: listen.tls.clone() }.into());
+                let offered = Offered { protocol: listen.protocol.clone(), tls: listen.tls.clone() };
+                conn.handshake.offered = Some(offered);
             }
         }
         if let Origin::Listener(listener) = origin {
@@ -383,7 +385,7 @@ impl State {
         let number = self.outbound.intern(wire.encoding());
         let listen = self.listeners.of(conn.origin);
         let is_auto = listen.is_some_and(|listen| matches!(listen.protocol, Protocol::Auto(_)));
-        conn.offered = None;
+        conn.handshake = LazyBox::new();
         self.undecided -= u64::from(conn.is_undecided());
         conn.phase = Phase::Open;
         conn.step = HandshakeStep::Speech;

@@ -27,7 +27,7 @@ impl State {
                 Phase::Lingering { until } => *until = pause.postpone(*until, closing.linger),
                 Phase::Open | Phase::Over => {}
             }
-            if let Some(Exchange::Waiting(waiting)) = conn.exchange.as_deref_mut() {
+            if let Some(Exchange::Waiting(waiting)) = conn.exchange_mut() {
                 waiting.until = pause.postpone(waiting.until, PAUSE_MIN);
             }
             let (silence, idle) = (some_time(limits.silence), some_time(limits.idle));
@@ -62,7 +62,7 @@ impl State {
             // Only dials have such a handshake.
             (_, HandshakeStep::Proxy) => None,
             (_, HandshakeStep::Tls) => listen.and_then(|listen| Some(listen.tls.as_ref()?.handshake_timeout)),
-            (_, HandshakeStep::Speech) => conn.offered.as_ref().and_then(|offered| offered.protocol.wait()),
+            (_, HandshakeStep::Speech) => conn.handshake.offered.as_ref().and_then(|offered| offered.protocol.wait()),
         };
         span.unwrap_or(Duration::MAX)
     }

@@ -39,10 +39,10 @@ impl State {
         ensure(conn.phase != Phase::Over, || blame("is over and still there"))?;
         if !conn.is_open() {
             ensure(conn.rooms.is_empty(), || blame("is in a room"))?;
-            ensure(conn.has_no_reason() || conn.exchange.is_none(), || blame("has a request and is ending"))?;
+            ensure(conn.has_no_reason() || conn.handshake.exchange.is_none(), || blame("has a request and is ending"))?;
             ensure(conn.has_no_reason() || conn.held.is_empty(), || blame("holds input that is never served"))?;
         }
-        ensure(!conn.is_open() || conn.exchange.is_none(), || blame("is open and has a request"))?;
+        ensure(!conn.is_open() || conn.handshake.exchange.is_none(), || blame("is open and has a request"))?;
         let rooms: BTreeSet<_> = conn.rooms.iter().collect();
         ensure(rooms.len() == conn.rooms.len(), || blame("is twice in a room"))?;
         for &room in &*conn.rooms {

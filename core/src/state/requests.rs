@@ -33,7 +33,7 @@ impl State {
         self.requests_promised += 1;
         let ticket = RequestTicket::new(reply.conn, self.requests_promised);
         conn.is_http = true;
-        conn.exchange = Some(Exchange::Waiting(Waiting { ticket, reply, until }).into());
+        conn.handshake.exchange = Some(Exchange::Waiting(Waiting { ticket, reply, until }));
         self.outbound.changed.insert(reply.conn.slot());
         self.schedule(reply.conn.slot());
         Ok(ticket)
@@ -67,7 +67,7 @@ impl State {
     pub(crate) fn take_waiting(&mut self, id: ConnId) -> Option<Waiting> {
         let conn = self.conns.get_mut(id)?;
         let mut waiting = *conn.waiting()?;
-        conn.exchange = None;
+        conn.take_exchange();
         waiting.reply.keeps_alive &= self.drain.is_none();
         Some(waiting)
     }
@@ -109,7 +109,7 @@ impl State {
     pub(crate) fn body_goes_on(&mut self, id: ConnId, timeout: Duration) {
         let latest = self.now + timeout;
         let Some(conn) = self.conns.get_mut(id) else { return };
-        if let (Phase::Undecided { until }, Some(Exchange::Reading(_))) = (&mut conn.phase, conn.exchange.as_deref()) {
+        if let (Phase::Undecided { until }, Some(Exchange::Reading(_))) = (&mut conn.phase, &conn.handshake.exchange) {
             *until = latest.max(*until);
         }
     }
@@ -118,8 +118,8 @@ impl State {
     /// tried to log in.
     pub(super) fn drop_request(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let (exchange, Origin::Listener(listener)) = (conn.exchange.take(), conn.origin) else { return };
-        let pending = match exchange.as_deref() {
+        let (exchange, Origin::Listener(listener)) = (conn.take_exchange(), conn.origin) else { return };
+        let pending = match exchange {
             Some(Exchange::Waiting(waiting)) => Pending::RequestExpired(waiting.ticket, listener),
             Some(Exchange::Streaming(streaming)) => Pending::RequestExpired(streaming.ticket, listener),
             Some(Exchange::Login(_)) => Pending::LoginEnded(id, listener),

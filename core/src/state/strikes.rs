@@ -9,6 +9,8 @@ pub(crate) struct Strikes {
 }
 
 impl Strikes {
+    pub(crate) const NONE: Self = Self { count: 0, last: Time::START };
+
     /// Adds a strike. Returns the count, which restarts after `forgive_after` without a strike.
     pub(crate) fn add(&mut self, now: Time, forgive_after: Duration) -> u32 {
         if now.since(self.last) > forgive_after {

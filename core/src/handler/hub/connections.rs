@@ -42,7 +42,7 @@ impl<C> Hub<'_, C> {
     /// [`peer`](Self::peer) is.
     #[must_use]
     pub fn decode_error(&self, conn: ConnId) -> Option<DecodeError> {
-        self.state.conns.get(conn).and_then(|conn| conn.decode_error.as_deref().copied())
+        self.state.conns.get(conn).and_then(|conn| conn.faults.decode_error)
     }
 
     /// Returns how long a connection has been open, or zero if it is over.

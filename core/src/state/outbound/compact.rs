@@ -91,9 +91,10 @@ impl Outbound {
     /// Removes and returns all segments of a queue.
     pub(super) fn take_segments(&mut self, at: usize) -> Vec<Segment> {
         self.commit_tail(at);
-        work::step(1 + self.queues[at].earlier.len());
-        self.queues[at].earlier_bytes = 0;
-        self.queues[at].earlier.take().into_segments().collect()
+        work::step(1 + self.queues[at].backlog.earlier.len());
+        let Some(backlog) = self.queues[at].backlog.get_mut() else { return Vec::new() };
+        backlog.earlier_bytes = 0;
+        core::mem::take(&mut backlog.earlier).into_segments().collect()
     }
 
     /// Copies a slow connection's part of `log` into its own log, if that part is small.
@@ -116,11 +117,11 @@ impl Outbound {
     fn pop_back_if_current(&mut self, at: usize) -> Option<Segment> {
         let tail = &mut self.tails[at];
         if tail.log == NO_LOG {
-            if self.queues[at].earlier.is_empty() {
+            if self.queues[at].backlog.earlier.is_empty() {
                 return None;
             }
-            *tail = Tail::from(self.queues[at].earlier.pop_back()?);
-            self.queues[at].earlier_bytes -= tail.len() as usize;
+            *tail = Tail::from(self.queues[at].backlog.earlier.pop_back()?);
+            self.queues[at].backlog.earlier_bytes -= tail.len() as usize;
         }
         if !self.current.iter().flatten().any(|&current| current == tail.log) {
             return None;

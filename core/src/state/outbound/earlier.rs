@@ -1,7 +1,6 @@
 //! The queued segments of a connection, except the last one.
 
 use super::segment::{NO_LOG, Segment};
-use crate::base::lazy_box::HasEmpty;
 use crate::base::work;
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -35,12 +34,11 @@ const GAPS_MAX: usize = 64;
 
 const GAP: Segment = Segment { log: NO_LOG, start: 0, end: 0, room: 0 };
 
-impl HasEmpty for Earlier {
-    const EMPTY: &'static Self =
-        &Self { segments: VecDeque::new(), first: 0, gaps: 0, searched: BTreeMap::new(), begun: None };
-}
-
 impl Earlier {
+    pub(super) const fn new() -> Self {
+        Self { segments: VecDeque::new(), first: 0, gaps: 0, searched: BTreeMap::new(), begun: None }
+    }
+
     /// Returns the number of segments, without gaps.
     pub(super) fn len(&self) -> usize {
         self.segments.len() - self.gaps

@@ -323,9 +323,9 @@ impl Outbound {
     pub(crate) fn control(&mut self, index: u32, bytes: &[u8]) {
         let at = index as usize;
         work::step(1 + bytes.len());
-        self.queues[at].control.extend_from_slice(bytes);
+        self.queues[at].backlog.control.extend_from_slice(bytes);
         self.count_in(bytes.len() as u64);
-        if self.queues[at].deadline.is_some() {
+        if self.queues[at].backlog.deadline.is_some() {
             self.stall_above(index, self.pending(index));
             if self.pending(index) > self.marks(index).max() {
                 self.watermark_events.push_back(WatermarkEvent::Overflow(index));
@@ -374,7 +374,7 @@ impl Outbound {
     /// Returns the number of bytes queued for a connection.
     pub(crate) fn pending(&self, index: u32) -> usize {
         let at = index as usize;
-        self.queues[at].earlier_bytes + self.tails[at].len() as usize + self.queues[at].control.len()
+        self.queues[at].backlog.earlier_bytes + self.tails[at].len() as usize + self.queues[at].backlog.control.len()
     }
 
     /// Returns `true` if the queue rose above the high mark and has not fallen to the low mark yet.
@@ -389,7 +389,7 @@ impl Outbound {
 
     /// Returns when queued output must be written, if the socket is full.
     pub(crate) fn write_deadline(&self, index: u32) -> Option<Time> {
-        self.queues[index as usize].deadline.map(|deadline| deadline.due)
+        self.queues[index as usize].backlog.deadline.map(|deadline| deadline.due)
     }
 
     /// Removes and returns the oldest watermark event.
@@ -451,7 +451,7 @@ impl Outbound {
             // In an otherwise empty queue, it would keep its log: nothing would be written for it.
             return true;
         }
-        if let Some(policy) = policy.filter(|_| self.queues[at].deadline.is_some()) {
+        if let Some(policy) = policy.filter(|_| self.queues[at].backlog.deadline.is_some()) {
             if !self.fits(index, segment) && !self.make_room(index, segment, policy) {
                 return false;
             }
@@ -479,8 +479,8 @@ impl Outbound {
     fn commit_tail(&mut self, at: usize) {
         let tail = core::mem::take(&mut self.tails[at]);
         if tail.log != NO_LOG {
-            self.queues[at].earlier_bytes += tail.len() as usize;
-            self.queues[at].earlier.push_back(tail.segment());
+            self.queues[at].backlog.earlier_bytes += tail.len() as usize;
+            self.queues[at].backlog.earlier.push_back(tail.segment());
         }
     }
 

@@ -10,7 +10,8 @@ impl Outbound {
         let at = index as usize;
         self.commit_tail(at);
         let begun = self.queues[at].begun;
-        self.queues[at].earlier.oldest(tag_of_notices(room), begun).is_some()
+        let backlog = self.queues[at].backlog.get_mut();
+        backlog.is_some_and(|backlog| backlog.earlier.oldest(tag_of_notices(room), begun).is_some())
     }
 
     /// Queues a notice where messages of a room were skipped: before the first of those that are left.
@@ -23,15 +24,16 @@ impl Outbound {
         let Ok(segment) = appended else { return };
         self.commit_tail(at);
         let begun = self.queues[at].begun;
-        match self.queues[at].earlier.oldest(room, begun) {
+        let backlog = self.queues[at].backlog.get_mut();
+        match backlog.and_then(|backlog| backlog.earlier.oldest(room, begun)) {
             Some((place, _, 0)) => {
-                self.queues[at].earlier.insert(place, segment);
-                self.queues[at].earlier_bytes += segment.len() as usize;
+                self.queues[at].backlog.earlier.insert(place, segment);
+                self.queues[at].backlog.earlier_bytes += segment.len() as usize;
             }
             _ => self.requeue(at, segment, false),
         }
         self.count_in(u64::from(segment.len()));
-        if self.queues[at].deadline.is_some() {
+        if self.queues[at].backlog.deadline.is_some() {
             self.stall_above(index, self.pending(index));
         }
         self.set_cap(at);

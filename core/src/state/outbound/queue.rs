@@ -1,7 +1,7 @@
 use super::earlier::Earlier;
 use super::segment::{NO_LOG, Segment, Tail};
 use crate::base::Time;
-use crate::base::lazy_box::LazyBox;
+use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::config::OutboundLimits;
 use alloc::vec::Vec;
 
@@ -19,6 +19,8 @@ impl WriteDeadline {
 }
 
 /// A connection's queue without its tail.
+///
+/// It is small, because each message to a room visits the queues of all members.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) encoding: u16,
@@ -28,12 +30,23 @@ pub(super) struct Queue {
     pub(super) begun: u32,
     /// Number of the log that only this connection uses, or `NO_LOG`.
     pub(super) own: u32,
-    pub(super) earlier_bytes: usize,
-    pub(super) earlier: LazyBox<Earlier>,
-    pub(super) control: LazyBox<Vec<u8>>,
+    pub(super) backlog: LazyBox<Backlog>,
     /// Messages that the session must process before they are queued.
     pub(super) write_buffer: LazyBox<Vec<u8>>,
+}
+
+/// What is queued besides the tail, and until when it must be written. Most queues have only a tail.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    pub(super) earlier: Earlier,
+    pub(super) earlier_bytes: usize,
+    pub(super) control: Vec<u8>,
     pub(super) deadline: Option<WriteDeadline>,
+}
+
+impl HasEmpty for Backlog {
+    const EMPTY: &'static Self =
+        &Self { earlier: Earlier::new(), earlier_bytes: 0, control: Vec::new(), deadline: None };
 }
 
 impl Default for Queue {
@@ -43,11 +56,8 @@ impl Default for Queue {
             stalled: false,
             begun: 0,
             own: NO_LOG,
-            earlier_bytes: 0,
-            earlier: LazyBox::default(),
-            control: LazyBox::default(),
-            write_buffer: LazyBox::default(),
-            deadline: None,
+            backlog: LazyBox::new(),
+            write_buffer: LazyBox::new(),
         }
     }
 }
@@ -55,12 +65,13 @@ impl Default for Queue {
 impl Queue {
     /// Returns `true` if only a tail is queued, no byte of it is begun, and the socket is not full.
     pub(super) fn is_plain(&self) -> bool {
-        self.earlier.is_empty() && self.deadline.is_none() && self.control.is_empty() && self.begun == 0
+        let Backlog { earlier, control, deadline, .. } = &*self.backlog;
+        self.begun == 0 && deadline.is_none() && earlier.is_empty() && control.is_empty()
     }
 
     /// Returns all segments in order, including the tail.
     pub(super) fn segments(&self, tail: Tail) -> impl Iterator<Item = Segment> + '_ {
-        self.earlier.iter().chain((tail.log != NO_LOG).then(|| tail.segment()))
+        self.backlog.earlier.iter().chain((tail.log != NO_LOG).then(|| tail.segment()))
     }
 
     /// Starts the write deadline, unless one is running.
@@ -68,25 +79,15 @@ impl Queue {
     /// It is a fixed time plus the time for the queue's length at the lowest accepted rate.
     pub(super) fn start_deadline(&mut self, now: Time, pending: usize, limits: &OutboundLimits) {
         let due = now + limits.time_for(pending);
-        self.deadline.get_or_insert(WriteDeadline { bytes: pending as u64, due });
+        self.backlog.deadline.get_or_insert(WriteDeadline { bytes: pending as u64, due });
     }
 
     /// Counts written bytes. Once all due bytes are written, starts a deadline for the rest.
     pub(super) fn progress(&mut self, now: Time, written: usize, left: usize, limits: &OutboundLimits) {
-        let Some(deadline) = &mut self.deadline else { return };
+        let Some(deadline) = self.backlog.get_mut().and_then(|backlog| backlog.deadline.as_mut()) else { return };
         deadline.bytes = deadline.bytes.saturating_sub(written as u64);
         if deadline.bytes == 0 {
             *deadline = WriteDeadline { bytes: left as u64, due: now + limits.time_for(left) };
-        }
-    }
-
-    /// Frees the memory of empty containers: of the earlier segments and of the control data.
-    pub(super) fn shrink(&mut self) {
-        if self.earlier.is_empty() {
-            self.earlier = LazyBox::default();
-        }
-        if self.control.is_empty() {
-            self.control = LazyBox::default();
         }
     }
 }

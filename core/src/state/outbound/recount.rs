@@ -39,19 +39,19 @@ impl Outbound {
 
     fn recount_queue(&self, index: u32, queue: &Queue, tail: Tail) -> Recounted {
         let blame = |what: &str| format!("queue of slot {index}: {what}");
-        let earlier: usize = queue.earlier.iter().map(|segment| segment.len() as usize).sum();
-        ensure(queue.earlier.gaps_are_counted(), || blame("has empty segments that are not counted"))?;
+        let earlier: usize = queue.backlog.earlier.iter().map(|segment| segment.len() as usize).sum();
+        ensure(queue.backlog.earlier.gaps_are_counted(), || blame("has empty segments that are not counted"))?;
         ensure(!queue.stalled || self.pending(index) > self.marks(index).low(), || {
             blame("stalled below the low mark")
         })?;
-        same(format_args!("queue of slot {index}: earlier bytes"), queue.earlier_bytes, earlier)?;
+        same(format_args!("queue of slot {index}: earlier bytes"), queue.backlog.earlier_bytes, earlier)?;
         ensure(queue.write_buffer.is_empty(), || blame("something is buffered between two facts"))?;
-        ensure(self.blocked.contains(index) == queue.deadline.is_some(), || {
+        ensure(self.blocked.contains(index) == queue.backlog.deadline.is_some(), || {
             blame("full, and not due, or the reverse")
         })?;
         ensure(self.stalled.contains(index) == queue.stalled, || blame("stalled, and not counted so, or the reverse"))?;
-        ensure(queue.deadline.is_some() || !queue.stalled, || blame("stalled, and the socket is not full"))?;
-        ensure(queue.deadline.is_none() || self.pending(index) > 0, || blame("due, and empty"))?;
+        ensure(queue.backlog.deadline.is_some() || !queue.stalled, || blame("stalled, and the socket is not full"))?;
+        ensure(queue.backlog.deadline.is_none() || self.pending(index) > 0, || blame("due, and empty"))?;
         ensure(u64::from(queue.begun) <= u64::from(tail.len()) + earlier as u64, || blame("begun, and not there"))?;
         if tail.log != NO_LOG {
             ensure(tail.cap <= self.cap_of(index as usize), || blame("its tail may grow beyond a mark"))?;

@@ -3,6 +3,7 @@
 use super::Outbound;
 use super::segment::Segment;
 use super::watermark::WatermarkEvent;
+use crate::base::lazy_box::LazyBox;
 use crate::config::SlowPolicy;
 use crate::state::room::is_tag_of_home;
 
@@ -12,7 +13,7 @@ pub(super) const SEGMENTS_MAX: usize = 8192;
 impl Outbound {
     /// Returns `true` if a segment can be queued for a slow connection.
     pub(super) fn fits(&self, index: u32, segment: Segment) -> bool {
-        let few = self.queues[index as usize].earlier.len() < SEGMENTS_MAX;
+        let few = self.queues[index as usize].backlog.earlier.len() < SEGMENTS_MAX;
         few && self.pending(index) + segment.len() as usize <= self.marks(index).max()
     }
 
@@ -42,7 +43,8 @@ impl Outbound {
         let begun = self.queues[at].begun;
         let mut gone = 0;
         while gone < excess
-            && let Some((place, segment, held)) = self.queues[at].earlier.oldest(room, begun)
+            && let Some((place, segment, held)) =
+                self.queues[at].backlog.get_mut().and_then(|backlog| backlog.earlier.oldest(room, begun))
         {
             let from = segment.start + held;
             let (to, messages) = self.logs.skip(segment, from, excess - gone);
@@ -53,7 +55,7 @@ impl Outbound {
             self.skipped += messages;
             gone += (to - from) as usize;
             let rest = Segment { start: to, ..segment };
-            let earlier = &mut self.queues[at].earlier;
+            let earlier = &mut self.queues[at].backlog.earlier;
             if held > 0 {
                 // The begun part stays in front.
                 earlier.split(place, Segment { end: from, ..segment }, rest);
@@ -67,8 +69,10 @@ impl Outbound {
                 earlier.shorten(place, rest);
             }
         }
-        self.queues[at].earlier_bytes -= gone;
-        self.queued -= gone as u64;
+        if gone > 0 {
+            self.queues[at].backlog.earlier_bytes -= gone;
+            self.queued -= gone as u64;
+        }
         if gone > 0 && is_tag_of_home(room) && self.skips.last() != Some(&(index, room)) {
             self.skips.push((index, room));
         }
@@ -99,8 +103,7 @@ impl Outbound {
         let at = index as usize;
         let pending = self.pending(index);
         if pending == 0 {
-            self.queues[at].deadline = None;
-            self.queues[at].shrink();
+            self.queues[at].backlog = LazyBox::new();
             self.blocked.remove(index);
         }
         self.clear_stall(index, pending, self.marks(index).low());
@@ -123,12 +126,12 @@ impl Outbound {
 
     pub(super) fn cap_of(&self, at: usize) -> u32 {
         let queue = &self.queues[at];
-        if queue.deadline.is_none() {
+        if queue.backlog.deadline.is_none() {
             return u32::MAX;
         }
         let marks = self.marks(u32::try_from(at).unwrap_or(u32::MAX));
         let mark = if queue.stalled { marks.max() } else { marks.high() };
-        let others = queue.earlier_bytes + queue.control.len();
+        let others = queue.backlog.earlier_bytes + queue.backlog.control.len();
         self.tails[at].start.saturating_add(u32::try_from(mark.saturating_sub(others)).unwrap_or(u32::MAX))
     }
 }

@@ -383,7 +383,7 @@ fn tiny_messages_to_a_slow_member_stay_within_segment_limit() {
             out.end_turn(Time::START);
         }
     }
-    assert!(out.queues[0].earlier.len() <= SEGMENTS_MAX);
+    assert!(out.queues[0].backlog.earlier.len() <= SEGMENTS_MAX);
     assert_eq!(out.pending(0) / 2 + usize::try_from(out.skipped).expect("small"), 50_000);
 }
 

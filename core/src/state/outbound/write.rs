@@ -18,7 +18,7 @@ impl Outbound {
         let (tail, queue) = (self.tails[index as usize], &self.queues[index as usize]);
         let bytes = |segment: Segment| self.logs.bytes(segment);
         // Usually there is no control data, and no begun message before it.
-        let begun = if queue.control.is_empty() { 0 } else { queue.begun as usize };
+        let begun = if queue.backlog.control.is_empty() { 0 } else { queue.begun as usize };
         let ahead = (begun > 0).then(|| {
             queue.segments(tail).scan(begun, move |left, segment| {
                 let (front, _) = split(bytes(segment), left);
@@ -27,7 +27,7 @@ impl Outbound {
         });
         let mut left = begun;
         let rest = queue.segments(tail).map(move |segment| split(bytes(segment), &mut left).1);
-        let slices = ahead.into_iter().flatten().chain([&queue.control[..]]).chain(rest);
+        let slices = ahead.into_iter().flatten().chain([&queue.backlog.control[..]]).chain(rest);
         slices.filter(|slice| !slice.is_empty())
     }
 
@@ -45,7 +45,7 @@ impl Outbound {
     /// They no longer change, and the message that they end in must follow completely.
     pub(crate) fn sealed(&mut self, index: u32, bytes: usize) {
         let at = index as usize;
-        if self.queues[at].begun == 0 && !self.queues[at].control.is_empty() {
+        if self.queues[at].begun == 0 && !self.queues[at].backlog.control.is_empty() {
             // Nothing can precede control data.
             return;
         }
@@ -69,7 +69,7 @@ impl Outbound {
     #[cfg(feature = "tls")]
     pub(crate) fn batch(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
         let queue = &self.queues[index as usize];
-        let parts = if queue.control.is_empty() { usize::MAX } else { 1 };
+        let parts = if queue.backlog.control.is_empty() { usize::MAX } else { 1 };
         self.slices(index).take(parts)
     }
 
@@ -90,9 +90,9 @@ impl Outbound {
         let begun = self.queues[at].begun as usize;
         let first = bytes.min(begun);
         self.advance(at, first);
-        let control = (bytes - first).min(self.queues[at].control.len());
+        let control = (bytes - first).min(self.queues[at].backlog.control.len());
         if control > 0 {
-            self.queues[at].control.drain(..control);
+            self.queues[at].backlog.control.drain(..control);
         }
         self.advance(at, bytes - first - control);
         self.queues[at].begun = match u32::try_from(begun - first) {
@@ -120,7 +120,8 @@ impl Outbound {
 
     /// Postpones a connection's write deadline by a pause.
     pub(crate) fn postpone_deadlines(&mut self, index: u32, pause: Pause) {
-        if let Some(deadline) = &mut self.queues[index as usize].deadline {
+        let backlog = self.queues[index as usize].backlog.get_mut();
+        if let Some(deadline) = backlog.and_then(|backlog| backlog.deadline.as_mut()) {
             deadline.due = pause.postpone(deadline.due, self.limits.time_for(deadline.bytes()));
         }
     }
@@ -129,7 +130,7 @@ impl Outbound {
     fn advance(&mut self, at: usize, mut bytes: usize) {
         while bytes > 0 {
             let queue = &mut self.queues[at];
-            let front = if queue.earlier.is_empty() { None } else { queue.earlier.front_mut() };
+            let front = queue.backlog.get_mut().and_then(|backlog| backlog.earlier.front_mut());
             let Some(front) = front else {
                 let tail = &mut self.tails[at];
                 tail.start += u32::try_from(bytes).unwrap_or(u32::MAX).min(tail.len());
@@ -144,9 +145,9 @@ impl Outbound {
             front.start += take_u32;
             let done = *front;
             bytes -= take;
-            self.queues[at].earlier_bytes -= take;
+            self.queues[at].backlog.earlier_bytes -= take;
             if done.is_empty() {
-                self.queues[at].earlier.pop_front();
+                self.queues[at].backlog.earlier.pop_front();
                 self.release(done);
             }
         }

@@ -44,7 +44,7 @@ impl Outbound {
             }
             self.queues[member as usize].write_buffer.extend_from_slice(&message);
             self.buffered.insert(member);
-            if self.queues[member as usize].deadline.is_some() {
+            if self.queues[member as usize].backlog.deadline.is_some() {
                 self.stall_above(member, self.pending(member) + self.queues[member as usize].write_buffer.len());
             }
             recipients += 1;
@@ -55,7 +55,7 @@ impl Outbound {
     fn has_room(&mut self, index: u32, more: usize, policy: Option<SlowPolicy>) -> bool {
         let queue = &self.queues[index as usize];
         let fits = self.pending(index) + queue.write_buffer.len() + more <= self.marks(index).max();
-        match policy.filter(|_| queue.deadline.is_some() && !fits) {
+        match policy.filter(|_| queue.backlog.deadline.is_some() && !fits) {
             None => return true,
             Some(SlowPolicy::Close) => self.watermark_events.push_back(WatermarkEvent::Overflow(index)),
             Some(_) => self.skipped += 1,

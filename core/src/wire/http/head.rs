@@ -180,6 +180,10 @@ pub(crate) struct HeadSearch {
     pub(super) interim: u8,
 }
 
+impl HeadSearch {
+    pub(crate) const START: Self = Self { searched: 0, interim: 0 };
+}
+
 /// Parses the request at the front of `held`. Its body may have `body_max` bytes; with 0, none.
 ///
 /// Between calls with the same `search`, `held` may only grow.

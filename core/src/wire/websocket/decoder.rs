@@ -6,6 +6,7 @@ use super::deflate::Inflating;
 use super::frame::{CONTROL_MAX_BYTES, HEADER_MAX_BYTES, Header, Opcode, frame, unmask};
 use super::utf8::Utf8Check;
 use super::{CloseCode, Masks, Role, WebSocket};
+use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
 use crate::wire::telnet::Replies;
@@ -31,18 +32,29 @@ pub struct WebSocketDecoder {
     partial: Vec<u8>,
     /// A complete message that is being inflated. The input after it waits.
     inflating: Option<Box<Inflating>>,
-    replies: Vec<u8>,
-    /// The pending answer to a close frame.
-    farewell: Vec<u8>,
+    answers: LazyBox<Answers>,
     /// Number of control frames in this call of `decode`.
     controls: u32,
-    /// The offset of the last pong in `replies`.
-    last_pong: u16,
     /// The content of our last ping, if the peer has not answered it.
     ping: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What waits to be sent.
+#[derive(Debug, Default)]
+struct Answers {
+    /// Pings and pongs.
+    replies: Vec<u8>,
+    /// The offset of the last pong in `replies`.
+    last_pong: u16,
+    /// The answer to a close frame.
+    farewell: Vec<u8>,
+}
+
+impl HasEmpty for Answers {
+    const EMPTY: &'static Self = &Self { replies: Vec::new(), last_pong: 0, farewell: Vec::new() };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     /// A header, of which `count` bytes have arrived.
     Header { bytes: [u8; HEADER_MAX_BYTES], count: u8 },
@@ -51,7 +63,7 @@ enum State {
     /// A control frame, of whose content `count` bytes have arrived.
     ///
     /// It may occur between the frames of a message.
-    Control { header: Header, content: [u8; CONTROL_MAX_BYTES], count: u8 },
+    Control { header: Header, content: Box<[u8; CONTROL_MAX_BYTES]>, count: u8 },
     /// A close frame was received or sent. Further input is ignored.
     Closed,
 }
@@ -96,10 +108,8 @@ impl WebSocketDecoder {
             message: None,
             partial: Vec::new(),
             inflating: None,
-            replies: Vec::new(),
-            farewell: Vec::new(),
+            answers: LazyBox::new(),
             controls: 0,
-            last_pong: 0,
             ping: None,
         }
     }
@@ -124,7 +134,7 @@ impl WebSocketDecoder {
         if let Some(inflating) = self.inflating.take() {
             return self.go_on_inflating(inflating, buffer, max);
         }
-        while used < input.len() && self.replies.len() <= REPLIES_MAX_BYTES {
+        while used < input.len() && self.answers.replies.len() <= REPLIES_MAX_BYTES {
             work::step(1);
             match &mut self.state {
                 State::Header { .. } | State::Control { .. } => {
@@ -197,18 +207,17 @@ impl WebSocketDecoder {
     /// Pings and pongs go between two queued messages, and the answer to a close frame after all of
     /// them.
     pub fn replies(&mut self) -> Option<Replies> {
-        if self.replies.is_empty() && self.farewell.is_empty() {
-            return None;
-        }
-        Some(Replies { control: self.take_pongs(), output: self.take_farewell() })
+        let Answers { replies, farewell, .. } = self.answers.take();
+        let has_some = !replies.is_empty() || !farewell.is_empty();
+        has_some.then_some(Replies { control: replies, output: farewell })
     }
 
     pub(crate) fn take_pongs(&mut self) -> Vec<u8> {
-        core::mem::take(&mut self.replies)
+        if self.answers.replies.is_empty() { Vec::new() } else { core::mem::take(&mut self.answers.replies) }
     }
 
     pub(crate) fn take_farewell(&mut self) -> Vec<u8> {
-        core::mem::take(&mut self.farewell)
+        if self.answers.farewell.is_empty() { Vec::new() } else { core::mem::take(&mut self.answers.farewell) }
     }
 
     /// Returns `true` if a close frame was received or sent.
@@ -233,7 +242,7 @@ impl WebSocketDecoder {
     ///
     /// If the answer to the peer's close frame is pending, it is appended instead.
     pub(crate) fn close(&mut self, content: &[u8], masks: &mut Masks, out: &mut Vec<u8>) {
-        out.append(&mut self.farewell);
+        out.append(&mut self.take_farewell());
         if self.state != State::Closed {
             frame(Opcode::Close, content, masks.next(self.socket.role), out);
             self.state = State::Closed;
@@ -246,14 +255,13 @@ impl WebSocketDecoder {
             State::Header { bytes, count } => {
                 let Some(header) = take_header(bytes, count, input, used)? else { return Ok(Step::Nothing) };
                 self.begin_frame(header, max)?;
-                // An empty frame is complete with its header.
-                if header.length == 0 && header.opcode.is_control() {
-                    return self.control(header.opcode, &[], masks);
+                if header.opcode.is_control() {
+                    return self.begin_control(header, input, used, masks);
                 }
                 Ok(if header.length == 0 && header.fin { Step::EmptyEnd } else { Step::Nothing })
             }
             State::Control { header, content, count } => {
-                let (header, length) = (*header, usize::try_from(header.length).unwrap_or(CONTROL_MAX_BYTES));
+                let length = usize::try_from(header.length).unwrap_or(CONTROL_MAX_BYTES);
                 let begun = usize::from(*count);
                 let take = (length - begun).min(input.len() - *used);
                 content[begun..begun + take].copy_from_slice(&input[*used..*used + take]);
@@ -263,13 +271,45 @@ impl WebSocketDecoder {
                 if begun + take < length {
                     return Ok(Step::Nothing);
                 }
-                let mut content = *content;
-                let content = &mut content[..length];
-                unmask(content, header.mask.unwrap_or_default(), 0);
-                self.control(header.opcode, content, masks)
+                let State::Control { header, content, .. } = core::mem::replace(&mut self.state, START) else {
+                    return Ok(Step::Nothing);
+                };
+                self.masked_control(header, *content, length, masks)
             }
             State::Data { .. } | State::Closed => Ok(Step::Nothing),
         }
+    }
+
+    /// Handles a control frame if all of it has arrived, as most often. Otherwise its content is collected.
+    fn begin_control(
+        &mut self,
+        header: Header,
+        input: &[u8],
+        used: &mut usize,
+        masks: &mut Masks,
+    ) -> Result<Step, DecodeError> {
+        let length = usize::try_from(header.length).unwrap_or(CONTROL_MAX_BYTES);
+        let mut content = [0; CONTROL_MAX_BYTES];
+        let Some(arrived) = input.get(*used..*used + length) else {
+            self.state = State::Control { header, content: Box::new(content), count: 0 };
+            return Ok(Step::Nothing);
+        };
+        content[..length].copy_from_slice(arrived);
+        work::step(2 * length);
+        *used += length;
+        self.masked_control(header, content, length, masks)
+    }
+
+    fn masked_control(
+        &mut self,
+        header: Header,
+        mut content: [u8; CONTROL_MAX_BYTES],
+        length: usize,
+        masks: &mut Masks,
+    ) -> Result<Step, DecodeError> {
+        let content = &mut content[..length];
+        unmask(content, header.mask.unwrap_or_default(), 0);
+        self.control(header.opcode, content, masks)
     }
 
     fn begin_frame(&mut self, header: Header, max: usize) -> Result<(), DecodeError> {
@@ -283,10 +323,6 @@ impl WebSocketDecoder {
             return Err(DecodeError::Frame("reserved bit set"));
         }
         if header.opcode.is_control() {
-            self.state = State::Control { header, content: [0; CONTROL_MAX_BYTES], count: 0 };
-            if header.length == 0 {
-                self.state = START;
-            }
             return Ok(());
         }
         match (header.opcode, self.message) {
@@ -376,10 +412,11 @@ impl WebSocketDecoder {
         self.controls += 1;
         match opcode {
             Opcode::Ping => {
+                let answers = &mut *self.answers;
                 if self.controls > PONGS_MAX {
-                    self.replies.truncate(self.last_pong.into());
+                    answers.replies.truncate(answers.last_pong.into());
                 }
-                self.last_pong = u16::try_from(self.replies.len()).unwrap_or(0);
+                answers.last_pong = u16::try_from(answers.replies.len()).unwrap_or(0);
                 self.reply(Opcode::Pong, content, masks);
                 Ok(Step::Nothing)
             }
@@ -388,7 +425,7 @@ impl WebSocketDecoder {
                 self.state = State::Closed;
                 // Returns the code (RFC 6455 section 5.5.1). No data may follow a close frame.
                 let content = code.map_or(&[][..], |_| &content[..2]);
-                frame(Opcode::Close, content, masks.next(self.socket.role), &mut self.farewell);
+                frame(Opcode::Close, content, masks.next(self.socket.role), &mut self.answers.farewell);
                 Ok(Step::Item(Item::Closed(code)))
             }
             Opcode::Pong => {
@@ -402,7 +439,7 @@ impl WebSocketDecoder {
     }
 
     fn reply(&mut self, opcode: Opcode, content: &[u8], masks: &mut Masks) {
-        frame(opcode, content, masks.next(self.socket.role), &mut self.replies);
+        frame(opcode, content, masks.next(self.socket.role), &mut self.answers.replies);
     }
 }
 

@@ -55,7 +55,7 @@ impl MessageStream {
         let (mut used, mut empty) = (0, 0);
         self.frames.controls = 0;
         let mut piece = Piece::Nothing;
-        while used < input.len() && self.frames.replies.len() <= REPLIES_MAX_BYTES {
+        while used < input.len() && self.frames.answers.replies.len() <= REPLIES_MAX_BYTES {
             work::step(1);
             match self.frames.state {
                 State::Header { .. } | State::Control { .. } => {
