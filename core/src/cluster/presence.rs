@@ -191,7 +191,10 @@ impl Cluster {
 
     /// Handles news of the names of another host.
     pub(super) fn hear_names(&mut self, now: Time, room: &str, host: u64, news: NamesNews) {
-        let is_needed = |room: &Room| room.people.is_needed && host != self.host;
+        if host == self.host {
+            return self.hear_own_names(now, room, news.versions.1);
+        }
+        let is_needed = |room: &Room| room.people.is_needed;
         let Some((name, _)) = self.rooms.get_key_value(room).filter(|(_, room)| is_needed(room)) else { return };
         let name = Arc::clone(name);
         let Some(room) = self.rooms.get_mut(&name) else { return };
@@ -213,6 +216,15 @@ impl Cluster {
             self.hosts.rooms.entry(host).or_default().insert(Arc::clone(&name));
         }
         self.tell_change(&name, news);
+    }
+
+    /// Handles news of this host's names. If others have removed them, some of what it has written since may be gone too.
+    fn hear_own_names(&mut self, now: Time, room: &str, version: u64) {
+        let Some(name) = self.rooms.get_key_value(room).map(|(name, _)| Arc::clone(name)) else { return };
+        if let Some(room) = self.rooms.get_mut(&name).filter(|room| version == 0 && room.people.are_here()) {
+            room.people.is_unwritten = true;
+            self.read_hosts(now, &name);
+        }
     }
 
     /// Notes which version of this host's names the broker has.
