@@ -1,6 +1,6 @@
 //! Relays to benchmark, each on its own thread: Drupe's shells, and two others for comparison.
 //!
-//! [`tls`] measures servers with TLS, and [`cluster`] shared rooms with real brokers. [`capacity`] finds out in virtual
+//! [`tls`] measures servers with TLS, [`idle`] the memory of idle connections, and [`cluster`] shared rooms with real brokers. [`capacity`] finds out in virtual
 //! time what breaks first in a cluster of many hosts.
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
@@ -10,6 +10,7 @@ pub mod capacity;
 pub mod cluster;
 mod directory;
 mod idiomatic;
+pub mod idle;
 mod load;
 mod processes;
 mod samples;

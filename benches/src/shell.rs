@@ -10,6 +10,17 @@ pub(crate) enum Shell {
 }
 
 impl Shell {
+    pub(crate) const ALL: [Self; 3] = [Self::Mio, Self::Smol, Self::Tokio];
+
+    /// The name in a table.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Mio => "mio",
+            Self::Smol => "smol",
+            Self::Tokio => "tokio",
+        }
+    }
+
     /// Serves for ever. Passes the addresses to `told` once it listens.
     pub(crate) fn serve<H: Handler>(self, config: Config, handler: H, told: impl FnOnce(&[String])) {
         match self {

@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 /// A client with TLS that waits for what it reads.
-pub(super) struct Client(StreamOwned<ClientConnection, TcpStream>);
+pub(crate) struct Client(StreamOwned<ClientConnection, TcpStream>);
 
 impl Client {
     /// Connects, and does the handshake.
-    pub(super) fn connect(at: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<Self> {
+    pub(crate) fn connect(at: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<Self> {
         let mut stream = TcpStream::connect(at)?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from("localhost").expect("a name");
@@ -18,13 +18,13 @@ impl Client {
         Ok(Self(StreamOwned::new(tls, stream)))
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes)?;
         self.0.flush()
     }
 
     /// Reads this number of bytes.
-    pub(super) fn read(&mut self, mut bytes: usize) -> io::Result<()> {
+    pub(crate) fn read(&mut self, mut bytes: usize) -> io::Result<()> {
         let mut buffer = [0; 1 << 14];
         while bytes > 0 {
             let most = bytes.min(buffer.len());

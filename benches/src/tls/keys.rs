@@ -40,16 +40,16 @@ impl Keys {
     }
 
     /// Uses the certificate that another process has made.
-    pub(super) fn read(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
         directory.read_dir()?;
         Ok(Self { directory: directory.into(), _owned: None })
     }
 
-    pub(super) fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    pub(super) fn server(&self) -> Arc<ServerConfig> {
+    pub(crate) fn server(&self) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::from_pem_file(self.key()).expect("a key");
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_protocol_versions(&[&TLS13]).expect("known").with_no_client_auth();
@@ -59,7 +59,7 @@ impl Keys {
     }
 
     /// Returns the settings of clients, which resume sessions if they may.
-    pub(super) fn client(&self, resumes: bool) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self, resumes: bool) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der()).expect("good");
         // All servers use the same cipher.

@@ -5,6 +5,7 @@ mod client;
 mod costs;
 mod keys;
 
+pub(crate) use client::Client;
 pub use costs::Case;
 pub use keys::Keys;
 

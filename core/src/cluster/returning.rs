@@ -16,7 +16,7 @@ use core::time::Duration;
 
 /// A new member waits this long for the position of its room. Then it receives a gap (`broker_away`).
 const ASKS_WAIT: Duration = Duration::from_secs(5);
-/// How often a question is asked again because the history was not that of the room's position.
+/// How often a question is asked again because the history was not that of the room's position, or the broker refused it.
 const TRIES_MAX: u8 = 3;
 
 /// What a member has missed, or why some of it may be missing.
@@ -98,13 +98,14 @@ impl Cluster {
                 let rest = self.tell_from(name, (top, age), from, &page, asked);
                 self.wait(name, rest);
             }
-            Answer::Refused(_) => self.tell_all(name, asked, top, &Err(Gap::BrokerAway)),
-            _ => {
+            answer => {
+                let was_refused = matches!(answer, Answer::Refused(_));
+                let why = if was_refused { Gap::BrokerAway } else { Gap::Rewritten };
                 let again = asked.into_iter().map(|ask| Ask { tries: ask.tries.saturating_add(1), ..ask });
                 let (over, rest): (Vec<_>, Vec<_>) = again.partition(|ask| ask.tries > TRIES_MAX && is_live);
-                self.tell_all(name, over, top, &Err(Gap::Rewritten));
+                self.tell_all(name, over, top, &Err(why));
                 self.wait(name, rest);
-                if is_live && self.is_up() {
+                if is_live && self.is_up() && !was_refused {
                     // The broker has another position than this host.
                     self.want(name);
                 }

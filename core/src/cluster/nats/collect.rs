@@ -20,6 +20,8 @@ const BATCH_MAX: u64 = 64;
 const INACTIVE_NS: u64 = 10_000_000_000;
 /// Time in which a server that is behind must have the last message, in nanoseconds: 2 s.
 const CATCH_UP_NS: u64 = 2_000_000_000;
+/// How often a batch may end without any of the messages that the server has announced. Then they were removed.
+const EMPTY_MAX: u8 = 2;
 /// Time after which the server ends a batch whose messages were removed or replaced meanwhile, in nanoseconds: 2 s.
 const BATCH_NS: u64 = 2_000_000_000;
 
@@ -122,7 +124,7 @@ impl<P> NatsLink<P> {
     pub(super) fn batch_ended(
         &mut self,
         now: Time,
-        asked: Asked<P>,
+        mut asked: Asked<P>,
         mut collect: Box<Collect>,
         status: u16,
     ) -> Result<(), LinkFault> {
@@ -137,7 +139,10 @@ impl<P> NatsLink<P> {
             self.finish(now, asked, Answer::Refused(why));
             return Ok(());
         }
-        if status != 409 {
+        if status != 409 && collect.came == 0 && collect.pending > 0 && asked.tries < EMPTY_MAX {
+            // A busy server may need longer.
+            asked.tries += 1;
+        } else if status != 409 {
             collect.pending = 0;
         }
         self.collect_more(now, asked, collect, is_too_long);
@@ -151,7 +156,7 @@ impl<P> NatsLink<P> {
         let Some((number, call)) = self.calls.iter_mut().next() else { return false };
         let Task::Asked(asked, Next::Messages(collect)) = &mut call.task else { return false };
         asked.tries = if collect.came > 0 { 0 } else { asked.tries + 1 };
-        let has_hope = asked.tries <= 2;
+        let has_hope = asked.tries <= EMPTY_MAX;
         if has_hope {
             let number = *number;
             self.end_batch(now, number);
@@ -172,6 +177,9 @@ impl<P> NatsLink<P> {
         let subject = format!("$JS.API.CONSUMER.DELETE.{}.{}", collect.stream, collect.consumer);
         self.call(now, subject, "", b"", Task::Ignored);
         let Collect { top: Some(top), .. } = *collect else { return self.names_collected(now, asked, &collect) };
+        if collect.is_behind() {
+            return self.finish(now, asked, Answer::Refused(Refused("the server is behind".into())));
+        }
         // A stream removes the first messages of a room while the next ones are read. If the first one that was read is
         // still there, so were all others until they were read.
         if let [first, _, ..] = &collect.got[..]

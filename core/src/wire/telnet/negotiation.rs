@@ -212,6 +212,10 @@ impl Options {
         const OFF: Party = Party { state: State::No, allowed: false, changes: 0 };
         work::step(1);
         let place = self.entries.binary_search_by_key(&option, |entry| entry.option).unwrap_or_else(|place| {
+            if self.entries.len() == self.entries.capacity() {
+                // There are few, and they stay as long as the connection.
+                self.entries.reserve_exact(4);
+            }
             self.entries.insert(place, Entry { option, us: OFF, him: OFF });
             place
         });

@@ -123,6 +123,8 @@ impl Terminal {
         if name.is_empty() || self.types.iter().any(|known| known == name) || self.types.len() >= Self::TYPES_MAX {
             return false;
         }
+        // Most terminals have one or two.
+        self.types.reserve_exact(1);
         self.types.push(name.into());
         self.types.len() < Self::TYPES_MAX
     }
