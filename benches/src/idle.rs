@@ -113,7 +113,7 @@ pub fn measure(shell: &str, wire: Wire, keys: &Keys) -> io::Result<f64> {
 #[expect(dead_code, reason = "it is only kept open")]
 enum Idle {
     Plain(TcpStream),
-    Tls(Client),
+    Tls(Box<Client>),
 }
 
 impl Idle {
@@ -124,7 +124,7 @@ impl Idle {
                 client.send(LINE)?;
                 client.read(LINE.len() - 1)?;
             }
-            return Ok(Self::Tls(client));
+            return Ok(Self::Tls(Box::new(client)));
         }
         let mut stream = TcpStream::connect(at)?;
         stream.set_nodelay(true)?;
