@@ -31,6 +31,11 @@ impl<T> LazyBox<T> {
         Self(None)
     }
 
+    /// Returns the value, if one is set.
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.as_deref()
+    }
+
     /// Returns the value, if one is set. Otherwise, nothing is allocated.
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
         self.0.as_deref_mut()

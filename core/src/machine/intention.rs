@@ -113,7 +113,7 @@ impl<H: Handler> Machine<H> {
         let plain = Transmit(Source::Queue(&self.state.outbound, conn.slot()));
         let transmit = self.enciphered(conn).unwrap_or(plain);
         // While a response is awaited, reading only serves to notice that the client has gone.
-        let has_input = found.waiting().is_some() && !found.held.is_empty();
+        let has_input = !found.held.is_empty() && found.waiting().is_some();
         let at_once = self.state.asked_tls_until(conn).is_some()
             || found.is_undecided() && !found.backlog && !has_input && found.step != HandshakeStep::Admission
             || matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. }) && found.rate_pause.is_none();

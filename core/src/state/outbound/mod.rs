@@ -374,7 +374,8 @@ impl Outbound {
     /// Returns the number of bytes queued for a connection.
     pub(crate) fn pending(&self, index: u32) -> usize {
         let at = index as usize;
-        self.queues[at].backlog.earlier_bytes + self.tails[at].len() as usize + self.queues[at].backlog.control.len()
+        let backlog = self.queues[at].backlog.get();
+        self.tails[at].len() as usize + backlog.map_or(0, |backlog| backlog.earlier_bytes + backlog.control.len())
     }
 
     /// Returns `true` if the queue rose above the high mark and has not fallen to the low mark yet.

@@ -64,9 +64,10 @@ impl Default for Queue {
 
 impl Queue {
     /// Returns `true` if only a tail is queued, no byte of it is begun, and the socket is not full.
+    ///
+    /// May return `false` although that is so, until what is queued was written.
     pub(super) fn is_plain(&self) -> bool {
-        let Backlog { earlier, control, deadline, .. } = &*self.backlog;
-        self.begun == 0 && deadline.is_none() && earlier.is_empty() && control.is_empty()
+        self.begun == 0 && self.backlog.get().is_none()
     }
 
     /// Returns all segments in order, including the tail.

@@ -207,17 +207,18 @@ impl WebSocketDecoder {
     /// Pings and pongs go between two queued messages, and the answer to a close frame after all of
     /// them.
     pub fn replies(&mut self) -> Option<Replies> {
-        let Answers { replies, farewell, .. } = self.answers.take();
-        let has_some = !replies.is_empty() || !farewell.is_empty();
-        has_some.then_some(Replies { control: replies, output: farewell })
+        self.answers.get()?;
+        let Answers { replies: control, farewell: output, .. } = self.answers.take();
+        let has_some = !control.is_empty() || !output.is_empty();
+        has_some.then_some(Replies { control, output })
     }
 
     pub(crate) fn take_pongs(&mut self) -> Vec<u8> {
-        if self.answers.replies.is_empty() { Vec::new() } else { core::mem::take(&mut self.answers.replies) }
+        self.answers.get_mut().map(|answers| core::mem::take(&mut answers.replies)).unwrap_or_default()
     }
 
     pub(crate) fn take_farewell(&mut self) -> Vec<u8> {
-        if self.answers.farewell.is_empty() { Vec::new() } else { core::mem::take(&mut self.answers.farewell) }
+        self.answers.get_mut().map(|answers| core::mem::take(&mut answers.farewell)).unwrap_or_default()
     }
 
     /// Returns `true` if a close frame was received or sent.
