@@ -79,7 +79,8 @@ pub(super) fn is_lost(kept: Position, since: Position, page: &Page) -> bool {
 }
 
 /// Returns `true` if the broker has lost the message at a position. The page begins there or before, and lacks the message
-/// although the history has space for it. The epoch does not matter, because offsets rise from each one to the next.
+/// although the history has space for it. The epoch does not matter: offsets rise from each one to the next, unless the
+/// broker has lost all.
 ///
 /// Offsets with holes need this. Without holes, each message names the mark of its predecessor, and [`follow`] compares it.
 pub(super) fn is_gone(since: Position, page: &Page, keep: Keep) -> bool {
@@ -91,7 +92,7 @@ pub(super) fn is_gone(since: Position, page: &Page, keep: Keep) -> bool {
             && !matches!(message.previous, Previous::Mark(_))
     };
     let is_whole = page.messages.last().map(|message| message.position) == page.top;
-    let has_room = u32::try_from(later().count()).is_ok_and(|count| count < keep.messages);
+    let has_room = u32::try_from(later().count()).is_ok_and(|count| (1..keep.messages).contains(&count));
     is_whole && has_room && later().all(is_of_history)
 }
 
@@ -220,6 +221,8 @@ mod tests {
             (&[5, 7, 9], 9, 5, false),
             (&[7], 9, 5, false),
             (&[], 9, 5, false),
+            // It begins again with lower offsets.
+            (&[2, 3], 3, 5, false),
         ] {
             let page = page_with_holes(offsets, top);
             assert_eq!(is_gone(since, &page, Keep::messages(messages_max)), expected, "{offsets:?}");
