@@ -1,7 +1,7 @@
 //! Relays to benchmark, each on its own thread: Drupe's shells, and two others for comparison.
 //!
-//! [`tls`] measures servers with TLS, [`idle`] the memory of idle connections, and [`cluster`] shared rooms with real brokers. [`capacity`] finds out in virtual
-//! time what breaks first in a cluster of many hosts.
+//! [`tls`] measures servers with TLS, [`idle`] the memory of idle connections, and [`cluster`] shared rooms with real
+//! brokers. [`capacity`] finds out in virtual time what breaks first in a cluster of many hosts.
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
 
