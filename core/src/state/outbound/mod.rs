@@ -373,9 +373,7 @@ impl Outbound {
 
     /// Returns the number of bytes queued for a connection.
     pub(crate) fn pending(&self, index: u32) -> usize {
-        let at = index as usize;
-        let backlog = self.queues[at].backlog.get();
-        self.tails[at].len() as usize + backlog.map_or(0, |backlog| backlog.earlier_bytes + backlog.control.len())
+        self.queues[index as usize].bytes_besides_tail() + self.tails[index as usize].len() as usize
     }
 
     /// Returns `true` if the queue rose above the high mark and has not fallen to the low mark yet.

@@ -70,6 +70,11 @@ impl Queue {
         self.begun == 0 && self.backlog.get().is_none()
     }
 
+    /// Returns the number of queued bytes without those of the tail.
+    pub(super) fn bytes_besides_tail(&self) -> usize {
+        self.backlog.get().map_or(0, |backlog| backlog.earlier_bytes + backlog.control.len())
+    }
+
     /// Returns all segments in order, including the tail.
     pub(super) fn segments(&self, tail: Tail) -> impl Iterator<Item = Segment> + '_ {
         self.backlog.earlier.iter().chain((tail.log != NO_LOG).then(|| tail.segment()))

@@ -131,7 +131,7 @@ impl Outbound {
         }
         let marks = self.marks(u32::try_from(at).unwrap_or(u32::MAX));
         let mark = if queue.stalled { marks.max() } else { marks.high() };
-        let others = queue.backlog.earlier_bytes + queue.backlog.control.len();
+        let others = queue.bytes_besides_tail();
         self.tails[at].start.saturating_add(u32::try_from(mark.saturating_sub(others)).unwrap_or(u32::MAX))
     }
 }
