@@ -109,7 +109,7 @@ pub fn measure(shell: &str, wire: Wire, keys: &Keys) -> io::Result<f64> {
     Ok(float(more) / float(CONNECTIONS))
 }
 
-/// A connection on which something was said, and nothing more is.
+/// A connection that stays open, and on which the client sends nothing more.
 #[expect(dead_code, reason = "it is only kept open")]
 enum Idle {
     Plain(TcpStream),

@@ -79,7 +79,7 @@ fn failures(step: &Step, figures: &Figures) -> Vec<(&'static str, String)> {
         found.push(("the leases", what));
     }
     if let Some((why, count)) = step.gaps.iter().max_by_key(|(_, count)| **count) {
-        found.push(("the histories", format!("members were told of a gap {} times: {why}", grouped(*count))));
+        found.push(("the histories", format!("members received {} gaps: {why}", grouped(*count))));
     }
     if step.repair.as_ref().is_some_and(|repair| repair.seconds.is_none()) {
         let what = format!("not all rooms were live {} s after a restart of the broker", figures.repair_seconds);

@@ -95,20 +95,12 @@ impl Cluster {
         self.filling.from = None;
         while let Some(name) = self.filling.rooms.pop_front() {
             let Some(room) = self.rooms.get_mut(&name).filter(|room| room.step == Step::Wanted) else { continue };
-            self.filling.number += 1;
-            let number = self.filling.number;
-            room.step = Step::Reading(number);
             room.kept_before = room.kept.clone();
-            let Some(top) = room.top else {
-                let open = Request::Open { room: Arc::clone(&name), keep: room.keep, epoch: self.marks.next() };
-                return Some((open, Purpose::Open(name, number)));
-            };
+            let Some(top) = room.top else { return self.open_request(&name) };
+            let (keep, number) = self.begin_reading(&name)?;
             let part = Part { from: Some(top.offset), max: PART_MESSAGES, bytes_max: PART_BYTES, above: FILL_MAX };
             self.metrics.fills += 1;
-            return Some((
-                Request::Read { room: Arc::clone(&name), keep: room.keep, part },
-                Purpose::Fill(name, number),
-            ));
+            return Some((Request::Read { room: Arc::clone(&name), keep, part }, Purpose::Fill(name, number)));
         }
         None
     }
@@ -198,9 +190,15 @@ impl Cluster {
 
     /// Begins the history of a room that the broker does not know any more.
     fn reopen(&mut self, now: Time, name: &Arc<str>) {
-        let Some((keep, number)) = self.begin_reading(name) else { return };
+        if let Some((open, purpose)) = self.open_request(name) {
+            self.send_read(now, open, purpose);
+        }
+    }
+
+    fn open_request(&mut self, name: &Arc<str>) -> Option<(Request, Purpose)> {
+        let (keep, number) = self.begin_reading(name)?;
         let open = Request::Open { room: Arc::clone(name), keep, epoch: self.marks.next() };
-        self.send_read(now, open, Purpose::Open(Arc::clone(name), number));
+        Some((open, Purpose::Open(Arc::clone(name), number)))
     }
 
     /// Notes that the position of a room is asked for. Returns the number of this reading.

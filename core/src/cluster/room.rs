@@ -129,7 +129,7 @@ impl Kept {
         }
     }
 
-    /// Forgets a position whose message was heard.
+    /// Removes the position of a message that this host has received.
     pub(super) fn heard(&mut self, position: Position) {
         self.0.retain(|(_, known)| *known != position);
     }
@@ -253,7 +253,7 @@ mod tests {
         kept.heard(at(5));
         kept.heard(Position::new(7, 6, 1));
         assert_eq!(offsets(&kept), [6, 9]);
-        // What is heard before it is confirmed, and what is confirmed late.
+        // The message arrives before its confirmation. Then a confirmation arrives late.
         kept.add(1, at(12), Some(at(12)));
         assert_eq!(offsets(&kept), [6, 9]);
         kept.add(1, at(11), Some(at(12)));

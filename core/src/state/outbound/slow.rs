@@ -72,11 +72,9 @@ impl Outbound {
         if gone > 0 {
             self.queues[at].backlog.earlier_bytes -= gone;
             self.queued -= gone as u64;
-        }
-        if gone > 0 && is_tag_of_home(room) && self.skips.last() != Some(&(index, room)) {
-            self.skips.push((index, room));
-        }
-        if gone > 0 {
+            if is_tag_of_home(room) && self.skips.last() != Some(&(index, room)) {
+                self.skips.push((index, room));
+            }
             // Even if the message that this made room for is still too long.
             self.changed.insert(index);
         }

@@ -272,10 +272,8 @@ impl WebSocketDecoder {
                 if begun + take < length {
                     return Ok(Step::Nothing);
                 }
-                let State::Control { header, content, .. } = core::mem::replace(&mut self.state, START) else {
-                    return Ok(Step::Nothing);
-                };
-                self.masked_control(header, *content, length, masks)
+                let (header, mut content) = (*header, **content);
+                self.masked_control(header, &mut content[..length], masks)
             }
             State::Data { .. } | State::Closed => Ok(Step::Nothing),
         }
@@ -295,20 +293,14 @@ impl WebSocketDecoder {
             self.state = State::Control { header, content: Box::new(content), count: 0 };
             return Ok(Step::Nothing);
         };
-        content[..length].copy_from_slice(arrived);
+        let content = &mut content[..length];
+        content.copy_from_slice(arrived);
         work::step(2 * length);
         *used += length;
-        self.masked_control(header, content, length, masks)
+        self.masked_control(header, content, masks)
     }
 
-    fn masked_control(
-        &mut self,
-        header: Header,
-        mut content: [u8; CONTROL_MAX_BYTES],
-        length: usize,
-        masks: &mut Masks,
-    ) -> Result<Step, DecodeError> {
-        let content = &mut content[..length];
+    fn masked_control(&mut self, header: Header, content: &mut [u8], masks: &mut Masks) -> Result<Step, DecodeError> {
         unmask(content, header.mask.unwrap_or_default(), 0);
         self.control(header.opcode, content, masks)
     }
